@@ -1,0 +1,41 @@
+# Each target makes its own virtual environment; delete .venv to start anew.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The CPU build of torch: a plain `torch` fetches gigabytes of CUDA.
+TORCH ?= torch==2.13.0
+
+.PHONY: report test docs lint clean
+
+report: $(VENV)/run ## the main job on a real network
+	$(BIN)/costmodel report "shufflenet_v2?width=1.0" --platform gtx-1080-ti/paper
+
+test: $(VENV)/test ## everything that CI checks
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n 2 --dist loadfile
+
+docs: $(VENV)/docs
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+lint: $(VENV)/test
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format . && $(BIN)/mypy && $(BIN)/lint-imports
+
+$(VENV)/run: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/test: $(VENV)/run
+	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(BIN)/pip install --quiet $(TORCH)
+	$(BIN)/pip install --quiet -e ".[onnx,plot,arm]" --group test --group dev
+	touch $@
+
+$(VENV)/docs: $(VENV)/test
+	$(BIN)/pip install --quiet --group docs
+	touch $@
+
+clean:
+	rm -rf $(VENV) docs/_build docs/gallery docs/api/generated

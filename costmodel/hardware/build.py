@@ -1,0 +1,134 @@
+"""From checked files to :class:`Hardware`: join device and core, derive what they leave out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from costmodel.errors import DataError
+from costmodel.hardware.model import TENSOR_DTYPES, Cluster, Fact, FactKind, Hardware, Level
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from costmodel.hardware.schema import CoreFile, DeviceFile, LevelTable
+
+_ORDER = ("register", "shared", "l1", "l2", "l3")
+
+
+def build(device: DeviceFile, load_core: Callable[[str], CoreFile]) -> Hardware:
+    """Put a checked device file together with the files of its cores.
+
+    Parameters
+    ----------
+    device : DeviceFile
+        The checked file.
+    load_core : callable
+        Gives the checked file of a core by its name.
+    """
+    core = load_core(device.core) if device.core else None
+    facts = dict(_flatten(device))
+    if core:
+        facts |= {f"core.{key}": fact for key, fact in _flatten(core)}
+        facts |= {f"lanes.{key}": fact for key, fact in core.lanes.items()}
+    lanes = _lanes(core or device)
+    if stray := sorted(device.peak.keys() - lanes.keys()):
+        raise DataError(f"{device.name}: peak.{stray[0]} is given without lanes.{stray[0]}; add it")
+    clusters = _clusters(device, lanes, load_core)
+    big = sum(c.units * c.clock for c in clusters if c.core == device.core)
+    # Unit cycles per second of all big units: what lanes and bytes per cycle multiply.
+    cycles = big or device.units.value * device.clock.value
+    for key, count in lanes.items():
+        facts.setdefault(f"peak.{key}", _peak(device, key, count, cycles))
+    levels = _levels(device, core, cycles, facts)
+    # A warp works on 32-bit elements whatever their type is.
+    width = core.vector_width.value / 8 if core else facts["warp"].value * 4
+    return Hardware(
+        name=device.name,
+        title=device.title,
+        kind=device.kind,
+        units=int(device.units.value),
+        clock=device.clock.value,
+        lanes=lanes,
+        peak={key: facts[f"peak.{key}"].value for key in lanes},
+        levels=levels,
+        link=device.link.bandwidth.value if device.link else None,
+        facts=facts,
+        year=int(device.year.value),
+        core=device.core,
+        clusters=clusters,
+        vector_width=width,
+        architecture=device.architecture,
+        tdp=device.tdp.value if device.tdp else None,
+    )
+
+
+def _lanes(file: CoreFile | DeviceFile) -> dict[str, int]:
+    return {key: int(fact.value) for key, fact in file.lanes.items()}
+
+
+def _flatten(table: BaseModel, prefix: str = "") -> Iterator[tuple[str, Fact]]:
+    """Every fact by its dotted name; not the levels, which device and core share."""
+    from pydantic import BaseModel
+
+    for name, value in table:
+        if isinstance(value, Fact):
+            yield prefix + name, value
+        elif isinstance(value, BaseModel):
+            yield from _flatten(value, f"{prefix}{name}.")
+        elif isinstance(value, dict):
+            yield from ((f"{prefix}{name}.{key}", fact) for key, fact in value.items())
+        elif isinstance(value, list) and name == "cluster":
+            for number, item in enumerate(value):
+                yield from _flatten(item, f"{prefix}{name}.{number}.")
+
+
+def _clusters(
+    device: DeviceFile, lanes: dict[str, int], load_core: Callable[[str], CoreFile]
+) -> tuple[Cluster, ...]:
+    if device.core is None:
+        return ()
+    if not device.cluster:
+        return (Cluster(device.core, int(device.units.value), device.clock.value, lanes),)
+    return tuple(
+        Cluster(c.core, int(c.units.value), c.clock.value, _lanes(load_core(c.core)))
+        for c in device.cluster
+    )
+
+
+def _peak(device: DeviceFile, key: str, lanes: int, cycles: float) -> Fact:
+    """Peak of a data type for which no datasheet gives one."""
+    clock = "clock"
+    if device.tensor_clock and key in TENSOR_DTYPES:
+        cycles, clock = device.units.value * device.tensor_clock.value, "tensor_clock"
+    formula = f"units x {clock} x lanes.{key} x 2 FLOP per multiply-add"
+    return Fact(cycles * lanes * 2, "FLOP/s", formula, "derived")
+
+
+def _levels(
+    device: DeviceFile, core: CoreFile | None, cycles: float, facts: dict[str, Fact]
+) -> tuple[Level, ...]:
+    """All levels, inner to outer, a device's own before its core's; their facts go to ``facts``."""
+    tables = {table.name: table for table in (*(core.level if core else ()), *device.level)}
+    levels = [
+        _level(tables[name], device.clock.value, cycles, facts) for name in _ORDER if name in tables
+    ]
+    memory = device.memory
+    size = memory.size.value if memory.size else None
+    return (*levels, Level("dram", size, memory.bandwidth.value, "device"))
+
+
+def _level(table: LevelTable, clock: float, cycles: float, facts: dict[str, Fact]) -> Level:
+    name = f"level.{table.name}"
+    bandwidth = table.bandwidth
+    facts[f"{name}.size"] = table.size
+    if per_cycle := table.bytes_per_cycle:
+        facts[f"{name}.bytes_per_cycle"] = per_cycle
+        rate = per_cycle.value * (cycles if table.scope == "unit" else clock)
+        formula = f"{name}.bytes_per_cycle x clock" + (" x units" if table.scope == "unit" else "")
+        # A guess stays a guess when it is multiplied.
+        kind: FactKind = "assumed" if per_cycle.kind == "assumed" else "derived"
+        bandwidth = Fact(rate, "B/s", formula, kind)
+    if bandwidth:
+        facts[f"{name}.bandwidth"] = bandwidth
+    return Level(table.name, table.size.value, bandwidth.value if bandwidth else None, table.scope)

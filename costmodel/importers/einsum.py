@@ -1,0 +1,105 @@
+"""Einstein sums as transposes, views and matrix products."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from costmodel.importers.emitter import Emitter, Operand
+from costmodel.importers.learned import linear
+from costmodel.importers.registry import Unsupported
+from costmodel.ops import Elementwise, MatMul, Reduce
+from costmodel.symbols import Dim, product
+
+
+def einsum(emit: Emitter, equation: str, operands: Sequence[Operand]) -> Operand:
+    """Emit the sum ``equation`` over ``operands``, contracted from left to right.
+
+    Raises
+    ------
+    Unsupported
+        If an operand repeats a letter (a diagonal).
+    """
+    labels, result = _parse(equation, [len(x.shape) for x in operands])
+    x, have = operands[0], labels[0]
+    for i, (y, other) in enumerate(zip(operands[1:], labels[1:], strict=True), 1):
+        needed = set(result).union(*labels[i + 1 :])
+        x, have = _pair(emit, x, have, y, other, needed)
+    x, have = _sum_out(emit, x, have, set(result))
+    return emit.transpose(x, [have.index(letter) for letter in result])
+
+
+def _parse(equation: str, ranks: list[int]) -> tuple[list[str], str]:
+    """Return the letters of every operand and of the result, the ellipsis spelled out.
+
+    >>> _parse("...d,ed->...e", [3, 2])
+    (['ABd', 'ed'], 'ABe')
+    """
+    equation = equation.replace(" ", "")
+    left, arrow, result = equation.partition("->")
+    terms = left.split(",")
+    if not re.fullmatch(r"[A-Za-z.]*(,[A-Za-z.]*)*", left) or len(terms) != len(ranks):
+        raise Unsupported(f"equation {equation}")
+    free = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in equation]
+    widest = max(rank - len(t) + 3 if "..." in t else 0 for t, rank in zip(terms, ranks, strict=True))
+    ellipsis = "".join(free[:widest])
+    spelled = [
+        term.replace("...", ellipsis[widest - (rank - len(term) + 3) :])
+        for term, rank in zip(terms, ranks, strict=True)
+    ]
+    for term, rank in zip(spelled, ranks, strict=True):
+        if len(set(term)) != len(term):
+            raise Unsupported(f"diagonal in {equation}")
+        if len(term) != rank:
+            raise Unsupported(f"equation {equation} for an operand of {rank} axes")
+    if not arrow:
+        once = [c for c in sorted(set("".join(terms)) - {"."}) if "".join(terms).count(c) == 1]
+        return spelled, ellipsis + "".join(once)
+    return spelled, result.replace("...", ellipsis)
+
+
+def _pair(
+    emit: Emitter, a: Operand, in_a: str, b: Operand, in_b: str, needed: set[str]
+) -> tuple[Operand, str]:
+    a, in_a = _sum_out(emit, a, in_a, needed | set(in_b))
+    b, in_b = _sum_out(emit, b, in_b, needed | set(in_a))
+    size = dict(zip(in_a, a.shape, strict=True)) | dict(zip(in_b, b.shape, strict=True))
+    batch = [c for c in in_a if c in in_b and c in needed]
+    inner = [c for c in in_a if c in in_b and c not in needed]
+    rows = [c for c in in_a if c not in in_b]
+    columns = [c for c in in_b if c not in in_a]
+    outer = "".join(batch + rows + columns)
+    if not inner:
+        left = _arrange(emit, a, in_a, batch + rows, len(columns))
+        right = emit.transpose(b, [in_b.index(c) for c in batch + columns])
+        ones = [1] * len(rows)
+        right = emit.reshape(
+            right, [*(size[c] for c in batch), *ones, *(size[c] for c in columns)]
+        )
+        return emit.add(Elementwise("mul"), left, right), outer
+
+    def join(letters: list[str]) -> Dim:
+        return product(size[c] for c in letters)
+
+    sizes = [size[c] for c in batch]
+    left = _arrange(emit, a, in_a, batch + rows + inner)
+    left = emit.reshape(left, [*sizes, join(rows), join(inner)])
+    right = _arrange(emit, b, in_b, batch + columns + inner)
+    right = emit.reshape(right, [*sizes, join(columns), join(inner)])
+    if batch:
+        y: Operand = emit.add(MatMul(transpose_b=True), left, right)
+    else:
+        y = linear(emit, left, right, None)
+    return emit.reshape(y, [size[c] for c in outer]), outer
+
+
+def _arrange(emit: Emitter, x: Operand, have: str, want: list[str], trailing: int = 0) -> Operand:
+    x = emit.transpose(x, [have.index(c) for c in want])
+    return emit.reshape(x, [*x.shape, *([1] * trailing)])
+
+
+def _sum_out(emit: Emitter, x: Operand, have: str, needed: set[str]) -> tuple[Operand, str]:
+    gone = tuple(i for i, c in enumerate(have) if c not in needed)
+    if not gone:
+        return x, have
+    return emit.add(Reduce("sum", gone), x), "".join(c for c in have if c in needed)

@@ -1,0 +1,228 @@
+"""What all importers share: emitting nodes, stored tensors, placeholders, coverage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import networkx as nx
+
+from costmodel.builder import Builder, Value
+from costmodel.importers.registry import Occurrence
+from costmodel.importers.shuffle import fuse_channel_shuffles
+from costmodel.ops import (
+    BroadcastTo,
+    Cast,
+    Constant,
+    Identity,
+    Op,
+    Parameter,
+    Reshape,
+    Slice,
+    Transpose,
+)
+from costmodel.symbols import Dim, same
+from costmodel.tensor import Tensor
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor that the source stores: it becomes a node only if it is used as an activation.
+
+    Parameters
+    ----------
+    key : str
+        The name under which it is stored; views of part of it have a name of their own.
+    tensor : Tensor
+        Its shape and dtype.
+    learned : bool
+        Whether it is a parameter; else a buffer or constant.
+    """
+
+    key: str
+    tensor: Tensor
+    learned: bool
+
+    @property
+    def shape(self) -> tuple[Dim, ...]:
+        """Its shape. [element]"""
+        return self.tensor.shape
+
+    def view(self, shape: Sequence[Dim], part: str = "") -> Stored:
+        """Return a view in another shape; ``part`` names it where it is not the whole."""
+        key = f"{self.key}[{part}]" if part else self.key
+        return Stored(key, self.tensor.with_shape(*shape), self.learned)
+
+
+Operand: TypeAlias = Value | Stored
+"""A tensor of the source: computed, or stored."""
+
+
+class Emitter:
+    """Builds the graph of an importer.
+
+    Parameters
+    ----------
+    name : str
+        Name of the network.
+
+    Examples
+    --------
+    >>> from costmodel.ops import Elementwise
+    >>> emit = Emitter("net")
+    >>> x = emit.input((1, 8), "float32", "x")
+    >>> y = emit.add(Elementwise("add"), x, Stored("head.offset", Tensor((8,)), learned=True))
+    >>> list(emit.finish([y]))
+    ['x', 'head.offset', 'add', 'output']
+    """
+
+    def __init__(self, name: str) -> None:
+        self._builder = Builder(name)
+        self._module = ""
+        self._stored: dict[tuple[str, tuple[Dim, ...]], Value] = {}
+        # Stored keys that a node depends on, where it depends on no input of the network.
+        self._roots: dict[str, dict[str, Dim] | None] = {}
+        self._biases: dict[str, str | None] = {}
+        self._unknown: list[Occurrence] = []
+        self._known = 0
+
+    @contextmanager
+    def module(self, path: str) -> Iterator[None]:
+        """Put what is emitted inside the ``with`` block into the module at dotted ``path``."""
+        before, self._module = self._module, path
+        try:
+            yield
+        finally:
+            self._module = before
+
+    def input(self, shape: Sequence[Dim], dtype: str, name: str) -> Value:
+        """Emit an input of the network."""
+        value = self._builder.input(tuple(shape), dtype, name)
+        self._roots[value.node] = None
+        return value
+
+    def add(self, op: Op, *inputs: Operand, weights: str | None = None) -> Value:
+        """Emit ``op`` and return its first output."""
+        return self.add_many(op, *inputs, weights=weights)[0]
+
+    def add_many(self, op: Op, *inputs: Operand, weights: str | None = None) -> tuple[Value, ...]:
+        """Emit ``op`` and return all its outputs."""
+        values = tuple(self.value(x) for x in inputs)
+        outputs = self._emit(op, values, self._module, weights=weights)
+        self._roots[outputs[0].node] = self._join([self._roots[v.node] for v in values])
+        return outputs
+
+    def value(self, operand: Operand) -> Value:
+        """Return ``operand`` as a value; a stored tensor becomes a node, once."""
+        if isinstance(operand, Value):
+            return operand
+        place = (operand.key, operand.shape)
+        if place not in self._stored:
+            cls = Parameter if operand.learned else Constant
+            module, _, name = operand.key.rpartition(".")
+            op = cls(operand.shape, operand.tensor.dtype)
+            (value,) = self._emit(op, (), module, name, operand.key)
+            self._roots[value.node] = {operand.key: operand.tensor.elements}
+            self._stored[place] = value
+        return self._stored[place]
+
+    def reshape(self, x: Operand, shape: Sequence[Dim]) -> Operand:
+        """Return a view of ``x`` in another shape; stored tensors stay stored."""
+        if len(shape) == len(x.shape) and all(map(same, shape, x.shape)):
+            return x
+        return x.view(shape) if isinstance(x, Stored) else self.add(Reshape(tuple(shape)), x)
+
+    def transpose(self, x: Operand, order: Sequence[int]) -> Operand:
+        """Return a view of ``x`` with the axes in another order."""
+        order = tuple(axis % len(x.shape) for axis in order)
+        if order == tuple(range(len(order))):
+            return x
+        if isinstance(x, Stored):
+            return x.view([x.shape[axis] for axis in order])
+        return self.add(Transpose(order), x)
+
+    def weight_name(self, weight: Operand) -> str | None:
+        """Return the name that an operator with these learned tensors carries.
+
+        A weight that is computed from stored tensors only (standardized, blended) has the name of
+        the largest of them, so that it counts once; None if it depends on an input of the network.
+        """
+        if isinstance(weight, Stored) and weight.learned:
+            return weight.key
+        roots = self._roots[self.value(weight).node]
+        return max(roots, key=lambda key: _order(roots[key])) if roots else None
+
+    def owns_bias(self, weight: str, bias: Operand | None) -> bool:
+        """Say whether ``bias`` always goes with ``weight``: only then one operator holds both."""
+        key = bias.key if isinstance(bias, Stored) else None
+        return self._biases.setdefault(weight, key) == key and key is not None
+
+    def count(self) -> None:
+        """Count an operator of the source that is known, for the coverage."""
+        self._known += 1
+
+    def placeholder(
+        self, occurrence: Occurrence, outputs: Sequence[Tensor], inputs: Sequence[Operand]
+    ) -> tuple[Value, ...]:
+        """Emit free views in the place of an unknown operator, so that the graph stays connected.
+
+        The outputs have the right shapes and depend on the first input; they cost nothing, apart
+        from the conversion of one element where the dtype changes.
+        """
+        self._unknown.append(occurrence)
+        return tuple(self._stand_in(tensor, inputs) for tensor in outputs)
+
+    @property
+    def unknown(self) -> tuple[Occurrence, ...]:
+        """The unknown operators met so far."""
+        return tuple(self._unknown)
+
+    def finish(self, outputs: Sequence[Operand]) -> nx.DiGraph:
+        """Return the graph, with the channel shuffles found and the coverage noted."""
+        graph = self._builder.finish(*(self.value(x) for x in outputs))
+        graph = fuse_channel_shuffles(graph)
+        everything = self._known + len(self._unknown)
+        graph.graph["coverage"] = self._known / everything if everything else 1.0
+        graph.graph["unknown"] = tuple(f"{o.label} at {o.where}" for o in self._unknown)
+        return graph
+
+    def _stand_in(self, tensor: Tensor, inputs: Sequence[Operand]) -> Value:
+        if not inputs:
+            return self.value(Stored(f"unknown_{len(self._unknown)}", tensor, learned=False))
+        x = self.value(inputs[0])
+        if x.tensor == tensor:
+            return self.add(Identity(), x)
+        flat = self.add(Reshape((-1,)), x)
+        one = self.add(Slice(0, 0, 1), flat)
+        if x.tensor.dtype != tensor.dtype:
+            one = self.add(Cast(tensor.dtype), one)
+        scalar = self.add(Reshape(()), one)
+        return self.add(BroadcastTo(tensor.shape), scalar)
+
+    def _emit(
+        self,
+        op: Op,
+        values: tuple[Value, ...],
+        module: str,
+        name: str | None = None,
+        weights: str | None = None,
+    ) -> tuple[Value, ...]:
+        if not module:
+            return self._builder.add_many(op, *values, name=name, weights=weights)
+        with self._builder.module(module):
+            return self._builder.add_many(op, *values, name=name, weights=weights)
+
+    @staticmethod
+    def _join(roots: list[dict[str, Dim] | None]) -> dict[str, Dim] | None:
+        joined: dict[str, Dim] = {}
+        for entry in roots:
+            if entry is None:
+                return None
+            joined |= entry
+        return joined
+
+
+def _order(elements: Dim) -> int:
+    return elements if isinstance(elements, int) else 0

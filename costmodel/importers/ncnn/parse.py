@@ -1,0 +1,129 @@
+"""Reading ncnn's ``.param`` text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from costmodel.errors import DataError
+
+MAGIC = "7767517"
+MAX_BYTES = 64 * 2**20
+"""Largest file that is read. [byte]"""
+_SHAPE_HINTS = -23330
+_FIRST_ARRAY = -23300
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer: its type, name, what it takes and makes, and its numbered parameters.
+
+    Parameters
+    ----------
+    kind, name : str
+        Layer type and name.
+    inputs, outputs : tuple of str
+        Blob names.
+    params : dict
+        Scalars by number; arrays by number (-23300 - k is written for array k).
+    hints : tuple of tuple
+        Shapes (without batch) of the outputs where the file notes them. [element]
+    """
+
+    kind: str
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    params: dict[int, float | tuple[float, ...]]
+    hints: tuple[tuple[int, ...], ...] = ()
+
+    def integer(self, key: int, default: int = 0) -> int:
+        """Return scalar parameter ``key`` as an int."""
+        value = self.params.get(key, default)
+        return default if isinstance(value, tuple) else int(value)
+
+    def number(self, key: int, default: float = 0.0) -> float:
+        """Return scalar parameter ``key``."""
+        value = self.params.get(key, default)
+        return default if isinstance(value, tuple) else float(value)
+
+    def array(self, key: int) -> tuple[int, ...] | None:
+        """Return array parameter ``key``, or None where it is not given."""
+        value = self.params.get(key)
+        return tuple(int(v) for v in value) if isinstance(value, tuple) else None
+
+
+def read(path: Path) -> list[Layer]:
+    """Return the layers of an ncnn ``.param`` file.
+
+    Raises
+    ------
+    DataError
+        Naming the file and line that is wrong.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise DataError(f"{path}: larger than {MAX_BYTES} bytes")
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise DataError(f"{path}: cannot be read: {reason}") from None
+    return parse(lines, path.name)
+
+
+def parse(lines: list[str], name: str) -> list[Layer]:
+    """Return the layers written in ``lines``; ``name`` is used in messages.
+
+    Examples
+    --------
+    >>> parse(["7767517", "1 1", "Input data 0 1 data 0=224 1=224 2=3"], "net")[0].params
+    {0: 224, 1: 224, 2: 3}
+    """
+    if not lines or lines[0].strip() != MAGIC:
+        raise DataError(f"{name}: the first line of an ncnn .param file should be {MAGIC}")
+    counts = lines[1].split() if len(lines) > 1 else []
+    if len(counts) != 2 or not all(count.isdigit() for count in counts):
+        raise DataError(f"{name}: line 2 should give the numbers of layers and blobs")
+    written = [(i, line) for i, line in enumerate(lines[2:], 3) if line.strip()]
+    if len(written) < int(counts[0]):
+        raise DataError(f"{name}: line 2 gives {counts[0]} layers but {len(written)} follow")
+    # ncnn reads as many layers as are announced and no more.
+    layers = [_layer(line, f"{name}, line {i}") for i, line in written[: int(counts[0])]]
+    made: set[str] = set()
+    for layer in layers:
+        for blob in layer.inputs:
+            if blob not in made:
+                raise DataError(f"{name}: layer {layer.name!r} takes {blob!r}, made by none before it")
+        made.update(layer.outputs)
+    return layers
+
+
+def _layer(line: str, where: str) -> Layer:
+    words = line.split()
+    try:
+        kind, name, taken, given = words[0], words[1], int(words[2]), int(words[3])
+        blobs, rest = words[4 : 4 + taken + given], words[4 + taken + given :]
+        if min(taken, given) < 0 or len(blobs) != taken + given:
+            raise ValueError("blobs")
+        params: dict[int, float | tuple[float, ...]] = {}
+        hints: tuple[tuple[int, ...], ...] = ()
+        for word in rest:
+            key, _, text = word.partition("=")
+            number = int(key)
+            if number == _SHAPE_HINTS:
+                hints = _hints([int(v) for v in text.split(",")[1:]])
+            elif number <= _FIRST_ARRAY:
+                params[_FIRST_ARRAY - number] = tuple(float(v) for v in text.split(",")[1:])
+            else:
+                params[number] = float(text) if "." in text or "e" in text else int(text)
+    except (IndexError, ValueError):
+        raise DataError(
+            f"{where}: expected 'type name inputs outputs blobs... key=value...', got {line[:80]!r}"
+        ) from None
+    return Layer(kind, name, tuple(blobs[:taken]), tuple(blobs[taken:]), params, hints)
+
+
+def _hints(flat: list[int]) -> tuple[tuple[int, ...], ...]:
+    """Return the shapes of ``dims, w, h, c`` quadruples, outermost axis first."""
+    quadruples = [flat[i : i + 4] for i in range(0, len(flat) - 3, 4)]
+    return tuple(tuple(reversed(sizes[:rank])) for rank, *sizes in quadruples)

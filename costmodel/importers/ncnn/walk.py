@@ -1,0 +1,84 @@
+"""State and helpers of reading an ncnn network layer by layer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from costmodel.importers.emitter import Emitter, Operand
+from costmodel.importers.ncnn.parse import Layer
+from costmodel.importers.registry import Occurrence, Registry
+from costmodel.ops import Elementwise
+from costmodel.symbols import Dim
+
+POST_PROCESSING = frozenset(
+    {"DetectionOutput", "YoloDetectionOutput", "Yolov3DetectionOutput", "PriorBox"}
+)
+"""Layers that are left out: what they make depends on data or is constant."""
+_ACTIVATIONS = {
+    1: "relu",
+    2: "leaky_relu",
+    3: "clamp",
+    4: "sigmoid",
+    5: "mish",
+    6: "hard_swish",
+}
+_ACTIVATION_TYPE, _ACTIVATION_PARAMS = 9, 10
+
+
+class Walk:
+    """The blobs of a network that is being read.
+
+    Parameters
+    ----------
+    name : str
+        Name of the network.
+    input_shape : tuple of Dim
+        Shape of its input, batch first. [element]
+    """
+
+    def __init__(self, name: str, input_shape: tuple[Dim, ...]) -> None:
+        self.emit = Emitter(name)
+        self.input_shape = input_shape
+        self.blobs: dict[str, Operand] = {}
+        self._left_out: set[str] = set()
+        self._takers: Counter[str] = Counter()
+
+    def inputs(self, layer: Layer) -> list[Operand]:
+        """Return what ``layer`` takes; blobs of layers that are left out are skipped."""
+        self._takers.update(layer.inputs)
+        return [self.blobs[blob] for blob in layer.inputs if blob not in self._left_out]
+
+    def put(self, layer: Layer, made: Operand | Sequence[Operand]) -> None:
+        """Note what ``layer`` makes."""
+        self.emit.count()
+        outputs = made if isinstance(made, list) else [made]
+        if not outputs:
+            self._left_out.update(layer.outputs)
+        self.blobs |= dict(zip(layer.outputs, outputs, strict=False))
+
+    def leave_out(self, layer: Layer, outputs: dict[str, Operand]) -> None:
+        """Leave ``layer`` out: what it takes becomes output of the graph."""
+        if layer.kind != "PriorBox":  # reads sizes only
+            outputs |= {b: self.blobs[b] for b in layer.inputs if b not in self._left_out}
+        self._takers.update(layer.inputs)
+        self._left_out.update(layer.outputs)
+        self.emit.placeholder(Occurrence(layer.kind, layer.name, "post-processing"), [], [])
+
+    def is_loose(self, blob: str) -> bool:
+        """Say whether nothing takes ``blob``."""
+        return blob in self.blobs and not self._takers[blob]
+
+    def activated(self, layer: Layer, x: Operand, key: int = _ACTIVATION_TYPE) -> Operand:
+        """Return ``x`` after the activation that is fused into ``layer``."""
+        kind = layer.integer(key)
+        if kind == 0:
+            return x
+        limits = layer.params.get(_ACTIVATION_PARAMS)
+        if kind == 3 and limits == (0.0, 6.0):
+            return self.emit.add(Elementwise("relu6"), x)
+        return self.emit.add(Elementwise(_ACTIVATIONS[kind]), x)
+
+
+LAYERS: Registry[Callable[[Walk, Layer], Operand | list[Operand]]] = Registry("ncnn")
+"""Handlers by layer type."""

@@ -1,0 +1,70 @@
+"""ONNX files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import networkx as nx
+
+from costmodel.importers.onnx_file import (  # noqa: F401  (these file their handlers)
+    arithmetic,
+    layers,
+    movement,
+)
+from costmodel.importers.onnx_file.load import input_tensors, load_model
+from costmodel.importers.onnx_file.walk import Walk
+from costmodel.importers.registry import refuse_unknown
+from costmodel.symbols import Dim
+
+
+def from_onnx(
+    path: str | os.PathLike[str],
+    strict: bool = True,
+    *,
+    inputs: Mapping[str, Sequence[Dim]] | None = None,
+    **sizes: Dim,
+) -> nx.DiGraph:
+    """Return the op graph of an ONNX file.
+
+    Shapes are worked out by ``costmodel`` from the shapes of the inputs; weights are not read, so
+    that external data may be missing. Loading runs no code.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    strict : bool
+        Whether unknown operators raise. Otherwise free views stand in for them, the graph carries
+        ``graph.graph["coverage"]``, the share of operators that are known, and
+        ``graph.graph["unknown"]``, their names and places: print both beside every total.
+    inputs : mapping, optional
+        Shapes of inputs by name, where the file leaves them open or others are wanted.
+    **sizes : Dim
+        A number or symbol for each named dimension of the file: ``batch=1``,
+        ``batch=costmodel.dim("n")``.
+
+    Returns
+    -------
+    DiGraph
+        A ``Transpose`` of ONNX makes a copy, so a :class:`~costmodel.ops.Contiguous` follows it;
+        a ``Reshape`` is a view. A ``MatMul`` with a stored matrix and the ``Add`` of a stored
+        vector after it are one :class:`~costmodel.ops.Linear`. Computations on shapes are folded.
+
+    Raises
+    ------
+    DataError
+        If the file is no ONNX model, or leaves a size open.
+    UnknownOperatorError
+        Naming every unknown operator and where it occurs.
+    """
+    file = Path(path)
+    model = load_model(file)
+    walk = Walk(model, file)
+    if strict:
+        refuse_unknown(f"from_onnx ({file.name})", walk.unknown_operators())
+    walk.run(input_tensors(model, file, dict(inputs or {}), sizes))
+    if strict:
+        refuse_unknown(f"from_onnx ({file.name})", walk.emit.unknown)
+    return walk.graph

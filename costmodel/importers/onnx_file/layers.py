@@ -1,0 +1,230 @@
+"""ONNX operators with weights, normalizations, pooling, resizing, recurrence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from costmodel.importers.emitter import Operand, Stored
+from costmodel.importers.learned import convolve, linear
+from costmodel.importers.onnx_file.walk import HANDLERS, Call, Result
+from costmodel.importers.registry import Unsupported
+from costmodel.ops import (
+    AdaptivePool,
+    BatchNorm,
+    Conv,
+    ConvTranspose,
+    Elementwise,
+    GroupNorm,
+    LayerNorm,
+    LocalResponseNorm,
+    MatMul,
+    Op,
+    PixelShuffle,
+    Pool,
+    PReLU,
+    Recurrent,
+    Resize,
+)
+from costmodel.symbols import same
+
+
+@HANDLERS.register("Conv")
+def _conv(call: Call) -> Result:
+    weight = call.operand(1)
+    rank = len(weight.shape) - 2
+    dilation = tuple(call.attribute("dilations", [1] * rank))
+    op = Conv(
+        weight.shape[0],
+        weight.shape[2:],
+        stride=tuple(call.attribute("strides", [1] * rank)),
+        padding=_padding(call, rank),
+        dilation=dilation,
+        groups=call.attribute("group", 1),
+    )
+    return convolve(call.emit, op, call.operand(0), weight, call.optional(2))
+
+
+@HANDLERS.register("ConvTranspose")
+def _conv_transpose(call: Call) -> Result:
+    weight = call.operand(1)
+    rank = len(weight.shape) - 2
+    groups = call.attribute("group", 1)
+    if call.attribute("output_shape") is not None or _padding(call, rank) == "same":
+        raise Unsupported("padding that follows from the output size")
+    op = ConvTranspose(
+        weight.shape[1] * groups,
+        weight.shape[2:],
+        stride=tuple(call.attribute("strides", [1] * rank)),
+        padding=_padding(call, rank),
+        output_padding=tuple(call.attribute("output_padding", [0] * rank)),
+        dilation=tuple(call.attribute("dilations", [1] * rank)),
+        groups=groups,
+    )
+    return convolve(call.emit, op, call.operand(0), weight, call.optional(2))
+
+
+def _padding(call: Call, rank: int) -> Any:
+    if call.attribute("auto_pad", "NOTSET") in ("SAME_UPPER", "SAME_LOWER"):
+        return "same"
+    pads = call.attribute("pads") or [0] * (2 * rank)
+    return tuple((pads[i], pads[i + rank]) for i in range(rank))
+
+
+@HANDLERS.register("Gemm")
+def _gemm(call: Call) -> Result:
+    a, b, offset = call.operand(0), call.operand(1), call.optional(2)
+    if call.attribute("transA", 0):
+        a = call.emit.transpose(a, (1, 0))
+    transposed = bool(call.attribute("transB", 0))
+    if isinstance(b, Stored):
+        if offset is not None and len(offset.shape) != 1:
+            y = linear(call.emit, a, b, None, transposed)
+            return call.emit.add(Elementwise("add"), y, offset)
+        return linear(call.emit, a, b, offset, transposed)
+    y = call.emit.add(MatMul(transpose_b=transposed), a, b)
+    return y if offset is None else call.emit.add(Elementwise("add"), y, offset)
+
+
+@HANDLERS.register("MatMul")
+def _matmul(call: Call) -> Result:
+    a, b = call.operand(0), call.operand(1)
+    emit = call.emit
+    if isinstance(b, Stored) and len(b.shape) == 2:
+        bias = _bias_after(call, b)
+        return linear(emit, a, b, bias, transposed=False)
+    row, column = len(a.shape) == 1, len(b.shape) == 1
+    a = emit.reshape(a, (1, *a.shape)) if row else a
+    b = emit.reshape(b, (*b.shape, 1)) if column else b
+    y: Operand = emit.add(MatMul(), a, b)
+    shape = [size for i, size in enumerate(y.shape, -len(y.shape)) if not ((row and i == -2) or (column and i == -1))]
+    return emit.reshape(y, shape)
+
+
+def _bias_after(call: Call, weight: Stored) -> Stored | None:
+    """Return the stored vector that the only next node adds; that node is then done with."""
+    name = call.node.output[0]
+    taker = call.walk.only_taker(name)
+    if taker is None or taker.op_type != "Add":
+        return None
+    other = next((i for i in taker.input if i != name), None)
+    bias = call.walk.operand(other) if other is not None and call.walk.is_stored(other) else None
+    if not isinstance(bias, Stored) or len(bias.shape) != 1 or not bias.learned:
+        return None
+    if not same(bias.shape[0], weight.shape[1]):
+        return None
+    call.walk.merge(taker, name)
+    return bias
+
+
+@HANDLERS.register("BatchNormalization")
+def _batch_norm(call: Call) -> Result:
+    return _normalize(call, BatchNorm())
+
+
+@HANDLERS.register("InstanceNormalization")
+def _instance_norm(call: Call) -> Result:
+    return _normalize(call, GroupNorm(call.operand().shape[1]))
+
+
+@HANDLERS.register("GroupNormalization")
+def _group_norm(call: Call) -> Result:
+    return _normalize(call, GroupNorm(call.attribute("num_groups")))
+
+
+@HANDLERS.register("LayerNormalization", "RMSNormalization")
+def _layer_norm(call: Call) -> Result:
+    rank = len(call.operand().shape)
+    axes = rank - call.attribute("axis", -1) % rank
+    rms = call.node.op_type.startswith("RMS")
+    return _normalize(call, LayerNorm(axes, rms=rms, bias=call.has(2)))
+
+
+def _normalize(call: Call, op: Op) -> Result:
+    name = call.emit.weight_name(call.operand(1))
+    return call.emit.add(op, call.operand(0), weights=name)
+
+
+@HANDLERS.register("LRN")
+def _local_response_norm(call: Call) -> Result:
+    return call.emit.add(LocalResponseNorm(call.attribute("size")), call.operand())
+
+
+@HANDLERS.register("PRelu")
+def _prelu(call: Call) -> Result:
+    slope = call.operand(1)
+    op = PReLU(shared=slope.tensor.elements == 1)
+    return call.emit.add(op, call.operand(), weights=call.emit.weight_name(slope))
+
+
+@HANDLERS.register("MaxPool", "AveragePool")
+def _pool(call: Call) -> Result:
+    kernel = tuple(call.attribute("kernel_shape"))
+    op = Pool(
+        "max" if call.node.op_type == "MaxPool" else "avg",
+        kernel,
+        stride=tuple(call.attribute("strides", [1] * len(kernel))),
+        padding=_padding(call, len(kernel)),
+        dilation=tuple(call.attribute("dilations", [1] * len(kernel))),
+        ceil_mode=bool(call.attribute("ceil_mode", 0)),
+    )
+    return call.emit.add(op, call.operand())
+
+
+@HANDLERS.register("GlobalAveragePool", "GlobalMaxPool")
+def _global_pool(call: Call) -> Result:
+    kind = "max" if "Max" in call.node.op_type else "avg"
+    return call.emit.add(AdaptivePool(kind, (1,) * (len(call.operand().shape) - 2)), call.operand())
+
+
+@HANDLERS.register("DepthToSpace")
+def _depth_to_space(call: Call) -> Result:
+    return call.emit.add(PixelShuffle(call.attribute("blocksize")), call.operand())
+
+
+@HANDLERS.register("Resize", "Upsample")
+def _resize(call: Call) -> Result:
+    x = call.operand()
+    kinds = {"nearest": "nearest", "linear": "bilinear", "cubic": "bicubic"}
+    kind = kinds[call.attribute("mode", "nearest")]
+    resize = call.node.op_type == "Resize"
+    sizes = call.sizes(3) if resize and call.has(3) else None
+    if sizes is None:
+        slot = (2 if call.has(2) else 1) if resize else 1
+        scales = call.known(slot, "scales")
+        if scales is None:
+            raise Unsupported("no sizes and no scales")
+        sizes = [
+            size * int(scale) if float(scale).is_integer() else int(size * float(scale))
+            for size, scale in zip(x.shape, scales, strict=True)
+        ]
+    if list(sizes[:2]) != list(x.shape[:2]):
+        raise Unsupported("batch or channels resized")
+    return call.emit.add(Resize(tuple(sizes[2:]), kind), x)
+
+
+@HANDLERS.register("LSTM", "GRU", "RNN")
+def _recurrent(call: Call) -> Result:
+    """Emit the layer; like torch, ONNX hands on [time, directions, batch, hidden]."""
+    x, weight = call.operand(0), call.operand(1)
+    hidden = call.attribute("hidden_size")
+    directions = weight.shape[0]
+    op = Recurrent(call.node.op_type.lower(), hidden, 1, directions == 2, bias=call.has(3))
+    y = call.emit.add(op, x, weights=call.emit.weight_name(weight))
+    time, batch, _ = y.shape
+    apart = call.emit.reshape(y, (time, batch, directions, hidden))
+    return [call.emit.transpose(apart, (0, 2, 1, 3)), *_last_state(call, apart)]
+
+
+def _last_state(call: Call, apart: Operand) -> list[Operand]:
+    """Return stand-ins for the last states: the last step, whichever the direction."""
+    if not any(call.node.output[1:]):
+        return []
+    from costmodel.ops import Slice
+
+    time, batch, directions, hidden = apart.shape
+    start = time - 1 if isinstance(time, int) else 0
+    row = call.emit.reshape(
+        call.emit.add(Slice(0, start, 1), apart), (batch, directions, hidden)
+    )
+    last = call.emit.transpose(row, (1, 0, 2))
+    return [last, last]

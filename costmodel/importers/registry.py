@@ -1,0 +1,119 @@
+"""Tables from foreign operator names to the functions that import them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from costmodel.errors import UnknownOperatorError
+
+Handler = TypeVar("Handler", bound=Callable[..., object])
+
+
+class Unsupported(Exception):
+    """Raised by a handler for a form of its operator that ``costmodel`` cannot express."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """An operator that is not known: its foreign name, where it occurs, and why, if it is a form.
+
+    Parameters
+    ----------
+    name : str
+        The foreign name (``aten.fft_rfft2``, ``QLinearConv``).
+    where : str
+        Module path and node name in the source.
+    reason : str
+        What about a known operator is not supported; ``""`` for an unknown one.
+    """
+
+    name: str
+    where: str
+    reason: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name, with the reason in brackets where there is one."""
+        return f"{self.name} [{self.reason}]" if self.reason else self.name
+
+
+class Registry(Generic[Handler]):
+    """The handlers of one importer by foreign operator name.
+
+    Parameters
+    ----------
+    source : str
+        What the names belong to, for messages.
+
+    Examples
+    --------
+    >>> layers = Registry("ncnn")
+    >>> @layers.register("ReLU")
+    ... def relu(): ...
+    >>> "ReLU" in layers
+    True
+    >>> layers.register("ReLU")(relu)
+    Traceback (most recent call last):
+    ...
+    ValueError: ncnn operator 'ReLU' is registered twice
+    """
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._handlers: dict[str, Handler] = {}
+
+    def register(self, *names: str) -> Callable[[Handler], Handler]:
+        """Return a decorator that files a handler under ``names``; a name in use is refused."""
+
+        def file(handler: Handler) -> Handler:
+            for name in names:
+                if name in self._handlers:
+                    raise ValueError(f"{self._source} operator {name!r} is registered twice")
+                self._handlers[name] = handler
+            return handler
+
+        return file
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._handlers
+
+    def __getitem__(self, name: str) -> Handler:
+        return self._handlers[name]
+
+    def names(self) -> tuple[str, ...]:
+        """Return the known names, sorted."""
+        return tuple(sorted(self._handlers))
+
+
+def refuse_unknown(importer: str, unknown: Iterable[Occurrence]) -> None:
+    """Raise one error that names every operator of ``unknown`` and where it occurs.
+
+    Raises
+    ------
+    UnknownOperatorError
+
+    Examples
+    --------
+    >>> refuse_unknown("from_onnx", [Occurrence("NonZero", "head/nz")])
+    Traceback (most recent call last):
+    ...
+    costmodel.errors.UnknownOperatorError: from_onnx does not know 1 operator: NonZero (at head/nz); ...
+    """
+    places: dict[str, list[str]] = {}
+    for occurrence in unknown:
+        places.setdefault(occurrence.label, []).append(occurrence.where)
+    if not places:
+        return
+    listed = "; ".join(f"{name} ({_places(where)})" for name, where in places.items())
+    plural = "s" if len(places) > 1 else ""
+    raise UnknownOperatorError(
+        f"{importer} does not know {len(places)} operator{plural}: {listed}; "
+        "strict=False imports them as free placeholders and reports the coverage"
+    )
+
+
+def _places(where: list[str], most: int = 5) -> str:
+    more = f" and {len(where) - most} more" if len(where) > most else ""
+    return f"at {', '.join(where[:most])}{more}"

@@ -1,0 +1,185 @@
+"""Convolutions, normalizations, pooling, resizing, embeddings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from costmodel.importers.emitter import Operand, Stored
+from costmodel.importers.learned import convolve
+from costmodel.importers.registry import Unsupported
+from costmodel.importers.torch_export.walk import ATEN, Call, Result
+from costmodel.ops import (
+    AdaptivePool,
+    BatchNorm,
+    Conv,
+    ConvTranspose,
+    Embedding,
+    GroupNorm,
+    LayerNorm,
+    Op,
+    PixelShuffle,
+    Pool,
+    Resize,
+)
+
+
+@ATEN.register("conv1d", "conv2d", "conv3d", "convolution", "_convolution")
+def _conv(call: Call) -> Result:
+    if call.get("transposed", False):
+        return _conv_transpose(call)
+    kernel = call.operand("weight").shape[2:]
+    rank = len(kernel)
+    op = Conv(
+        call.operand("weight").shape[0],
+        kernel,
+        stride=call.sizes("stride", rank),
+        padding=_padding(call, kernel),
+        dilation=call.sizes("dilation", rank),
+        groups=call.size("groups"),
+    )
+    return _convolve(call, op)
+
+
+@ATEN.register("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+def _conv_transpose(call: Call) -> Result:
+    weight = call.operand("weight")
+    rank = len(weight.shape) - 2
+    groups = call.size("groups")
+    op = ConvTranspose(
+        weight.shape[1] * groups,
+        weight.shape[2:],
+        stride=call.sizes("stride", rank),
+        padding=call.sizes("padding", rank),
+        output_padding=call.sizes("output_padding", rank),
+        dilation=call.sizes("dilation", rank),
+        groups=groups,
+    )
+    return _convolve(call, op)
+
+
+def _convolve(call: Call, op: Conv | ConvTranspose) -> Result:
+    x = call.operand("input")
+    single = len(x.shape) == len(op.kernel) + 1
+    if single:
+        x = call.emit.reshape(x, (1, *x.shape))
+    y = convolve(call.emit, op, x, call.operand("weight"), call.optional("bias"))
+    return call.emit.reshape(y, y.shape[1:]) if single else y
+
+
+def _padding(call: Call, kernel: tuple[Any, ...]) -> Any:
+    if call.get("padding") == "valid":
+        return 0
+    if call.get("padding") == "same":
+        # Torch allows "same" for stride 1 only; the larger half goes to the far side.
+        spans = [d * (k - 1) for d, k in zip(call.sizes("dilation", len(kernel)), kernel, strict=True)]
+        return tuple((span // 2, span - span // 2) for span in spans)
+    return call.sizes("padding", len(kernel))
+
+
+@ATEN.register("batch_norm", "_native_batch_norm_legit_no_training", "native_batch_norm")
+def _batch_norm(call: Call) -> Result:
+    x = call.operand("input")
+    if call.get("training", False):
+        # Statistics of the data, channel by channel: what instance normalization computes.
+        return _normalize(call, GroupNorm(x.shape[1], affine="weight" in call))
+    return _normalize(call, BatchNorm(affine="weight" in call))
+
+
+@ATEN.register("instance_norm")
+def _instance_norm(call: Call) -> Result:
+    channels = call.operand("input").shape[1]
+    return _normalize(call, GroupNorm(channels, affine="weight" in call))
+
+
+@ATEN.register("group_norm", "native_group_norm")
+def _group_norm(call: Call) -> Result:
+    groups = call.size("num_groups") if "num_groups" in call else call.size("group")
+    return _normalize(call, GroupNorm(groups, affine="weight" in call))
+
+
+@ATEN.register("layer_norm", "native_layer_norm", "rms_norm", "_fused_rms_norm")
+def _layer_norm(call: Call) -> Result:
+    rms = "rms" in str(call.node.target)
+    axes = len(call.sizes("normalized_shape"))
+    bias = "bias" in call
+    return _normalize(call, LayerNorm(axes, affine="weight" in call, rms=rms, bias=bias))
+
+
+def _normalize(call: Call, op: Op) -> Result:
+    weight = call.optional("weight")
+    name = call.emit.weight_name(weight) if isinstance(weight, Stored) else None
+    # Natively normalized tensors come with statistics, which inference does not use.
+    y = call.emit.add(op, call.operand("input"), weights=name)
+    return (y, None, None) if len(call.metas) > 1 else y
+
+
+@ATEN.register("max_pool1d", "max_pool2d", "max_pool3d")
+@ATEN.register("max_pool1d_with_indices", "max_pool2d_with_indices", "max_pool3d_with_indices")
+def _max_pool(call: Call) -> Result:
+    return _pool(call, "max")
+
+
+@ATEN.register("avg_pool1d", "avg_pool2d", "avg_pool3d")
+def _avg_pool(call: Call) -> Result:
+    return _pool(call, "avg")
+
+
+def _pool(call: Call, kind: str) -> Result:
+    x = call.operand("self", "input")
+    rank = int(str(call.node.target).split("pool")[1][0])
+    kernel = call.sizes("kernel_size", rank)
+    op = Pool(
+        kind,
+        kernel,
+        stride=call.sizes("stride", rank) or kernel,
+        padding=call.sizes("padding", rank),
+        dilation=call.sizes("dilation", rank) or 1,
+        ceil_mode=bool(call.get("ceil_mode", False)),
+    )
+    return _windows(call, op, x, rank)
+
+
+@ATEN.register("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d")
+@ATEN.register("_adaptive_avg_pool2d", "_adaptive_avg_pool3d")
+@ATEN.register("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d")
+def _adaptive_pool(call: Call) -> Result:
+    kind = "max" if "max" in str(call.node.target) else "avg"
+    x = call.operand("self")
+    rank = len(call.sizes("output_size"))
+    return _windows(call, AdaptivePool(kind, call.sizes("output_size")), x, rank)
+
+
+def _windows(call: Call, op: Op, x: Operand, rank: int) -> Result:
+    single = len(x.shape) == rank + 1
+    if single:
+        x = call.emit.reshape(x, (1, *x.shape))
+    y: Operand = call.emit.add(op, x)
+    y = call.emit.reshape(y, y.shape[1:]) if single else y
+    return (y, None) if len(call.metas) > 1 else y
+
+
+@ATEN.register("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d")
+@ATEN.register("_upsample_nearest_exact1d", "_upsample_nearest_exact2d")
+@ATEN.register("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d")
+@ATEN.register("_upsample_bilinear2d_aa", "upsample_bicubic2d", "_upsample_bicubic2d_aa")
+def _resize(call: Call) -> Result:
+    name = str(call.node.target)
+    kind = "nearest" if "nearest" in name else "bicubic" if "bicubic" in name else "bilinear"
+    return call.emit.add(Resize(call.output.shape[2:], kind), call.operand("input", "self"))
+
+
+@ATEN.register("embedding")
+def _embedding(call: Call) -> Result:
+    table = call.operand("weight")
+    rows, features = table.shape
+    name = call.emit.weight_name(table)
+    if name is None:
+        raise Unsupported("table computed from an input")
+    call.emit.owns_bias(name, None)
+    op = Embedding(rows, features, table.tensor.dtype)
+    return call.emit.add(op, call.operand("indices"), weights=name)
+
+
+@ATEN.register("pixel_shuffle")
+def _pixel_shuffle(call: Call) -> Result:
+    return call.emit.add(PixelShuffle(call.size("upscale_factor")), call.operand("self"))

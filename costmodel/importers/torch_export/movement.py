@@ -1,0 +1,312 @@
+"""Views, copies, joins, cuts, look-ups, and tensors that are made from nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from costmodel.importers.emitter import Operand, Stored
+from costmodel.importers.registry import Unsupported
+from costmodel.importers.torch_export.walk import ATEN, Call, Result
+from costmodel.ops import (
+    BroadcastTo,
+    Cast,
+    Concat,
+    Contiguous,
+    Elementwise,
+    Gather,
+    Identity,
+    Pad,
+    Slice,
+    Split,
+)
+from costmodel.symbols import Dim, product, same
+
+
+@ATEN.register("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")
+@ATEN.register("native_dropout")
+def _dropout(call: Call) -> Result:
+    y = call.emit.add(Identity(), call.operand("input", "self"))
+    return (y, None) if len(call.metas) > 1 else y
+
+
+@ATEN.register("alias", "detach", "lift_fresh", "lift_fresh_copy", "positive", "real", "requires_grad")
+def _same(call: Call) -> Result:
+    return call.operand("self")
+
+
+@ATEN.register("_assert_tensor_metadata", "_assert_scalar", "_assert_async", "sym_size", "sym_numel")
+@ATEN.register("sym_stride", "sym_constrain_range_for_size", "sym_constrain_range", "is_nonzero")
+def _nothing(call: Call) -> Result:
+    return None
+
+
+@ATEN.register("to", "_to_copy", "type_as", "contiguous", "clone")
+def _copy(call: Call) -> Result:
+    """Emit a cast where the dtype changes, a copy where the storage does, else nothing."""
+    x = call.operand("self")
+    if call.output.dtype != x.tensor.dtype:
+        return call.emit.add(Cast(call.output.dtype), x)
+    if isinstance(x, Stored) or call.is_view("self"):
+        return x
+    return call.emit.add(Contiguous(), x)
+
+
+@ATEN.register("copy")
+def _copy_into(call: Call) -> Result:
+    return _broadcast(call, call.emit.add(Contiguous(), call.operand("src")))
+
+
+@ATEN.register("fill", "zero")
+def _fill(call: Call) -> Result:
+    target = call.operand("self")
+    return call.emit.add(Contiguous(), Stored(call.node.name, target.tensor, learned=False))
+
+
+@ATEN.register("view", "reshape", "_unsafe_view", "flatten", "unflatten", "view_as", "reshape_as")
+@ATEN.register("squeeze", "unsqueeze", "_reshape_alias", "_reshape_copy", "view_copy")
+def _reshape(call: Call) -> Result:
+    x = call.operand("self")
+    if not isinstance(x, Stored) and not call.is_view("self"):
+        x = call.emit.add(Contiguous(), x)
+    return call.emit.reshape(x, call.output.shape)
+
+
+@ATEN.register("permute")
+def _permute(call: Call) -> Result:
+    return call.emit.transpose(call.operand("self"), call.sizes("dims"))
+
+
+@ATEN.register("transpose", "swapaxes", "swapdims")
+def _transpose(call: Call) -> Result:
+    first = call.size("dim0" if "dim0" in call else "axis0")
+    second = call.size("dim1" if "dim1" in call else "axis1")
+    return _swap(call, first, second)
+
+
+@ATEN.register("t", "numpy_T", "mT", "adjoint", "matrix_H")
+def _t(call: Call) -> Result:
+    return _swap(call, -2, -1) if len(call.operand("self").shape) > 1 else call.operand("self")
+
+
+def _swap(call: Call, first: int, second: int) -> Operand:
+    x = call.operand("self")
+    order = list(range(len(x.shape)))
+    order[first], order[second] = order[second], order[first]
+    return call.emit.transpose(x, order)
+
+
+@ATEN.register("movedim", "moveaxis")
+def _movedim(call: Call) -> Result:
+    x = call.operand("self")
+    rank = len(x.shape)
+    source = [axis % rank for axis in call.sizes("source")]
+    target = [axis % rank for axis in call.sizes("destination")]
+    order = [axis for axis in range(rank) if axis not in source]
+    for to, axis in sorted(zip(target, source, strict=True)):
+        order.insert(to, axis)
+    return call.emit.transpose(x, order)
+
+
+@ATEN.register("expand", "expand_as", "broadcast_to")
+def _expand(call: Call) -> Result:
+    return _broadcast(call, call.operand("self"))
+
+
+@ATEN.register("repeat", "tile")
+def _repeat(call: Call) -> Result:
+    x = call.operand("self")
+    shape = call.output.shape
+    padded = (1,) * (len(shape) - len(x.shape)) + tuple(x.shape)
+    x = call.emit.reshape(x, padded)
+    if not any(same(a, b) for a, b in zip(padded, shape, strict=True) if not same(a, 1)):
+        return call.emit.add(Contiguous(), _broadcast(call, x))
+    # An axis of more than one element is repeated: a view with the copies as an axis of their own.
+    apart = [size for old in padded for size in (1, old)]
+    wide = [
+        size
+        for old, new in zip(padded, shape, strict=True)
+        for size in (new if same(old, 1) else new / old if not isinstance(new, int) else new // old, old)
+    ]
+    wide = [1 if i % 2 and same(padded[i // 2], 1) else size for i, size in enumerate(wide)]
+    view = call.emit.add(BroadcastTo(tuple(wide)), call.emit.reshape(x, apart))
+    return call.emit.reshape(call.emit.add(Contiguous(), view), shape)
+
+
+@ATEN.register("repeat_interleave")
+def _repeat_interleave(call: Call) -> Result:
+    x, axis = call.operand("self"), call.get("dim")
+    if axis is None or "repeats" not in call or call.optional("repeats") is not None:
+        raise Unsupported("repeats that are a tensor")
+    axis %= len(x.shape)
+    times = call.size("repeats")
+    apart = (*x.shape[: axis + 1], 1, *x.shape[axis + 1 :])
+    wide = (*x.shape[: axis + 1], times, *x.shape[axis + 1 :])
+    view = call.emit.add(BroadcastTo(wide), call.emit.reshape(x, apart))
+    return call.emit.reshape(call.emit.add(Contiguous(), view), call.output.shape)
+
+
+def _broadcast(call: Call, x: Operand) -> Operand:
+    shape = call.output.shape
+    if len(shape) == len(x.shape) and all(map(same, shape, x.shape)):
+        return x
+    return call.emit.add(BroadcastTo(shape), x)
+
+
+@ATEN.register("roll", "flip", "tril", "triu", "rot90")
+def _rearrange(call: Call) -> Result:
+    y = call.emit.add(Contiguous(), call.operand("self"))
+    return call.emit.reshape(y, call.output.shape)
+
+
+@ATEN.register("cat", "concat", "concatenate")
+def _cat(call: Call) -> Result:
+    return call.emit.add(Concat(call.size("dim", 0)), *call.operands("tensors"))
+
+
+@ATEN.register("stack")
+def _stack(call: Call) -> Result:
+    parts = call.operands("tensors")
+    axis = call.size("dim", 0) % (len(parts[0].shape) + 1)
+    apart = [call.emit.reshape(x, (*x.shape[:axis], 1, *x.shape[axis:])) for x in parts]
+    return call.emit.add(Concat(axis), *apart)
+
+
+@ATEN.register("chunk", "split", "split_with_sizes", "tensor_split", "unsafe_chunk", "unsafe_split")
+def _split(call: Call) -> Result:
+    x = call.operand("self")
+    axis = call.size("dim", 0) % len(x.shape)
+    return _cut(call, x, axis, [part.shape[axis] for part in call.outputs])
+
+
+@ATEN.register("unbind")
+def _unbind(call: Call) -> Result:
+    x = call.operand("self")
+    axis = call.size("dim", 0) % len(x.shape)
+    parts = _cut(call, x, axis, [1] * len(call.metas))
+    return [call.emit.reshape(part, call.output.shape) for part in parts]
+
+
+def _cut(call: Call, x: Operand, axis: int, sizes: Sequence[Dim]) -> list[Operand]:
+    if isinstance(x, Stored):
+        shapes = [(*x.shape[:axis], size, *x.shape[axis + 1 :]) for size in sizes]
+        return [x.view(shape, f"{call.node.name} {i}") for i, shape in enumerate(shapes)]
+    equal = all(same(size, sizes[0]) for size in sizes)
+    parts = len(sizes) if equal else tuple(sizes)
+    return list(call.emit.add_many(Split(axis, parts), x))
+
+
+@ATEN.register("slice", "narrow")
+def _slice(call: Call) -> Result:
+    x = call.operand("self")
+    axis = call.size("dim", 0) % len(x.shape)
+    size = call.output.shape[axis]
+    if same(size, x.shape[axis]):
+        return x
+    step = call.size("step", 1)
+    return _part(call, x, axis, _start(call, x.shape[axis], size, step), size, step)
+
+
+@ATEN.register("select")
+def _select(call: Call) -> Result:
+    x = call.operand("self")
+    axis = call.size("dim") % len(x.shape)
+    index = call.size("index")
+    length = x.shape[axis]
+    start = index + length if isinstance(index, int) and index < 0 else index
+    one = _part(call, x, axis, start if isinstance(start, int) else 0, 1, 1)
+    return call.emit.reshape(one, call.output.shape)
+
+
+def _start(call: Call, length: Dim, size: Dim, step: Dim) -> int:
+    """Return where a slice begins; it does not change the cost, so that a symbol may read 0."""
+    start = call.size("start", 0)
+    if not all(isinstance(v, int) for v in (start, length, size, step)):
+        return 0
+    start = start + length if start < 0 else start
+    return int(min(max(start, 0), length - (size - 1) * step - 1))
+
+
+def _part(call: Call, x: Operand, axis: int, start: int, size: Dim, step: int) -> Operand:
+    if isinstance(x, Stored):
+        shape = (*x.shape[:axis], size, *x.shape[axis + 1 :])
+        return x.view(shape, f"axis {axis} from {start} by {step}")
+    return call.emit.add(Slice(axis, start, size, step), x)
+
+
+@ATEN.register("pad", "constant_pad_nd")
+@ATEN.register("reflection_pad1d", "reflection_pad2d", "replication_pad1d", "replication_pad2d")
+def _pad(call: Call) -> Result:
+    x = call.operand("self")
+    flat = call.sizes("pad") if "pad" in call else call.sizes("padding")
+    pairs = [(flat[i], flat[i + 1]) for i in range(0, len(flat), 2)][::-1]
+    pairs = [(0, 0)] * (len(x.shape) - len(pairs)) + pairs
+    for axis, (before, after) in enumerate(pairs):
+        cut = [max(-v, 0) if isinstance(v, int) else 0 for v in (before, after)]
+        if any(cut):
+            x = call.emit.add(Slice(axis, cut[0], x.shape[axis] - sum(cut)), x)
+    grown = tuple(
+        tuple(max(v, 0) if isinstance(v, int) else v for v in pair) for pair in pairs
+    )
+    return call.emit.add(Pad(grown), x)
+
+
+@ATEN.register("index_select")
+def _index_select(call: Call) -> Result:
+    return call.emit.add(Gather(call.size("dim")), call.operand("self"), call.operand("index"))
+
+
+@ATEN.register("gather", "take_along_dim", "take")
+def _gather(call: Call) -> Result:
+    """Pick single elements: as many reads as there are indices."""
+    flat = call.emit.reshape(call.operand("self"), (call.operand("self").tensor.elements,))
+    y = call.emit.add(Gather(0), flat, call.operand("index", "indices"))
+    return call.emit.reshape(y, call.output.shape)
+
+
+@ATEN.register("index")
+def _index(call: Call) -> Result:
+    """Pick by one or several neighbouring tensors of indices."""
+    x = call.operand("self")
+    nodes = call.get("indices")
+    axes = [i for i, node in enumerate(nodes) if node is not None]
+    indices = [call.walk.operand(nodes[i]) for i in axes]
+    found = [i for i in indices if i is not None]
+    if not found or any(i.tensor.dtype == "bool" for i in found):
+        raise Unsupported("indices that depend on data")
+    if axes != list(range(axes[0], axes[-1] + 1)):
+        raise Unsupported("indices on axes that are apart")
+    merged = product(x.shape[axis] for axis in axes)
+    x = call.emit.reshape(x, (*x.shape[: axes[0]], merged, *x.shape[axes[-1] + 1 :]))
+    widest = max(found, key=lambda i: len(i.shape))
+    picked = call.output.shape[axes[0] : axes[0] + len(widest.shape)]
+    if not all(map(same, picked, widest.shape)):
+        widest = call.emit.add(BroadcastTo(tuple(picked)), widest)
+    return call.emit.add(Gather(axes[0]), x, widest)
+
+
+@ATEN.register("slice_scatter", "select_scatter", "scatter", "index_put", "index_copy", "scatter_add")
+def _scatter(call: Call) -> Result:
+    """Write part of a copy: what is kept and what is written move once."""
+    call.emit.add(Contiguous(), call.operand("src", "values", "value", "source", "self"))
+    return call.emit.add(Contiguous(), call.operand("self"))
+
+
+@ATEN.register("outer", "ger")
+def _outer(call: Call) -> Result:
+    a, b = call.operand("self"), call.operand("vec2")
+    return call.emit.add(Elementwise("mul"), call.emit.reshape(a, (*a.shape, 1)), b)
+
+
+_MADE = ("arange", "empty", "eye", "full", "linspace", "ones", "rand", "randn", "zeros")
+
+
+@ATEN.register(*_MADE, *(f"{name}_like" for name in _MADE if name not in ("arange", "eye", "linspace")))
+@ATEN.register("new_zeros", "new_ones", "new_full", "new_empty", "scalar_tensor", "empty_strided")
+@ATEN.register("bernoulli", "randint", "empty_permuted")
+def _made(call: Call) -> Result:
+    return _constant(call)
+
+
+def _constant(call: Any) -> Stored:
+    return Stored(call.node.name, call.output, learned=False)

@@ -1,0 +1,251 @@
+"""A kernel: what a runtime launches, one operator or several fused ones, and what it moves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from costmodel.graph import Node
+from costmodel.ops import (
+    AdaptivePool,
+    Attention,
+    AttentionMix,
+    AttentionScores,
+    BatchNorm,
+    Cast,
+    Conv,
+    ConvTranspose,
+    Elementwise,
+    Embedding,
+    Gather,
+    GroupNorm,
+    LayerNorm,
+    Linear,
+    LocalResponseNorm,
+    MatMul,
+    Op,
+    Pool,
+    PReLU,
+    Recurrent,
+    RecurrentSteps,
+    Reduce,
+    Resize,
+    Softmax,
+)
+from costmodel.symbols import Dim, exact_div, product, same, total
+from costmodel.tensor import Tensor
+
+CLASSES: dict[type[Op], str] = {
+    AdaptivePool: "pool",
+    Attention: "attention",
+    AttentionMix: "matmul",
+    AttentionScores: "matmul",
+    BatchNorm: "elementwise",
+    Cast: "elementwise",
+    Conv: "convolution",
+    ConvTranspose: "convolution",
+    Elementwise: "elementwise",
+    Embedding: "gather",
+    Gather: "gather",
+    GroupNorm: "norm",
+    LayerNorm: "norm",
+    Linear: "matmul",
+    LocalResponseNorm: "norm",
+    MatMul: "matmul",
+    PReLU: "elementwise",
+    Pool: "pool",
+    Recurrent: "recurrent",
+    RecurrentSteps: "recurrent",
+    Reduce: "pool",
+    Resize: "pool",
+    Softmax: "norm",
+}
+"""The class of kernel that each operator starts; what is missing here is a ``"copy"``."""
+
+KINDS = (
+    "pointwise",
+    "convolution",
+    "grouped",
+    "depthwise",
+    "linear",
+    "matmul",
+    "attention",
+    "recurrent",
+    "elementwise",
+    "batch_norm",
+    "norm",
+    "pool",
+    "gather",
+    "copy",
+)
+"""The kinds of kernel that differ in efficiency."""
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """The matrix products that a kernel is: ``batch`` times ``[m x k] @ [k x n]``.
+
+    Parameters
+    ----------
+    batch : Dim
+        Independent products: groups of a convolution, batch of a batched product. [1]
+    m, n, k : Dim
+        Output channels or rows, output pixels or columns, reduced length. [1]
+    height, width : Dim
+        Output pixels of one image of a 2-d convolution, ``n`` being images times these; else 1. [1]
+    winograd : bool
+        Whether it is a dense 3x3 convolution of stride and dilation 1.
+    """
+
+    batch: Dim
+    m: Dim
+    n: Dim
+    k: Dim
+    height: Dim = 1
+    width: Dim = 1
+    winograd: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A tensor that a kernel reads.
+
+    Parameters
+    ----------
+    maker : str, optional
+        The kernel that made it; None for an input or constant of the network.
+    bytes : Dim
+        [byte]
+    """
+
+    maker: str | None
+    bytes: Dim
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """What a runtime launches at once.
+
+    Parameters
+    ----------
+    name : str
+        The node that the kernel is built around.
+    kind : str
+        One of :data:`KINDS`.
+    nodes : tuple of str
+        All nodes that it computes, in order; folded ones too.
+    multiply_adds : Dim
+        [multiply-add]
+    elementwise : Dim
+        Other operations. [operation]
+    product : Product, optional
+        The matrix products that it is.
+    reads : tuple of Read
+        Tensors read from outside the kernel.
+    weight_bytes, write_bytes : Dim
+        Learned tensors read, tensors written. [byte]
+    dtype : str
+        Dtype of the arithmetic.
+    passes : int
+        Operators fused behind the first that compute something: activations, additions.
+    """
+
+    name: str
+    kind: str
+    nodes: tuple[str, ...]
+    multiply_adds: Dim
+    elementwise: Dim
+    product: Product | None
+    reads: tuple[Read, ...]
+    weight_bytes: Dim
+    write_bytes: Dim
+    dtype: str
+    passes: int = 0
+
+    @property
+    def read_bytes(self) -> Dim:
+        """Activations read. [byte]"""
+        return total(read.bytes for read in self.reads)
+
+    @property
+    def bytes(self) -> Dim:
+        """Everything moved, each tensor once. [byte]"""
+        return self.read_bytes + self.weight_bytes + self.write_bytes
+
+
+def kernel_class(op: Op) -> str:
+    """Return the class by which fusion rules know the kernel that ``op`` starts.
+
+    Examples
+    --------
+    >>> kernel_class(Elementwise("relu")), kernel_class(Conv(8, (1, 1)))
+    ('elementwise', 'convolution')
+    """
+    return CLASSES.get(type(op), "copy")
+
+
+def kernel_kind(op: Op, inputs: tuple[Tensor, ...]) -> str:
+    """Return the kind of kernel (:data:`KINDS`) that ``op`` starts on ``inputs``.
+
+    Examples
+    --------
+    >>> kernel_kind(Conv(8, (3, 3), groups=8), (Tensor((1, 8, 7, 7)),))
+    'depthwise'
+    """
+    found = kernel_class(op)
+    if isinstance(op, Linear):
+        return "linear"
+    if isinstance(op, BatchNorm):
+        return "batch_norm"
+    if not isinstance(op, Conv | ConvTranspose):
+        return found
+    if not same(op.groups, 1):
+        return "depthwise" if same(op.groups, inputs[0].shape[1]) else "grouped"
+    return "pointwise" if all(same(k, 1) for k in op.kernel) else "convolution"
+
+
+def product_of(node: Node) -> Product | None:
+    """Return the matrix products that the operator of ``node`` is, or None.
+
+    Examples
+    --------
+    >>> from costmodel import zoo
+    >>> from costmodel.graph import nodes_in_order
+    >>> node = list(nodes_in_order(zoo.pointwise(56, 56, 24, 48)))[1]
+    >>> product_of(node)
+    Product(batch=1, m=48, n=3136, k=24, height=56, width=56, winograd=False)
+    """
+    op, inputs = node.op, node.inputs
+    if isinstance(op, Conv):
+        depth = exact_div(inputs[0].shape[1], op.groups) * product(op.kernel)
+        sizes = node.outputs[0].shape[2:]
+        height, width = sizes if len(sizes) == 2 else (product(sizes), 1)
+        unit = all(same(s, 1) for s in (*op.stride, *op.dilation, op.groups))
+        return Product(
+            batch=op.groups,
+            m=exact_div(op.out_channels, op.groups),
+            n=inputs[0].shape[0] * height * width,
+            k=depth,
+            height=height,
+            width=width,
+            winograd=unit and op.kernel == (3, 3),
+        )
+    if isinstance(op, ConvTranspose):
+        pixels = inputs[0].shape[0] * product(inputs[0].shape[2:])
+        rows = exact_div(op.out_channels, op.groups) * product(op.kernel)
+        return Product(op.groups, rows, pixels, exact_div(inputs[0].shape[1], op.groups))
+    if isinstance(op, Linear):
+        return Product(1, op.out_features, product(inputs[0].shape[:-1]), inputs[0].shape[-1])
+    if isinstance(op, MatMul):
+        *batch, m, n = node.outputs[0].shape
+        a = inputs[0].shape
+        return Product(product(batch), m, n, a[-2] if op.transpose_a else a[-1])
+    if isinstance(op, AttentionScores | Attention):
+        q, k = inputs[0].shape, inputs[1].shape
+        return Product(product(q[:-2]), q[-2], k[-2], q[-1])
+    if isinstance(op, AttentionMix):
+        weights, v = inputs[0].shape, inputs[1].shape
+        return Product(product(weights[:-2]), weights[-2], v[-1], weights[-1])
+    if isinstance(op, Recurrent):
+        time, batch, features = inputs[0].shape
+        return Product(time, op.hidden, batch, features + op.hidden)
+    return None

@@ -1,0 +1,153 @@
+"""Scaled dot-product attention, with causal mask and grouped queries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from costmodel.errors import ShapeError
+from costmodel.ops.base import Expansion, Nest, Op, Program
+from costmodel.ops.reduction import Softmax, lower_triangle
+from costmodel.symbols import Dim, exact_div, product, same
+from costmodel.tensor import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Attention(Op):
+    r"""Scaled dot-product attention of queries on keys and values.
+
+    Inputs are ``q [..., heads, L, d]``, ``k [..., kv heads, S, d]`` and
+    ``v [..., kv heads, S, e]``.
+
+    Parameters
+    ----------
+    causal : bool
+        Whether query ``i`` sees only keys ``j <= i``; only those pairs are counted.
+
+    Notes
+    -----
+    Expands into scores, softmax and mix, which move the ``L x S`` scores through memory four
+    times. A fused (flash) kernel moves the inputs and the output only: that is the difference
+    between ``mac`` of the graph and the traffic of the lowered kernel.
+
+    .. math:: B = h\,p\,(d + e) \qquad p = LS \text{ or the lower triangle}
+
+    Grouped-query attention has fewer key and value heads than query heads; each is read once.
+
+    Examples
+    --------
+    >>> q = Tensor((1, 8, 197, 64))
+    >>> Attention().infer(q, q, q)[0].shape
+    (1, 8, 197, 64)
+    """
+
+    causal: bool = False
+    arity = 3
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        q, k, v = inputs
+        if not q.rank == k.rank == v.rank or q.rank < 3:
+            raise ShapeError(f"Attention needs q, k, v of one rank >= 3, got {q}, {k}, {v}")
+        if not same(q.shape[-1], k.shape[-1]):
+            raise ShapeError(f"Attention depth of q {q} and k {k} differs")
+        if not same(k.shape[-2], v.shape[-2]) or not same(k.shape[-3], v.shape[-3]):
+            raise ShapeError(f"Attention length or heads of k {k} and v {v} differ")
+        if not all(same(a, b) and same(a, c) for a, b, c in _batches(q, k, v)):
+            raise ShapeError(f"Attention batch of q {q}, k {k}, v {v} differs")
+        exact_div(q.shape[-3], k.shape[-3], "Attention query heads")
+        return (q.with_shape(*q.shape[:-1], v.shape[-1]),)
+
+    def expand(self, *inputs: Tensor) -> Expansion:
+        self.infer(*inputs)
+        program = Program(list(inputs))
+        scores = program.add(AttentionScores(self.causal), 0, 1)
+        weights = program.add(Softmax(causal=self.causal), scores)
+        return program.finish(program.add(AttentionMix(self.causal), weights, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionScores(Op):
+    """Products of every query with every key it sees; the scale is folded into the queries.
+
+    Parameters
+    ----------
+    causal : bool
+        As in :class:`Attention`.
+
+    Examples
+    --------
+    >>> q = Tensor((1, 8, 4, 64))
+    >>> AttentionScores(causal=True).nest(q, q).parallel
+    (1, 8, 10)
+    """
+
+    causal: bool = False
+    arity = 2
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        q, k = inputs
+        if q.rank != k.rank or q.rank < 3 or not same(q.shape[-1], k.shape[-1]):
+            raise ShapeError(f"AttentionScores needs q and k of one rank >= 3 and depth: {q}, {k}")
+        exact_div(q.shape[-3], k.shape[-3], "AttentionScores query heads")
+        return (q.with_shape(*q.shape[:-1], k.shape[-2]),)
+
+    def nest(self, *inputs: Tensor) -> Nest:
+        q, k = inputs
+        pairs = _pairs(q.shape[-2], k.shape[-2], self.causal)
+        outer = q.shape[:-2]
+        return Nest(
+            parallel=(*outer, pairs),
+            reduced=(q.shape[-1],),
+            multiply_adds=1,
+            writes=(product(outer) * pairs,),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionMix(Op):
+    """Sums of the values, weighted by the attention of every query.
+
+    Parameters
+    ----------
+    causal : bool
+        As in :class:`Attention`.
+
+    Examples
+    --------
+    >>> a, v = Tensor((1, 8, 4, 4)), Tensor((1, 8, 4, 64))
+    >>> AttentionMix(causal=True).nest(a, v).points
+    5120
+    """
+
+    causal: bool = False
+    arity = 2
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        weights, v = inputs
+        if weights.rank != v.rank or v.rank < 3 or not same(weights.shape[-1], v.shape[-2]):
+            raise ShapeError(
+                f"AttentionMix needs weights [..., heads, L, S] and v [..., heads, S, e]: "
+                f"{weights}, {v}"
+            )
+        exact_div(weights.shape[-3], v.shape[-3], "AttentionMix query heads")
+        return (weights.with_shape(*weights.shape[:-1], v.shape[-1]),)
+
+    def nest(self, *inputs: Tensor) -> Nest:
+        weights, v = inputs
+        outer = weights.shape[:-2]
+        length, keys = weights.shape[-2:]
+        pairs = product(outer) * _pairs(length, keys, self.causal)
+        return Nest(
+            parallel=(*weights.shape[:-1], v.shape[-1]),
+            reduced=(weights.shape[-1],),
+            points=pairs * v.shape[-1],
+            multiply_adds=1,
+            reads=(pairs, v.elements),
+        )
+
+
+def _pairs(length: Dim, keys: Dim, causal: bool) -> Dim:
+    return lower_triangle(length, keys) if causal else length * keys
+
+
+def _batches(q: Tensor, k: Tensor, v: Tensor) -> zip[tuple[Dim, Dim, Dim]]:
+    return zip(q.shape[:-3], k.shape[:-3], v.shape[:-3], strict=True)

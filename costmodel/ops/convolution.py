@@ -1,0 +1,182 @@
+"""Convolution and transposed convolution in one, two or three dimensions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from costmodel.errors import ShapeError
+from costmodel.ops._window import (
+    Padding,
+    Window,
+    as_padding,
+    as_sizes,
+    check_sizes,
+    window_size,
+)
+from costmodel.ops.base import Nest, Op, need_rank
+from costmodel.symbols import Dim, check_dim, exact_div, product
+from costmodel.tensor import Tensor
+
+_LAYOUT = "batch, channels, spatial sizes"
+
+
+@dataclass(frozen=True, slots=True)
+class Conv(Op):
+    r"""Convolution: ``len(kernel)`` spatial dimensions, batch and channels first.
+
+    Parameters
+    ----------
+    out_channels : Dim
+        Output channels ``c2``. [1]
+    kernel : tuple of Dim
+        Taps along each spatial axis. [1]
+    stride, dilation : Dim or tuple of Dim
+        Step between windows and between taps. [1]
+    padding : int, tuple, or "same"
+        Zeros added along each axis, one number or a (before, after) pair an axis; ``"same"`` gives
+        outputs of ``ceil(size / stride)``.
+    groups : Dim
+        Groups ``g``; ``groups = c1`` is a depthwise convolution. [1]
+    bias : bool
+        Whether a bias of ``out_channels`` elements is added.
+
+    Notes
+    -----
+    .. math:: B = n\,o\,c_2\,(c_1/g)\,k \qquad
+              \mathrm{MAC} = n\,i\,c_1 + n\,o\,c_2 + c_1 c_2 k / g
+
+    with ``i`` and ``o`` the input and output pixels and ``k`` the taps. Taps that fall on padding
+    count as multiply-adds, as everywhere in the field; the input is counted whole, also where a
+    stride larger than the kernel skips pixels.
+
+    Examples
+    --------
+    >>> depthwise = Conv(58, (3, 3), stride=2, padding=1, groups=58)
+    >>> depthwise.infer(Tensor((1, 58, 56, 56)))[0].shape
+    (1, 58, 28, 28)
+    """
+
+    out_channels: Dim
+    kernel: tuple[Dim, ...]
+    stride: Window = 1
+    padding: Padding = 0
+    dilation: Window = 1
+    groups: Dim = 1
+    bias: bool = False
+
+    def __post_init__(self) -> None:
+        rank = len(self.kernel)
+        object.__setattr__(self, "kernel", as_sizes(self.kernel, rank))
+        object.__setattr__(self, "stride", as_sizes(self.stride, rank))
+        object.__setattr__(self, "dilation", as_sizes(self.dilation, rank))
+        object.__setattr__(self, "padding", as_padding(self.padding, rank))
+        check_sizes(self, out_channels=self.out_channels, groups=self.groups)
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        (x,) = inputs
+        need_rank(self, x, 2 + len(self.kernel), _LAYOUT)
+        exact_div(x.shape[1], self.groups, "Conv input channels")
+        exact_div(self.out_channels, self.groups, "Conv output channels")
+        sizes = window_size(self, x, self.kernel, self.stride, self.padding, self.dilation)
+        return (x.with_shape(x.shape[0], self.out_channels, *sizes),)
+
+    def weights(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        (x,) = inputs
+        per_group = exact_div(x.shape[1], self.groups)
+        kernel = x.with_shape(self.out_channels, per_group, *self.kernel)
+        return (kernel, x.with_shape(self.out_channels)) if self.bias else (kernel,)
+
+    def nest(self, *inputs: Tensor) -> Nest:
+        (x,) = inputs
+        return Nest(
+            parallel=self.infer(x)[0].shape,
+            reduced=(exact_div(x.shape[1], self.groups), *self.kernel),
+            multiply_adds=1,
+            epilogue=int(self.bias),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ConvTranspose(Op):
+    """Transposed convolution: each input pixel is scattered over ``kernel`` outputs.
+
+    Parameters
+    ----------
+    out_channels, kernel, stride, dilation, groups, bias
+        As in :class:`Conv`.
+    padding : int or tuple
+        Pixels cut off the output along each axis.
+    output_padding : Dim or tuple of Dim
+        Extra pixels at the far end of the output. [1]
+
+    Notes
+    -----
+    Multiply-adds are those of the scattered form, ``n i c1 (c2/g) k`` with ``i`` input pixels;
+    counters that take the output pixels instead are wrong by ``stride**2``.
+
+    Examples
+    --------
+    >>> up = ConvTranspose(8, (2, 2), stride=2)
+    >>> up.infer(Tensor((1, 16, 7, 7)))[0].shape
+    (1, 8, 14, 14)
+    """
+
+    out_channels: Dim
+    kernel: tuple[Dim, ...]
+    stride: Window = 1
+    padding: Padding = 0
+    output_padding: Window = 0
+    dilation: Window = 1
+    groups: Dim = 1
+    bias: bool = False
+
+    def __post_init__(self) -> None:
+        rank = len(self.kernel)
+        for name in ("kernel", "stride", "dilation", "output_padding"):
+            smallest = 0 if name == "output_padding" else 1
+            object.__setattr__(self, name, as_sizes(getattr(self, name), rank, smallest))
+        padding = as_padding(self.padding, rank)
+        if padding == "same":
+            raise ShapeError("ConvTranspose padding must be numbers, not 'same'")
+        object.__setattr__(self, "padding", padding)
+        check_sizes(self, out_channels=self.out_channels, groups=self.groups)
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        (x,) = inputs
+        need_rank(self, x, 2 + len(self.kernel), _LAYOUT)
+        exact_div(x.shape[1], self.groups, "ConvTranspose input channels")
+        exact_div(self.out_channels, self.groups, "ConvTranspose output channels")
+        sizes = tuple(
+            check_dim((size - 1) * s - before - after + d * (k - 1) + extra + 1, "output size")
+            for size, k, s, (before, after), d, extra in zip(
+                x.shape[2:],
+                self.kernel,
+                self.stride,
+                self.padding,
+                self.dilation,
+                self.output_padding,
+                strict=True,
+            )
+        )
+        return (x.with_shape(x.shape[0], self.out_channels, *sizes),)
+
+    def weights(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        (x,) = inputs
+        per_group = exact_div(self.out_channels, self.groups)
+        kernel = x.with_shape(x.shape[1], per_group, *self.kernel)
+        return (kernel, x.with_shape(self.out_channels)) if self.bias else (kernel,)
+
+    def nest(self, *inputs: Tensor) -> Nest:
+        (x,) = inputs
+        per_group = exact_div(self.out_channels, self.groups)
+        output = self.infer(x)[0].elements
+        # Input pixels are independent but for the sums where their windows overlap; the bias is
+        # one addition for each output, which the input loops do not run over.
+        points = x.shape[0] * product(x.shape[2:]) * per_group * self.groups
+        taps = exact_div(x.shape[1], self.groups) * product(self.kernel)
+        return Nest(
+            parallel=(points,),
+            reduced=(taps,),
+            multiply_adds=1,
+            extra=output if self.bias else 0,
+        )

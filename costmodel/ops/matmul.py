@@ -1,0 +1,98 @@
+"""Products of matrices: with learned weights (linear) and of two activations (matmul)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from costmodel.errors import ShapeError
+from costmodel.ops._broadcast import broadcast_shapes
+from costmodel.ops._window import check_sizes
+from costmodel.ops.base import Nest, Op
+from costmodel.symbols import Dim, same
+from costmodel.tensor import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Linear(Op):
+    """Product with a learned matrix over the last axis of an input of any rank.
+
+    Parameters
+    ----------
+    out_features : Dim
+        Output features. [1]
+    bias : bool
+        Whether a bias of ``out_features`` elements is added.
+
+    Examples
+    --------
+    >>> Linear(1000).infer(Tensor((8, 197, 768)))[0].shape
+    (8, 197, 1000)
+    """
+
+    out_features: Dim
+    bias: bool = True
+
+    def __post_init__(self) -> None:
+        check_sizes(self, out_features=self.out_features)
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        (x,) = inputs
+        if x.rank < 1:
+            raise ShapeError(f"Linear needs an input with at least one axis, got {x}")
+        return (x.with_shape(*x.shape[:-1], self.out_features),)
+
+    def weights(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        (x,) = inputs
+        matrix = x.with_shape(self.out_features, x.shape[-1])
+        return (matrix, x.with_shape(self.out_features)) if self.bias else (matrix,)
+
+    def nest(self, *inputs: Tensor) -> Nest:
+        (x,) = inputs
+        return Nest(
+            parallel=(*x.shape[:-1], self.out_features),
+            reduced=(x.shape[-1],),
+            multiply_adds=1,
+            epilogue=int(self.bias),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MatMul(Op):
+    """Product of two activations over their last two axes; leading axes broadcast.
+
+    Parameters
+    ----------
+    transpose_a, transpose_b : bool
+        Whether the last two axes of the first or second input are swapped first, without a copy.
+
+    Examples
+    --------
+    >>> scores = MatMul(transpose_b=True)
+    >>> scores.infer(Tensor((1, 8, 49, 64)), Tensor((1, 8, 49, 64)))[0].shape
+    (1, 8, 49, 49)
+    """
+
+    transpose_a: bool = False
+    transpose_b: bool = False
+    arity = 2
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        a, b = inputs
+        if a.rank < 2 or b.rank < 2:
+            raise ShapeError(f"MatMul needs inputs of at least two axes, got {a} and {b}")
+        m, k = self._matrix(a, self.transpose_a)
+        k2, n = self._matrix(b, self.transpose_b)
+        if not same(k, k2):
+            raise ShapeError(f"MatMul inner sizes {k} and {k2} of {a} and {b} differ")
+        batch = broadcast_shapes(a.shape[:-2], b.shape[:-2], "MatMul")
+        return (a.with_shape(*batch, m, n),)
+
+    def nest(self, *inputs: Tensor) -> Nest:
+        a, b = inputs
+        inner = self._matrix(a, self.transpose_a)[1]
+        return Nest(parallel=self.infer(a, b)[0].shape, reduced=(inner,), multiply_adds=1)
+
+    @staticmethod
+    def _matrix(x: Tensor, transposed: bool) -> tuple[Dim, Dim]:
+        rows, columns = x.shape[-2:]
+        return (columns, rows) if transposed else (rows, columns)

@@ -1,0 +1,431 @@
+"""Operators that move or rename elements without computing: views, copies, look-ups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import sympy
+
+from costmodel.errors import ShapeError
+from costmodel.ops._window import Padding, as_padding, check_sizes
+from costmodel.ops.base import Nest, Op, need_axis, need_rank
+from costmodel.symbols import Dim, check_dim, exact_div, product, same, total
+from costmodel.tensor import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Identity(Op):
+    """The input itself: dropout at inference, a skip connection.
+
+    Examples
+    --------
+    >>> Identity().is_view
+    True
+    """
+
+    is_view = True
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return inputs
+
+
+@dataclass(frozen=True, slots=True)
+class Reshape(Op):
+    """The same elements in another shape, without a copy (view, flatten, squeeze).
+
+    Parameters
+    ----------
+    shape : tuple of Dim
+        The new shape; one entry may be -1 and is worked out. [element]
+
+    Examples
+    --------
+    >>> Reshape((1, -1)).infer(Tensor((1, 8, 7, 7)))[0].shape
+    (1, 392)
+    """
+
+    shape: tuple[Dim, ...]
+    is_view = True
+
+    def __post_init__(self) -> None:
+        for size in self.shape:
+            if not _is_free(size):
+                check_dim(size, "Reshape size")
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        (x,) = inputs
+        known = [d for d in self.shape if not _is_free(d)]
+        if len(known) < len(self.shape) - 1:
+            raise ShapeError(f"Reshape shape {self.shape} has more than one -1")
+        if len(known) < len(self.shape):
+            rest = exact_div(x.elements, product(known), "Reshape elements")
+            rest = sympy.cancel(rest) if isinstance(rest, sympy.Expr) else rest
+            return (x.with_shape(*(rest if _is_free(d) else d for d in self.shape)),)
+        if not same(product(self.shape), x.elements):
+            raise ShapeError(f"Reshape of {x} to {self.shape} changes the number of elements")
+        return (x.with_shape(*self.shape),)
+
+
+@dataclass(frozen=True, slots=True)
+class Transpose(Op):
+    """The axes in another order, without a copy; a :class:`Contiguous` after it makes the copy.
+
+    Parameters
+    ----------
+    order : tuple of int
+        The axis of the input that each axis of the output takes.
+
+    Examples
+    --------
+    >>> Transpose((0, 2, 1)).infer(Tensor((1, 8, 49)))[0].shape
+    (1, 49, 8)
+    """
+
+    order: tuple[int, ...]
+    is_view = True
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        (x,) = inputs
+        axes = tuple(need_axis(self, x, a) for a in self.order)
+        if sorted(axes) != list(range(x.rank)):
+            raise ShapeError(f"Transpose order {self.order} is no permutation of the axes of {x}")
+        return (x.with_shape(*(x.shape[a] for a in axes)),)
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastTo(Op):
+    """A view that repeats axes of size 1 without a copy.
+
+    Parameters
+    ----------
+    shape : tuple of Dim
+        The new shape. [element]
+
+    Examples
+    --------
+    >>> BroadcastTo((4, 8)).infer(Tensor((1, 8)))[0].shape
+    (4, 8)
+    """
+
+    shape: tuple[Dim, ...]
+    is_view = True
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        (x,) = inputs
+        tail = self.shape[len(self.shape) - x.rank :]
+        if x.rank > len(self.shape) or not all(
+            same(a, b) or same(a, 1) for a, b in zip(x.shape, tail, strict=True)
+        ):
+            raise ShapeError(f"BroadcastTo cannot repeat {x} to {self.shape}")
+        return (x.with_shape(*self.shape),)
+
+
+@dataclass(frozen=True, slots=True)
+class Contiguous(Op):
+    """A copy of the input in the order of its axes: one read and one write of everything.
+
+    Examples
+    --------
+    >>> Contiguous().nest(Tensor((2, 3))).parallel
+    (2, 3)
+    """
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return inputs
+
+    def nest(self, *inputs: Tensor) -> Nest:
+        return Nest(parallel=inputs[0].shape)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelShuffle(Op):
+    """Interleaves the channels of ``groups`` groups: reshape, transpose, copy.
+
+    Parameters
+    ----------
+    groups : Dim
+        Groups that are mixed. [1]
+
+    Examples
+    --------
+    >>> ChannelShuffle(2).infer(Tensor((1, 116, 28, 28)))[0].shape
+    (1, 116, 28, 28)
+    """
+
+    groups: Dim
+
+    def __post_init__(self) -> None:
+        check_sizes(self, groups=self.groups)
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        (x,) = inputs
+        if x.rank < 2:
+            raise ShapeError(f"ChannelShuffle needs an input with a channel axis, got {x}")
+        exact_div(x.shape[1], self.groups, "ChannelShuffle channels")
+        return (x,)
+
+    def nest(self, *inputs: Tensor) -> Nest:
+        return Nest(parallel=inputs[0].shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Concat(Op):
+    """The inputs one after the other along ``axis``, copied.
+
+    Parameters
+    ----------
+    axis : int
+        The axis that grows.
+
+    Examples
+    --------
+    >>> x = Tensor((1, 58, 28, 28))
+    >>> Concat(1).infer(x, x)[0].shape
+    (1, 116, 28, 28)
+    """
+
+    axis: int
+    arity = None
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        first = inputs[0]
+        axis = need_axis(self, first, self.axis)
+        for other in inputs[1:]:
+            if other.rank != first.rank or not all(
+                same(a, b)
+                for i, (a, b) in enumerate(zip(first.shape, other.shape, strict=True))
+                if i != axis
+            ):
+                raise ShapeError(f"Concat along axis {self.axis} cannot join {first} and {other}")
+        shape = list(first.shape)
+        shape[axis] = total(x.shape[axis] for x in inputs)
+        return (first.with_shape(*shape),)
+
+    def nest(self, *inputs: Tensor) -> Nest:
+        return Nest(parallel=self.infer(*inputs)[0].shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Split(Op):
+    """The input cut along ``axis`` into several views.
+
+    Parameters
+    ----------
+    axis : int
+        The axis that is cut.
+    parts : int or tuple of Dim
+        The number of equal parts, or the size of each. [1]
+
+    Examples
+    --------
+    >>> [y.shape for y in Split(1, 2).infer(Tensor((1, 116, 28, 28)))]
+    [(1, 58, 28, 28), (1, 58, 28, 28)]
+    """
+
+    axis: int
+    parts: int | tuple[Dim, ...]
+    is_view = True
+
+    def __post_init__(self) -> None:
+        sizes = self.parts if isinstance(self.parts, tuple) else ()
+        for size in sizes:
+            check_dim(size, "Split size")
+        count = len(sizes) if isinstance(self.parts, tuple) else self.parts
+        if not 1 <= count <= _MOST_PARTS:
+            raise ShapeError(f"Split parts must lie between 1 and {_MOST_PARTS}, got {count}")
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        (x,) = inputs
+        axis = need_axis(self, x, self.axis)
+        size = x.shape[axis]
+        if isinstance(self.parts, tuple):
+            sizes = self.parts
+        else:
+            sizes = (exact_div(size, self.parts, "Split size"),) * self.parts
+        if not same(total(sizes), size):
+            raise ShapeError(f"Split sizes {sizes} do not add up to {size} of {x}")
+        return tuple(x.with_shape(*x.shape[:axis], s, *x.shape[axis + 1 :]) for s in sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice(Op):
+    """A view of part of one axis.
+
+    Parameters
+    ----------
+    axis : int
+        The axis that is cut.
+    start : int
+        The first element kept.
+    size : Dim
+        How many elements are kept. [1]
+    step : int
+        Distance between elements kept.
+
+    Examples
+    --------
+    >>> Slice(1, 0, 58).infer(Tensor((1, 116, 28, 28)))[0].shape
+    (1, 58, 28, 28)
+    """
+
+    axis: int
+    start: int
+    size: Dim
+    step: int = 1
+    is_view = True
+
+    def __post_init__(self) -> None:
+        check_sizes(self, size=self.size, step=self.step)
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        (x,) = inputs
+        axis = need_axis(self, x, self.axis)
+        end = self.start + (self.size - 1) * self.step + 1
+        available = x.shape[axis]
+        if self.start < 0 or not _may_fit(end, available):
+            raise ShapeError(f"Slice {self.start}:{end}:{self.step} is outside axis {axis} of {x}")
+        return (x.with_shape(*x.shape[:axis], self.size, *x.shape[axis + 1 :]),)
+
+
+@dataclass(frozen=True, slots=True)
+class Pad(Op):
+    """The input with a border, copied.
+
+    Parameters
+    ----------
+    padding : tuple
+        One number or (before, after) pair for every axis. [element]
+
+    Examples
+    --------
+    >>> Pad((0, 0, 1, 1)).infer(Tensor((1, 3, 224, 224)))[0].shape
+    (1, 3, 226, 226)
+    """
+
+    padding: Padding
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "padding", as_padding(self.padding, len(self.padding)))
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        need_rank(self, inputs[0], len(self.padding), "one padding an axis")
+        sizes = zip(inputs[0].shape, self.padding, strict=True)
+        return (inputs[0].with_shape(*(size + a + b for size, (a, b) in sizes)),)
+
+    def nest(self, *inputs: Tensor) -> Nest:
+        return Nest(parallel=self.infer(*inputs)[0].shape)
+
+
+@dataclass(frozen=True, slots=True)
+class PixelShuffle(Op):
+    """Channels rearranged into pixels (depth to space), copied.
+
+    Parameters
+    ----------
+    factor : Dim
+        How much height and width grow. [1]
+
+    Examples
+    --------
+    >>> PixelShuffle(2).infer(Tensor((1, 16, 7, 7)))[0].shape
+    (1, 4, 14, 14)
+    """
+
+    factor: Dim
+
+    def __post_init__(self) -> None:
+        check_sizes(self, factor=self.factor)
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        (x,) = inputs
+        need_rank(self, x, 4, "batch, channels, height, width")
+        n, c, h, w = x.shape
+        f = self.factor
+        return (x.with_shape(n, exact_div(c, f * f, "PixelShuffle channels"), h * f, w * f),)
+
+    def nest(self, *inputs: Tensor) -> Nest:
+        return Nest(parallel=inputs[0].shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding(Op):
+    """Rows of a learned table, one for each index.
+
+    Parameters
+    ----------
+    rows : Dim
+        Rows of the table. [1]
+    features : Dim
+        Elements of a row. [element]
+    dtype : str
+        Dtype of the table.
+
+    Notes
+    -----
+    Reads the indices and one row an index, not the whole table.
+
+    Examples
+    --------
+    >>> Embedding(50257, 768).infer(Tensor((1, 128), "int64"))[0].shape
+    (1, 128, 768)
+    """
+
+    rows: Dim
+    features: Dim
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, rows=self.rows, features=self.features)
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return (Tensor((*inputs[0].shape, self.features), self.dtype),)
+
+    def weights(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return (Tensor((self.rows, self.features), self.dtype),)
+
+    def nest(self, *inputs: Tensor) -> Nest:
+        gathered = self.infer(*inputs)[0]
+        return Nest(parallel=gathered.shape, weight_reads=gathered.elements)
+
+
+@dataclass(frozen=True, slots=True)
+class Gather(Op):
+    """Elements of the first input along ``axis``, picked by the indices of the second; copied.
+
+    Parameters
+    ----------
+    axis : int
+        The axis that is picked from.
+
+    Examples
+    --------
+    >>> Gather(0).infer(Tensor((10, 64)), Tensor((3,), "int64"))[0].shape
+    (3, 64)
+    """
+
+    axis: int = 0
+    arity = 2
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        x, indices = inputs
+        axis = need_axis(self, x, self.axis)
+        return (x.with_shape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]),)
+
+    def nest(self, *inputs: Tensor) -> Nest:
+        picked = self.infer(*inputs)[0]
+        return Nest(parallel=picked.shape, reads=(picked.elements, inputs[1].elements))
+
+
+_MOST_PARTS = 2**16
+
+
+def _may_fit(size: Dim, available: Dim) -> bool:
+    """Say whether ``size`` is at most ``available``, or a symbol leaves that open."""
+    if isinstance(size, sympy.Expr) or isinstance(available, sympy.Expr):
+        return (size - available).is_positive is not True
+    return bool(np.all(size <= available))
+
+
+def _is_free(size: Dim) -> bool:
+    return isinstance(size, int) and size == -1

@@ -1,0 +1,175 @@
+"""Recurrent networks: LSTM, GRU and the plain cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from costmodel.errors import ShapeError
+from costmodel.ops._window import check_sizes
+from costmodel.ops.base import Expansion, Op, Program, need_rank
+from costmodel.ops.elementwise import Elementwise
+from costmodel.ops.matmul import Linear
+from costmodel.ops.movement import Concat, Split
+from costmodel.symbols import Dim, same
+from costmodel.tensor import Tensor
+
+GATES: dict[str, int] = {"lstm": 4, "gru": 3, "rnn": 1}
+"""Gates of each kind of cell."""
+_MOST_LAYERS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrent(Op):
+    r"""Recurrent layers over a sequence ``[time, batch, features]``.
+
+    Parameters
+    ----------
+    kind : {"lstm", "gru", "rnn"}
+        The cell.
+    hidden : Dim
+        Hidden features ``H``. [1]
+    layers : int
+        Layers on top of each other.
+    bidirectional : bool
+        Whether each layer also runs backwards; outputs are concatenated.
+    bias : bool
+        Whether each of the two products of a cell has a bias (as in torch).
+
+    Notes
+    -----
+    A layer is one product of all inputs with the input weights, then one step after the other: a
+    product with the hidden weights and the gate arithmetic. ``G`` gates, ``I`` input features:
+
+    .. math:: B = T n\, G H (I + H)
+
+    The steps depend on each other, so that the span grows with ``T`` and the hidden weights are
+    read at every step.
+
+    Examples
+    --------
+    >>> lstm = Recurrent("lstm", 128)
+    >>> lstm.infer(Tensor((10, 1, 64)))[0].shape
+    (10, 1, 128)
+    """
+
+    kind: str
+    hidden: Dim
+    layers: int = 1
+    bidirectional: bool = False
+    bias: bool = True
+
+    def __post_init__(self) -> None:
+        if self.kind not in GATES:
+            raise ShapeError(f"unknown cell {self.kind!r}; known are {', '.join(GATES)}")
+        check_sizes(self, hidden=self.hidden)
+        if not isinstance(self.layers, int) or not 1 <= self.layers <= _MOST_LAYERS:
+            raise ShapeError(f"Recurrent layers must lie between 1 and {_MOST_LAYERS}")
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        need_rank(self, inputs[0], 3, "time, batch, features")
+        time, batch, _ = inputs[0].shape
+        return (inputs[0].with_shape(time, batch, self.hidden * (1 + self.bidirectional)),)
+
+    def weights(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        (x,) = inputs
+        gates = GATES[self.kind] * self.hidden
+        learned: list[Tensor] = []
+        features = x.shape[-1]
+        for _ in range(self.layers):
+            for _ in range(1 + self.bidirectional):
+                learned += [x.with_shape(gates, features), x.with_shape(gates, self.hidden)]
+                learned += [x.with_shape(gates)] * (2 * self.bias)
+            features = self.hidden * (1 + self.bidirectional)
+        return tuple(learned)
+
+    def expand(self, *inputs: Tensor) -> Expansion:
+        self.infer(*inputs)
+        program = Program(list(inputs))
+        layer = 0
+        for _ in range(self.layers):
+            directions = [self._direction(program, layer) for _ in range(1 + self.bidirectional)]
+            joined = program.add(Concat(-1), *directions) if self.bidirectional else directions[0]
+            layer = joined
+        return program.finish(layer)
+
+    def _direction(self, program: Program, x: int) -> int:
+        gates = program.add(Linear(GATES[self.kind] * self.hidden, bias=self.bias), x)
+        return program.add(RecurrentSteps(self.kind, self.hidden, self.bias), gates)
+
+
+@dataclass(frozen=True, slots=True)
+class RecurrentSteps(Op):
+    """The steps of one recurrent layer, after the product of all inputs is done.
+
+    Parameters
+    ----------
+    kind, hidden, bias
+        As in :class:`Recurrent`.
+
+    Examples
+    --------
+    >>> RecurrentSteps("rnn", 8).infer(Tensor((10, 1, 8)))[0].shape
+    (10, 1, 8)
+    """
+
+    kind: str
+    hidden: Dim
+    bias: bool = True
+
+    def __post_init__(self) -> None:
+        if self.kind not in GATES:
+            raise ShapeError(f"unknown cell {self.kind!r}; known are {', '.join(GATES)}")
+        check_sizes(self, hidden=self.hidden)
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        need_rank(self, inputs[0], 3, "time, batch, gates")
+        time, batch, gates = inputs[0].shape
+        if not same(gates, GATES[self.kind] * self.hidden):
+            raise ShapeError(
+                f"RecurrentSteps {self.kind} of {self.hidden} features needs "
+                f"{GATES[self.kind]} times as many gates, got {inputs[0]}"
+            )
+        return (inputs[0].with_shape(time, batch, self.hidden),)
+
+    def expand(self, *inputs: Tensor) -> Expansion:
+        (x,) = inputs
+        time, batch, gates = x.shape
+        state = x.with_shape(batch, self.hidden)
+        # Values: the gates of this step from the input, the hidden state, the cell state.
+        program = Program([x.with_shape(batch, gates), state, state])
+        product = program.add(Linear(gates, bias=self.bias), 1)
+        return {"lstm": _lstm, "gru": _gru, "rnn": _rnn}[self.kind](program, product, time)
+
+
+def _unary(program: Program, kind: str, value: int) -> int:
+    return program.add(Elementwise(kind), value)
+
+
+def _binary(program: Program, kind: str, a: int, b: int) -> int:
+    return program.add(Elementwise(kind), a, b)
+
+
+def _rnn(program: Program, product: int, time: Dim) -> Expansion:
+    hidden = _unary(program, "tanh", _binary(program, "add", 0, product))
+    return program.finish(hidden, times=time)
+
+
+def _lstm(program: Program, product: int, time: Dim) -> Expansion:
+    first = program.add(Split(-1, 4), _binary(program, "add", 0, product))
+    i, f, o = (_unary(program, "sigmoid", first + gate) for gate in (0, 1, 3))
+    g = _unary(program, "tanh", first + 2)
+    cell = _binary(program, "add", _binary(program, "mul", f, 2), _binary(program, "mul", i, g))
+    hidden = _binary(program, "mul", o, _unary(program, "tanh", cell))
+    return program.finish(hidden, times=time)
+
+
+def _gru(program: Program, product: int, time: Dim) -> Expansion:
+    new = program.add(Split(-1, 3), 0)
+    old = program.add(Split(-1, 3), product)
+    r = _unary(program, "sigmoid", _binary(program, "add", new, old))
+    z = _unary(program, "sigmoid", _binary(program, "add", new + 1, old + 1))
+    reset = _binary(program, "mul", r, old + 2)
+    n = _unary(program, "tanh", _binary(program, "add", new + 2, reset))
+    # h' = n + z (h - n)
+    step = _binary(program, "mul", z, _binary(program, "sub", 1, n))
+    return program.finish(_binary(program, "add", n, step), times=time)

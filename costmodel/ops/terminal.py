@@ -1,0 +1,107 @@
+"""Where tensors enter and leave a graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from costmodel.ops.base import Nest, Op
+from costmodel.tensor import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Input(Op):
+    """A tensor that the caller gives.
+
+    Parameters
+    ----------
+    shape : tuple of Dim
+        Its shape. [element]
+    dtype : str
+        Its dtype.
+
+    Examples
+    --------
+    >>> Input((1, 3, 224, 224)).infer()[0].elements
+    150528
+    """
+
+    shape: tuple[object, ...]
+    dtype: str = "float32"
+    arity = 0
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return (Tensor(self.shape, self.dtype),)
+
+
+@dataclass(frozen=True, slots=True)
+class Constant(Op):
+    """A tensor that is part of the network and not learned; free until it is used.
+
+    Parameters
+    ----------
+    shape : tuple of Dim
+        Its shape. [element]
+    dtype : str
+        Its dtype.
+
+    Examples
+    --------
+    >>> Constant((197, 768)).infer()[0].shape
+    (197, 768)
+    """
+
+    shape: tuple[object, ...]
+    dtype: str = "float32"
+    arity = 0
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return (Tensor(self.shape, self.dtype),)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter(Op):
+    """A learned tensor that is used as an activation: a position embedding, a class token.
+
+    Parameters
+    ----------
+    shape : tuple of Dim
+        Its shape. [element]
+    dtype : str
+        Its dtype.
+
+    Notes
+    -----
+    Free until it is used: the operator that takes it counts the read.
+
+    Examples
+    --------
+    >>> Parameter((1, 197, 768)).weights()[0].elements
+    151296
+    """
+
+    shape: tuple[object, ...]
+    dtype: str = "float32"
+    arity = 0
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return (Tensor(self.shape, self.dtype),)
+
+    def weights(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return self.infer()
+
+    def nest(self, *inputs: Tensor) -> Nest:
+        return Nest(weight_reads=0, writes=())
+
+
+@dataclass(frozen=True, slots=True)
+class Output(Op):
+    """A tensor that the caller gets.
+
+    Examples
+    --------
+    >>> Output().infer(Tensor((1, 1000)))
+    ()
+    """
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return ()

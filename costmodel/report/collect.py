@@ -1,0 +1,281 @@
+"""What a report holds: every figure of a network, worked out once for all ways of showing it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import networkx as nx
+
+from costmodel._parallelism import kernels_in_series, span
+from costmodel.bounds import io_lower_bound, mac_lower_bound
+from costmodel.cost import op_cost
+from costmodel.errors import DataError
+from costmodel.graph import Node, free_symbols, nodes_in_order
+from costmodel.metrics import ModuleCost, activation_memory, by_module, cost, params
+from costmodel.ops import Output
+
+if TYPE_CHECKING:
+    from costmodel.prediction import Prediction
+
+LABELS: Mapping[str, str] = {
+    "launch": "launching kernels",
+    "compute": "arithmetic",
+    "memory": "memory traffic",
+    "passes": "passes fused behind kernels",
+    "dispatch": "the host's dispatch",
+    "transfer": "moving inputs and outputs",
+    "fixed": "fixed cost of an inference",
+}
+"""What the terms of a prediction are called in print."""
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Figures of a whole network, nothing fused.
+
+    Parameters
+    ----------
+    operators : int
+        Operators that take a tensor. [1]
+    multiply_adds, elementwise : int
+        [multiply-add], other arithmetic [operation].
+    mac, mac_bytes : int
+        Memory access cost. [element], [byte]
+    mac_lower_bound : float
+        Least MAC for the multiply-adds at hand, channels free (Eq. (1) and its kin). [element]
+    io_lower_bound : int
+        What any schedule moves: inputs, outputs, parameters. [element]
+    params, params_bytes : int
+        Learned elements. [element], [byte]
+    activation_memory, activation_bytes : int
+        Peak over the best order known. [element], [byte]
+    span : int
+        Longest chain of dependent steps. [step]
+    kernels_in_series : int
+        Most operators on one path, views not counted. [1]
+    """
+
+    operators: int
+    multiply_adds: int
+    elementwise: int
+    mac: int
+    mac_bytes: int
+    mac_lower_bound: float
+    io_lower_bound: int
+    params: int
+    params_bytes: int
+    activation_memory: int
+    activation_bytes: int
+    span: int
+    kernels_in_series: int
+
+    @property
+    def flops(self) -> int:
+        """Two for each multiply-add. [FLOP]."""
+        return 2 * self.multiply_adds
+
+    @property
+    def work(self) -> int:
+        """Multiply-adds and elementwise operations. [step]."""
+        return self.multiply_adds + self.elementwise
+
+    @property
+    def mac_ratio(self) -> float | None:
+        """MAC over its lower bound; None where nothing is moved. [1]."""
+        return self.mac / self.mac_lower_bound if self.mac_lower_bound else None
+
+    @property
+    def intensity(self) -> float | None:
+        """FLOPs for each byte moved; None where nothing is moved. [FLOP/byte]."""
+        return self.flops / self.mac_bytes if self.mac_bytes else None
+
+    @property
+    def parallelism(self) -> float | None:
+        """Work over span; None where nothing is computed. [1]."""
+        return self.work / self.span if self.span else None
+
+
+@dataclass(frozen=True)
+class OperatorCost:
+    """Figures of one operator.
+
+    Parameters
+    ----------
+    name, operator, module : str
+        Node, class of its operator, dotted path of its module.
+    shape : str
+        Its first output.
+    multiply_adds, elementwise, mac, mac_bytes, params : int
+        As in :class:`Totals`.
+    """
+
+    name: str
+    operator: str
+    module: str
+    shape: str
+    multiply_adds: int
+    elementwise: int
+    mac: int
+    mac_bytes: int
+    params: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that is said about a network.
+
+    Parameters
+    ----------
+    network : str
+        Its name.
+    coverage : float
+        Share of its operators that are counted; the rest stand for nothing in every total. [1]
+    unknown : tuple of str
+        Operators that are not counted, and where they occur.
+    totals : Totals
+        Of the whole network.
+    modules : tuple of ModuleCost
+        Of each module.
+    module_seconds : mapping
+        Predicted device time by module; empty without a prediction. [s]
+    operators : tuple of OperatorCost
+        In order of execution.
+    prediction : Prediction, optional
+        On a platform.
+    """
+
+    network: str
+    coverage: float
+    unknown: tuple[str, ...]
+    totals: Totals
+    modules: tuple[ModuleCost, ...]
+    module_seconds: Mapping[str, float]
+    operators: tuple[OperatorCost, ...]
+    prediction: Prediction | None
+
+
+def collect(
+    graph: nx.DiGraph,
+    prediction: Prediction | None = None,
+    depth: int = 1,
+    name: str | None = None,
+) -> Report:
+    """Return the report of a concrete network.
+
+    Parameters
+    ----------
+    graph : DiGraph
+        An op graph without free symbols.
+    prediction : Prediction, optional
+        Its latency on a platform.
+    depth : int
+        How many parts of a dotted path tell modules apart.
+    name : str, optional
+        What to call it, by default the graph's name.
+
+    Raises
+    ------
+    DataError
+        If the graph has free symbols.
+
+    Examples
+    --------
+    >>> from costmodel import zoo
+    >>> collect(zoo.pointwise(56, 56, 128, 128)).totals.mac
+    819200
+    """
+    free = sorted(str(s) for s in free_symbols(graph))
+    if free:
+        raise DataError(
+            f"a report needs numbers, but {', '.join(free)} of {graph.name or 'the network'} "
+            "are free: give them values, or ask for the formula"
+        )
+    nodes = [n for n in nodes_in_order(graph) if n.inputs and not isinstance(n.op, Output)]
+    return Report(
+        network=name or graph.name or "network",
+        coverage=float(graph.graph.get("coverage", 1.0)),
+        unknown=tuple(graph.graph.get("unknown", ())),
+        totals=_totals(graph, len(nodes)),
+        modules=tuple(by_module(graph, depth)),
+        module_seconds={} if prediction is None else _by_module(nodes, prediction, depth),
+        operators=tuple(map(_operator, nodes)),
+        prediction=prediction,
+    )
+
+
+def waits(prediction: Prediction) -> dict[str, float]:
+    """Return the seconds of a prediction by what is waited for, most first. [s].
+
+    A kernel's time counts for its largest term. Where the device is idle because the host is
+    slower, all of its time counts as the host's dispatch: faster kernels would not help.
+
+    Examples
+    --------
+    >>> from costmodel.prediction import Prediction
+    >>> waits(Prediction("n", "p", 6.0, None, 0.9, (), 1.0, 2.0, 3.0, 0.0, "priors"))
+    {'dispatch': 3.0, 'transfer': 2.0, 'fixed': 1.0}
+    """
+    fixed, transfer = float(prediction.fixed), float(prediction.transfer)
+    host, device = float(prediction.dispatch), float(prediction.device_seconds)
+    spent: dict[str, float] = {"fixed": fixed, "transfer": transfer}
+    if float(prediction.seconds) - fixed - transfer > device * (1 + _ROUNDING):
+        spent["dispatch"] = host
+    else:
+        for k in prediction.kernels:
+            spent[k.waits_for] = spent.get(k.waits_for, 0.0) + float(k.seconds)
+    return {k: v for k, v in sorted(spent.items(), key=lambda item: -item[1]) if v > 0}
+
+
+def bottleneck(prediction: Prediction) -> str:
+    """Return the term that most of the time is spent on, a key of :data:`LABELS`."""
+    return next(iter(waits(prediction)), "fixed")
+
+
+def _totals(graph: nx.DiGraph, operators: int) -> Totals:
+    costs = cost(graph)
+    return Totals(
+        operators=operators,
+        multiply_adds=int(costs.multiply_adds),
+        elementwise=int(costs.elementwise),
+        mac=int(costs.mac),
+        mac_bytes=int(costs.bytes),
+        mac_lower_bound=float(mac_lower_bound(graph)),
+        io_lower_bound=int(io_lower_bound(graph)),
+        params=int(params(graph)),
+        params_bytes=int(params(graph, unit="bytes")),
+        activation_memory=int(activation_memory(graph)),
+        activation_bytes=int(activation_memory(graph, unit="bytes")),
+        span=int(span(graph)),
+        kernels_in_series=kernels_in_series(graph),
+    )
+
+
+def _operator(node: Node) -> OperatorCost:
+    result = op_cost(node.op, node.inputs)
+    return OperatorCost(
+        name=node.name,
+        operator=type(node.op).__name__,
+        module=node.module,
+        shape=str(node.outputs[0]) if node.outputs else "",
+        multiply_adds=int(result.cost.multiply_adds),
+        elementwise=int(result.cost.elementwise),
+        mac=int(result.cost.mac),
+        mac_bytes=int(result.cost.bytes),
+        params=int(result.params),
+    )
+
+
+def _by_module(nodes: list[Node], prediction: Prediction, depth: int) -> dict[str, float]:
+    """Sum the kernels by the module of the node that each is built around."""
+    modules = {node.name: node.module for node in nodes}
+    spent: dict[str, float] = {}
+    for k in prediction.kernels:
+        # The steps of an operator that a runtime takes apart are called "node.0", "node.1" ...
+        name = k.kernel.name
+        path = modules.get(name, modules.get(name.rpartition(".")[0], ""))
+        module = ".".join(path.split(".")[:depth])
+        spent[module] = spent.get(module, 0.0) + float(k.seconds)
+    return spent

@@ -1,0 +1,224 @@
+"""Reports for browsers and notebooks: one file without scripts, or a fragment of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from costmodel.prediction import LABEL
+from costmodel.report.collect import LABELS, Report, bottleneck, collect, waits
+from costmodel.report.text import count, seconds, share, size
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+    from costmodel.prediction import KernelTime, Prediction
+
+_STYLE = """
+.costmodel{font:14px/1.45 system-ui,sans-serif;max-width:64rem}
+.costmodel table{border-collapse:collapse;margin:.5rem 0 1.2rem;font-variant-numeric:tabular-nums}
+.costmodel th,.costmodel td{padding:.15rem .7rem .15rem 0;text-align:right;vertical-align:top}
+.costmodel th:first-child,.costmodel td:first-child,.costmodel .text{text-align:left}
+.costmodel thead th{border-bottom:1px solid #8888}
+.costmodel tbody tr:hover{background:#8882}
+.costmodel .bar{display:inline-block;height:.7em;background:#3b76af;min-width:1px}
+.costmodel .track{min-width:9rem;text-align:left}
+.costmodel .note{opacity:.75}
+.costmodel .warn{border-left:3px solid #c77700;padding-left:.6rem}
+.costmodel .scroll{overflow-x:auto}
+"""
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>:root{{color-scheme:light dark}}body{{margin:1.5rem}}</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+
+def page(report: Report) -> str:
+    """Return a report as a single HTML file that loads nothing and runs nothing.
+
+    Examples
+    --------
+    >>> from costmodel import zoo
+    >>> from costmodel.report import collect
+    >>> page(collect(zoo.pointwise(56, 56, 128, 128))).splitlines()[0]
+    '<!doctype html>'
+    """
+    parts = [f"<h1>{escape(report.network)}</h1>", _coverage(report), _totals(report)]
+    parts += ["<h2>Modules</h2>", _modules(report)]
+    if report.prediction is not None:
+        parts.append(_prediction(report.prediction))
+    parts += ["<h2>Operators</h2>", _operators(report)]
+    return _PAGE.format(title=escape(report.network), body=_wrap(parts))
+
+
+def prediction_fragment(prediction: Prediction) -> str:
+    """Return a prediction as HTML to be shown inside a notebook or a page.
+
+    Examples
+    --------
+    >>> from costmodel.prediction import Prediction
+    >>> p = Prediction("net", "gpu/eager", 2.0, (1.0, 3.0), 0.9, (), 2.0, 0.0, 0.0, 1.0, "priors")
+    >>> "90 % interval 1 s to 3 s" in prediction_fragment(p)
+    True
+    """
+    return _wrap([_prediction(prediction)])
+
+
+def graph_fragment(graph: nx.DiGraph) -> str:
+    """Return the totals of a concrete op graph as HTML to be shown inside a notebook or a page.
+
+    Examples
+    --------
+    >>> from costmodel import zoo
+    >>> "819.2 k elements" in graph_fragment(zoo.pointwise(56, 56, 128, 128))
+    True
+    """
+    report = collect(graph)
+    return _wrap([f"<h3>{escape(report.network)}</h3>", _coverage(report), _totals(report)])
+
+
+def _wrap(parts: Iterable[str]) -> str:
+    body = "\n".join(part for part in parts if part)
+    return f'<div class="costmodel">\n<style>{_STYLE}</style>\n{body}\n</div>'
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table; cells are HTML."""
+    header = "".join(f"<th>{cell}</th>" for cell in head)
+    top = f"<thead><tr>{header}</tr></thead>" if any(head) else ""
+    body = "\n".join("<tr>" + "".join(f"<td>{c}</td>" for c in row) + "</tr>" for row in rows)
+    return f'<div class="scroll"><table>{top}<tbody>\n{body}\n</tbody></table></div>'
+
+
+def _coverage(report: Report) -> str:
+    counted = f"Coverage: {share(report.coverage)} of the operators are counted."
+    if not report.unknown:
+        return f'<p class="note">{counted}</p>'
+    missing = "".join(f"<li>{escape(name)}</li>" for name in report.unknown)
+    return f'<div class="warn">{counted} No figure holds these:<ul>{missing}</ul></div>'
+
+
+def _totals(report: Report) -> str:
+    t = report.totals
+    ratio = "" if t.mac_ratio is None else f"MAC is {t.mac_ratio:.3f} times that"
+    rows = [
+        ("multiply-adds", count(t.multiply_adds), f"{count(t.flops)} FLOPs, two each"),
+        ("elementwise operations", count(t.elementwise), ""),
+        ("MAC (memory access cost)", f"{count(t.mac)} elements", size(t.mac_bytes)),
+        ("MAC lower bound", f"{count(round(t.mac_lower_bound))} elements", ratio),
+        ("inputs, outputs, parameters", f"{count(t.io_lower_bound)} elements", "least traffic"),
+        ("parameters", count(t.params), size(t.params_bytes)),
+        (
+            "peak activation memory",
+            f"{count(t.activation_memory)} elements",
+            size(t.activation_bytes),
+        ),
+        ("intensity", _optional(t.intensity, " FLOP/B"), "nothing fused"),
+        ("work", f"{count(t.work)} steps", ""),
+        ("span", f"{count(t.span)} steps", f"{t.kernels_in_series} operators in series"),
+        ("average parallelism", _optional(t.parallelism), "work / span"),
+    ]
+    covered = f"{share(report.coverage)} of operators" if report.coverage < 1 else ""
+    return _table(("", "", "", ""), [(*row, covered) for row in rows])
+
+
+def _optional(value: float | None, unit: str = "") -> str:
+    return "-" if value is None else count(float(f"{value:.4g}")) + unit
+
+
+def _modules(report: Report) -> str:
+    head = ["module", "operators", "multiply-adds", "MAC elements", "of MAC"]
+    rows = []
+    for m in report.modules:
+        part = m.cost.mac / report.totals.mac if report.totals.mac else 0.0
+        row = [
+            escape(m.module or "(top)"),
+            str(m.operators),
+            count(m.cost.multiply_adds),
+            count(m.cost.mac),
+            share(part),
+        ]
+        if report.prediction is not None:
+            row.append(seconds(report.module_seconds.get(m.module, 0.0)))
+        rows.append(row)
+    return _table([*head, LABEL] if report.prediction is not None else head, rows)
+
+
+def _operators(report: Report) -> str:
+    head = ("operator", "kind", "output", "multiply-adds", "MAC elements", "parameters")
+    rows = [
+        (
+            escape(o.name),
+            escape(o.operator),
+            escape(o.shape),
+            count(o.multiply_adds),
+            count(o.mac),
+            count(o.params),
+        )
+        for o in report.operators
+    ]
+    return f"<details><summary>{len(rows)} operators</summary>{_table(head, rows)}</details>"
+
+
+def _prediction(prediction: Prediction) -> str:
+    total = float(prediction.seconds)
+    interval = ""
+    if prediction.interval is not None:
+        low, high = map(seconds, prediction.interval)
+        interval = f" ({share(prediction.level)} interval {low} to {high})"
+    bound = seconds(float(prediction.bound_seconds))
+    lines = [
+        f"<h2>{escape(prediction.network)} on {escape(prediction.platform)}</h2>",
+        f"<p>{LABEL} <strong>{seconds(total)}</strong>{interval}, from "
+        f"{escape(prediction.basis)}. Bottleneck: {LABELS[bottleneck(prediction)]}. "
+        f"Datasheet roofline: {bound}.</p>",
+        _table(
+            ("", "", "", ""),
+            [
+                (LABELS[term], seconds(spent), share(_over(spent, total)), _bar(spent, total))
+                for term, spent in waits(prediction).items()
+            ],
+        ),
+    ]
+    longest = max((float(k.seconds) for k in prediction.kernels), default=0.0)
+    head = ("kernel", "kind", "waits for", "time", "", *(t for t in _TERMS), "fused")
+    rows = [_kernel(k, longest) for k in prediction.kernels]
+    count_of = f"{len(rows)} kernels, in order"
+    return "\n".join(
+        [*lines, f"<details open><summary>{count_of}</summary>{_table(head, rows)}</details>"]
+    )
+
+
+_TERMS = ("launch", "compute", "memory", "passes")
+
+
+def _kernel(k: KernelTime, longest: float) -> tuple[str, ...]:
+    fused = ", ".join(escape(name) for name in k.kernel.nodes if name != k.kernel.name)
+    return (
+        escape(k.kernel.name),
+        escape(f"{k.kernel.kind} {k.algorithm}".strip()),
+        k.waits_for,
+        seconds(float(k.seconds)),
+        _bar(float(k.seconds), longest),
+        *(seconds(float(getattr(k, term))) for term in _TERMS),
+        f'<span class="note text">{fused}</span>',
+    )
+
+
+def _over(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
+
+
+def _bar(part: float, whole: float) -> str:
+    width = 100 * min(_over(part, whole), 1.0)
+    return f'<div class="track"><span class="bar" style="width:{width:.1f}%"></span></div>'

@@ -1,0 +1,390 @@
+"""The few functions that must tell Python ints, NumPy arrays and sympy expressions apart.
+
+A formula in ``costmodel`` is written once over ``+ - * /`` and the functions of this module; fed
+ints it gives an exact int, fed arrays it broadcasts, fed symbols it gives a sympy expression.
+"""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import math
+from collections.abc import Iterable
+from fractions import Fraction
+from functools import cache, lru_cache, reduce
+from typing import Any, TypeAlias
+
+import numpy as np
+import sympy
+
+from costmodel.errors import DataError, ShapeError
+
+Dim: TypeAlias = Any
+"""A dimension or a count: a positive ``int``, an integer ``ndarray`` (a design space) or a
+``sympy.Expr``. Typed ``Any`` because arithmetic mixes the three freely."""
+
+MAX_DIM = 2**40
+"""Largest size of one dimension that is taken for real [element]."""
+
+
+@cache
+def dim(name: str) -> sympy.Symbol:
+    """Return the positive integer symbol called ``name``, always the same one.
+
+    Symbols of other assumptions compare unequal in sympy (``Symbol("h") != dim("h")``), so every
+    symbol of a graph is made here.
+
+    Examples
+    --------
+    >>> dim("h") is dim("h")
+    True
+    >>> dim("h").is_positive
+    True
+    """
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise DataError(f"symbol name {name!r} is not an identifier such as 'c1' or 'h'")
+    return sympy.Symbol(name, integer=True, positive=True)
+
+
+def symbols(names: str) -> tuple[sympy.Symbol, ...]:
+    """Return one positive integer symbol for each word of ``names``.
+
+    Examples
+    --------
+    >>> symbols("h w c1 c2")
+    (h, w, c1, c2)
+    """
+    return tuple(dim(name) for name in names.replace(",", " ").split())
+
+
+def is_symbolic(value: Dim) -> bool:
+    """Say whether ``value`` is a sympy expression that holds a free symbol."""
+    return isinstance(value, sympy.Basic) and bool(value.free_symbols)
+
+
+def ceil_div(a: Dim, b: Dim) -> Dim:
+    """Return ``ceil(a / b)`` exactly; a symbolic ``ceil(ceil(x/m)/n)`` becomes ``ceil(x/(mn))``.
+
+    Examples
+    --------
+    >>> ceil_div(7, 2), ceil_div(ceil_div(dim("h"), 2), 2)
+    (4, ceiling(h/4))
+    """
+    if not (isinstance(a, sympy.Expr) or isinstance(b, sympy.Expr)):
+        return -(-a // b)
+    # One flat ceiling a layer instead of a tower of them keeps deep networks readable and fast:
+    # ceil((ceil(x) + n)/b) = ceil((x + n)/b) for integers n and b >= 1.
+    if isinstance(a, sympy.Expr) and isinstance(b, int | sympy.Integer):
+        offset, rest = a.as_coeff_Add()
+        if isinstance(rest, sympy.ceiling) and offset.is_integer:
+            a = rest.args[0] + offset
+    return sympy.ceiling(a / b)
+
+
+def exact_div(a: Dim, b: Dim, what: str = "size") -> Dim:
+    """Return ``a / b`` where ``b`` must divide ``a``; symbols are taken to divide.
+
+    Raises
+    ------
+    ShapeError
+        If numbers do not divide; ``what`` names the quantity.
+
+    Examples
+    --------
+    >>> exact_div(12, 4), exact_div(dim("c"), dim("g"))
+    (3, c/g)
+    """
+    if isinstance(a, sympy.Expr) or isinstance(b, sympy.Expr):
+        return a / b
+    if np.any(a % b):
+        raise ShapeError(f"{what} {a} is not divisible by {b}")
+    return a // b
+
+
+def maximum(*values: Dim) -> Dim:
+    """Return the largest of ``values``, elementwise for arrays, ``Max`` for symbols."""
+    return _pick(values, max, np.maximum, sympy.Max)
+
+
+def minimum(*values: Dim) -> Dim:
+    """Return the smallest of ``values``, elementwise for arrays, ``Min`` for symbols."""
+    return _pick(values, min, np.minimum, sympy.Min)
+
+
+def least_once(params: Dim, weight_reads: Dim) -> Dim:
+    """Return the learned elements that must be read at least once [element].
+
+    An embedding reads fewer rows than it has; a recurrent layer reads its weights at every step.
+
+    Examples
+    --------
+    >>> least_once(1000, 64), least_once(64, 640)
+    (64, 64)
+    """
+    return params if params is weight_reads else minimum(params, weight_reads)
+
+
+def sqrt(value: Dim) -> Dim:
+    """Return the square root: float, array or expression."""
+    if isinstance(value, sympy.Expr):
+        return sympy.sqrt(value)
+    return np.sqrt(value) if isinstance(value, np.ndarray) else float(value) ** 0.5
+
+
+def product(values: Iterable[Dim]) -> Dim:
+    """Return the product of ``values``, 1 for none.
+
+    Examples
+    --------
+    >>> product((2, dim("h"))), product(())
+    (2*h, 1)
+    """
+    result: Dim = 1
+    for value in values:
+        result = result * value
+    return result
+
+
+def total(values: Iterable[Dim]) -> Dim:
+    """Return the sum of ``values``; expressions are added in one step, which is far faster."""
+    values = list(values)
+    if any(isinstance(v, sympy.Expr) for v in values):
+        return sympy.Add(*values)
+    return sum(values)
+
+
+def same(a: Dim, b: Dim) -> bool:
+    """Say whether two dimensions are certainly equal (everywhere, for arrays).
+
+    Examples
+    --------
+    >>> h = dim("h")
+    >>> same(2 * (h + 1), 2 * h + 2), same(h, 2)
+    (True, False)
+    """
+    if a is b:
+        return True
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return bool(np.all(np.equal(a, b)))
+    if isinstance(a, sympy.Expr) or isinstance(b, sympy.Expr):
+        if a == b:
+            return True
+        difference = a - b
+        return _terms(difference) <= _MOST_TERMS and bool(sympy.expand(difference) == 0)
+    return bool(a == b)
+
+
+_MOST_TERMS = 10_000
+"""Longest sum that is written out to compare two expressions."""
+
+
+def _terms(expression: sympy.Expr) -> int:
+    """Return at most how many terms an expression has when it is written out."""
+    if isinstance(expression, sympy.Add):
+        return sum(map(_terms, expression.args))
+    if isinstance(expression, sympy.Mul):
+        return math.prod(map(_terms, expression.args))
+    if isinstance(expression, sympy.Pow) and expression.exp.is_Integer and expression.exp > 0:
+        base = _terms(expression.base)
+        return math.comb(base + int(expression.exp) - 1, base - 1)
+    return 1
+
+
+def check_dim(value: Dim, what: str, smallest: int = 1) -> Dim:
+    """Return ``value`` if it is a possible dimension of at least ``smallest``, else raise.
+
+    Raises
+    ------
+    ShapeError
+        If it is not a positive int, integer array or positive integer expression.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer | np.ndarray | sympy.Expr):
+        raise ShapeError(f"{what} must be a positive integer or symbol, got {value!r}")
+    if isinstance(value, sympy.Expr):
+        if value.is_Integer:
+            return check_dim(int(value), what, smallest)
+        _check_expression(value, what)
+        return value
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind not in "iu" or value.size == 0 or value.min() < smallest:
+            raise ShapeError(f"{what} must hold integers of at least {smallest}, got {value!r}")
+        if value.max() > MAX_DIM:
+            raise ShapeError(f"{what} must hold integers of at most {MAX_DIM}, got {value!r}")
+        return value.astype(np.int64)
+    if not smallest <= value <= MAX_DIM:
+        raise ShapeError(f"{what} must lie between {smallest} and {MAX_DIM}, got {value}")
+    return int(value)
+
+
+@lru_cache(maxsize=1 << 14)
+def _check_expression(value: sympy.Expr, what: str) -> None:
+    if value.is_integer is False or value.is_positive is False or not value.free_symbols:
+        raise ShapeError(f"{what} must be a positive integer, got {value}")
+    for symbol in value.free_symbols:
+        if symbol != dim(symbol.name):
+            raise ShapeError(
+                f"{what} holds the symbol {symbol}, which is not the positive integer "
+                f"costmodel.dim({symbol.name!r}); make symbols there"
+            )
+
+
+def substitute(value: Dim, values: dict[str, Dim]) -> Dim:
+    """Return ``value`` with symbols replaced by name; a fully numeric result becomes int or array.
+
+    Examples
+    --------
+    >>> substitute(dim("h") * dim("w"), {"h": 4, "w": 5})
+    20
+    """
+    if not isinstance(value, sympy.Expr):
+        return value
+    free = {s.name for s in value.free_symbols}
+    used = {name: v for name, v in values.items() if name in free}
+    if not used:
+        return value
+    if any(isinstance(v, np.ndarray) for v in used.values()):
+        if free - set(used):
+            raise DataError(f"arrays need a value for every symbol; missing {free - set(used)}")
+        names = sorted(used)
+        args = np.broadcast_arrays(*(np.asarray(used[n]) for n in names))
+        array = _array_function(value, tuple(names))(*args)
+        return _whole_numbers(np.broadcast_to(array, args[0].shape))
+    if len(used) == len(free) and all(isinstance(v, int) for v in used.values()):
+        try:
+            number = _evaluate(value, used)
+        except _NotExactError:
+            pass
+        else:
+            return int(number) if number == int(number) else sympy.Rational(number)
+    result = value.subs({dim(n): v for n, v in used.items()}, simultaneous=True)
+    return int(result) if result.is_Integer else result
+
+
+class _NotExactError(Exception):
+    """An expression holds functions whose values are no fractions."""
+
+
+def _evaluate(expression: sympy.Expr, values: dict[str, int]) -> int | Fraction:
+    """Return the exact value, much faster than ``subs`` does."""
+    if isinstance(expression, sympy.Symbol):
+        return values[expression.name]
+    if isinstance(expression, sympy.Rational):
+        return expression.p if expression.q == 1 else Fraction(expression.p, expression.q)
+    arguments = expression.args
+    match expression:
+        case sympy.Add():
+            return sum(_evaluate(a, values) for a in arguments)
+        case sympy.Mul():
+            return math.prod(_evaluate(a, values) for a in arguments)
+        case sympy.Pow() if arguments[1].is_Integer:
+            base, exponent = _evaluate(arguments[0], values), int(arguments[1])
+            if base != 0 or exponent > 0:
+                return base**exponent if exponent > 0 else Fraction(1) / base**-exponent
+        case sympy.ceiling():
+            return math.ceil(_evaluate(arguments[0], values))
+        case sympy.floor():
+            return math.floor(_evaluate(arguments[0], values))
+        case sympy.Max():
+            return max(_evaluate(a, values) for a in arguments)
+        case sympy.Min():
+            return min(_evaluate(a, values) for a in arguments)
+    raise _NotExactError
+
+
+def parse_dim(text: str) -> Dim:
+    """Return the expression written in ``text`` without running any code.
+
+    Only numbers, names, ``+ - * / **`` and ``ceiling``, ``floor``, ``Max``, ``Min``, ``sqrt`` are
+    understood.
+
+    Raises
+    ------
+    DataError
+        If anything else is found.
+
+    Examples
+    --------
+    >>> parse_dim("2*c1 + ceiling(h/2)")
+    2*c1 + ceiling(h/2)
+    >>> parse_dim("__import__('os')")
+    Traceback (most recent call last):
+    ...
+    costmodel.errors.DataError: cannot read the expression "__import__('os')": only ...
+    """
+    if len(text) > 10_000:
+        raise DataError(f"an expression of {len(text)} characters is too long (at most 10000)")
+    try:
+        return _from_ast(ast.parse(text, mode="eval").body)
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError, DataError):
+        shown = text if len(text) <= 100 else text[:100] + "..."
+        raise DataError(
+            f'cannot read the expression "{shown}": only integers, names, + - * / ** and '
+            f"{', '.join(_FUNCTIONS)} are allowed"
+        ) from None
+
+
+_FUNCTIONS = {
+    "ceiling": sympy.ceiling,
+    "floor": sympy.floor,
+    "Max": sympy.Max,
+    "Min": sympy.Min,
+    "sqrt": sympy.sqrt,
+}
+_OPERATORS: dict[type[ast.operator], Any] = {
+    ast.Add: lambda a, b: a + b,
+    ast.Sub: lambda a, b: a - b,
+    ast.Mult: lambda a, b: a * b,
+    ast.Div: lambda a, b: sympy.sympify(a) / b,
+}
+
+
+def _from_ast(node: ast.expr) -> Dim:
+    match node:
+        case ast.Constant(value=int() as number) if not isinstance(number, bool):
+            return number
+        case ast.Name(id=name):
+            return dim(name)
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_from_ast(operand)
+        case ast.BinOp(left=left, op=ast.Pow(), right=right):
+            return _power(sympy.sympify(_from_ast(left)), sympy.sympify(_from_ast(right)))
+        case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _OPERATORS:
+            result = _OPERATORS[type(operator)](_from_ast(left), _from_ast(right))
+            if isinstance(result, sympy.Expr) and result.has(sympy.zoo, sympy.nan):
+                raise ValueError("division by zero")
+            return result
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
+            return _FUNCTIONS[name](*(_from_ast(a) for a in args))
+    raise ValueError("not an expression of dimensions")
+
+
+def _power(base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr:
+    """Raise to a power; towers of powers, which fill the memory with digits, are refused."""
+    digits = max((abs(n.p) + n.q for n in base.atoms(sympy.Rational)), default=1)
+    inner = max((abs(p.exp) for p in base.atoms(sympy.Pow) if p.exp.is_number), default=1)
+    if not exponent.is_Rational or abs(exponent) * inner > 64 or digits > 2**64:
+        raise ValueError("exponent")
+    result = base**exponent
+    if result.has(sympy.zoo, sympy.nan):
+        raise ValueError("division by zero")
+    return result
+
+
+def _pick(values: tuple[Dim, ...], number: Any, array: Any, symbol: Any) -> Dim:
+    if any(isinstance(v, sympy.Expr) for v in values):
+        return symbol(*values)
+    if any(isinstance(v, np.ndarray) for v in values):
+        return reduce(array, values)
+    return number(values)
+
+
+@lru_cache(maxsize=1024)
+def _array_function(expression: sympy.Expr, names: tuple[str, ...]) -> Any:
+    return sympy.lambdify([dim(n) for n in names], expression, modules="numpy", cse=True)
+
+
+def _whole_numbers(array: np.ndarray) -> np.ndarray:
+    """Return an array of whole floats as integers, any other as it is."""
+    if array.dtype.kind != "f" or not np.array_equal(array, np.rint(array)):
+        return array
+    return array.astype(np.int64)

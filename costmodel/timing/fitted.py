@@ -1,0 +1,160 @@
+"""Parameters of a platform with what is known about their errors, as readable TOML."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from costmodel.errors import DataError
+from costmodel.timing.parameters import Parameter
+
+PRIOR_OPERATOR_SPREAD = 0.25
+"""Residual of the log time of single kernels that priors alone leave. [1]"""
+PRIOR_NETWORK_SPREAD = 0.20
+"""Residual of the log time of whole networks that priors alone leave. [1]"""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Parameters, the covariance of their logarithms, and residuals.
+
+    Parameters
+    ----------
+    parameters : tuple of Parameter
+        Values, with the spread of their marginal posterior.
+    covariance : ndarray
+        Covariance of the logarithms of the parameters that are not fixed, in order. [1]
+    operator_spread, network_spread : float
+        Standard deviation of the log residual of single kernels and of whole networks. [1]
+    rows : int
+        Measurements that were fitted; 0 for priors.
+    provenance : mapping
+        What data, when, which version.
+    """
+
+    parameters: tuple[Parameter, ...]
+    covariance: np.ndarray
+    operator_spread: float
+    network_spread: float
+    rows: int = 0
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+    @staticmethod
+    def prior(parameters: tuple[Parameter, ...]) -> Fitted:
+        """Return the priors themselves.
+
+        Examples
+        --------
+        >>> from costmodel.timing.parameters import priors
+        >>> Fitted.prior(priors("cpu")).rows
+        0
+        """
+        spreads = np.array([p.spread for p in parameters if p.spread > 0])
+        return Fitted(
+            parameters, np.diag(spreads**2), PRIOR_OPERATOR_SPREAD, PRIOR_NETWORK_SPREAD
+        )
+
+    @property
+    def theta(self) -> dict[str, float]:
+        """The values by name."""
+        return {p.name: p.value for p in self.parameters}
+
+    @property
+    def free(self) -> tuple[str, ...]:
+        """Names of the parameters that are not fixed."""
+        return tuple(p.name for p in self.parameters if p.spread > 0)
+
+    @property
+    def basis(self) -> str:
+        """One phrase on what the parameters rest on."""
+        return f"{self.rows} measurements" if self.rows else "priors"
+
+
+def to_toml(platform: str, fitted: Fitted) -> str:
+    """Return a calibration as TOML text."""
+    import tomlkit
+
+    document = tomlkit.document()
+    document.add(tomlkit.comment("Written by costmodel calibrate. Values are fitted, spreads are"))
+    document.add(tomlkit.comment("standard errors of their logarithms; ranges are physical."))
+    document["format"] = "costmodel-calibration"
+    document["schema"] = 1
+    document["platform"] = platform
+    document["rows"] = fitted.rows
+    document["operator_spread"] = float(f"{fitted.operator_spread:.4g}")
+    document["network_spread"] = float(f"{fitted.network_spread:.4g}")
+    document["provenance"] = dict(fitted.provenance)
+    table = tomlkit.table()
+    for p in fitted.parameters:
+        entry = tomlkit.inline_table()
+        for name in ("value", "spread", "lower", "upper"):
+            entry[name] = float(f"{getattr(p, name):.6g}")
+        entry["unit"] = p.unit
+        entry["meaning"] = p.meaning
+        table[p.name] = entry
+    document["parameters"] = table
+    spreads = np.sqrt(np.diag(fitted.covariance))
+    scale = np.where(spreads > 0, spreads, 1.0)
+    correlation = fitted.covariance / np.outer(scale, scale)
+    document["correlation"] = [[float(f"{c:.3f}") for c in row] for row in correlation]
+    return tomlkit.dumps(document)
+
+
+def from_toml(text: str, file: str) -> tuple[str, Fitted]:
+    """Return the platform and parameters of a calibration file.
+
+    Raises
+    ------
+    DataError
+        Naming the file and the field.
+    """
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"{file}: not TOML: {error}") from None
+    if data.get("format") != "costmodel-calibration" or data.get("schema") != 1:
+        raise DataError(f'{file}: format should be "costmodel-calibration" with schema 1')
+    try:
+        parameters = tuple(
+            Parameter(name=name, **fields) for name, fields in data["parameters"].items()
+        )
+        return str(data["platform"]), _read(data, parameters, file)
+    except KeyError as missing:
+        raise DataError(f"{file}: field {missing} is missing") from None
+    except TypeError as error:
+        raise DataError(f"{file}: a parameter has a wrong field: {error}") from None
+    except DataError as error:
+        raise DataError(f"{file}: {error}") from None
+
+
+def _read(data: dict[str, Any], parameters: tuple[Parameter, ...], file: str) -> Fitted:
+    spreads = np.array([p.spread for p in parameters if p.spread > 0])
+    correlation = np.array(data["correlation"], dtype=float)
+    if correlation.shape != (len(spreads), len(spreads)) or not np.all(np.abs(correlation) <= 1.01):
+        raise DataError(f"correlation should be a {len(spreads)} x {len(spreads)} matrix in [-1, 1]")
+    numbers = [float(data[name]) for name in ("operator_spread", "network_spread", "rows")]
+    if not all(np.isfinite(numbers)) or min(numbers) < 0:
+        raise DataError("operator_spread, network_spread and rows should not be negative")
+    return Fitted(
+        parameters,
+        correlation * np.outer(spreads, spreads),
+        operator_spread=numbers[0],
+        network_spread=numbers[1],
+        rows=int(numbers[2]),
+        provenance={str(k): str(v) for k, v in data.get("provenance", {}).items()},
+    )
+
+
+def with_values(fitted: Fitted, theta: Mapping[str, float]) -> Fitted:
+    """Return ``fitted`` with other values, clipped to their physical range."""
+    return replace(
+        fitted,
+        parameters=tuple(
+            replace(p, value=float(np.clip(theta.get(p.name, p.value), p.lower, p.upper)))
+            for p in fitted.parameters
+        ),
+    )

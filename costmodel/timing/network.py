@@ -1,0 +1,68 @@
+"""From the terms of kernels to the time of a network: host beside device, transfers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import networkx as nx
+
+from costmodel.graph import nodes_in_order
+from costmodel.ops import Input, Output
+from costmodel.symbols import Dim, maximum, total
+from costmodel.timing import cpu, gpu
+from costmodel.timing.machine import machine_for
+from costmodel.timing.terms import Terms
+from costmodel.timing.workload import Workload
+
+if TYPE_CHECKING:
+    from costmodel.platforms import Platform
+
+_FORMULAS: Mapping[str, ModuleType] = {"cpu": cpu, "gpu": gpu}
+
+
+def kernel_terms(w: Workload, platform: Platform, theta: Mapping[str, Dim]) -> Terms:
+    """Return the terms of one kernel, or of many of one kind as arrays."""
+    machine = machine_for(platform, w.dtype)
+    result: Terms = _FORMULAS[machine.kind].terms(w, machine, theta)
+    return result
+
+
+def network_seconds(
+    platform: Platform, host: Dim, device: Dim, transferred: Dim, theta: Mapping[str, Dim]
+) -> Dim:
+    r"""Return the time of one inference. [s]
+
+    .. math:: t = \text{fixed} + \text{transfer} + \max(\text{host}, \text{device})
+
+    Parameters
+    ----------
+    platform : Platform
+        Where it runs; the host counts only where it dispatches ahead of the device.
+    host, device : Dim
+        Sums over the kernels. [s]
+    transferred : Dim
+        Bytes of inputs and outputs that go over the link. [byte]
+    theta : mapping
+        Parameters.
+    """
+    busy = maximum(host, device) if platform.runtime.asynchronous else device
+    return theta["fixed"] + transfer_seconds(platform, transferred, theta) + busy
+
+
+def transfer_seconds(platform: Platform, transferred: Dim, theta: Mapping[str, Dim]) -> Dim:
+    """Return the time of moving inputs and outputs; none where host and device share memory. [s]"""
+    link = platform.hardware.link
+    return transferred / (link * theta["copy"]) if link and platform.transfers else 0
+
+
+def transferred_bytes(graph: nx.DiGraph) -> Dim:
+    """Return the bytes of all inputs and outputs of a network. [byte]"""
+    moved = []
+    for node in nodes_in_order(graph):
+        if isinstance(node.op, Input):
+            moved.append(node.outputs[0].bytes)
+        elif isinstance(node.op, Output):
+            moved.append(node.inputs[0].bytes)
+    return total(moved)

@@ -1,0 +1,91 @@
+"""Parameters of the time model: each with a meaning, a unit, a prior and a physical range."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib import resources
+
+from costmodel.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter and its prior, log-normal within hard bounds.
+
+    Parameters
+    ----------
+    name : str
+        Dotted name.
+    value : float
+        Median of the prior, or the fitted value. [``unit``]
+    spread : float
+        Standard deviation of its logarithm; 0 holds it fixed. [1]
+    lower, upper : float
+        Physical range. [``unit``]
+    unit, meaning, source : str
+        What it is, and where the prior is from.
+    """
+
+    name: str
+    value: float
+    spread: float
+    lower: float
+    upper: float
+    unit: str
+    meaning: str
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        numbers = (self.value, self.spread, self.lower, self.upper)
+        if not all(isinstance(n, int | float) and math.isfinite(n) for n in numbers):
+            raise DataError(f"parameter {self.name}: {numbers} should be finite numbers")
+        if not 0 < self.lower <= self.value <= self.upper or self.spread < 0:
+            raise DataError(
+                f"parameter {self.name}: {self.value:g} should lie between {self.lower:g} and "
+                f"{self.upper:g}, all positive, and its spread {self.spread:g} not be negative"
+            )
+
+
+@lru_cache(maxsize=None)
+def priors(kind: str) -> tuple[Parameter, ...]:
+    """Return the parameters of a kind of hardware (``"gpu"`` or ``"cpu"``) with their priors.
+
+    Examples
+    --------
+    >>> [p.unit for p in priors("gpu") if p.name == "launch"]
+    ['s']
+    """
+    text = (resources.files(__package__) / f"{kind}.toml").read_text(encoding="utf-8")
+    return tuple(Parameter(name=name, **fields) for name, fields in tomllib.loads(text).items())
+
+
+def adjusted(
+    parameters: tuple[Parameter, ...], changes: Mapping[str, Mapping[str, float]], where: str
+) -> tuple[Parameter, ...]:
+    """Return ``parameters`` with some priors changed.
+
+    Raises
+    ------
+    DataError
+        If a name is unknown or a value out of range; ``where`` names the file.
+
+    Examples
+    --------
+    >>> p = adjusted(priors("gpu"), {"launch": {"value": 3e-6}}, "example")
+    >>> [q.value for q in p if q.name == "launch"]
+    [3e-06]
+    """
+    names = [p.name for p in parameters]
+    unknown = set(changes) - set(names)
+    if unknown:
+        raise DataError(
+            f"{where}: unknown parameter {sorted(unknown)[0]!r}; known are {', '.join(names)}"
+        )
+    try:
+        return tuple(replace(p, **changes.get(p.name, {})) for p in parameters)
+    except (DataError, TypeError) as error:
+        raise DataError(f"{where}: {error}") from None

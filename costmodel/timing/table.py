@@ -1,0 +1,95 @@
+"""Many networks at once, as counts of the distinct kernels that they are made of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import networkx as nx
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from costmodel.lowering import lower
+from costmodel.timing.network import kernel_terms, network_seconds, transferred_bytes
+from costmodel.timing.workload import Stack, Workload, stack, workloads
+
+if TYPE_CHECKING:
+    from costmodel.platforms import Platform
+
+
+@dataclass(frozen=True)
+class NetworkTable:
+    """Networks lowered for one platform, ready to be timed under many parameters.
+
+    Parameters
+    ----------
+    stacks : list of Stack
+        The distinct kernels of all networks, sorted into kinds.
+    counts : csr_matrix
+        How often each network (row) runs each distinct kernel (column).
+    transferred : ndarray
+        Bytes of inputs and outputs that each network moves over the link. [byte]
+    """
+
+    stacks: list[Stack]
+    counts: csr_matrix
+    transferred: np.ndarray
+
+    @property
+    def kernels(self) -> np.ndarray:
+        """Kernels of each network."""
+        return np.asarray(self.counts.sum(axis=1)).ravel()
+
+    def seconds(self, platform: Platform, theta: Mapping[str, float]) -> np.ndarray:
+        """Return the latency of each network under parameters ``theta``. [s]"""
+        width = self.counts.shape[1]
+        host, device = np.zeros(width), np.zeros(width)
+        for part in self.stacks:
+            found = kernel_terms(part.workload, platform, theta)
+            host[part.index] = found.host
+            device[part.index] = found.seconds
+        return np.asarray(
+            network_seconds(
+                platform, self.counts @ host, self.counts @ device, self.transferred, theta
+            )
+        )
+
+    def rows(self, index: np.ndarray) -> NetworkTable:
+        """Return some of the networks."""
+        counts = self.counts[index]
+        used = np.unique(counts.indices)
+        position = np.full(self.counts.shape[1], -1)
+        position[used] = np.arange(len(used))
+        stacks = []
+        for part in self.stacks:
+            keep = position[part.index] >= 0
+            if keep.any():
+                stacks.append(part.select(keep, position))
+        return NetworkTable(stacks, counts[:, used], self.transferred[index])
+
+
+def tabulate(graphs: Sequence[nx.DiGraph], platform: Platform) -> NetworkTable:
+    """Lower ``graphs`` for ``platform`` and collect their distinct kernels.
+
+    Examples
+    --------
+    >>> from costmodel import zoo
+    >>> from costmodel.platforms import load_platform
+    >>> table = tabulate([zoo.pointwise(56, 56, 24, 48)] * 2, load_platform("gtx-1080-ti/paper"))
+    >>> table.counts.shape
+    (2, 1)
+    """
+    distinct: dict[Workload, int] = {}
+    rows: list[Counter[int]] = []
+    for graph in graphs:
+        found: Counter[int] = Counter()
+        for workload in workloads(lower(graph, platform.runtime)):
+            found[distinct.setdefault(workload, len(distinct))] += 1
+        rows.append(found)
+    entries = [(i, j, n) for i, row in enumerate(rows) for j, n in row.items()]
+    i, j, n = (np.array(column) for column in zip(*entries, strict=True))
+    counts = csr_matrix((n.astype(float), (i, j)), shape=(len(rows), len(distinct)))
+    moved = [transferred_bytes(g) if platform.transfers else 0 for g in graphs]
+    return NetworkTable(stack(list(distinct)), counts, np.array(moved, dtype=float))

@@ -1,0 +1,54 @@
+"""The terms that the time of a kernel is made of, and how terms that overlap combine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from costmodel.symbols import Dim, maximum, minimum
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The time of one kernel, or of many as arrays, term by term.
+
+    Parameters
+    ----------
+    host : Dim
+        Time in which the host dispatches it, ahead of the device. [s]
+    launch : Dim
+        Fixed cost on the device. [s]
+    compute, memory : Dim
+        Time of the arithmetic and of the traffic, each as if alone. [s]
+    passes : Dim
+        Time of what is fused behind it. [s]
+    seconds : Dim
+        Time on the device. [s]
+    """
+
+    host: Dim
+    launch: Dim
+    compute: Dim
+    memory: Dim
+    passes: Dim
+    seconds: Dim
+
+
+def overlap(a: Dim, b: Dim, serial: Dim) -> Dim:
+    r"""Return the time of two activities that overlap in part.
+
+    .. math:: \max(a, b) + s \min(a, b)
+
+    Parameters
+    ----------
+    a, b : Dim
+        Time of each alone. [s]
+    serial : Dim
+        Share of the shorter one that does not hide behind the longer: 0 is perfect overlap, 1 is
+        none. [1]
+
+    Examples
+    --------
+    >>> overlap(3.0, 2.0, 0.5)
+    4.0
+    """
+    return maximum(a, b) + serial * minimum(a, b)

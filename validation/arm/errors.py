@@ -1,0 +1,13 @@
+"""Errors of the ARM backend."""
+
+from __future__ import annotations
+
+from costmodel.errors import CostModelError
+
+
+class BackendError(CostModelError):
+    """A compiler, board or emulator is missing or fails; the sentence says which and what to do."""
+
+
+class KernelError(BackendError):
+    """The benchmark ran and its result cannot be used: it crashed, or wrote a value not finite."""

@@ -1,0 +1,113 @@
+/* armbench: what every file of the benchmark shares.
+ *
+ * A network is a list of operators over numbered tensors.  Tensors are float32, laid out NCHW.
+ * Each operator is prepared once (shapes checked, weights made and packed) and then run and timed.
+ * What preparation does is never timed: real engines pack their weights when a model is loaded. */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+  MAX_TENSORS = 16384,
+  MAX_OPERATORS = 16384,
+  MAX_OPERANDS = 64,
+  MAX_EXTENT = 1 << 20,       /* of one axis */
+  MAX_LINE = 4096,
+};
+#define MAX_ELEMENTS ((size_t)1 << 28) /* of one tensor: 1 GiB */
+#define MAX_TOTAL ((size_t)1 << 29)    /* of all tensors: 2 GiB */
+
+enum exit_code {
+  EXIT_BAD_SPEC = 2,
+  EXIT_NOT_FINITE = 3,
+  EXIT_BAD_CLOCK = 4,
+  EXIT_NO_MEMORY = 5,
+  EXIT_NO_OUTPUT = 6,
+};
+
+enum activation { ACT_NONE, ACT_RELU, ACT_RELU6 };
+
+struct tensor {
+  int n, c, h, w;
+  float *data;
+  int declared;
+  int written;      /* filled from a seed, or the output of an earlier operator */
+  int view_of;      /* -1: owns its memory */
+  size_t offset;    /* of a view, in elements */
+};
+
+struct operator {
+  const struct kernel *kernel;
+  int line;                       /* of the specification, for messages */
+  int inputs[MAX_OPERANDS], n_inputs;
+  int outputs[MAX_OPERANDS], n_outputs;
+  /* parameters; what a kernel does not name in `keys` cannot be set */
+  int kh, kw, stride, ph, pw, ph_end, pw_end, dilation, groups, include_pad, ceil, begin, bias, seed;
+  enum activation act;
+  /* made by prepare() */
+  float *weights, *shift, *scale;
+  size_t scratch;                 /* floats of working memory wanted while running */
+};
+
+struct network {
+  struct tensor *tensors;         /* MAX_TENSORS of them */
+  struct operator *operators;     /* MAX_OPERATORS of them */
+  int n_operators;
+  int *dumps, n_dumps;
+  int warmup, repeats, budget_ms;
+  float *scratch;
+};
+
+struct kernel {
+  const char *name;
+  const char *keys;   /* parameters it takes, space separated; those ending in '!' must be given */
+  int min_inputs, max_inputs, min_outputs, max_outputs;
+  void (*prepare)(const struct network *, struct operator *);
+  void (*run)(const struct network *, const struct operator *);
+};
+
+extern const struct kernel KERNELS[]; /* ends with a null name */
+
+/* fail.c: one JSON object on standard output, then exit; the line is left out when it is 0 */
+__attribute__((noreturn, format(printf, 3, 4))) void fail(int code, int line, const char *format,
+                                                          ...);
+void print_json_string(const char *text);
+float *allocate_floats(size_t count); /* 64-byte aligned, zeroed, never null */
+
+/* spec.c */
+void read_network(struct network *network);
+
+/* random.c: the documented generator; Python reproduces it exactly */
+enum role { ROLE_WEIGHT, ROLE_BIAS, ROLE_SCALE, ROLE_SHIFT };
+float uniform(int seed, enum role role, uint32_t index);
+void fill_uniform(float *out, size_t count, int seed, enum role role);
+float *make_weights(size_t count, int fan_in, int seed);
+float *make_bias(const struct operator *op, int channels);
+
+/* host.c */
+const char *emulator(void); /* name of the emulator this process runs under, or null */
+void print_host(void);
+double seconds_now(void);
+
+/* shapes.c */
+static inline size_t elements(const struct tensor *t) {
+  return (size_t)t->n * t->c * t->h * t->w;
+}
+static inline struct tensor *input(const struct network *net, const struct operator *op, int i) {
+  return &net->tensors[op->inputs[i]];
+}
+static inline struct tensor *output(const struct network *net, const struct operator *op, int i) {
+  return &net->tensors[op->outputs[i]];
+}
+int window_extent(int extent, int kernel, int stride, int pads, int dilation);
+void expect_shape(const struct operator *op, const struct tensor *t, int n, int c, int h, int w);
+void expect_same_shape(const struct operator *op, const struct tensor *a, const struct tensor *b);
+void expect_window(const struct network *net, const struct operator *op, int channels);
+
+/* marks around each timed operator, found by name by the instruction counter */
+void roi_begin(void);
+void roi_end(void);
+
+#endif

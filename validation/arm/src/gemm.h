@@ -1,0 +1,15 @@
+/* C[m][n] = clamp(A[m][k] B[k][n] + bias[m]): the core of the convolutions. */
+#ifndef GEMM_H
+#define GEMM_H
+
+#include "bench.h"
+
+enum { GEMM_MR = 8, GEMM_NR = 12, GEMM_KC = 256, GEMM_NC = 480 };
+
+size_t gemm_packed_floats(int m, int k);
+size_t gemm_scratch_floats(void);
+void gemm_pack_a(const float *a, int lda, int m, int k, float *packed);
+void gemm(int m, int n, int k, const float *packed_a, const float *b, size_t ldb, float *c,
+          size_t ldc, const float *bias, enum activation act, float *scratch);
+
+#endif

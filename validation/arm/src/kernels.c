@@ -1,0 +1,32 @@
+/* The list of kernels: name, parameters, numbers of inputs and outputs, functions. */
+#include "kernels.h"
+
+const struct kernel KERNELS[] = {
+    {"conv1x1", "groups act bias seed!", 1, 1, 1, 1, prepare_conv1x1, run_conv1x1},
+    {"conv3x3", "stride! pad ph pw ph_end pw_end act bias seed!", 1, 1, 1, 1, prepare_conv3x3, run_conv3x3},
+    {"winograd3x3", "pad ph pw ph_end pw_end act bias seed!", 1, 1, 1, 1, prepare_winograd3x3, run_winograd3x3},
+    {"conv", "k kh kw stride! pad ph pw ph_end pw_end dilation groups act bias seed!", 1, 1, 1, 1, prepare_conv, run_conv},
+    {"depthwise", "k kh kw stride! pad ph pw ph_end pw_end dilation act bias seed!", 1, 1, 1, 1, prepare_depthwise, run_depthwise},
+    {"linear", "act bias seed!", 1, 1, 1, 1, prepare_linear, run_linear},
+    {"maxpool", "k kh kw stride! pad ph pw ph_end pw_end ceil", 1, 1, 1, 1, prepare_pool, run_maxpool},
+    {"avgpool", "k kh kw stride! pad ph pw ph_end pw_end ceil include_pad", 1, 1, 1, 1, prepare_pool, run_avgpool},
+    {"globalpool", "", 1, 1, 1, 1, prepare_globalpool, run_globalpool},
+    {"relu", "", 1, 1, 1, 1, prepare_unary, run_relu},
+    {"relu6", "", 1, 1, 1, 1, prepare_unary, run_relu6},
+    {"sigmoid", "", 1, 1, 1, 1, prepare_unary, run_sigmoid},
+    {"silu", "", 1, 1, 1, 1, prepare_unary, run_silu},
+    {"hsigmoid", "", 1, 1, 1, 1, prepare_unary, run_hsigmoid},
+    {"hswish", "", 1, 1, 1, 1, prepare_unary, run_hswish},
+    {"tanh", "", 1, 1, 1, 1, prepare_unary, run_tanh},
+    {"softmax", "", 1, 1, 1, 1, prepare_unary, run_softmax},
+    {"add", "act", 2, 2, 1, 1, prepare_binary, run_add},
+    {"mul", "act", 2, 2, 1, 1, prepare_binary, run_mul},
+    {"batchnorm", "act seed!", 1, 1, 1, 1, prepare_batchnorm, run_batchnorm},
+    {"bias", "act seed!", 1, 1, 1, 1, prepare_bias, run_bias},
+    {"shuffle", "groups!", 1, 1, 1, 1, prepare_shuffle, run_shuffle},
+    {"concat", "", 1, MAX_OPERANDS, 1, 1, prepare_concat, run_concat},
+    {"split", "", 1, 1, 1, MAX_OPERANDS, prepare_split, run_split},
+    {"slice", "begin!", 1, 1, 1, 1, prepare_slice, run_slice},
+    {"copy", "", 1, 1, 1, 1, prepare_copy, run_copy},
+    {NULL, NULL, 0, 0, 0, 0, NULL, NULL},
+};

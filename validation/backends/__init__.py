@@ -1,0 +1,48 @@
+"""Backends by name: the one place where a backend is made known."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import cast
+
+from costmodel.errors import DataError
+from validation.backends.base import Backend, KernelTiming, Settings
+from validation.errors import MeasuringError
+
+BACKENDS: dict[str, str] = {
+    "torch": "validation.backends.torch:TorchBackend",
+}
+"""Module and class of each backend; imported when it is asked for."""
+
+__all__ = ["BACKENDS", "Backend", "KernelTiming", "Settings", "load_backend"]
+
+
+def load_backend(text: str) -> Backend:
+    """Return the backend named by ``text``: a key of :data:`BACKENDS`, or ``key:target``.
+
+    Raises
+    ------
+    DataError
+        If there is none of that name.
+    MeasuringError
+        If a package that it needs is missing.
+
+    Examples
+    --------
+    >>> load_backend("abacus")
+    Traceback (most recent call last):
+    ...
+    costmodel.errors.DataError: unknown backend 'abacus'; known are torch
+    """
+    name, _, target = text.partition(":")
+    if text not in BACKENDS and name not in BACKENDS:
+        raise DataError(f"unknown backend {text!r}; known are {', '.join(BACKENDS)}")
+    where = BACKENDS.get(text) or BACKENDS[name]
+    module, _, attribute = where.partition(":")
+    try:
+        factory = getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        raise MeasuringError(
+            f"backend {text!r} needs the package {error.name}: pip install 'nn-costmodel[{name}]'"
+        ) from None
+    return cast("Backend", factory(target) if target and text not in BACKENDS else factory())

@@ -1,0 +1,83 @@
+"""What a backend is: something that runs op graphs and tells how long they took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
+
+import networkx as nx
+
+from validation.errors import MeasuringError
+from validation.timing import Plan, Timing
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a network is run. A backend refuses what it cannot do.
+
+    Parameters
+    ----------
+    device : {"cpu", "cuda"}
+        Where it runs.
+    mode : {"eager", "compile", "graphs"}
+        Operator by operator, compiled, or replayed as a CUDA graph.
+    layout : {"contiguous", "channels_last"}
+        Order of the elements of images.
+    dtype : {"float32", "tf32", "float16", "bfloat16"}
+        Dtype that takes the place of float32; ``tf32`` keeps float32 outside the products.
+    threads : int
+        Threads of the processor, each with a core of its own.
+    cache : {"warm", "cold"}
+        Whether inputs and weights are in the caches before a run, or flushed out of them.
+    """
+
+    device: Literal["cpu", "cuda"] = "cpu"
+    mode: Literal["eager", "compile", "graphs"] = "eager"
+    layout: Literal["contiguous", "channels_last"] = "contiguous"
+    dtype: Literal["float32", "tf32", "float16", "bfloat16"] = "float32"
+    threads: int = 1
+    cache: Literal["warm", "cold"] = "warm"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings by name, for the store."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class KernelTiming:
+    """The time of one kernel that was run alone.
+
+    Parameters
+    ----------
+    name, kind : str
+        As in :class:`costmodel.kernels.Kernel`.
+    timing : Timing
+        Shared by all kernels of the same operators and shapes.
+    """
+
+    name: str
+    kind: str
+    timing: Timing
+
+
+class Backend(Protocol):
+    """Runs op graphs on one kind of device."""
+
+    name: str
+
+    def describe(self, settings: Settings) -> dict[str, str]:
+        """Return the machine and the versions of the software, for the store."""
+
+    def platform(self, settings: Settings) -> str:
+        """Return the platform that a result is to be compared with."""
+
+    def measure_networks(
+        self, graphs: Mapping[str, nx.DiGraph], settings: Settings, plan: Plan
+    ) -> Iterator[tuple[str, Timing | MeasuringError]]:
+        """Time whole networks in turns; yield each by name as soon as it is done or has failed."""
+
+    def measure_kernels(
+        self, graph: nx.DiGraph, settings: Settings, plan: Plan
+    ) -> tuple[KernelTiming, ...]:
+        """Time every kernel of a network alone, those that are alike only once."""

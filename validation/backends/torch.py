@@ -1,0 +1,204 @@
+"""PyTorch: eager, compiled and CUDA graphs, on the processor and on NVIDIA GPUs."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import networkx as nx
+import torch
+
+from costmodel.lowering import lower
+from costmodel.runtimes import load_runtime
+from validation.backends.alone import Alone, cut_out
+from validation.backends.base import KernelTiming, Settings
+from validation.backends.cuda import CudaTimer, captured
+from validation.backends.graph_to_torch import (
+    check_outputs,
+    random_inputs,
+    to_torch,
+)
+from validation.backends.torch_emitter import DTYPES
+from validation.errors import MeasuringError
+from validation.host import describe_host, pinned
+from validation.timing import CpuTimer, Plan, Subject, Timer, Timing, measure
+
+RUNTIMES = {"eager": "torch-eager", "compile": "torch-compile", "graphs": "torch-eager"}
+"""The runtime (:mod:`costmodel.runtimes`) of each mode."""
+_FLUSH_BYTES = 2**28  # more than any last-level cache of a core or GPU at hand
+
+
+class TorchBackend:
+    """Runs op graphs in PyTorch (see :class:`~validation.backends.base.Backend`)."""
+
+    name = "torch"
+
+    def describe(self, settings: Settings) -> dict[str, str]:
+        """Return the machine and the versions of the software."""
+        found = describe_host("torch", "numpy")
+        found["torch threads"] = str(settings.threads)
+        if settings.device == "cuda" and torch.cuda.is_available():
+            found["gpu"] = torch.cuda.get_device_name()
+            found["cuda"] = str(torch.version.cuda)
+            found["cudnn"] = str(torch.backends.cudnn.version())
+        return found
+
+    def platform(self, settings: Settings) -> str:
+        """Return ``host`` or ``cuda`` with the runtime of the mode."""
+        hardware = "host" if settings.device == "cpu" else settings.device
+        return f"{hardware}/{RUNTIMES[settings.mode]}"
+
+    def measure_network(self, graph: nx.DiGraph, settings: Settings, plan: Plan) -> Timing:
+        """Time one network.
+
+        Raises
+        ------
+        MeasuringError
+            If torch cannot run it.
+        """
+        ((_, result),) = self.measure_networks({graph.name: graph}, settings, plan)
+        if isinstance(result, MeasuringError):
+            raise result
+        return result
+
+    def measure_networks(
+        self, graphs: Mapping[str, nx.DiGraph], settings: Settings, plan: Plan
+    ) -> Iterator[tuple[str, Timing | MeasuringError]]:
+        """Time whole networks in turns; yield each as soon as it is done or has failed."""
+        with session(settings) as timer:
+            subjects = []
+            for name, graph in graphs.items():
+                try:
+                    subjects.append(prepare(name, graph, settings))
+                except MeasuringError as error:
+                    yield name, error
+            yield from measure(subjects, plan, timer)
+        gc.collect()
+
+    def measure_kernels(
+        self, graph: nx.DiGraph, settings: Settings, plan: Plan
+    ) -> tuple[KernelTiming, ...]:
+        """Time every kernel alone, as the runtime of the mode cuts the network into kernels."""
+        kernels = lower(graph, load_runtime(RUNTIMES[settings.mode]))
+        cuts = {kernel.name: cut_out(graph, kernel) for kernel in kernels}
+        first = {cut.signature: name for name, cut in reversed(cuts.items())}
+        with session(settings) as timer:
+            subjects = [
+                prepare(name, cuts[name].body, settings, cuts[name]) for name in first.values()
+            ]
+            timings = dict(measure(subjects, plan, timer))
+        return tuple(
+            KernelTiming(k.name, k.kind, timings[first[cuts[k.name].signature]]) for k in kernels
+        )
+
+
+@contextlib.contextmanager
+def session(settings: Settings) -> Iterator[Timer]:
+    """Bind threads to cores and set torch up as ``settings`` say; undo it afterwards.
+
+    Raises
+    ------
+    MeasuringError
+        If this machine or this build of torch cannot do what is asked.
+    """
+    _refuse(settings)
+    with ExitStack() as stack:
+        stack.enter_context(pinned(settings.threads))
+        threads = torch.get_num_threads()
+        torch.set_num_threads(settings.threads)
+        stack.callback(torch.set_num_threads, threads)
+        stack.enter_context(_products(settings))
+        stack.enter_context(torch.inference_mode())
+        yield CudaTimer(torch.cuda) if settings.device == "cuda" else CpuTimer()
+
+
+def prepare(
+    name: str, graph: nx.DiGraph, settings: Settings, alone: Alone | None = None
+) -> Subject:
+    """Return ``graph`` ready to be timed; its outputs have been checked.
+
+    Raises
+    ------
+    MeasuringError
+        If torch cannot run it, or its outputs have wrong shapes or hold NaN.
+    """
+    module = _placed(to_torch(graph), settings)
+    inputs = _inputs(graph, settings, alone)
+    if settings.mode == "compile":
+        module = torch.compile(module, fullgraph=True, options={"freezing": True})
+    try:
+        outputs = module(*inputs)
+    except Exception as error:  # torch raises many kinds; each is one sentence here
+        raise MeasuringError(_sentence(name, error)) from error
+    try:
+        check_outputs(graph, outputs)
+    except MeasuringError as error:
+        raise MeasuringError(f"{name}: {error}") from None
+    call: Callable[[], object] = lambda: module(*inputs)  # noqa: E731
+    if settings.mode == "graphs":
+        call = captured(torch.cuda, call)
+    return Subject(name, call, _flush(settings) if settings.cache == "cold" else None)
+
+
+def _inputs(graph: nx.DiGraph, settings: Settings, alone: Alone | None) -> list[torch.Tensor]:
+    dtype = None if settings.dtype == "tf32" else DTYPES[settings.dtype]
+    inputs = [_placed(x, settings) for x in random_inputs(graph, dtype)]
+    if alone is not None and alone.views is not None:
+        roots = [_placed(x, settings) for x in random_inputs(alone.views, dtype)]
+        for slot, view in zip(alone.slots, to_torch(alone.views)(*roots), strict=True):
+            inputs[slot] = view
+    return inputs
+
+
+def _placed(what: Any, settings: Settings) -> Any:
+    """Return a module or tensor on the device, in the dtype and the layout that were asked."""
+    if isinstance(what, torch.nn.Module):
+        what = what.to(settings.device)
+        if settings.dtype in ("float16", "bfloat16"):
+            what = what.to(DTYPES[settings.dtype])
+        if settings.layout == "channels_last":
+            what = what.to(memory_format=torch.channels_last)
+        return what
+    what = what.to(settings.device)
+    if settings.layout == "channels_last" and what.dim() == 4:
+        what = what.contiguous(memory_format=torch.channels_last)
+    return what
+
+
+def _refuse(settings: Settings) -> None:
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise MeasuringError(
+            "device cuda was asked for, but torch finds no NVIDIA GPU (or is a build without CUDA)"
+        )
+    if settings.device == "cpu" and settings.mode == "graphs":
+        raise MeasuringError("mode graphs needs device cuda: CUDA graphs exist on a GPU only")
+    if settings.device == "cpu" and settings.dtype == "tf32":
+        raise MeasuringError("dtype tf32 needs device cuda: a processor has no TF32 arithmetic")
+
+
+@contextlib.contextmanager
+def _products(settings: Settings) -> Iterator[None]:
+    """Let products use TF32 only where it was asked for, and cuDNN try its algorithms."""
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = (cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32)
+    cudnn.benchmark = True
+    cudnn.allow_tf32 = matmul.allow_tf32 = settings.dtype == "tf32"
+    try:
+        yield
+    finally:
+        cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = before
+
+
+def _flush(settings: Settings) -> Callable[[], object]:
+    buffer = torch.zeros(_FLUSH_BYTES // 4, device=settings.device)
+    return lambda: buffer.add_(1.0)
+
+
+def _sentence(name: str, error: Exception) -> str:
+    text = str(error).strip().splitlines() or [type(error).__name__]
+    if "compiler" in str(error).lower() and "found" in str(error).lower():
+        return f"{name}: torch.compile finds no C++ compiler: install g++, or use mode eager"
+    return f"{name}: torch cannot run it: {text[0]}"

@@ -1,0 +1,373 @@
+"""One protocol of measuring, for every backend.
+
+Each subject is warmed up until its time is steady; then all subjects are timed in turns, in an
+order shuffled anew every round, so that a drift of the machine falls on all of them alike; a
+subject is done when the confidence interval of its median is as narrow as asked, or its time is
+used up. Samples during which the system took the processor away are left out where enough others
+remain; samples that only a jumping clock explains are rejected.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import resource
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Protocol
+
+from validation.errors import ClockError
+
+CONFIDENCE = 0.95
+"""Confidence of the interval of the median."""
+_STEADY = 0.03  # two windows of the warm-up agree within this share
+_WINDOW = 3  # samples in a window of the warm-up
+_TOO_LONG, _TOO_SHORT = 100.0, 0.05  # of the median so far: only a clock that jumps does that
+_MAX_REPEAT = 2**20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How exactly to measure, and how long at most.
+
+    Parameters
+    ----------
+    precision : float
+        Half the width of the interval of the median that is enough, as a share of the median. [1]
+    budget : float
+        Time spent on samples of one subject at most. [s]
+    warm_up : float
+        Time spent on warming one subject up at most. [s]
+    min_samples : int
+        Samples of one subject at least, whatever the interval.
+    rounds : int
+        Turns of one subject at least: drift shows only between turns.
+    turn : float
+        Length of one turn. [s]
+    sample : float
+        A sample repeats short calls until it takes this long. [s]
+    seed : int
+        Decides the order of the turns.
+    """
+
+    precision: float = 0.01
+    budget: float = 10.0
+    warm_up: float = 2.0
+    min_samples: int = 15
+    rounds: int = 3
+    turn: float = 0.25
+    sample: float = 0.001
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The time of one call. Times in seconds.
+
+    Parameters
+    ----------
+    median, low, high : float
+        The median of the samples and its 95 % confidence interval. [s]
+    minimum, p90 : float
+        The fastest sample and the 90th percentile. [s]
+    spread : float
+        Interquartile range, as a share of the median. [1]
+    drift : float
+        Range of the medians of the rounds, as a share of the median. [1]
+    samples, repeat, rounds : int
+        Samples kept, calls in each, turns taken.
+    disturbed : int
+        Samples during which the processor was taken away; kept only where too few others were.
+    rejected : int
+        Samples that only a clock that jumps explains.
+    steady : bool
+        Whether the warm-up ended with a steady time.
+    precise : bool
+        Whether the interval got as narrow as asked.
+    """
+
+    median: float
+    low: float
+    high: float
+    minimum: float
+    p90: float
+    spread: float
+    drift: float
+    samples: int
+    repeat: int
+    rounds: int
+    disturbed: int
+    rejected: int
+    steady: bool
+    precise: bool
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Something that can be timed.
+
+    Parameters
+    ----------
+    name : str
+        For messages and results.
+    call : callable
+        Runs it once.
+    before : callable, optional
+        Runs before every sample, untimed (empties the caches); samples are then single calls.
+    """
+
+    name: str
+    call: Callable[[], object]
+    before: Callable[[], object] | None = None
+
+
+class Timer(Protocol):
+    """Times calls on one kind of device."""
+
+    def time(self, call: Callable[[], object], repeat: int) -> tuple[float, bool]:
+        """Return the seconds of ``repeat`` calls, and whether the run was disturbed."""
+
+
+@dataclass(frozen=True)
+class CpuTimer:
+    """Times calls that return when they are done.
+
+    Parameters
+    ----------
+    clock : callable
+        Seconds of a monotonic clock. [s]
+    """
+
+    clock: Callable[[], float] = time.perf_counter
+
+    def time(self, call: Callable[[], object], repeat: int) -> tuple[float, bool]:
+        """Return the seconds of ``repeat`` calls, and whether the processor was taken away."""
+        switches = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
+        start = self.clock()
+        for _ in range(repeat):
+            call()
+        end = self.clock()
+        taken = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
+        return end - start, taken != switches
+
+
+def measure(subjects: Sequence[Subject], plan: Plan, timer: Timer) -> Iterator[tuple[str, Timing]]:
+    """Time ``subjects`` in turns; yield each name with its timing as soon as it is done.
+
+    Parameters
+    ----------
+    subjects : sequence of Subject
+        What is timed, in one interleaved experiment.
+    plan : Plan
+        How exactly and how long.
+    timer : Timer
+        The clock of the device.
+
+    Raises
+    ------
+    ClockError
+        If the clock stands still, or jumps in more than a tenth of the samples.
+
+    Examples
+    --------
+    >>> plan = Plan(budget=0.05, warm_up=0.02, turn=0.01)
+    >>> (name, timing), = measure([Subject("sum", lambda: sum(range(1000)))], plan, CpuTimer())
+    >>> timing.minimum <= timing.low <= timing.median <= timing.high
+    True
+    """
+    order = random.Random(plan.seed)
+    running = [_Run(subject, plan, timer) for subject in subjects]
+    for run in running:
+        run.warm_up()
+    while running:
+        order.shuffle(running)
+        for run in running:
+            run.turn()
+        for run in [run for run in running if run.done()]:
+            running.remove(run)
+            yield run.subject.name, run.timing()
+
+
+@dataclass
+class _Run:
+    """The samples of one subject so far."""
+
+    subject: Subject
+    plan: Plan
+    timer: Timer
+    repeat: int = 1
+    steady: bool = False
+    spent: float = 0.0
+    rejected: int = 0
+    clean: list[float] = field(default_factory=list)
+    disturbed: list[float] = field(default_factory=list)
+    medians: list[float] = field(default_factory=list)
+
+    def warm_up(self) -> None:
+        """Call until two windows of samples agree, and find how often a sample must call."""
+        begin = time.monotonic()
+        self._once()
+        while self.subject.before is None and (taken := self._once()) < self.plan.sample:
+            if self.repeat >= _MAX_REPEAT:
+                raise ClockError(
+                    f"{self.subject.name}: the clock stands still: {self.repeat} calls took "
+                    f"{taken:g} s by it"
+                )
+            growth = self.plan.sample / taken if taken > 0 else 2.0
+            self.repeat = min(_MAX_REPEAT, self.repeat * max(2, math.ceil(growth)))
+        last = math.inf
+        while not self.steady and time.monotonic() - begin < self.plan.warm_up:
+            now = statistics.median(self._once() for _ in range(_WINDOW))
+            self.steady = abs(now - last) <= _STEADY * now
+            last = now
+
+    def turn(self) -> None:
+        """Take samples for the length of a turn, after one call that warms the caches again."""
+        if self.subject.before is None:
+            self.subject.call()
+        begin, kept = time.monotonic(), []
+        while len(kept) < _WINDOW or time.monotonic() - begin < self.plan.turn:
+            if self.subject.before is not None:
+                self.subject.before()
+            seconds, disturbed = self.timer.time(self.subject.call, self.repeat)
+            seconds /= self.repeat
+            if not self._plausible(seconds):
+                self._reject(seconds)
+                continue
+            kept.append(seconds)
+            (self.disturbed if disturbed else self.clean).append(seconds)
+        self.medians.append(statistics.median(kept))
+        self.spent += time.monotonic() - begin
+
+    def done(self) -> bool:
+        """Say whether the interval is narrow enough, or the time used up."""
+        if self.spent >= self.plan.budget:
+            return True
+        return len(self.medians) >= self.plan.rounds and self._precise(sorted(self._kept()))
+
+    def timing(self) -> Timing:
+        """Return what the samples say."""
+        kept = sorted(self._kept())
+        return summary(
+            kept,
+            medians=self.medians,
+            repeat=self.repeat,
+            disturbed=len(self.disturbed),
+            rejected=self.rejected,
+            steady=self.steady,
+            precise=self._precise(kept),
+        )
+
+    def _once(self) -> float:
+        if self.subject.before is not None:
+            self.subject.before()
+        return self.timer.time(self.subject.call, self.repeat)[0]
+
+    def _kept(self) -> list[float]:
+        """Undisturbed samples, or all where those are too few."""
+        enough = len(self.clean) >= self.plan.min_samples
+        return self.clean if enough else self.clean + self.disturbed
+
+    def _precise(self, kept: list[float]) -> bool:
+        low, high = median_interval(kept)
+        middle = statistics.median(kept)
+        return len(kept) >= self.plan.min_samples and high - low <= 2 * self.plan.precision * middle
+
+    def _plausible(self, seconds: float) -> bool:
+        if not (math.isfinite(seconds) and seconds > 0):
+            return False
+        known = self.clean + self.disturbed
+        if len(known) < _WINDOW:
+            return True
+        typical = statistics.median(known)
+        return _TOO_SHORT * typical < seconds < _TOO_LONG * typical
+
+    def _reject(self, seconds: float) -> None:
+        self.rejected += 1
+        taken = self.rejected + len(self.clean) + len(self.disturbed)
+        if self.rejected > max(_WINDOW, taken // 10):
+            raise ClockError(
+                f"{self.subject.name}: the clock jumps: {self.rejected} of {taken} samples are "
+                f"impossible (the last: {seconds:g} s); measure where nothing sets the clock"
+            )
+
+
+def summary(
+    samples: Sequence[float],
+    *,
+    medians: Sequence[float] = (),
+    repeat: int = 1,
+    disturbed: int = 0,
+    rejected: int = 0,
+    steady: bool = True,
+    precise: bool = True,
+) -> Timing:
+    """Return the statistics of ``samples`` (at least one); the other fields as in :class:`Timing`.
+
+    Parameters
+    ----------
+    samples : sequence of float
+        Seconds of one call. [s]
+    medians : sequence of float
+        The median of each round. [s]
+
+    Examples
+    --------
+    >>> summary([3.0, 1.0, 2.0]).median
+    2.0
+    """
+    ordered = sorted(samples)
+    median = statistics.median(ordered)
+    low, high = median_interval(ordered)
+    return Timing(
+        median=median,
+        low=low,
+        high=high,
+        minimum=ordered[0],
+        p90=_quantile(ordered, 0.9),
+        spread=(_quantile(ordered, 0.75) - _quantile(ordered, 0.25)) / median,
+        drift=(max(medians) - min(medians)) / median if medians else 0.0,
+        samples=len(ordered),
+        repeat=repeat,
+        rounds=len(medians),
+        disturbed=disturbed,
+        rejected=rejected,
+        steady=steady,
+        precise=precise,
+    )
+
+
+def median_interval(ordered: Sequence[float]) -> tuple[float, float]:
+    """Return the 95 % confidence interval of the median of sorted samples, whatever their law.
+
+    The k-th smallest and k-th largest sample enclose the median unless fewer than k of n samples
+    fall on one side of it, which has the probability of a binomial law with p = 1/2.
+
+    Examples
+    --------
+    >>> median_interval([float(i) for i in range(20)])
+    (5.0, 14.0)
+    """
+    k = _rank(len(ordered))
+    return ordered[k], ordered[len(ordered) - 1 - k]
+
+
+@cache
+def _rank(n: int) -> int:
+    """Return the largest k with P(Binomial(n, 1/2) <= k) <= (1 - confidence) / 2, at least 0."""
+    if n > 400:
+        return math.floor((n - 1.96 * math.sqrt(n)) / 2) - 1
+    k, below = -1, 0
+    while (below := below + math.comb(n, k + 1)) * 2 <= (1 - CONFIDENCE) * 2**n:
+        k += 1
+    return max(k, 0)
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    position = share * (len(ordered) - 1)
+    low = math.floor(position)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (position - low) * (ordered[high] - ordered[low])
