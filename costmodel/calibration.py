@@ -39,6 +39,8 @@ _PRIOR_ROWS = 4.0
 """Weight of the prior residual spreads, in rows."""
 _START_NOISE = 0.05
 """First guess of the noise of log times. [1]"""
+_CAUCHY = 2.0
+"""Residuals beyond this many times the noise count less and less. [1]"""
 _ROUNDS = 3
 
 
@@ -208,9 +210,9 @@ def fit(
 
 
 def _soft(r: np.ndarray) -> np.ndarray:
-    """Return residuals whose square is the soft-l1 loss: quadratic near 0, linear far out."""
-    root = np.sqrt(2 * (np.sqrt(1 + r * r) - 1))
-    return np.asarray(np.sign(r) * root)
+    """Return residuals whose square is the Cauchy loss: quadratic near 0, hardly growing far out."""
+    scaled = r / _CAUCHY
+    return np.asarray(np.sign(r) * _CAUCHY * np.sqrt(np.log1p(scaled * scaled)))
 
 
 def _noise(residual: np.ndarray, single: np.ndarray) -> np.ndarray:

@@ -128,6 +128,8 @@ def _fold_constants(
             zero.add(node.name)
             kept.append(_as_constant(node))
             rewired[node.name] = ()
+        elif _is_plus_zero(node.op):
+            alias[node.name, 0] = feeds[0]
         elif isinstance(node.op, Elementwise) and node.op.kind == "add" and len(zeros) == 1:
             (other,) = (feed for feed in feeds if feed[0] not in zero)
             alias[node.name, 0] = other
@@ -138,6 +140,10 @@ def _fold_constants(
 
 def _is_times_zero(op: Op) -> bool:
     return isinstance(op, Elementwise) and op.kind == "mul" and op.value == 0.0
+
+
+def _is_plus_zero(op: Op) -> bool:
+    return isinstance(op, Elementwise) and op.kind == "add" and op.value == 0.0
 
 
 def _as_constant(node: Node) -> Node:

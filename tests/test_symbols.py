@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 
 import numpy as np
@@ -10,9 +11,10 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
-import costmodel.symbols as sym
 from costmodel.errors import CostModelError, DataError, ShapeError
 
+# ``costmodel.symbols`` as an attribute is the public function, which hides the module.
+sym = importlib.import_module("costmodel.symbols")
 SIZES = st.integers(1, 10**6)
 
 

@@ -237,6 +237,7 @@ def _measurement(result: Result) -> Measurement:
         "high": timing.high,
         "minimum": timing.minimum,
         "p90": timing.p90,
+        "quiet": timing.quiet,
         "samples": timing.samples,
         "run": result.run,
     }

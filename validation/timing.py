@@ -73,6 +73,8 @@ class Timing:
         The median of the samples and its 95 % confidence interval. [s]
     minimum, p90 : float
         The fastest sample and the 90th percentile. [s]
+    quiet : float
+        The lowest median of a round: the time while others left the machine alone. [s]
     spread : float
         Interquartile range, as a share of the median. [1]
     drift : float
@@ -94,6 +96,7 @@ class Timing:
     high: float
     minimum: float
     p90: float
+    quiet: float
     spread: float
     drift: float
     samples: int
@@ -328,6 +331,7 @@ def summary(
         high=high,
         minimum=ordered[0],
         p90=_quantile(ordered, 0.9),
+        quiet=min(medians, default=median),
         spread=(_quantile(ordered, 0.75) - _quantile(ordered, 0.25)) / median,
         drift=(max(medians) - min(medians)) / median if medians else 0.0,
         samples=len(ordered),

@@ -84,6 +84,7 @@ class Emitter:
         self._stored: dict[tuple[str, tuple[Dim, ...]], Value] = {}
         # Stored keys that a node depends on, where it depends on no input of the network.
         self._roots: dict[str, dict[str, Dim] | None] = {}
+        self._nodes: set[str] = set()
         self._biases: dict[str, str | None] = {}
         self._unknown: list[Occurrence] = []
         self._known = 0
@@ -126,6 +127,7 @@ class Emitter:
             (value,) = self._emit(op, (), module, name, operand.key)
             self._roots[value.node] = {operand.key: operand.tensor.elements}
             self._stored[place] = value
+            self._nodes.add(operand.key)
         return self._stored[place]
 
     def reshape(self, x: Operand, shape: Sequence[Dim]) -> Operand:
@@ -155,9 +157,13 @@ class Emitter:
         return max(roots, key=lambda key: _order(roots[key])) if roots else None
 
     def owns_bias(self, weight: str, bias: Operand | None) -> bool:
-        """Say whether ``bias`` always goes with ``weight``: only then one operator holds both."""
+        """Say whether ``bias`` always goes with ``weight``: only then one operator holds both.
+
+        Where the weight is a node already, that node is what counts, and it has no bias.
+        """
         key = bias.key if isinstance(bias, Stored) else None
-        return self._biases.setdefault(weight, key) == key and key is not None
+        owner = self._biases.setdefault(weight, None if weight in self._nodes else key)
+        return owner == key and key is not None
 
     def count(self) -> None:
         """Count an operator of the source that is known, for the coverage."""

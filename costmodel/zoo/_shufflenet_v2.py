@@ -212,7 +212,7 @@ def _down_unit(b: Builder, x: Value, out: Dim, stride: int, unit: _Unit) -> Valu
     """Add the unit of Fig. 3d: both branches see all channels."""
     with b.module("proj"):
         y = depthwise_bn(b, x, stride=stride)
-        y = conv_bn(b, y, x.shape[1], 3)
+        y = conv_bn(b, y, x.shape[1])
     with b.module("main"):
         z = _main(b, x, out - x.shape[1], stride, unit, block=out)
     return _join(b, y, z)

@@ -106,7 +106,7 @@ def _first(table: dict[str, Callable[[], Compiler | None]], wanted: str | None, 
             return found
     raise BackendError(
         f"no C compiler was found ({', '.join(names)}): install the Python package ziglang "
-        f"(pip install 'costmodel[arm]') or Debian's {debian}"
+        f"(pip install 'nn-costmodel[arm]') or Debian's {debian}"
     )
 
 

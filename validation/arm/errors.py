@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from costmodel.errors import CostModelError
+from validation.errors import MeasuringError
 
 
-class BackendError(CostModelError):
+class BackendError(MeasuringError):
     """A compiler, board or emulator is missing or fails; the sentence says which and what to do."""
 
 

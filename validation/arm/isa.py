@@ -71,7 +71,7 @@ def _disassemble(raw: bytes) -> tuple[Instruction, ...]:
         import capstone
     except ImportError as error:
         raise BackendError(
-            "arm:simulated needs the Python package capstone: pip install 'costmodel[arm]'"
+            "arm:simulated needs the Python package capstone: pip install 'nn-costmodel[arm]'"
         ) from error
     decoder = capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM)
     decoder.detail = True

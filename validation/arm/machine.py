@@ -255,7 +255,7 @@ def _new_processor() -> Uc:
         from unicorn import arm64_const
     except ImportError as error:
         raise BackendError(
-            "arm:simulated needs the Python package unicorn: pip install 'costmodel[arm]'"
+            "arm:simulated needs the Python package unicorn: pip install 'nn-costmodel[arm]'"
         ) from error
     uc = unicorn.Uc(unicorn.UC_ARCH_ARM64, unicorn.UC_MODE_ARM)
     uc.ctl_set_cpu_model(arm64_const.UC_CPU_ARM64_A57)

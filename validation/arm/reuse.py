@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from validation.arm.spec import Buffer, Call, Spec
 
 _ALIGN = 16  # elements: one cache line
+_ROW = 32
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def reuse_memory(spec: Spec) -> Spec:
     if not offsets:
         return spec
     size = max(offset + spec.buffers[number].elements for number, offset in offsets.items())
-    buffers = [Buffer((1, 1, 1, size))]
+    buffers = [Buffer((1, 1, -(-size // _ROW), _ROW))]  # no extent may be very large
     for number, buffer in enumerate(spec.buffers):
         root, offset = _root(spec, number)
         if root in offsets:

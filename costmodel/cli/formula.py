@@ -1,0 +1,194 @@
+"""``costmodel formula``: closed forms of what a network costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from costmodel.cli.networks import JsonOption, NetworkArgument, PlatformOption, symbolic_network
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+    from costmodel.symbols import Dim
+
+
+class Quantity(StrEnum):
+    """What there is a formula of."""
+
+    MULTIPLY_ADDS = "multiply-adds"
+    FLOPS = "flops"
+    MAC = "mac"
+    BOUND = "bound"
+    PARAMS = "params"
+    SPAN = "span"
+    PARALLELISM = "parallelism"
+    LATENCY = "latency"
+
+
+@dataclass(frozen=True)
+class _Form:
+    """How one quantity is written: name, relation, unit."""
+
+    name: str
+    relation: str
+    unit: str
+
+
+_FORMS = {
+    Quantity.MULTIPLY_ADDS: _Form("multiply-adds", "=", "multiply-adds"),
+    Quantity.FLOPS: _Form("FLOPs", "=", "FLOPs, 2 a multiply-add"),
+    Quantity.MAC: _Form("MAC", "=", "elements"),
+    Quantity.BOUND: _Form("MAC", ">=", "elements"),
+    Quantity.PARAMS: _Form("parameters", "=", "elements"),
+    Quantity.SPAN: _Form("span", "=", "steps"),
+    Quantity.PARALLELISM: _Form("parallelism", "=", "work / span"),
+    Quantity.LATENCY: _Form("latency", "=", "seconds, predicted"),
+}
+_LONG = 400
+"""Longest formula that is printed in one piece. [character]"""
+_DEFAULT = (
+    Quantity.MULTIPLY_ADDS,
+    Quantity.FLOPS,
+    Quantity.MAC,
+    Quantity.BOUND,
+    Quantity.PARALLELISM,
+)
+
+
+def formula(
+    network: NetworkArgument,
+    of: Annotated[
+        Quantity | None, typer.Option(help="One quantity, and nothing but its formula.")
+    ] = None,
+    latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
+    platform: PlatformOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Print closed forms of FLOPs, MAC, bound and parallelism.
+
+    Sizes that are not given are symbols; give names or expressions to choose them, as in
+    "conv2d?cin=c&cout=4*c&k=3&size=h".
+
+    Example: costmodel formula pointwise --of mac --latex
+    """
+    from costmodel.cli.console import print_json, working
+    from costmodel.formula import to_latex, to_text
+
+    if (of is Quantity.LATENCY) != (platform is not None):
+        raise typer.BadParameter("--platform goes with --of latency, and only with it")
+    with working(f"deriving {network}"):
+        graph = symbolic_network(network)
+        found = {q: _expression(q, graph, platform) for q in ([of] if of else _DEFAULT)}
+    notes = {q: _note(q, e, graph) for q, e in found.items()}
+    if json:
+        print_json(_document(graph, found, notes))
+        return
+    write: Callable[[Dim], str] = to_latex if latex else to_text
+    if of is not None:
+        lines = [write(found[of])] if latex else _text_lines(found[of])
+        print("\n".join(lines))
+        return
+    print(f"{graph.name}{_coverage(graph)}")
+    for q, expression in found.items():
+        form = _FORMS[q]
+        if latex:
+            name, relation = rf"\text{{{form.name}}}", form.relation.replace(">=", r"\ge")
+            print(f"{name} {relation} {write(expression)} % {form.unit}{notes[q]}")
+        else:
+            print(f"  {form.name} {form.relation} {write(expression)}   [{form.unit}]{notes[q]}")
+
+
+def _expression(quantity: Quantity, graph: nx.DiGraph, platform: str | None) -> Dim:
+    from costmodel._latency import latency
+    from costmodel._parallelism import parallelism, span
+    from costmodel.bounds import mac_lower_bound
+    from costmodel.metrics import flops, mac, params
+
+    match quantity:
+        case Quantity.MULTIPLY_ADDS:
+            return flops(graph)
+        case Quantity.FLOPS:
+            return flops(graph, per_multiply_add=2)
+        case Quantity.MAC:
+            return mac(graph)
+        case Quantity.BOUND:
+            return mac_lower_bound(graph)
+        case Quantity.PARAMS:
+            return params(graph)
+        case Quantity.SPAN:
+            return span(graph)
+        case Quantity.PARALLELISM:
+            return parallelism(graph)
+        case Quantity.LATENCY:
+            assert platform is not None
+            return _rounded(latency(graph, platform).seconds)
+
+
+def _rounded(expression: Dim) -> Dim:
+    """Return fitted constants with the four digits that a reader can use."""
+    import sympy
+
+    if not isinstance(expression, sympy.Expr):
+        return expression
+    return expression.xreplace({f: sympy.Float(f, 4) for f in expression.atoms(sympy.Float)})
+
+
+def _text_lines(expression: Dim) -> list[str]:
+    """Return a formula, what occurs in it more than once written out before it if it is long."""
+    import sympy
+
+    from costmodel.formula import to_text
+
+    text = to_text(expression)
+    if len(text) <= _LONG:
+        return [text]
+    parts, (whole,) = sympy.cse(expression, symbols=sympy.numbered_symbols("x", start=1))
+    return [*(f"{name} = {to_text(part)}" for name, part in parts), to_text(whole)]
+
+
+def _note(quantity: Quantity, expression: Dim, graph: nx.DiGraph) -> str:
+    """Explain the symbol B, which the bound brings in."""
+    from costmodel.graph import free_symbols
+    from costmodel.symbols import dim
+
+    brought = dim("B") in getattr(expression, "free_symbols", ()) and dim("B") not in free_symbols(
+        graph
+    )
+    return "   B = multiply-adds" if quantity is Quantity.BOUND and brought else ""
+
+
+def _coverage(graph: nx.DiGraph) -> str:
+    from costmodel.report.text import share
+
+    covered = float(graph.graph.get("coverage", 1.0))
+    return "" if covered == 1 else f" (coverage {share(covered)} of the operators)"
+
+
+def _document(
+    graph: nx.DiGraph, found: dict[Quantity, Dim], notes: dict[Quantity, str]
+) -> dict[str, object]:
+    from costmodel.formula import to_latex, to_text
+    from costmodel.graph import free_symbols
+    from costmodel.report import document
+
+    return document(
+        "formula",
+        network=graph.name,
+        coverage=float(graph.graph.get("coverage", 1.0)),
+        symbols=sorted(s.name for s in free_symbols(graph)),
+        formulas=[
+            {
+                "of": q.value,
+                "unit": _FORMS[q].unit,
+                "text": to_text(e),
+                "latex": to_latex(e),
+                "note": notes[q].strip(),
+            }
+            for q, e in found.items()
+        ],
+    )

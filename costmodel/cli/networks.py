@@ -1,0 +1,136 @@
+"""Networks as commands take them: a spec, a batch, leniency, symbols."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from costmodel.errors import CostModelError, DataError
+from costmodel.graph import at, free_symbols, infer_node, nodes_in_order
+from costmodel.metrics import params, work
+from costmodel.ops import BroadcastTo, Input, Reshape
+from costmodel.specs import network
+from costmodel.zoo import NETWORKS
+from costmodel.zoo.parameters import accepted
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+NetworkArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NETWORK",
+        help='A zoo name ("shufflenet_v2?width=1.5"), model.onnx, graph.json, '
+        "or python:module:callable.",
+        show_default=False,
+    ),
+]
+PlatformOption = Annotated[
+    str | None,
+    typer.Option(
+        "--platform",
+        "-p",
+        metavar="PLATFORM",
+        help='Hardware/runtime such as "gtx-1080-ti/paper", or a calibration file.',
+        show_default=False,
+    ),
+]
+BatchOption = Annotated[int | None, typer.Option(min=1, help="Inputs at once.", show_default=False)]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON by the published schema.")]
+
+_BATCH_NAMES = ("batch", "n")
+_FREE_NAMES = ("batch", "size")
+
+
+def load_network(spec: str, batch: int | None = None, lenient: bool = False) -> nx.DiGraph:
+    """Return the graph of ``spec``, for ``batch`` inputs at once.
+
+    Raises
+    ------
+    CostModelError
+        If there is no such network, or its batch cannot be changed.
+    """
+    if lenient and Path(spec).suffix.lower() == ".onnx":
+        from costmodel.importers import from_onnx
+
+        graph = from_onnx(spec, strict=False)
+    elif lenient:
+        raise DataError(f"--lenient is for .onnx files; {spec!r} is none")
+    else:
+        name, _, query = spec.partition("?")
+        if batch is not None and name in NETWORKS:
+            key = next((k for k in _BATCH_NAMES if k in accepted(NETWORKS[name])), None)
+            if key is not None:
+                return network(_with(name, query, key, str(batch)))
+        graph = network(spec)
+    return graph if batch is None else with_batch(graph, batch)
+
+
+def symbolic_network(spec: str) -> nx.DiGraph:
+    """Return the graph of ``spec``; batch and size of a zoo network are symbols unless given."""
+    name, _, query = spec.partition("?")
+    graph = network(spec)
+    if name not in NETWORKS or free_symbols(graph):
+        return graph
+    given = {part.partition("=")[0] for part in query.split("&")}
+    for key in _FREE_NAMES:
+        if key in accepted(NETWORKS[name]) and key not in given:
+            query = f"{query}&{key}={key}".lstrip("&")
+    return network(f"{name}?{query}") if query else graph
+
+
+def with_batch(graph: nx.DiGraph, batch: int) -> nx.DiGraph:
+    """Return ``graph`` with ``batch`` inputs at once.
+
+    A free symbol called ``batch`` or ``n`` is replaced. Otherwise the leading axis of inputs and of
+    reshapes that keep it is, and the result is taken only if the work follows the batch exactly
+    and the parameters stay the same.
+
+    Raises
+    ------
+    DataError
+        If the batch cannot be changed.
+
+    Examples
+    --------
+    >>> from costmodel import zoo
+    >>> work(with_batch(zoo.resnet18(), 8)) == work(zoo.resnet18(batch=8))
+    True
+    """
+    names = {s.name for s in free_symbols(graph)}
+    for name in _BATCH_NAMES:
+        if name in names:
+            return at(graph, **{name: batch})
+    inputs = [op for _, op in graph.nodes(data="op") if isinstance(op, Input)]
+    before = {op.shape[0] if op.shape else None for op in inputs}
+    refusal = f"the batch of {graph.name or 'the network'} is fixed; export it with batch {batch}"
+    if len(before) != 1 or not isinstance(old := before.pop(), int):
+        raise DataError(refusal)
+    try:
+        result = _rebatched(graph, old, batch)
+    except CostModelError as error:
+        raise DataError(f"{refusal} ({error})") from None
+    if work(result) * old != work(graph) * batch or params(result) != params(graph):
+        raise DataError(refusal)
+    return result
+
+
+def _rebatched(graph: nx.DiGraph, old: int, new: int) -> nx.DiGraph:
+    result = graph.copy()
+    for node in nodes_in_order(graph):
+        op: Any = node.op
+        follows = isinstance(op, Reshape | BroadcastTo) and node.inputs[0].shape[:1] == (old,)
+        if (isinstance(op, Input) or follows) and op.shape[:1] == (old,):
+            op = replace(op, shape=(new, *op.shape[1:]))
+        taken = tuple(result.nodes[source]["outputs"][output] for source, output in node.sources)
+        result.nodes[node.name].update(op=op, outputs=infer_node(node.name, op, taken))
+    return result
+
+
+def _with(name: str, query: str, key: str, value: str) -> str:
+    if any(part.partition("=")[0] == key for part in query.split("&")):
+        raise DataError(f"{name}: {key!r} is given in the network and by --batch; give it once")
+    return f"{name}?{query}&{key}={value}" if query else f"{name}?{key}={value}"

@@ -1,0 +1,251 @@
+"""``costmodel platforms``: hardware, runtimes and calibrations; every fact with its source."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, is_dataclass
+from math import exp
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from costmodel.cli.networks import JsonOption
+
+if TYPE_CHECKING:
+    from costmodel.hardware import Fact, Hardware
+    from costmodel.platforms import Platform
+    from costmodel.runtimes import Runtime
+
+platforms = typer.Typer(rich_markup_mode=None, help="List, show and check platforms.")
+FINDINGS = 1
+"""Exit code where something was found wrong."""
+
+
+@platforms.callback(invoke_without_command=True)
+def _default(ctx: typer.Context) -> None:
+    """List, show and check platforms: hardware, runtimes and calibrations.
+
+    Example: costmodel platforms show gtx-1080-ti
+    """
+    if ctx.invoked_subcommand is None:
+        list_all(json=False)
+
+
+@platforms.command("list")
+def list_all(json: JsonOption = False) -> None:
+    """List hardware, runtimes and calibrated platforms.
+
+    Example: costmodel platforms list --json
+    """
+    from costmodel.cli.console import print_json, stdout
+    from costmodel.hardware import hardware_names, load_hardware
+    from costmodel.platforms import platform_names
+    from costmodel.report import document
+    from costmodel.report.terminal import table
+    from costmodel.runtimes import load_runtime, runtime_names
+    from costmodel.units import format_si
+
+    devices = [load_hardware(name) for name in hardware_names()]
+    runtimes = [load_runtime(name) for name in runtime_names()]
+    if json:
+        print_json(
+            document(
+                "platforms",
+                hardware=[_summary(device) for device in devices],
+                runtimes=[{"name": r.name, "title": r.title} for r in runtimes],
+                calibrations=platform_names(),
+            )
+        )
+        return
+    console = stdout()
+    hardware = table(
+        console, "hardware", "kind", "units", "clock", "float32 peak", "memory", left=2
+    )
+    for device in devices:
+        row = _summary(device)
+        hardware.add_row(
+            device.name,
+            device.core or device.kind,
+            str(device.units),
+            format_si(device.clock, "Hz"),
+            _si(row["peak_float32_flops"], "FLOP/s"),
+            _si(row["bandwidth_bytes_per_second"], "B/s"),
+        )
+    hardware.add_row("host", "probed", "-", "-", "-", "-")
+    console.print(hardware)
+    console.print()
+    rules = table(console, "runtime", "", left=2)
+    for runtime in runtimes:
+        rules.add_row(runtime.name, runtime.title)
+    console.print(rules)
+    console.print()
+    known = platform_names()
+    console.print("calibrated: " + (", ".join(known) if known else "none; all others use priors"))
+    console.print("A platform is hardware/runtime, such as gtx-1080-ti/paper.")
+
+
+@platforms.command()
+def show(
+    name: Annotated[str, typer.Argument(help="Hardware, a runtime, or hardware/runtime.")],
+    json: JsonOption = False,
+) -> None:
+    """Print facts with their sources, rules of a runtime, or parameters.
+
+    Example: costmodel platforms show raspberry-pi-4
+    """
+    from costmodel.cli.console import print_json
+    from costmodel.hardware import load_hardware
+    from costmodel.platforms import load_platform
+    from costmodel.runtimes import load_runtime, runtime_names
+
+    found: Platform | Runtime | Hardware
+    if name in runtime_names():
+        found = load_runtime(name)
+    elif _is_platform(name):
+        found = load_platform(name)
+    else:
+        found = load_hardware(name)
+    document = _document(found)
+    if json:
+        print_json(document)
+    else:
+        _print(document)
+
+
+@platforms.command()
+def check(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME...]", help="Devices or .toml files; by default all."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Check hardware facts against one another; exit 1 on findings.
+
+    Example: costmodel platforms check my-board.toml
+    """
+    from costmodel.cli.console import print_json
+    from costmodel.hardware import hardware_names, lint, load_hardware
+    from costmodel.report import document
+
+    wanted = names or list(hardware_names())
+    findings = [finding for name in wanted for finding in lint(load_hardware(name))]
+    if json:
+        print_json(document("check", checked=len(wanted), findings=[asdict(f) for f in findings]))
+    else:
+        for finding in findings:
+            print(finding)
+        print(f"{len(wanted)} devices checked, {len(findings)} findings")
+    if findings:
+        raise typer.Exit(FINDINGS)
+
+
+def _is_platform(name: str) -> bool:
+    """Say whether a name is of a platform or calibration, not of a device or device file."""
+    if name.endswith(".toml"):
+        from pathlib import Path
+
+        try:
+            return "costmodel-calibration" in Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return False
+    return "/" in name
+
+
+def _summary(device: Hardware) -> dict[str, Any]:
+    return {
+        "name": device.name,
+        "title": device.title,
+        "kind": device.kind,
+        "year": device.year,
+        "units": device.units,
+        "clock_hz": device.clock,
+        "peak_float32_flops": device.peak.get("float32"),
+        "bandwidth_bytes_per_second": device.dram.bandwidth,
+    }
+
+
+def _document(found: Platform | Runtime | Hardware) -> dict[str, Any]:
+    from costmodel.hardware import Hardware
+    from costmodel.report import document
+    from costmodel.runtimes import Runtime
+
+    if isinstance(found, Hardware):
+        facts = {name: asdict(fact) for name, fact in found.facts.items()}
+        return document(
+            "hardware", name=found.name, title=found.title, kind=found.kind, facts=facts
+        )
+    if isinstance(found, Runtime):
+        rules = {k: _plain(v) for k, v in vars(found).items() if k not in _NOT_RULES}
+        return document(
+            "runtime",
+            name=found.name,
+            title=found.title,
+            source=" ".join(found.source.split()),
+            rules=rules,
+        )
+    parameters = [{k: getattr(p, k) for k in _PARAMETER_FIELDS} for p in found.fitted.parameters]
+    return document("platform", name=found.name, basis=found.fitted.basis, parameters=parameters)
+
+
+_NOT_RULES = ("name", "title", "source")
+_PARAMETER_FIELDS = ("name", "value", "spread", "lower", "upper", "unit", "meaning")
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _print(document: dict[str, Any]) -> None:
+    from costmodel.cli.console import stdout
+    from costmodel.hardware import Fact
+    from costmodel.report.terminal import table
+
+    console = stdout()
+    if "facts" in document:
+        console.print(f"{document['name']}: {document['title']}", style="bold")
+        facts = table(console, "fact", "value", "kind", "source", left=4)
+        for name, fields in document["facts"].items():
+            fact = Fact(**fields)
+            facts.add_row(name, _value(fact), fact.kind, _source(fact))
+        console.print(facts)
+    elif "rules" in document:
+        console.print(f"{document['name']}: {document['title']}", style="bold")
+        console.print(document["source"])
+        rules = table(console, "rule", "", left=2)
+        for name, value in document["rules"].items():
+            rules.add_row(name, _rule(value))
+        console.print(rules)
+    else:
+        console.print(f"{document['name']}, from {document['basis']}", style="bold")
+        parameters = table(console, "parameter", "value", "error", "meaning", left=4)
+        for p in document["parameters"]:
+            error = f"x/ {exp(p['spread']):.3g}" if p["spread"] else "fixed"
+            value = f"{p['value']:.4g} {p['unit']}".removesuffix(" 1")
+            parameters.add_row(p["name"], value, error, p["meaning"])
+        console.print(parameters)
+
+
+def _value(fact: Fact) -> str:
+    return f"{fact.value:g}" if fact.unit == "1" else _si(fact.value, fact.unit)
+
+
+def _source(fact: Fact) -> str:
+    return f"{fact.source} ({fact.note})" if fact.note else fact.source
+
+
+def _rule(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return "\n".join(f"{k}: {_rule(v)}" for k, v in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)
+
+
+def _si(value: float | None, unit: str) -> str:
+    from costmodel.units import format_si
+
+    return "-" if value is None else format_si(value, unit)

@@ -1,0 +1,74 @@
+"""``costmodel report``: what a network costs, and how long it takes on a platform."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from costmodel.cli.networks import (
+    BatchOption,
+    JsonOption,
+    NetworkArgument,
+    PlatformOption,
+    load_network,
+)
+
+
+def report(
+    network: NetworkArgument,
+    platform: PlatformOption = None,
+    batch: BatchOption = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Every kernel: its terms, what was fused into it.")
+    ] = False,
+    json: JsonOption = False,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Print one row an operator, or a kernel with --platform.")
+    ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Write a single HTML file.", metavar="FILE", show_default=False),
+    ] = None,
+    depth: Annotated[
+        int, typer.Option(min=1, help="Parts of a dotted path that tell modules apart.")
+    ] = 1,
+    lenient: Annotated[
+        bool, typer.Option("--lenient", help="Leave out unknown operators and say so.")
+    ] = False,
+) -> None:
+    """Count a network and, with --platform, predict its latency.
+
+    Multiply-adds, memory access cost (MAC), bounds, parallelism; modules and largest operators.
+
+    Example: costmodel report shufflenet_v2 -p gtx-1080-ti/paper --explain
+    """
+    from costmodel.cli.console import print_json, stdout, working
+    from costmodel.report import collect, page, report_document, to_csv
+
+    if json + csv + (html is not None) > 1:
+        raise typer.BadParameter("give one of --json, --csv and --html")
+    if explain and platform is None:
+        raise typer.BadParameter("--explain explains a latency: give --platform as well")
+    with working(f"counting {network}"):
+        graph = load_network(network, batch, lenient)
+        prediction = None
+        if platform is not None:
+            from costmodel._latency import latency
+
+            prediction = latency(graph, platform)
+        result = collect(graph, prediction, depth)
+    if json:
+        print_json(report_document(result))
+    elif csv:
+        print(to_csv(result), end="")
+    elif html is not None:
+        from costmodel.serialize import write_atomically
+
+        write_atomically(html, page(result))
+        print(f"wrote {html}")
+    else:
+        from costmodel.report.terminal import print_report
+
+        print_report(stdout(), result, explain)

@@ -1,0 +1,57 @@
+"""``costmodel zoo``: the networks that are known by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from costmodel.cli.networks import JsonOption
+
+
+def zoo(json: JsonOption = False) -> None:
+    """List networks, blocks and single operators by name.
+
+    Example: costmodel zoo
+    """
+    from textwrap import fill
+
+    from costmodel.cli.console import print_json, stdout
+    from costmodel.report import document
+
+    networks = _networks()
+    if json:
+        print_json(document("zoo", networks=networks))
+        return
+    width = min(stdout().width, 100)
+    for entry in networks:
+        shown = [_shown(p) for p in entry["parameters"]]
+        print(f"{entry['name']}: {entry['summary']}")
+        print(fill(", ".join(shown), width, initial_indent="    ", subsequent_indent="    "))
+    print('\nParameters follow the name: "shufflenet_v2?width=1.5&size=224". Sizes may be symbols.')
+
+
+def _shown(parameter: dict[str, Any]) -> str:
+    name, default = parameter["name"], parameter["default"]
+    return name if default is None else f"{name}={default}"
+
+
+def _networks() -> list[dict[str, Any]]:
+    from costmodel.zoo import NETWORKS
+    from costmodel.zoo.parameters import accepted, kind_of
+
+    return [
+        {
+            "name": name,
+            "summary": (function.__doc__ or "").strip().partition("\n")[0],
+            "parameters": [
+                {
+                    "name": key,
+                    "holds": kind_of(parameter).words,
+                    "default": None
+                    if parameter.default is parameter.empty
+                    else str(parameter.default),
+                }
+                for key, parameter in accepted(function).items()
+            ],
+        }
+        for name, function in NETWORKS.items()
+    ]

@@ -1,0 +1,84 @@
+"""Building graphs: names, modules, wiring, and messages that name node and shapes."""
+
+from __future__ import annotations
+
+import pytest
+
+import costmodel as cm
+from costmodel import ops
+from costmodel.graph import Link, graph_inputs, graph_outputs, sources_of
+from costmodel.tensor import Tensor
+
+
+def test_names_count_up_and_modules_prefix_them() -> None:
+    b = cm.Builder("net")
+    x = b.input((1, 8, 4, 4))
+    with b.module("stage1"), b.module("block"):
+        x = b.add(ops.BatchNorm(), b.add(ops.Conv(8, (1, 1)), x))
+        x = b.add(ops.Conv(8, (1, 1)), x)
+    x = b.add(ops.Conv(8, (1, 1)), x, name="head")
+    g = b.finish(x)
+    assert g.name == "net"
+    assert list(g) == [
+        *("input", "stage1.block.conv", "stage1.block.batch_norm", "stage1.block.conv_2"),
+        *("head", "output"),
+    ]
+    assert g.nodes["stage1.block.conv"]["module"] == "stage1.block"
+    assert g.nodes["head"]["module"] == ""
+    cm.validate(g)
+
+
+def test_a_name_that_is_taken_never_replaces_a_node() -> None:
+    b = cm.Builder()
+    x = b.input((1, 2))
+    b.add(ops.Linear(2), x, name="a_2")
+    first, second = b.add(ops.Linear(2), x, name="a"), b.add(ops.Linear(2), x, name="a")
+    assert len({first.node, second.node, "a_2", "input"}) == 4
+
+
+def test_one_tensor_feeds_two_slots_over_one_edge() -> None:
+    b = cm.Builder()
+    x = b.input((1, 8))
+    g = b.finish(b.add(ops.Elementwise("add"), x, x))
+    assert g.edges["input", "add"]["links"] == (Link(0, 0), Link(0, 1))
+    assert sources_of(g, "add") == (("input", 0), ("input", 0))
+    assert cm.mac(g) == 24
+
+
+def test_outputs_of_a_split_go_their_ways() -> None:
+    b = cm.Builder()
+    left, right = b.add_many(ops.Split(1, (2, 6)), b.input((1, 8)))
+    y = b.add(ops.Elementwise("relu"), right)
+    g = b.finish(b.add(ops.Concat(1), y, left), right)
+    assert [t.shape for t in g.nodes["split"]["outputs"]] == [(1, 2), (1, 6)]
+    assert g.edges["split", "relu"]["links"] == (Link(1, 0),)
+    assert sources_of(g, "concat") == (("relu", 0), ("split", 0))
+    assert graph_inputs(g) == ["input"]
+    assert graph_outputs(g) == ["output", "output_2"]
+    assert cm.mac(g) == 12 + 16
+
+
+def test_several_inputs_and_outputs() -> None:
+    b = cm.Builder()
+    x, y = b.input((4, 8), name="left"), b.input((8, 2), name="right")
+    z = b.add(ops.MatMul(), x, y)
+    g = b.finish(z, b.add(ops.Softmax(), z))
+    assert graph_inputs(g) == ["left", "right"]
+    assert graph_outputs(g) == ["output", "output_2"]
+    assert cm.flops(g) == 64
+
+
+def test_misfits_name_the_node_and_the_shapes_and_add_nothing() -> None:
+    b = cm.Builder()
+    x, y = b.input((1, 8)), b.input((1, 9))
+    with b.module("head"), pytest.raises(
+        cm.CostModelError, match=r"node 'head.add': .*\(1, 8\) and \(1, 9\) do not match: 8 against 9"
+    ):  # fmt: skip
+        b.add(ops.Elementwise("add"), x, y)
+    with pytest.raises(cm.CostModelError, match="node 'linear': Linear takes 1 inputs, got 2"):
+        b.add(ops.Linear(2), x, y)
+    with pytest.raises(cm.CostModelError, match="no tensor of this builder"):
+        b.add(ops.Linear(2), Tensor((1, 8)))  # type: ignore[arg-type]
+    with pytest.raises(cm.CostModelError, match="no tensor of this builder"):
+        cm.Builder().add(ops.Linear(2), x)
+    assert list(b.finish(x)) == ["input", "input_2", "output"]
