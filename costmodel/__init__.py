@@ -1,17 +1,22 @@
 """Analytical cost models of neural networks: FLOPs, memory access cost, bounds, latency."""
 
 from costmodel import zoo as zoo
+from costmodel._latency import latency as latency
 from costmodel._parallelism import brent as brent
 from costmodel._parallelism import kernels_in_series as kernels_in_series
 from costmodel._parallelism import parallelism as parallelism
 from costmodel._parallelism import span as span
-from costmodel.io_bounds import cache_lower_bound as cache_lower_bound
-from costmodel.io_bounds import io_lower_bound as io_lower_bound
 from costmodel.bounds import mac_lower_bound as mac_lower_bound
 from costmodel.builder import Builder as Builder
+from costmodel.calibration import Calibration as Calibration
+from costmodel.calibration import calibrate as calibrate
 from costmodel.errors import CostModelError as CostModelError
 from costmodel.graph import at as at
 from costmodel.graph import validate as validate
+from costmodel.io_bounds import cache_lower_bound as cache_lower_bound
+from costmodel.io_bounds import io_lower_bound as io_lower_bound
+from costmodel.measurement import Measurement as Measurement
+from costmodel.measurement import read_measurements as read_measurements
 from costmodel.metrics import activation_memory as activation_memory
 from costmodel.metrics import by_module as by_module
 from costmodel.metrics import cost as cost
@@ -20,8 +25,12 @@ from costmodel.metrics import intensity as intensity
 from costmodel.metrics import mac as mac
 from costmodel.metrics import params as params
 from costmodel.metrics import work as work
+from costmodel.platforms import Platform as Platform
+from costmodel.platforms import load_platform as load_platform
+from costmodel.prediction import Prediction as Prediction
 from costmodel.serialize import load as load
 from costmodel.serialize import save as save
+from costmodel.specs import network as network
 from costmodel.subject import Prepared as Prepared
 from costmodel.subject import prepare as prepare
 from costmodel.symbols import dim as dim

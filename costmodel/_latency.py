@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from statistics import NormalDist
 
 import networkx as nx
 import numpy as np
@@ -23,7 +23,8 @@ from costmodel.timing.network import (
     transferred_bytes,
 )
 from costmodel.timing.terms import Terms
-from costmodel.timing.workload import Stack, Workload, stack, workloads
+from costmodel.timing.spread import log_spread, nudged
+from costmodel.timing.workload import Workload, stack, workloads
 
 LEVEL = 0.9
 """Probability of the intervals."""
@@ -68,23 +69,6 @@ def latency(
     return _prediction(graph, where, kernels, times, transferred, None, level)
 
 
-@dataclass(frozen=True)
-class _Stacked:
-    """The kernels of one network, sorted into kinds."""
-
-    stacks: list[Stack]
-    count: int
-
-    def terms(self, platform: Platform, theta: Mapping[str, float]) -> dict[str, np.ndarray]:
-        names = ("host", "launch", "compute", "memory", "passes", "seconds")
-        result = {name: np.zeros(self.count) for name in names}
-        for part in self.stacks:
-            found = kernel_terms(part.workload, platform, theta)
-            for name in names:
-                result[name][part.index] = getattr(found, name)
-        return result
-
-
 def _concrete(
     graph: nx.DiGraph,
     where: Platform,
@@ -93,36 +77,27 @@ def _concrete(
     transferred: Dim,
     level: float,
 ) -> Prediction:
-    stacked = _Stacked(stack(sequence), len(sequence))
-    theta = where.fitted.theta
-    arrays = stacked.terms(where, theta)
-    columns = {name: values.tolist() for name, values in arrays.items()}
-    times = [Terms(**{name: columns[name][i] for name in columns}) for i in range(len(sequence))]
-    spread = _log_spread(where, stacked, transferred, len(kernels))
-    return _prediction(graph, where, kernels, times, transferred, spread, level)
-
-
-def _log_spread(where: Platform, stacked: _Stacked, transferred: Dim, kernels: int) -> float:
-    """Return the standard deviation of the log time: parameters and residual together."""
-
-    def log_time(theta: Mapping[str, float]) -> float:
-        arrays = stacked.terms(where, theta)
-        seconds = network_seconds(
-            where, arrays["host"].sum(), arrays["seconds"].sum(), transferred, theta
-        )
-        return float(np.log(seconds))
-
-    theta = where.fitted.theta
-    base = log_time(theta)
-    step = 1e-3
-    gradient = np.array(
-        [
-            (log_time({**theta, name: theta[name] * float(np.exp(step))}) - base) / step
-            for name in where.fitted.free
-        ]
+    """Time all kernels at once, under the parameters and under each of them nudged."""
+    fitted = where.fitted
+    theta = nudged(fitted.theta, fitted.free)
+    names = ("host", "launch", "compute", "memory", "passes", "seconds")
+    rows = {name: np.zeros((len(fitted.free) + 1, len(sequence))) for name in names}
+    for part in stack(sequence):
+        found = kernel_terms(part.workload, where, theta)
+        for name in names:
+            rows[name][:, part.index] = getattr(found, name)
+    totals = network_seconds(
+        where,
+        rows["host"].sum(axis=1),
+        rows["seconds"].sum(axis=1),
+        transferred,
+        {name: np.ravel(value) for name, value in theta.items()},
     )
-    residual = where.fitted.operator_spread if kernels == 1 else where.fitted.network_spread
-    return float(np.sqrt(gradient @ where.fitted.covariance @ gradient + residual**2))
+    residual = fitted.operator_spread if len(sequence) == 1 else fitted.network_spread
+    spread = log_spread(totals[:, None], fitted.covariance, residual)[0]
+    columns = [rows[name][0].tolist() for name in names]
+    times = [Terms(*terms) for terms in zip(*columns, strict=True)]
+    return _prediction(graph, where, kernels, times, transferred, float(spread), level)
 
 
 def _prediction(
@@ -158,19 +133,18 @@ def _prediction(
 
 def roofline_seconds(kernels: Sequence[Kernel], platform: Platform) -> Dim:
     """Return the datasheet roofline: each kernel as fast as peak and bandwidth allow. [s]"""
-    times = []
-    for kernel in kernels:
-        machine = machine_for(platform, kernel.dtype)
-        times.append(
-            maximum(kernel.multiply_adds / machine.multiply_adds, kernel.bytes / machine.bandwidth)
+    machines = {dtype: machine_for(platform, dtype) for dtype in {k.dtype for k in kernels}}
+    return total(
+        maximum(
+            k.multiply_adds / machines[k.dtype].multiply_adds,
+            k.bytes / machines[k.dtype].bandwidth,
         )
-    return total(times)
+        for k in kernels
+    )
 
 
 def _interval(seconds: float, spread: float, level: float) -> tuple[float, float]:
-    from scipy.stats import norm
-
-    width = float(np.exp(norm.ppf(0.5 + level / 2) * spread))
+    width = float(np.exp(NormalDist().inv_cdf(0.5 + level / 2) * spread))
     return seconds / width, seconds * width
 
 

@@ -61,6 +61,24 @@ CLASSES: dict[type[Op], str] = {
 }
 """The class of kernel that each operator starts; what is missing here is a ``"copy"``."""
 
+SPECIAL: dict[str, int] = {
+    "cos": 1,
+    "elu": 1,
+    "erf": 1,
+    "exp": 1,
+    "gelu": 1,
+    "gelu_tanh": 1,
+    "log": 1,
+    "mish": 2,
+    "pow": 1,
+    "sigmoid": 1,
+    "silu": 1,
+    "sin": 1,
+    "softplus": 2,
+    "tanh": 1,
+}
+"""Transcendental functions that an elementwise kind takes of each element; others take none."""
+
 KINDS = (
     "pointwise",
     "convolution",
@@ -74,6 +92,7 @@ KINDS = (
     "batch_norm",
     "norm",
     "pool",
+    "max_pool",
     "gather",
     "copy",
 )
@@ -147,6 +166,8 @@ class Kernel:
         Dtype of the arithmetic.
     passes : int
         Operators fused behind the first that compute something: activations, additions.
+    special : Dim
+        How many of the other operations are transcendental functions. [operation]
     """
 
     name: str
@@ -160,6 +181,7 @@ class Kernel:
     write_bytes: Dim
     dtype: str
     passes: int = 0
+    special: Dim = 0
 
     @property
     def read_bytes(self) -> Dim:
@@ -196,11 +218,37 @@ def kernel_kind(op: Op, inputs: tuple[Tensor, ...]) -> str:
         return "linear"
     if isinstance(op, BatchNorm):
         return "batch_norm"
+    if isinstance(op, Pool) and op.kind == "max":
+        return "max_pool"
     if not isinstance(op, Conv | ConvTranspose):
         return found
     if not same(op.groups, 1):
         return "depthwise" if same(op.groups, inputs[0].shape[1]) else "grouped"
     return "pointwise" if all(same(k, 1) for k in op.kernel) else "convolution"
+
+
+def special_of(node: Node) -> Dim:
+    """Return the transcendental functions that the operator of ``node`` takes. [operation]
+
+    Examples
+    --------
+    >>> from costmodel.graph import Node
+    >>> x = Tensor((2, 8))
+    >>> special_of(Node("gate", Elementwise("sigmoid"), (x,), (x,), "", "gate"))
+    16
+    """
+    match node.op:
+        case Elementwise(kind=kind):
+            return SPECIAL.get(kind, 0) * node.outputs[0].elements
+        case Softmax():
+            return node.inputs[0].elements
+        case Attention():
+            return product(node.inputs[0].shape[:-1]) * node.inputs[1].shape[-2]
+        case Recurrent(kind=kind, hidden=hidden, layers=layers):
+            # An LSTM squashes four gates and the cell state, a GRU its three gates.
+            cells = {"lstm": 5, "gru": 3, "rnn": 1}[kind] * layers * hidden
+            return product(node.inputs[0].shape[:2]) * cells
+    return 0
 
 
 def product_of(node: Node) -> Product | None:

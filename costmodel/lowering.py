@@ -13,7 +13,14 @@ import networkx as nx
 
 from costmodel.cost import Cost, op_cost
 from costmodel.graph import Node, nodes_in_order, sources_of
-from costmodel.kernels import Kernel, Read, kernel_class, kernel_kind, product_of
+from costmodel.kernels import (
+    Kernel,
+    Read,
+    kernel_class,
+    kernel_kind,
+    product_of,
+    special_of,
+)
 from costmodel.ops import (
     Attention,
     BatchNorm,
@@ -104,7 +111,10 @@ def _expand_attention(
 def _fold_constants(
     nodes: list[Node], sources: dict[str, tuple[_Value, ...]]
 ) -> tuple[list[Node], dict[str, tuple[_Value, ...]]]:
-    """Drop what is known before any input: products of constants, zeros, additions of zeros."""
+    """Drop what is known before any input: arithmetic on constants, zeros, additions of zeros.
+
+    Convolutions and products of constants stay: no converter that we know of folds them.
+    """
     constant: set[str] = set()
     zero: set[str] = set()
     alias: dict[_Value, _Value] = {}
@@ -117,7 +127,12 @@ def _fold_constants(
         if isinstance(node.op, Constant | Parameter):
             constant.add(node.name)
             kept.append(node)
-        elif feeds and all(source in constant for source, _ in feeds) and node.outputs:
+        elif (
+            feeds
+            and node.outputs
+            and all(source in constant for source, _ in feeds)
+            and product_of(node) is None
+        ):
             constant.add(node.name)
             if len(zeros) == len(feeds):
                 zero.add(node.name)
@@ -167,9 +182,11 @@ def _drop_dead(nodes: list[Node], sources: dict[str, tuple[_Value, ...]]) -> lis
 class _Group:
     """A kernel under construction."""
 
+    position: int
     anchor: Node
     cost: Cost
     members: list[str]
+    special: Dim
     passes: int = 0
     reads: dict[_Value, tuple[str, Dim]] = field(default_factory=dict)
     weight_bytes: Dim = 0
@@ -191,11 +208,14 @@ class _Fusion:
         self._group_of: dict[str, _Group] = {}
         self._bytes: dict[_Value, Dim] = {}
         self._uses: Counter[_Value] = Counter()
+        self._values: dict[str, list[_Value]] = {}
+        # Nodes that launch nothing: inputs, outputs, constants, views.
+        self._free = {node.name for node in nodes if self._is_free(node)}
 
     def kernels(self) -> tuple[Kernel, ...]:
         self._resolve_views()
         for node in self._nodes:
-            if self._is_free(node):
+            if node.name in self._free:
                 continue
             host = self._host(node)
             if host is None:
@@ -212,14 +232,14 @@ class _Fusion:
 
     def _resolve_views(self) -> None:
         for node in self._nodes:
-            for i, tensor in enumerate(node.outputs):
-                value = (node.name, i)
-                free_view = node.op.is_view and self._is_free(node)
+            free_view = node.op.is_view and node.name in self._free
+            self._values[node.name] = [(node.name, i) for i in range(len(node.outputs))]
+            for value, tensor in zip(self._values[node.name], node.outputs, strict=True):
                 self._root[value] = (
                     self._root[self._sources[node.name][0]] if free_view else value
                 )
                 self._bytes[value] = tensor.bytes
-            if not (node.op.is_view and self._is_free(node)):
+            if not free_view:
                 for source in self._sources[node.name]:
                     self._uses[self._root[source]] += 1
 
@@ -233,7 +253,7 @@ class _Fusion:
         makers = [self._group_of[root[0]] for root in feeds if root[0] in self._group_of]
         if role is None or not makers:
             return None
-        latest = max(makers, key=self._groups.index)
+        latest = max(makers, key=lambda group: group.position)
         taken = self._runtime.fusion.get(kernel_class(latest.anchor.op), ())
         if role in taken and latest.last in feeds and self._uses[latest.last] == feeds.count(latest.last):
             return latest
@@ -241,7 +261,8 @@ class _Fusion:
 
     def _start(self, node: Node) -> None:
         result = op_cost(node.op, node.inputs)
-        group = _Group(node, result.cost, [node.name], last=(node.name, 0))
+        group = _Group(len(self._groups), node, result.cost, [node.name], special_of(node))
+        group.last = (node.name, 0)
         group.weight_bytes = _weight_bytes(node)
         self._read(group, node)
         self._groups.append(group)
@@ -254,6 +275,7 @@ class _Fusion:
         if isinstance(node.op, BatchNorm) and kernel_class(group.anchor.op) == "convolution":
             return  # folded into the weights before anything runs
         group.passes += 1
+        group.special = group.special + special_of(node)
         group.cost = group.cost + op_cost(node.op, node.inputs).cost
         group.weight_bytes = group.weight_bytes + _weight_bytes(node)
         self._read(group, node)
@@ -267,7 +289,7 @@ class _Fusion:
     def _roots_read_outside(self, node: Node) -> list[_Value]:
         own = self._group_of.get(node.name)
         roots = (self._root[source] for source in self._sources[node.name])
-        if node.op.is_view and self._is_free(node):
+        if node.op.is_view and node.name in self._free:
             return []
         return [root for root in roots if own is None or self._group_of.get(root[0]) is not own]
 
@@ -275,8 +297,9 @@ class _Fusion:
         anchor = group.anchor
         outputs = {
             value
-            for value in self._root
-            if self._group_of.get(value[0]) is group and (value in written or value == group.last)
+            for member in group.members
+            for value in self._values[member]
+            if value in written or value == group.last
         }
         return Kernel(
             name=anchor.name,
@@ -284,6 +307,7 @@ class _Fusion:
             nodes=tuple(group.members),
             multiply_adds=group.cost.multiply_adds,
             elementwise=group.cost.elementwise,
+            special=group.special,
             product=product_of(anchor),
             reads=tuple(Read(self._maker(root), size) for root, size in group.reads.values()),
             weight_bytes=group.weight_bytes,

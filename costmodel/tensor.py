@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from costmodel.errors import DataError
-from costmodel.symbols import Dim, check_dim, product
+from costmodel.symbols import MAX_DIM, Dim, check_dim, product
 
 DTYPE_BYTES: dict[str, int] = {
     "float64": 8,
@@ -55,7 +55,7 @@ class Tensor:
             known = ", ".join(DTYPE_BYTES)
             raise DataError(f"unknown dtype {self.dtype!r}; known are {known}")
         for size in self.shape:
-            if type(size) is not int or size < 1:
+            if type(size) is not int or not 1 <= size <= MAX_DIM:
                 checked = tuple(
                     check_dim(d, f"a dimension of shape {self.shape}") for d in self.shape
                 )

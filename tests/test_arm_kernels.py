@@ -1,4 +1,4 @@
-"""Every ARM kernel, built, run under the emulator, compared with NumPy to 1e-5 of the largest value."""
+"""Every ARM kernel, built, emulated, compared with NumPy to 1e-5 of the largest value."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from validation.arm.result import RunResult
 from validation.arm.run import emulated_target
 from validation.arm.spec import Spec, SpecBuilder
 
+
 @pytest.fixture(scope="module")
 def spec() -> Spec:
     return one_spec()
@@ -33,7 +34,9 @@ def deviations(spec: Spec, result: RunResult) -> list[Deviation]:
     return check(spec, result.tensors)
 
 
-@pytest.mark.parametrize("index", range(len(CASES)), ids=[f"{i}-{c[0]}" for i, c in enumerate(CASES)])
+@pytest.mark.parametrize(
+    "index", range(len(CASES)), ids=[f"{i}-{c[0]}" for i, c in enumerate(CASES)]
+)
 def test_kernel_matches_numpy(deviations: list[Deviation], index: int) -> None:
     assert deviations[index].kernel == CASES[index][0]
     assert deviations[index].relative <= 1e-5
@@ -74,8 +77,10 @@ def test_inputs_are_those_of_the_documented_generator() -> None:
     builder.op("copy", [x], [y])
     tensors: Mapping[int, Any] = emulated_target().run(builder.build([x, y])).tensors
     expected = reference.uniform(9, reference.WEIGHT, 75).reshape(1, 3, 5, 5)
-    assert np.array_equal(tensors[x], expected) and np.array_equal(tensors[y], expected)
-    assert np.abs(expected).max() < 1 and np.abs(expected).min() >= 2.0**-24
+    assert np.array_equal(tensors[x], expected)
+    assert np.array_equal(tensors[y], expected)
+    assert np.abs(expected).max() < 1
+    assert np.abs(expected).min() >= 2.0**-24
 
 
 def test_views_share_memory() -> None:
@@ -99,9 +104,17 @@ OP = "op relu in=0 out=1\n"
         (TENSORS + "op relux in=0 out=1\n" + RUN, 4, "no kernel is called 'relux'"),
         (TENSORS + "op relu in=0 out=1 stride=2\n" + RUN, 4, "no field 'stride'"),
         (TENSORS + "op conv1x1 in=0 out=1\n" + RUN, 4, "needs the field seed"),
-        (TENSORS + "op conv1x1 in=0 out=1 seed=1 groups=x\n" + RUN, 4, "groups must be a whole number"),
+        (
+            TENSORS + "op conv1x1 in=0 out=1 seed=1 groups=x\n" + RUN,
+            4,
+            "groups must be a whole number",
+        ),
         (TENSORS + "op conv1x1 in=0 out=1 seed=1 groups=3\n" + RUN, 4, "3 groups do not divide"),
-        (TENSORS + "op conv1x1 in=0 out=1 seed=1 act=gelu\n" + RUN, 4, "act must be none, relu or relu6"),
+        (
+            TENSORS + "op conv1x1 in=0 out=1 seed=1 act=gelu\n" + RUN,
+            4,
+            "act must be none, relu or relu6",
+        ),
         (TENSORS + "op relu in=0 out=2\n" + RUN, 4, "gives a tensor of shape 1 4 6 6, but 1 8 6 6"),
         (TENSORS + "op relu in=2 out=1\n" + RUN, 4, "tensor 2 is read before anything writes it"),
         (TENSORS + "op relu in=0 out=7\n" + RUN, 4, "tensor 7 is not declared"),
@@ -125,7 +138,9 @@ OP = "op relu in=0 out=1\n"
         ("#" * 5000 + "\n", 1, "longer than"),
     ],
 )
-def test_a_wrong_specification_is_refused_with_its_line(text: str, line: int | None, words: str) -> None:
+def test_a_wrong_specification_is_refused_with_its_line(
+    text: str, line: int | None, words: str
+) -> None:
     class Text(Spec):
         def text(self) -> str:
             return text

@@ -23,7 +23,8 @@ from validation.arm.spec import Spec, SpecBuilder
 _SSHD = shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 _MISSING = [name for name, path in (("sshd", _SSHD), ("ssh", shutil.which("ssh"))) if path is None]
 pytestmark = pytest.mark.skipif(
-    bool(_MISSING), reason=f"{' and '.join(_MISSING)} not found: install openssh-server, openssh-client"
+    bool(_MISSING),
+    reason=f"{' and '.join(_MISSING)} not found: install openssh-server, openssh-client",
 )
 
 
@@ -92,7 +93,9 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
     try:
         wait_for(port, server, log)
         name = f"arm:ssh://{user}@127.0.0.1:{port}"
-        target = SshTarget(name, "127.0.0.1", port, user, ("-F", str(home / "ssh_config")), str(folder))
+        target = SshTarget(
+            name, "127.0.0.1", port, user, ("-F", str(home / "ssh_config")), str(folder)
+        )
         yield Board(target, login, folder)
     finally:
         server.terminate()
@@ -101,7 +104,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
 
 @pytest.fixture(autouse=True)
 def normal_login(board: Board) -> None:
-    set_login(board, f'exec {find_qemu()} -cpu cortex-a57 "$1"')
+    set_login(board, f'exec sh -c "{find_qemu()} -cpu cortex-a57 $1"')
 
 
 def set_login(board: Board, run: str, upload: str = 'exec sh -c "$1"') -> None:
@@ -115,7 +118,8 @@ def set_login(board: Board, run: str, upload: str = 'exec sh -c "$1"') -> None:
 
 def test_a_board_gives_right_results_under_the_binary_s_own_label(board: Board) -> None:
     result = board.target.run(spec())
-    assert result.label == "emulated" and "qemu" in result.host["emulator"]
+    assert result.label == "emulated"
+    assert "qemu" in result.host["emulator"]
     assert all(deviation.ok for deviation in check(spec(), result.tensors))
 
 
@@ -130,7 +134,8 @@ def test_the_binary_is_sent_once(board: Board) -> None:
 def fails(target: SshTarget, kind: type[BackendError], words: str) -> None:
     with pytest.raises(kind) as caught:
         target.run(spec())
-    assert words in str(caught.value) and target.name in str(caught.value)
+    assert words in str(caught.value)
+    assert target.name in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -163,7 +168,10 @@ def test_a_full_disk_on_the_board_is_told_and_leaves_nothing(board: Board) -> No
 
 
 def test_a_crash_on_the_board_names_the_signal(board: Board) -> None:
-    set_login(board, "kill -SEGV $$")
+    crash = board.login.parent / "crash"
+    crash.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    crash.chmod(0o755)
+    set_login(board, f'exec sh -c "{crash}; ${{1#*; }}"')
     fails(board.target, KernelError, "the kernel crashed")
 
 

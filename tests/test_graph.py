@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import costmodel as cm
 from costmodel import ops, strategies
 from costmodel.graph import Link, free_symbols, inputs_of, nodes_in_order
+from costmodel.symbols import substitute
 from costmodel.tensor import Tensor
 
 
@@ -73,7 +74,7 @@ BREAKS: dict[str, tuple[Break, str]] = {
     "no links": (lambda g: g.edges["split", "conv"].pop("links"), "'split' -> 'conv' has no 'links"),
     "empty links": (lambda g: g.edges["split", "conv"].update(links=()), "'split' -> 'conv'"),
     "wrong link": (lambda g: g.edges["split", "conv"].update(links=((0,),)), "'split' -> 'conv'"),
-    "link of texts": (lambda g: g.edges["split", "conv"].update(links=(("0", 0),)), "(output, slot)"),
+    "link of texts": (lambda g: g.edges["split", "conv"].update(links=(("0", 0),)), r"\(output, slot\)"),
     "no such output": (
         lambda g: g.edges["split", "conv"].update(links=(Link(2, 0),)),
         "node 'split' has no output 2 for node 'conv'",
@@ -132,7 +133,7 @@ def test_broken_graphs_are_refused_with_the_node_named(name: str) -> None:
     cm.validate(graph)
     break_it, message = BREAKS[name]
     break_it(graph)
-    with pytest.raises(cm.CostModelError, match=message.replace("(output", r"\(output")):
+    with pytest.raises(cm.CostModelError, match=message):
         cm.validate(graph)
 
 
@@ -155,7 +156,9 @@ def test_random_damage_is_refused_or_harmless_never_a_crash(
         st.sampled_from([None, 3, -1, 0.5, "x", (), (1, 2), [], {}, float("nan"), Tensor((1,))])
     )
     graph.nodes[node][key] = junk
-    if key in ("op", "outputs") and not (junk == () and isinstance(graph.nodes[node]["op"], ops.Output)):
+    if key in ("op", "outputs") and not (
+        junk == () and isinstance(graph.nodes[node]["op"], ops.Output)
+    ):
         with pytest.raises(cm.CostModelError, match="node"):
             cm.validate(graph)
     elif not isinstance(junk, str) and key in ("module", "weights"):
@@ -173,7 +176,6 @@ def test_at_of_a_symbolic_graph_is_the_concrete_graph(
     cm.validate(graph)
     cm.validate(concrete)
     assert not free_symbols(concrete)
-    substitute = cm.symbols.__globals__["substitute"]  # the module is hidden by the function
     for metric in (cm.flops, cm.mac, cm.params, cm.work, cm.span, cm.io_lower_bound):
         assert substitute(metric(graph), used) == metric(concrete), metric.__name__
 

@@ -130,15 +130,15 @@ def _result(
     outcome: Timing | MeasuringError,
     host: dict[str, str],
 ) -> Result:
-    failed = isinstance(outcome, MeasuringError)
+    timing = None if isinstance(outcome, MeasuringError) else outcome
     return Result(
         spec=spec,
         backend=campaign.backend.name,
         platform=campaign.backend.platform(campaign.settings),
         settings=campaign.stored_settings(),
         batch=1 if graph is None else batch_of(graph),
-        timing=None if failed else outcome,
-        failure=str(outcome) if failed else "",
+        timing=timing,
+        failure=str(outcome) if timing is None else "",
         host=host,
         run=campaign.run,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,7 +12,6 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from costmodel.errors import CostModelError
 from costmodel.measurement import write_measurements
 from costmodel.specs import network
 from validation.backends import Backend, Settings, load_backend
@@ -88,7 +86,7 @@ def measure(
     console = Console(stderr=True)
     settings = Settings(device, mode, layout, dtype, threads, cache)
     plan = Plan(precision=precision, budget=budget)
-    with _one_sentence(console), Store(output) as store:
+    with Store(output) as store:
         campaign = Campaign(tuple(networks), load_backend(backend), settings, plan, run)
         _run(campaign, store, console)
         if table is not None:
@@ -134,7 +132,7 @@ def validate(
     console = Console(stderr=True)
     settings = Settings(device, mode, layout, dtype, threads, cache)
     plan = Plan(precision=precision, budget=budget)
-    with _one_sentence(console), contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         runner = load_backend(backend)
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         store = stack.enter_context(Store(output or Path(folder) / "results.jsonl"))
@@ -203,13 +201,3 @@ def _run(campaign: Campaign, store: Store, console: Console) -> list[Result]:
         if result.timing is None:
             console.print(result.failure, style="red")
     return done
-
-
-@contextlib.contextmanager
-def _one_sentence(console: Console) -> Iterator[None]:
-    """Turn an error of the user into one sentence and exit code 2."""
-    try:
-        yield
-    except CostModelError as error:
-        console.print(f"error: {error}", style="red", highlight=False)
-        raise typer.Exit(2) from None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import networkx as nx
 
-from costmodel import latency
+from costmodel._latency import latency
 from costmodel.platforms import Platform
 from costmodel.prediction import KernelTime, Prediction
 from validation.backends.base import KernelTiming
@@ -43,7 +43,7 @@ class KernelComparison:
 
     @property
     def error(self) -> float:
-        """Predicted over measured, less one. [1]"""
+        """Predicted over measured, less one."""
         return self.predicted / self.measured - 1
 
 
@@ -77,7 +77,7 @@ class Comparison:
 
     @property
     def error(self) -> float:
-        """Predicted over measured, less one. [1]"""
+        """Predicted over measured, less one."""
         return self.predicted / self.measured.median - 1
 
     @property
@@ -87,7 +87,7 @@ class Comparison:
 
     @property
     def noise(self) -> float:
-        """Difference of the two measurements as a share, or half the interval of the one. [1]"""
+        """Difference of the two measurements as a share, or half the interval of the one."""
         if self.again is not None:
             return abs(self.again.median / self.measured.median - 1)
         return (self.measured.high - self.measured.low) / 2 / self.measured.median
@@ -109,7 +109,7 @@ class Comparison:
         return parts
 
     def by_kind(self) -> dict[str, tuple[float, float]]:
-        """Return predicted and measured seconds of all kernels of a kind, largest first. [s]"""
+        """Return predicted and measured seconds of all kernels of a kind, largest first."""
         sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
         for kernel in self.kernels:
             sums[kernel.kind][0] += kernel.predicted

@@ -64,22 +64,22 @@ def load_network(spec: str, batch: int | None = None, lenient: bool = False) -> 
         if batch is not None and name in NETWORKS:
             key = next((k for k in _BATCH_NAMES if k in accepted(NETWORKS[name])), None)
             if key is not None:
-                return network(_with(name, query, key, str(batch)))
-        graph = network(spec)
+                return _network(_with(name, query, key, str(batch)))
+        graph = _network(spec)
     return graph if batch is None else with_batch(graph, batch)
 
 
 def symbolic_network(spec: str) -> nx.DiGraph:
     """Return the graph of ``spec``; batch and size of a zoo network are symbols unless given."""
     name, _, query = spec.partition("?")
-    graph = network(spec)
+    graph = _network(spec)
     if name not in NETWORKS or free_symbols(graph):
         return graph
     given = {part.partition("=")[0] for part in query.split("&")}
     for key in _FREE_NAMES:
         if key in accepted(NETWORKS[name]) and key not in given:
             query = f"{query}&{key}={key}".lstrip("&")
-    return network(f"{name}?{query}") if query else graph
+    return _network(f"{name}?{query}") if query else graph
 
 
 def with_batch(graph: nx.DiGraph, batch: int) -> nx.DiGraph:
@@ -116,6 +116,14 @@ def with_batch(graph: nx.DiGraph, batch: int) -> nx.DiGraph:
     if work(result) * old != work(graph) * batch or params(result) != params(graph):
         raise DataError(refusal)
     return result
+
+
+def _network(spec: str) -> nx.DiGraph:
+    """Return the graph of ``spec``, also where its Python code wants to end the program."""
+    try:
+        return network(spec)
+    except SystemExit as stop:
+        raise DataError(f"{spec}: its code ended the program (exit {stop.code})") from None
 
 
 def _rebatched(graph: nx.DiGraph, old: int, new: int) -> nx.DiGraph:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import asdict, is_dataclass
 from math import exp
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from costmodel.cli.networks import JsonOption
+from costmodel.errors import DataError
 
 if TYPE_CHECKING:
     from costmodel.hardware import Fact, Hardware
     from costmodel.platforms import Platform
     from costmodel.runtimes import Runtime
 
-platforms = typer.Typer(rich_markup_mode=None, help="List, show and check platforms.")
+platforms = typer.Typer(rich_markup_mode=None)
 FINDINGS = 1
 """Exit code where something was found wrong."""
 
@@ -142,12 +144,12 @@ def check(
 def _is_platform(name: str) -> bool:
     """Say whether a name is of a platform or calibration, not of a device or device file."""
     if name.endswith(".toml"):
-        from pathlib import Path
-
         try:
             return "costmodel-calibration" in Path(name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             return False
+    if Path(name).exists():
+        raise DataError(f"{name}: a description of hardware or a calibration is a .toml file")
     return "/" in name
 
 

@@ -82,8 +82,9 @@ class Emitter:
         self._builder = Builder(name)
         self._module = ""
         self._stored: dict[tuple[str, tuple[Dim, ...]], Value] = {}
-        # Stored keys that a node depends on, where it depends on no input of the network.
-        self._roots: dict[str, dict[str, Dim] | None] = {}
+        self._from_input: set[str] = set()
+        self._weights: dict[str, str] = {}
+        self._kernels: list[Value] = []
         self._nodes: set[str] = set()
         self._biases: dict[str, str | None] = {}
         self._unknown: list[Occurrence] = []
@@ -101,7 +102,7 @@ class Emitter:
     def input(self, shape: Sequence[Dim], dtype: str, name: str) -> Value:
         """Emit an input of the network."""
         value = self._builder.input(tuple(shape), dtype, name)
-        self._roots[value.node] = None
+        self._from_input.add(value.node)
         return value
 
     def add(self, op: Op, *inputs: Operand, weights: str | None = None) -> Value:
@@ -112,7 +113,8 @@ class Emitter:
         """Emit ``op`` and return all its outputs."""
         values = tuple(self.value(x) for x in inputs)
         outputs = self._emit(op, values, self._module, weights=weights)
-        self._roots[outputs[0].node] = self._join([self._roots[v.node] for v in values])
+        if any(value.node in self._from_input for value in values):
+            self._from_input.add(outputs[0].node)
         return outputs
 
     def value(self, operand: Operand) -> Value:
@@ -125,7 +127,6 @@ class Emitter:
             module, _, name = operand.key.rpartition(".")
             op = cls(operand.shape, operand.tensor.dtype)
             (value,) = self._emit(op, (), module, name, operand.key)
-            self._roots[value.node] = {operand.key: operand.tensor.elements}
             self._stored[place] = value
             self._nodes.add(operand.key)
         return self._stored[place]
@@ -145,16 +146,22 @@ class Emitter:
             return x.view([x.shape[axis] for axis in order])
         return self.add(Transpose(order), x)
 
-    def weight_name(self, weight: Operand) -> str | None:
+    def weight_name(self, weight: Operand) -> str:
         """Return the name that an operator with these learned tensors carries.
 
-        A weight that is computed from stored tensors only (standardized, blended) has the name of
-        the largest of them, so that it counts once; None if it depends on an input of the network.
+        A weight that is computed has the name of the node that makes it: as the first of that name
+        the node counts, with what it has learned itself, so that nothing counts twice. Where the
+        weight depends on an input of the network, it becomes an output too: the operator takes it
+        without an edge, and what makes it must not look like dead code.
         """
         if isinstance(weight, Stored) and weight.learned:
             return weight.key
-        roots = self._roots[self.value(weight).node]
-        return max(roots, key=lambda key: _order(roots[key])) if roots else None
+        value = self.value(weight)
+        if value.node in self._from_input:
+            self._kernels.append(value)
+        name = self._weights[value.node]
+        self._nodes.add(name)
+        return name
 
     def owns_bias(self, weight: str, bias: Operand | None) -> bool:
         """Say whether ``bias`` always goes with ``weight``: only then one operator holds both.
@@ -187,7 +194,8 @@ class Emitter:
 
     def finish(self, outputs: Sequence[Operand]) -> nx.DiGraph:
         """Return the graph, with the channel shuffles found and the coverage noted."""
-        graph = self._builder.finish(*(self.value(x) for x in outputs))
+        values = [*(self.value(x) for x in outputs), *self._kernels]
+        graph = self._builder.finish(*values)
         graph = fuse_channel_shuffles(graph)
         everything = self._known + len(self._unknown)
         graph.graph["coverage"] = self._known / everything if everything else 1.0
@@ -216,19 +224,9 @@ class Emitter:
         weights: str | None = None,
     ) -> tuple[Value, ...]:
         if not module:
-            return self._builder.add_many(op, *values, name=name, weights=weights)
-        with self._builder.module(module):
-            return self._builder.add_many(op, *values, name=name, weights=weights)
-
-    @staticmethod
-    def _join(roots: list[dict[str, Dim] | None]) -> dict[str, Dim] | None:
-        joined: dict[str, Dim] = {}
-        for entry in roots:
-            if entry is None:
-                return None
-            joined |= entry
-        return joined
-
-
-def _order(elements: Dim) -> int:
-    return elements if isinstance(elements, int) else 0
+            made = self._builder.add_many(op, *values, name=name, weights=weights)
+        else:
+            with self._builder.module(module):
+                made = self._builder.add_many(op, *values, name=name, weights=weights)
+        self._weights[made[0].node] = weights or made[0].node
+        return made

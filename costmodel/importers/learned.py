@@ -6,7 +6,6 @@ import dataclasses
 
 from costmodel.builder import Value
 from costmodel.importers.emitter import Emitter, Operand, Stored
-from costmodel.importers.registry import Unsupported
 from costmodel.ops import Conv, ConvTranspose, Elementwise, Linear, MatMul
 
 
@@ -24,10 +23,10 @@ def linear(
     transposed : bool
         Whether ``weight`` is ``[out, in]`` as in torch, else ``[in, out]``.
     """
-    name = emit.weight_name(weight) if len(weight.shape) == 2 and _is_stored(weight) else None
-    if name is None:
+    if not isinstance(weight, Stored) or len(weight.shape) != 2:
         y = emit.add(MatMul(transpose_b=transposed), x, weight)
         return y if bias is None else emit.add(Elementwise("add"), y, bias)
+    name = emit.weight_name(weight)
     fused = emit.owns_bias(name, bias)
     y = emit.add(Linear(weight.shape[0 if transposed else 1], fused), x, weights=name)
     return y if bias is None or fused else emit.add(Elementwise("add"), y, bias)
@@ -36,16 +35,8 @@ def linear(
 def convolve(
     emit: Emitter, op: Conv | ConvTranspose, x: Operand, weight: Operand, bias: Operand | None
 ) -> Value:
-    """Emit ``op``, its weights named after ``weight``; without a bias of its own, one is added.
-
-    Raises
-    ------
-    Unsupported
-        If the kernel is computed from an input of the network.
-    """
+    """Emit ``op``, its weights named after ``weight``; without a bias of its own, one is added."""
     name = emit.weight_name(weight)
-    if name is None:
-        raise Unsupported("kernel computed from an input")
     fused = emit.owns_bias(name, bias)
     y = emit.add(dataclasses.replace(op, bias=fused), x, weights=name)
     if bias is None or fused:
@@ -55,6 +46,3 @@ def convolve(
         Elementwise("add"), y, emit.reshape(bias, (*bias.shape, *([1] * spatial)))
     )
 
-
-def _is_stored(weight: Operand) -> bool:
-    return isinstance(weight, Stored)

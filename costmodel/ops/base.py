@@ -7,7 +7,6 @@ the nest in :mod:`costmodel.cost`.
 from __future__ import annotations
 
 import dataclasses
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -145,7 +144,7 @@ _FIELD_TYPES: dict[str, tuple[type, ...]] = {
 """What a field of each annotation may hold; of any other, a tuple."""
 
 
-class Op(ABC):
+class Op:
     """Base of all operators. A subclass is a frozen dataclass and final.
 
     It gives the shape rule :meth:`infer`, the tensors of its :meth:`weights`, and either
@@ -158,9 +157,10 @@ class Op(ABC):
     is_view: ClassVar[bool] = False
     """Whether the outputs share the memory of the first input."""
 
-    @abstractmethod
+    # No abstract base class: instance checks of one are slow, and lowering makes many.
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Return the output tensors, or raise :class:`~costmodel.errors.ShapeError`."""
+        raise NotImplementedError(f"{type(self).__name__} has no shape rule")
 
     def weights(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Return the learned tensors."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from textwrap import wrap
+from textwrap import fill, wrap
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TOP = 10
 """Operators or kernels that are shown unless all are asked for."""
 _BAR = 22
+_UNITS = (("us", 1e-6), ("ms", 1e-3), ("s", 1.0))
 
 
 def table(console: Console, *columns: str, title: str = "", left: int = 1) -> Table:
@@ -67,7 +68,8 @@ def print_report(console: Console, report: Report, explain: bool = False) -> Non
     console.print()
     console.print(_kernels(console, report.prediction, everything=explain))
     if explain:
-        console.print(_EXPLANATION)
+        console.print()
+        console.print(fill(_EXPLANATION, min(console.width, 100)))
 
 
 def print_prediction(console: Console, prediction: Prediction) -> None:
@@ -175,12 +177,15 @@ def _kernels(console: Console, prediction: Prediction, everything: bool) -> Tabl
     ordered = list(prediction.kernels)
     if not everything:
         ordered = sorted(ordered, key=lambda k: -float(k.seconds))[:TOP]
-    first = "kernel, times in us" if everything else "slowest kernels, times in us"
+    longest = max((float(k.seconds) for k in ordered), default=0.0)
+    unit, scale = next(u for u in _UNITS if longest < u[1] * 1e4 or u[0] == "s")
+    first = f"{'kernel' if everything else 'slowest kernels'}, times in {unit}"
     columns = (first, "waits for", "time", "launch", "compute", "memory", "passes")
     result = table(console, *columns, left=2)
     for k in ordered:
         times = (k.seconds, k.launch, k.compute, k.memory, k.passes)
-        result.add_row(_kernel_cell(console, k, everything), k.waits_for, *map(_micro, times))
+        cells = (_decimal(float(t) / scale) for t in times)
+        result.add_row(_kernel_cell(console, k, everything), k.waits_for, *cells)
     return result
 
 
@@ -208,8 +213,17 @@ def _relative(name: str, other: str) -> str:
     return ".".join(parts[shared:])
 
 
-def _micro(value: float) -> str:
-    return f"{float(value) * 1e6:.4g}" if float(value) < 1 else f"{float(value) * 1e6:.0f}"
+def _decimal(value: float) -> str:
+    """Return a number below 10,000 in at most six characters.
+
+    >>> [_decimal(x) for x in (0, 0.001, 0.02345, 7.6071, 9999.6)]
+    ['0', '<0.01', '0.023', '7.607', '10000']
+    """
+    if value == 0:
+        return "0"
+    if value < 0.01:
+        return "<0.01"
+    return f"{value:.4g}" if 1 <= value < 1000 else f"{value:.{3 if value < 1 else 0}f}"
 
 
 def _part(value: float, whole: float) -> str:
@@ -221,6 +235,7 @@ def _width(console: Console, least: int) -> int:
     return max(least, least + console.width - 80)
 
 
-_EXPLANATION = """
-A kernel takes its launch, then arithmetic and memory traffic side by side, then passes over what
-is fused behind it; it waits for the largest. What follows "+" was fused into the kernel."""
+_EXPLANATION = (
+    "A kernel takes its launch, then arithmetic and memory traffic side by side, then passes over "
+    'what is fused behind it; it waits for the largest. What follows "+" was fused into it.'
+)

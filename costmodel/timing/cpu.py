@@ -4,23 +4,32 @@ r"""Time of a kernel on a CPU.
 
     t = \text{call} + \text{overlap}(\text{compute}, \text{memory}) + \text{passes}
 
-Products of matrices run in vector micro-kernels: output channels fill whole vectors, and every
-element of the other operand that is loaded or packed costs as much as ``pack`` multiply-adds.
+Products of matrices run in vector micro-kernels: output channels fill whole vectors, each result costs
+``fill`` steps beyond its reduction, and every element of the streamed operand that is loaded or packed
+costs as much as ``pack`` multiply-adds. Cores take whole vectors of output channels each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from costmodel.symbols import Dim, ceil_div, maximum, minimum
+from costmodel.symbols import Dim, ceil_div, minimum, total
 from costmodel.timing.machine import Machine
 from costmodel.timing.terms import Terms, overlap
 from costmodel.timing.workload import Workload
 
 Theta = Mapping[str, Dim]
 
-_WINOGRAD = 2.25
-"""Multiply-adds that F(2x2, 3x3) saves: 36 instead of 16 for four outputs (Lavin and Gray 2016)."""
+_BLOCK = 4
+"""Outputs along each side of a Winograd F(4x4, 3x3) block (Lavin and Gray 2016)."""
+_TRANSFORMED = 36
+"""Products of such a block: (4 + 3 - 1)**2, instead of 9 for each of 16 outputs."""
+_TRANSFORM_TRAFFIC = 4.5
+"""Times that transforms move inputs and outputs: 36 elements for 16, written and read."""
+_COLUMNS = 8
+"""Pixels of a micro-kernel's tile; a linear layer on few rows has kernels of its own."""
+_WORD = 4
+"""Bytes of a transformed element. [byte]"""
 _CALLS = {
     "pointwise": "product_call",
     "convolution": "product_call",
@@ -33,6 +42,7 @@ _CALLS = {
     "batch_norm": "norm_call",
     "norm": "norm_call",
     "pool": "norm_call",
+    "max_pool": "norm_call",
 }
 
 
@@ -49,38 +59,52 @@ def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
 def _compute(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the time of the arithmetic: multiply-adds, and other operations one a lane."""
     rate = machine.multiply_adds * q["gemm"]
-    operations = w.elementwise / (machine.multiply_adds * q["vector"])
-    if w.kind == "depthwise":
-        return operations + w.multiply_adds / (machine.multiply_adds * q["window"])
-    if w.kind == "pool":
-        return w.elementwise / (machine.multiply_adds * q["window"])
-    if w.kind in ("pointwise", "linear", "matmul", "grouped"):
-        return operations + _product(w, machine, q) / rate
-    if w.kind == "convolution":
-        return operations + _convolution(w, machine, q) / rate
-    if w.kind in ("attention", "recurrent"):
-        return operations + w.multiply_adds / rate
-    return operations
+    other = (w.elementwise + w.special * q["special"]) / (machine.vector * q["vector"])
+    match w.kind:
+        case "depthwise":
+            return other + w.multiply_adds / (machine.multiply_adds * q["window"])
+        case "pool" | "max_pool":
+            return w.elementwise / (machine.vector * q[w.kind])
+        case "pointwise" | "linear" | "grouped":
+            return other + _product(w, machine, q) / rate
+        case "convolution":
+            return other + _convolution(w, machine, q, rate)
+        case "matmul" | "attention":
+            return other + w.multiply_adds / (rate * q["matmul"])
+        case "recurrent":
+            return other + w.multiply_adds / rate
+    return other
 
 
 def _product(w: Workload, machine: Machine, q: Theta) -> Dim:
-    """Return the multiply-adds of the products, padding and packing included."""
-    rows = ceil_div(w.m, machine.lanes) * machine.lanes
-    return w.batch * (rows + q["pack"]) * w.n * w.k
+    """Return the multiply-adds of the products, padding, packing and idle cores included."""
+    vectors = ceil_div(w.m, machine.lanes)
+    shared = ceil_div(vectors, machine.units) * machine.units
+    columns = w.n if w.kind == "linear" else ceil_div(w.n, _COLUMNS) * _COLUMNS
+    return w.batch * (shared * machine.lanes + q["pack"]) * columns * (w.k + q["fill"])
 
 
-def _convolution(w: Workload, machine: Machine, q: Theta) -> Dim:
-    direct = _product(w, machine, q) / q["direct"]
+def _convolution(w: Workload, machine: Machine, q: Theta, rate: Dim) -> Dim:
+    direct = _product(w, machine, q) / (rate * q["direct"])
     if not (w.winograd and "winograd" in machine.algorithms):
         return direct
-    return minimum(direct, _product(w, machine, q) / _WINOGRAD / q["winograd"])
+    channels = w.k / 9
+    blocks = w.blocks(_BLOCK)
+    products = _TRANSFORMED * blocks * w.m * (channels + q["fill"])
+    moved = _TRANSFORM_TRAFFIC * _WORD * w.n * (channels + w.m)
+    return minimum(
+        direct, products / (rate * q["winograd"]) + moved / _near_bandwidth(machine, q)
+    )
 
 
 def _memory(w: Workload, machine: Machine, q: Theta) -> Dim:
-    """Return the time of the traffic: everything through the caches, what missed from memory."""
-    return w.bytes / _near_bandwidth(machine, q) + w.missed(machine.cache) / _far_bandwidth(
-        machine, q
-    )
+    """Return the time of the traffic: activations through the caches, what missed from memory.
+
+    A write that misses reads the line first (write-allocate), hence counts twice.
+    """
+    near = total(t.bytes for t in (*w.reads, w.writes))
+    far = w.missed(machine.cache) + w.writes.missed(machine.cache)
+    return near / _near_bandwidth(machine, q) + far / _far_bandwidth(machine, q)
 
 
 def _near_bandwidth(machine: Machine, q: Theta) -> Dim:

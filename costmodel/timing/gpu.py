@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from costmodel.symbols import Dim, ceil_div, maximum, minimum
+from costmodel.symbols import Dim, ceil_div, fastest, maximum, minimum
 from costmodel.timing.machine import Machine
 from costmodel.timing.terms import Terms, overlap
 from costmodel.timing.tiles import CONVOLUTION_TILES, WINOGRAD_TILES, Tile
@@ -24,6 +24,8 @@ Theta = Mapping[str, Dim]
 
 SPLITS = (1, 2, 4, 8, 16, 32)
 """Into how many parts a linear layer may split its reduction."""
+_WORD = 4
+"""Bytes of a partial result, float32 whatever the operands are. [byte]"""
 _CALLS = {
     "pointwise": "product_call",
     "convolution": "product_call",
@@ -36,6 +38,7 @@ _CALLS = {
     "batch_norm": "norm_call",
     "norm": "norm_call",
     "pool": "norm_call",
+    "max_pool": "norm_call",
 }
 _CONVOLUTIONS = ("pointwise", "convolution", "grouped")
 _PRODUCTS = (*_CONVOLUTIONS, "linear", "matmul", "attention", "recurrent")
@@ -81,7 +84,7 @@ def _plain(w: Workload, machine: Machine, q: Theta) -> Dim:
     window = machine.vector * q["window"]
     if w.kind == "depthwise":
         return w.multiply_adds / window
-    if w.kind == "pool":
+    if w.kind in ("pool", "max_pool"):
         return w.elementwise / window
     return w.elementwise / (2 * machine.vector)
 
@@ -101,25 +104,19 @@ def _product(w: Workload, machine: Machine, q: Theta) -> Dim:
     if not (w.winograd and "winograd" in machine.algorithms):
         return direct
     # F(2x2, 3x3) in one kernel: 16 products of channels for each block of 4 outputs, instead of 36.
-    blocks = _blocks(w, 2)
+    blocks = w.blocks(2)
     fused = _tiled((1, 4 * w.m, 4 * blocks, w.k / 9), machine, q, q["winograd"], WINOGRAD_TILES, (1,))
     return minimum(direct, fused)
 
 
 def _winograd_through_memory(w: Workload, machine: Machine, q: Theta) -> tuple[Dim, Dim]:
     """Return the time of F(4x4, 3x3): 36 products a block of 16 outputs, transforms in memory."""
-    blocks = _blocks(w, 4)
+    blocks = w.blocks(4)
     channels = w.k / 9
     size = (36, w.m, blocks, channels)
     product = _tiled(size, machine, q, q["winograd_batched"], machine.generation.batched, (1,))
     transformed = 36 * 4 * (blocks * (channels + w.m) + channels * w.m)
     return product, _memory((*w.moved, Moved(transformed, transformed)), machine, q, 1)
-
-
-def _blocks(w: Workload, size: int) -> Dim:
-    """Return the output blocks of ``size`` x ``size`` pixels over all images."""
-    images = w.n / (w.height * w.width)
-    return images * ceil_div(w.height, size) * ceil_div(w.width, size)
 
 
 def _tiled(
@@ -132,29 +129,20 @@ def _tiled(
 ) -> Dim:
     """Return the time of matrix products with the fastest tile and split."""
     batch, m, n, k = size
-    slowed = (batch, m, n, k / speed)
-    return minimum(
-        *(_tile_time(slowed, machine, q, tile, split) for tile in tiles for split in splits)
-    )
+    feed = q["half_tile"] * machine.generation.feed
+    cores = machine.multiply_adds / machine.units
 
+    def time(rows: Dim, columns: Dim, split: Dim) -> Dim:
+        area = rows * columns
+        # A tile of little intensity waits for shared memory.
+        intensity = area / (rows + columns)
+        efficiency = q["gemm"] * intensity / (intensity + feed)
+        steps = area * (k / (split * speed) + q["fill"]) / efficiency
+        blocks = batch * ceil_div(m, rows) * ceil_div(n, columns) * split
+        waves = ceil_div(blocks, machine.units) + q["ramp"] / area
+        busy = maximum(waves * steps / cores, blocks * steps / (machine.sustained * q["power"]))
+        # Partial results of a split go through the cache once more.
+        partial = 2 * _WORD * batch * m * n * split * minimum(1, split - 1)
+        return busy + partial / (machine.cache_bandwidth * q["cache"])
 
-def _tile_time(
-    size: tuple[Dim, Dim, Dim, Dim], machine: Machine, q: Theta, tile: Tile, split: int
-) -> Dim:
-    batch, m, n, k = size
-    rows, columns = tile
-    area = rows * columns
-    tiles = batch * ceil_div(m, rows) * ceil_div(n, columns) * split
-    # A tile of little intensity waits for shared memory.
-    intensity = area / (rows + columns)
-    efficiency = q["gemm"] * intensity / (intensity + q["half_tile"] * machine.generation.feed)
-    steps = area * (k / split + q["fill"]) / efficiency
-    waves = ceil_div(tiles, machine.units) + q["ramp"] / area
-    time = maximum(
-        waves * steps * machine.units / machine.multiply_adds,
-        tiles * steps / (machine.sustained * q["power"]),
-    )
-    if split == 1:
-        return time
-    # Partial results go through the cache once more.
-    return time + 2 * 4 * batch * m * n * split / (machine.cache_bandwidth * q["cache"])
+    return fastest(time, [(*tile, split) for tile in tiles for split in splits])

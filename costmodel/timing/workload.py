@@ -12,9 +12,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from costmodel.kernels import Kernel, Product
-from costmodel.symbols import Dim, maximum, minimum, total
+from costmodel.symbols import Dim, ceil_div, maximum, minimum, total
 
-_SIZES = ("multiply_adds", "elementwise", "batch", "m", "n", "k", "height", "width")
+_SIZES = (
+    "multiply_adds",
+    "elementwise",
+    "special",
+    "batch",
+    "m",
+    "n",
+    "k",
+    "height",
+    "width",
+)
 _NO_PRODUCT = Product(0, 0, 0, 0)
 
 
@@ -61,8 +71,8 @@ class Workload:
         Whether it is a dense 3x3 convolution of stride and dilation 1.
     passes : int
         Operators fused behind the first.
-    multiply_adds, elementwise : Dim
-        [multiply-add], [operation]
+    multiply_adds, elementwise, special : Dim
+        Multiply-adds; other operations; those of them that are transcendental functions.
     batch, m, n, k, height, width : Dim
         The matrix products, zero where it is none (see :class:`~costmodel.kernels.Product`). [1]
     reads, writes : tuple of Moved
@@ -77,6 +87,7 @@ class Workload:
     passes: int
     multiply_adds: Dim
     elementwise: Dim
+    special: Dim
     batch: Dim
     m: Dim
     n: Dim
@@ -101,6 +112,11 @@ class Workload:
     def read_bytes(self) -> Dim:
         """Activations read. [byte]"""
         return total(tensor.bytes for tensor in self.reads)
+
+    def blocks(self, size: int) -> Dim:
+        """Return the output blocks of ``size`` x ``size`` pixels over all images. [1]"""
+        images = self.n / (self.height * self.width)
+        return images * ceil_div(self.height, size) * ceil_div(self.width, size)
 
     def missed(self, capacity: Dim) -> Dim:
         """Return the bytes that come from beyond a memory of ``capacity`` bytes. [byte]"""
@@ -156,6 +172,7 @@ def _workload(
         passes=kernel.passes,
         multiply_adds=kernel.multiply_adds,
         elementwise=kernel.elementwise,
+        special=kernel.special,
         batch=product.batch,
         m=product.m,
         n=product.n,

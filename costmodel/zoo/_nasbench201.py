@@ -18,8 +18,8 @@ from costmodel.zoo._layers import (
     classify,
     conv,
     conv_bn,
-    image,
     norm_act,
+    pair,
 )
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -36,6 +36,7 @@ def nasbench201(
     size: Size = 32,
     batch: Dim = 1,
     classes: Dim = 10,
+    in_channels: Dim = 3,
     dtype: str = "float32",
 ) -> nx.DiGraph:
     """Return the network of NAS-Bench-201 :cite:p:`dong2020nasbench201` with a given cell.
@@ -51,8 +52,8 @@ def nasbench201(
         Cells of each of the three stages.
     size : Size
         Input height and width. [pixel]
-    batch, classes : Dim
-        Images, classes. [1]
+    batch, classes, in_channels : Dim
+        Images, classes, channels of an image. [1]
     dtype : str
         Element type.
 
@@ -72,7 +73,7 @@ def nasbench201(
     """
     cell = parse_arch(arch_str)
     b = Builder("nasbench201")
-    x = image(b, size, batch, dtype)
+    x = b.input((batch, in_channels, *pair(size)), dtype)
     with b.module("stem"):
         x = conv_bn(b, x, channels, 3, act=None)
     for stage in range(3):

@@ -1,4 +1,4 @@
-"""Build the C programs by whichever compiler is there; results are cached by what went into them."""
+"""Build the C programs by whichever compiler is there; cached by what went into them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Compiler:
 
 
 def cache_folder() -> Path:
-    """Where builds are kept: ``$COSTMODEL_CACHE``, else ``costmodel`` in the user's cache folder."""
+    """Return where builds are kept: ``$COSTMODEL_CACHE``, else the user's cache folder."""
     if override := os.environ.get("COSTMODEL_CACHE"):
         return Path(override)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "costmodel"
@@ -44,7 +44,9 @@ def _gcc_like(program: str, *flags: str) -> Compiler | None:
     path = shutil.which(program)
     if path is None:
         return None
-    asked = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, timeout=60)
+    asked = subprocess.run(
+        [path, "--version"], capture_output=True, text=True, check=False, timeout=60
+    )
     return Compiler(program, (path, *flags), asked.stdout) if asked.returncode == 0 else None
 
 
@@ -92,12 +94,14 @@ def build_armbench(compiler: str | None = None) -> Path:
 
 
 def build_counter(compiler: str | None = None) -> Path:
-    """Path of the host's shared library that counts instructions and cache misses (``counter/``)."""
+    """Path of the host's library that counts instructions and cache misses (``counter/``)."""
     found = _first(HOST_COMPILERS, compiler, "gcc")
     return _build(found, [SOURCES / "counter" / "counter.c"], _COUNTER_FLAGS, "counter.so")
 
 
-def _first(table: dict[str, Callable[[], Compiler | None]], wanted: str | None, debian: str) -> Compiler:
+def _first(
+    table: dict[str, Callable[[], Compiler | None]], wanted: str | None, debian: str
+) -> Compiler:
     names = [wanted] if wanted is not None else list(table)
     for name in names:
         if name not in table:
@@ -129,18 +133,30 @@ def _build(compiler: Compiler, sources: Sequence[Path], flags: Sequence[str], na
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
             made = Path(scratch) / name
-            _compile([*compiler.command, *map(str, sources), "-o", str(made), *flags], compiler.name, name)
+            _compile(
+                [*compiler.command, *map(str, sources), "-o", str(made), *flags],
+                compiler.name,
+                name,
+            )
             os.replace(made, target)  # so that no one ever sees half a program
     except OSError as error:
-        raise BackendError(f"{name} cannot be built in {target.parent}: {error.strerror}") from error
+        raise BackendError(
+            f"{name} cannot be built in {target.parent}: {error.strerror}"
+        ) from error
     return target
 
 
 def _compile(command: Sequence[str], compiler: str, name: str) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S
+        )
     except subprocess.TimeoutExpired as error:
         raise BackendError(f"{compiler} did not build {name} within {_TIMEOUT_S} s") from error
     if done.returncode != 0:
-        lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
-        raise BackendError(f"{compiler} cannot build {name}: {lines[0] if lines else 'it said nothing'}")
+        lines = [
+            line for line in done.stderr.splitlines() if "error" in line
+        ] or done.stderr.splitlines()
+        raise BackendError(
+            f"{compiler} cannot build {name}: {lines[0] if lines else 'it said nothing'}"
+        )

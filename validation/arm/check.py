@@ -30,7 +30,9 @@ class Deviation:
 
 
 def relative_error(actual: NDArray[Any], expected: NDArray[Any]) -> float:
-    """Largest difference over the largest expected magnitude; infinite where shapes or values break.
+    """Return the largest difference over the largest expected magnitude.
+
+    It is infinite where shapes differ or a value is not finite.
 
     >>> relative_error(np.array([1.0, 2.0]), np.array([1.0, 2.5]))
     0.2
@@ -80,7 +82,7 @@ def run_reference(spec: Spec) -> dict[int, NDArray[Any]]:
 
 
 def _value(spec: Spec, tensors: Mapping[int, NDArray[Any]], number: int) -> NDArray[Any]:
-    """A tensor as written by an operator, filled from its seed, or seen through a view."""
+    """Return a tensor as written by an operator, filled from its seed, or seen through a view."""
     if number in tensors:
         return tensors[number]
     buffer = spec.buffers[number]

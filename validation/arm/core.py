@@ -1,5 +1,8 @@
-"""A core for the simulation: caches and latencies (``cores/*.toml``) and costs of instructions
-(``cores/*.instructions.json``, made from llvm-mca by ``python -m validation.arm.regenerate``)."""
+"""A core for the simulation: its caches, latencies and costs of instructions.
+
+``cores/*.toml`` has the first two; ``cores/*.instructions.json`` the last, made from llvm-mca by
+``python -m validation.arm.regenerate``.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ class Cost:
     units: Mapping[str, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Core:
     """One core of the simulation, with the device it is taken from."""
 
@@ -62,12 +65,14 @@ class Core:
     origin: str = field(repr=False)
 
     def parameters(self) -> str:
-        """What a simulated time depends on besides the counts, in one sentence."""
+        """Say in one sentence what a simulated time depends on besides the counts."""
         low, nominal, high = self.misses_at_once
         return (
-            f"{self.title} at {self.clock / 1e9:.3g} GHz ({self.device}), L1 {self.l1.bytes // 1024} KiB "
-            f"{self.l1.ways}-way, L2 {self.l2.bytes // 1024} KiB {self.l2.ways}-way, L2 hit "
-            f"+{self.l2_cycles:g} cycles, memory +{self.memory_cycles:g} cycles, {nominal} misses at once "
+            f"{self.title} at {self.clock / 1e9:.3g} GHz ({self.device}), "
+            f"L1 {self.l1.bytes // 1024} KiB {self.l1.ways}-way, "
+            f"L2 {self.l2.bytes // 1024} KiB {self.l2.ways}-way, L2 hit "
+            f"+{self.l2_cycles:g} cycles, memory +{self.memory_cycles:g} cycles, "
+            f"{nominal} misses at once "
             f"(range: {high} to {low}); {self.origin}; none of it calibrated"
         )
 
@@ -91,7 +96,9 @@ def load_core(name: str) -> Core:
     """Load a core of ``core_names()``."""
     path = CORES / f"{name}.toml"
     if name not in core_names():
-        raise DataError(f"no ARM core {name!r} can be simulated; there are {', '.join(core_names())}")
+        raise DataError(
+            f"no ARM core {name!r} can be simulated; there are {', '.join(core_names())}"
+        )
     facts = tomllib.loads(path.read_text())
     table = json.loads((CORES / f"{name}.instructions.json").read_text())
     hardware = load_hardware(facts["device"])
@@ -121,7 +128,7 @@ def _read_costs(table: Mapping[str, Mapping[str, Any]]) -> dict[str, Cost]:
 
 
 def block_cycles(core: Core, block: Sequence[Instruction]) -> tuple[float, int]:
-    """Cycles of a block that runs over and over, and how many of its instructions are not in the table.
+    """Return the cycles of a block that runs over and over, and instructions without a cost.
 
     The largest of three bounds: dispatch of the micro-operations; work over the execution units
     that may do it; and the chain of instructions that wait for one another from round to round.
@@ -146,12 +153,11 @@ def _dispatch_bound(costs: Sequence[Cost], width: int) -> float:
 
 
 def _unit_bound(costs: Sequence[Cost]) -> float:
-    """Least time the units need: for every set of units, the work only they can do over their number."""
+    """Least time the units need: for a set of units, the work only they can do over their number."""
     work: dict[frozenset[str], float] = {}
     for cost in costs:
-        allowed = frozenset(cost.units)
-        if allowed:
-            work[allowed] = work.get(allowed, 0.0) + sum(cost.units.values())
+        for allowed, cycles in _alternatives(cost):
+            work[allowed] = work.get(allowed, 0.0) + cycles
     best = 0.0
     sets = list(work)
     for size in range(1, min(len(sets), 4) + 1):
@@ -160,6 +166,19 @@ def _unit_bound(costs: Sequence[Cost]) -> float:
             inside = sum(amount for allowed, amount in work.items() if allowed <= union)
             best = max(best, inside / len(union))
     return best
+
+
+def _alternatives(cost: Cost) -> list[tuple[frozenset[str], float]]:
+    """Return the units one instruction uses, those that can stand in for one another together.
+
+    llvm names them A57UnitI.0, A57UnitI.1 (alike), A57UnitW and A57UnitX (the two vector pipes),
+    N1UnitL.0 and so on: a store takes a load/store unit and a vector unit, not one of all four.
+    """
+    kinds: dict[str, dict[str, float]] = {}
+    for unit, cycles in cost.units.items():
+        letter = unit.partition("Unit")[2][:1]
+        kinds.setdefault("V" if letter in "WX" else letter, {})[unit] = cycles
+    return [(frozenset(units), sum(units.values())) for units in kinds.values()]
 
 
 def _chain_bound(block: Sequence[Instruction], costs: Sequence[Cost]) -> float:
@@ -177,7 +196,8 @@ def _chain_bound(block: Sequence[Instruction], costs: Sequence[Cost]) -> float:
                 start = max(start, at)
             for register in instruction.writes:
                 is_sum = instruction.addend is not None
-                ready[register] = start + cost.latency
+                # the next address is there at once, whatever the load waits for
+                ready[register] = start + (1 if register == instruction.base else cost.latency)
                 accumulated[register] = start + cost.accumulate
                 adds[register] = is_sum
         ends.append(max(ready.values(), default=0.0))

@@ -1,4 +1,4 @@
-"""Exact counts of what each operator executes, from a run of the real binary on an emulated processor."""
+"""Exact counts of what each operator executes: the real binary on an emulated processor."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Block:
 
 @dataclass(frozen=True)
 class OperatorCounts:
-    """What one operator executed. Accesses are as the emulator makes them: a 128-bit one counts twice."""
+    """What one operator executed. The emulator makes two accesses of a 128-bit one."""
 
     kernel: str
     blocks: tuple[Block, ...]
@@ -79,7 +79,11 @@ class Counted:
 
 
 class _CacheShape(ctypes.Structure):
-    _fields_ = [("sets", ctypes.c_uint32), ("ways", ctypes.c_uint32), ("line_bits", ctypes.c_uint32)]
+    _fields_ = [
+        ("sets", ctypes.c_uint32),
+        ("ways", ctypes.c_uint32),
+        ("line_bits", ctypes.c_uint32),
+    ]
 
 
 _TOTALS = (
@@ -126,7 +130,9 @@ def count(
         if machine.run_until(program.symbols["roi_begin"]):
             _add_hooks(library, machine, counter)
         code = machine.run()
-        result = interpret_output(code, bytes(machine.stdout), bytes(machine.stderr), "arm:simulated")
+        result = interpret_output(
+            code, bytes(machine.stdout), bytes(machine.stderr), "arm:simulated"
+        )
         if failed := library.counter_failed(counter):
             raise BackendError(f"arm:simulated: counting failed: {_FAILURES[failed]}")
         return Counted(_read(library, counter, spec), result, program)
@@ -163,7 +169,7 @@ def _new_counter(library: ctypes.CDLL, program: Program, l1: CacheShape, l2: Cac
 
 
 def _add_hooks(library: ctypes.CDLL, machine: Machine, counter: int) -> None:
-    """Hook the counter's C functions themselves: a Python callback an access would be 50 times slower."""
+    """Call the counter's C functions straight from unicorn: Python callbacks would be 50 times slower."""
     import unicorn
     from unicorn.unicorn_py3.unicorn import uclib
 
@@ -190,13 +196,17 @@ def _add_hooks(library: ctypes.CDLL, machine: Machine, counter: int) -> None:
 def _read(library: ctypes.CDLL, counter: int, spec: Spec) -> tuple[OperatorCounts, ...]:
     total, calls = library.counter_operators(counter), len(spec.calls)
     if total != calls * (spec.warmup + spec.repeats):
-        raise BackendError(f"arm:simulated: {total} operators were counted, {calls} a pass were expected")
+        raise BackendError(
+            f"arm:simulated: {total} operators were counted, {calls} a pass were expected"
+        )
     totals, blocks = library.counter_totals(counter), library.counter_blocks(counter)
     operators = []
     for call, index in zip(spec.calls, range(total - calls, total), strict=True):
         found = {name: int(getattr(totals[index], name)) for name in _TOTALS}
         first, number = found.pop("first_block"), found.pop("n_blocks")
         raw = [blocks[i] for i in range(first, first + number)]
-        ran = tuple(sorted((Block(b.address, b.bytes, b.executions) for b in raw), key=lambda b: b.address))
+        ran = tuple(
+            sorted((Block(b.address, b.bytes, b.executions) for b in raw), key=lambda b: b.address)
+        )
         operators.append(OperatorCounts(call.kernel, ran, **found))
     return tuple(operators)

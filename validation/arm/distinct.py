@@ -12,7 +12,9 @@ from validation.arm.spec import Call, Spec
 _KEPT = 2  # of operators alike: the second is preceded by what usually precedes it
 
 
-def simulate_distinct(spec: Spec, core_name: str = DEFAULT_CORE, compiler: str | None = None) -> Simulated:
+def simulate_distinct(
+    spec: Spec, core_name: str = DEFAULT_CORE, compiler: str | None = None
+) -> Simulated:
     """Like ``simulate``, but operators alike in kernel, shapes and parameters run twice at most.
 
     The others take the counts of the second. Weights are taken to come from memory, as they do in a
@@ -27,7 +29,7 @@ def simulate_distinct(spec: Spec, core_name: str = DEFAULT_CORE, compiler: str |
 
 
 def shorten(spec: Spec) -> tuple[Spec, list[int]]:
-    """The network without the third and later operators of a kind, and where each finds its counts."""
+    """Leave out the third and later operators of a kind; say where each finds its counts."""
     places: dict[object, list[int]] = {}
     kept: list[Call] = []
     source = []

@@ -1,4 +1,4 @@
-"""The little of the ELF format that the emulator needs: segments to load and addresses of symbols."""
+"""The little of the ELF format that the emulator needs: segments and addresses of symbols."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b([wxvqdshb])\d+"), r"\1"),
     (re.compile(r"\[\d+\]"), "[]"),
 )
+_MOVED_BASE = re.compile(r"\[(x\d+|sp)(?:\], |[^\]]*\]!)")  # [x0], #16 and [x0, #16]!
 # multiply-adds take their addend late: a chain of them runs faster than their latency says
 _ACCUMULATES = ("fmla", "fmls", "fmadd", "fmsub", "madd", "msub", "smaddl", "umaddl", "mla", "mls")
 
@@ -29,18 +30,20 @@ class Instruction:
     """One instruction of a block.
 
     ``form`` is what the tables are keyed by: the mnemonic and operands with numbers taken out,
-    ``fmla v.4s, v.4s, v.s[]``. ``addend`` is the register a multiply-add adds to.
+    ``fmla v.4s, v.4s, v.s[]``. ``addend`` is the register a multiply-add adds to, ``base`` the
+    address register that a load or store moves on.
     """
 
     text: str
     form: str
     reads: frozenset[int]
     writes: frozenset[int]
-    addend: int | None
+    addend: int | None = None
+    base: int | None = None
 
 
 def form_of(mnemonic: str, operands: str) -> str:
-    """The form of an instruction.
+    """Return the form of an instruction.
 
     >>> form_of("fmla", "v17.4s, v4.4s, v2.s[3]")
     'fmla v.4s, v.4s, v.s[]'
@@ -68,7 +71,7 @@ def disassemble(program: Program, blocks: Iterable[Block]) -> dict[int, tuple[In
 @lru_cache(maxsize=65536)
 def _disassemble(raw: bytes) -> tuple[Instruction, ...]:
     try:
-        import capstone
+        import capstone  # type: ignore[import-untyped, unused-ignore]
     except ImportError as error:
         raise BackendError(
             "arm:simulated needs the Python package capstone: pip install 'nn-costmodel[arm]'"
@@ -79,12 +82,14 @@ def _disassemble(raw: bytes) -> tuple[Instruction, ...]:
     for at in range(0, len(raw), 4):  # one by one: an unknown word does not end the block
         decoded = list(decoder.disasm(raw[at : at + 4], 0))
         if not decoded:
-            found.append(Instruction(".word", ".word", frozenset(), frozenset(), None))
+            found.append(Instruction(".word", ".word", frozenset(), frozenset()))
             continue
         one = decoded[0]
         reads, writes = _registers(decoder, one)
         text = f"{one.mnemonic} {one.op_str}".strip()
-        addend = _addend(one.mnemonic, [operand.reg for operand in one.operands if operand.type == 1])
+        addend = _addend(
+            one.mnemonic, [operand.reg for operand in one.operands if operand.type == 1]
+        )
         found.append(
             Instruction(
                 text,
@@ -92,6 +97,7 @@ def _disassemble(raw: bytes) -> tuple[Instruction, ...]:
                 reads,
                 writes,
                 None if addend is None else _whole(decoder.reg_name(addend)),
+                _moved_base(text),
             )
         )
     return tuple(found)
@@ -109,6 +115,11 @@ def _registers(decoder: Any, one: Any) -> tuple[frozenset[int], frozenset[int]]:
     return reads, writes
 
 
+def _moved_base(text: str) -> int | None:
+    found = _MOVED_BASE.search(text)
+    return None if found is None else _whole(found[1])
+
+
 def _addend(mnemonic: str, registers: list[int]) -> int | None:
     if mnemonic not in _ACCUMULATES or not registers:
         return None
@@ -116,7 +127,7 @@ def _addend(mnemonic: str, registers: list[int]) -> int | None:
 
 
 def _whole(name: str) -> int:
-    """A number for the whole register that a name is a part of: w3 is in x3, s3 in v3."""
+    """Return a number for the whole register that a name is a part of: w3 is in x3, s3 in v3."""
     kind, digits = name[0], name[1:]
     if digits.isdigit():
         return int(digits) + (100 if kind in "wx" else 0)

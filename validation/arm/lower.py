@@ -1,8 +1,8 @@
 """Op graph -> specification for ``armbench``.
 
-What an inference engine does anyway is done here too: batch norms go into the convolution before them,
-ReLU and ReLU6 into the operator that feeds them, and operators that move nothing become views. An
-operator without a kernel is refused by name.
+What an inference engine does anyway is done here too: batch norms go into the convolution before
+them, ReLU and ReLU6 into the operator that feeds them, and operators that move nothing become
+views. An operator without a kernel is refused by name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import networkx as nx
 
 from costmodel.errors import UnknownOperatorError
 from costmodel.graph import Node, nodes_in_order
-from validation.arm.lowering import Lowering, Refused, check_tensors
+from validation.arm.lowering import Lowering, RefusedError, check_tensors
 from validation.arm.rules import RULES
 from validation.arm.spec import Spec
 
@@ -52,7 +52,7 @@ def lower(graph: nx.DiGraph, fuse: bool = True) -> Spec:
             if blocked.isdisjoint(graph.predecessors(node.name)):
                 rule(state, node)
                 continue
-        except Refused as why:
+        except RefusedError as why:
             refused.setdefault(f"{type(node.op).__name__} ({why})", []).append(node.name)
         blocked.add(node.name)
     if refused:
@@ -71,5 +71,5 @@ def supported_operators() -> tuple[str, ...]:
 def _rule(node: Node) -> Callable[[Lowering, Node], None]:
     rule = RULES.get(type(node.op))
     if rule is None:
-        raise Refused("no such kernel")
+        raise RefusedError("no such kernel")
     return rule

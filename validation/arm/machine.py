@@ -1,4 +1,4 @@
-"""A bare aarch64 machine for one static program: unicorn's processor and the few Linux calls it makes.
+"""A bare aarch64 machine for one static program: unicorn's processor, a few Linux calls.
 
 Everything the program sees is fixed (addresses, clock, standard input), so a run is the same to the
 last instruction whenever and wherever it is made.
@@ -28,7 +28,7 @@ _TICK_NS = 1000
 
 
 def steady_clock() -> Callable[[], int]:
-    """A clock in nanoseconds that advances one microsecond each time it is read."""
+    """Return a clock in nanoseconds that advances one microsecond each time it is read."""
     now = 0
 
     def read() -> int:
@@ -162,7 +162,9 @@ class Machine:
         return count
 
     def _writev(self, fd: int, vectors: int, count: int, *_: int) -> int:
-        return sum(self._write(fd, address, size) for address, size in self._vectors(vectors, count))
+        return sum(
+            self._write(fd, address, size) for address, size in self._vectors(vectors, count)
+        )
 
     def _vectors(self, address: int, count: int) -> list[tuple[int, int]]:
         raw = bytes(self.uc.mem_read(address, 16 * count))
@@ -200,6 +202,10 @@ class Machine:
     def _clock_gettime(self, _: int, out: int, *__: int) -> int:
         self.uc.mem_write(out, struct.pack("<qq", *divmod(self.clock(), 1_000_000_000)))
         return 0
+
+    def _getrandom(self, out: int, count: int, *_: int) -> int:
+        self.uc.mem_write(out, b"\x55" * count)
+        return count
 
     def _uname(self, out: int, *_: int) -> int:
         fields = (b"Linux", b"", b"6.0", b"", b"aarch64", b"")
@@ -246,6 +252,7 @@ _CALLS: dict[int, Callable[..., int]] = {
     222: Machine._mmap,
     226: Machine._zero,  # mprotect
     233: Machine._zero,  # madvise
+    278: Machine._getrandom,
 }
 
 

@@ -22,7 +22,7 @@ WEIGHT, BIAS, SCALE, SHIFT = range(4)
 
 
 def uniform(seed: int, role: int, count: int) -> Float32:
-    """The first ``count`` numbers of a stream, in (-1, 1): what ``src/random.c`` makes.
+    """Return the first ``count`` numbers of a stream, in (-1, 1): what ``src/random.c`` makes.
 
     >>> [float(x) for x in uniform(1, WEIGHT, 2)] == [float(x) for x in uniform(1, WEIGHT, 3)[:2]]
     True
@@ -42,7 +42,8 @@ def weights(shape: Sequence[int], fan_in: int, seed: int) -> Array:
     """Weights with He's scale, in the order (cout, cin / groups, kh, kw)."""
     scale = np.sqrt(np.float32(6) / np.float32(fan_in))
     values = uniform(seed, WEIGHT, int(np.prod(shape))) * scale
-    return values.reshape(shape).astype(np.float64)
+    weighted: Array = values.reshape(shape).astype(np.float64)
+    return weighted
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Args:
         return self.inputs[0]
 
     def get(self, key: str, default: int) -> int:
-        """A whole number among the parameters."""
+        """Return a whole number among the parameters."""
         return int(self.params.get(key, default))
 
     def pair(self, both: str, first: str, second: str, default: int) -> tuple[int, int]:
@@ -122,7 +123,9 @@ def _patches(args: Args, window: tuple[int, int], fill: float) -> Array:
 
 def _conv(args: Args, window: tuple[int, int], groups: int) -> list[Array]:
     cout, cin = args.shapes[0][1], args.x.shape[1] // groups
-    kernel = weights((groups, cout // groups, cin, *window), cin * window[0] * window[1], args.get("seed", 0))
+    kernel = weights(
+        (groups, cout // groups, cin, *window), cin * window[0] * window[1], args.get("seed", 0)
+    )
     patches = _patches(args, window, 0.0)
     n, _, kh, kw, oh, ow = patches.shape
     rows = patches.reshape(n, groups, cin * kh * kw, oh * ow)
@@ -175,7 +178,7 @@ def _globalpool(args: Args) -> list[Array]:
 
 
 def _sigmoid(x: Array) -> Array:
-    return 1 / (1 + np.exp(-x))
+    return 0.5 * (1 + np.tanh(x / 2))  # exp(-x) would overflow
 
 
 def _hard_sigmoid(x: Array) -> Array:
@@ -248,7 +251,7 @@ KERNELS: dict[str, Callable[[Args], list[Array]]] = {
 
 
 def call_kernel(call: Call, inputs: Sequence[NDArray[Any]], shapes: Sequence[Shape]) -> list[Array]:
-    """Outputs of one call, given its inputs and the shapes of its outputs."""
+    """Return the outputs of one call, given its inputs and the shapes of its outputs."""
     if call.kernel not in KERNELS:
         raise DataError(f"no kernel is called {call.kernel!r}; there are {', '.join(KERNELS)}")
     wide = [np.asarray(x, dtype=np.float64) for x in inputs]

@@ -1,7 +1,7 @@
 """Make the tables ``cores/*.instructions.json`` anew: ``python -m validation.arm.regenerate``.
 
-Every form of instruction that the kernels execute, as built by each compiler found here, goes through
-llvm-mca once alone. Needs llvm-mca 19 or newer: older ones take other cores for the one asked for.
+Every form of instruction that the kernels execute, as built by each compiler found here, goes
+through llvm-mca once alone. Needs llvm-mca 19 or newer: older ones take other cores for some.
 """
 
 from __future__ import annotations
@@ -41,15 +41,19 @@ def find_mca() -> tuple[Path, str]:
     for place in [*places, "llvm-mca"]:
         if (path := shutil.which(place)) is None:
             continue
-        text = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+        text = subprocess.run(
+            [path, "--version"], capture_output=True, text=True, check=True
+        ).stdout
         found = re.search(r"LLVM version (\d+)[\d.]*", text)
         if found and int(found[1]) >= _OLDEST:
             return Path(path), found[0].removeprefix("LLVM version ")
-    raise BackendError(f"no llvm-mca of version {_OLDEST} or newer was found: install Debian's llvm-19")
+    raise BackendError(
+        f"no llvm-mca of version {_OLDEST} or newer was found: install Debian's llvm-19"
+    )
 
 
 def run_mca(mca: Path, cpu: str, regions: Iterable[Sequence[str]]) -> dict[str, Any]:
-    """What llvm-mca says of each region of assembly text."""
+    """Ask llvm-mca about each region of assembly text."""
     text = "".join(
         f"# LLVM-MCA-BEGIN r{number}\n" + "\n".join(lines) + "\n# LLVM-MCA-END\n"
         for number, lines in enumerate(regions)
@@ -63,7 +67,7 @@ def run_mca(mca: Path, cpu: str, regions: Iterable[Sequence[str]]) -> dict[str, 
 
 
 def assembly(instruction: Instruction) -> str:
-    """The instruction as llvm-mca reads it: jumps go nowhere in particular."""
+    """Write the instruction as llvm-mca reads it: jumps go nowhere in particular."""
     mnemonic = instruction.text.split(" ")[0]
     if mnemonic in _CALLS:
         return "b #16"
@@ -93,8 +97,10 @@ def examples(blocks: Iterable[tuple[Block, Program]]) -> dict[str, Instruction]:
     return dict(sorted(forms.items()))
 
 
-def make_table(mca: Path, version: str, cpu: str, forms: Mapping[str, Instruction]) -> dict[str, Any]:
-    """The content of one ``*.instructions.json``."""
+def make_table(
+    mca: Path, version: str, cpu: str, forms: Mapping[str, Instruction]
+) -> dict[str, Any]:
+    """Make the content of one ``*.instructions.json``."""
     alone = run_mca(mca, cpu, [[assembly(example)] for example in forms.values()])
     if alone["TargetInfo"]["CPUName"] != cpu:
         raise BackendError(f"llvm-mca took {alone['TargetInfo']['CPUName']} for {cpu}")
@@ -102,7 +108,9 @@ def make_table(mca: Path, version: str, cpu: str, forms: Mapping[str, Instructio
     rows = {
         form: _row(region, units) for form, region in zip(forms, alone["CodeRegions"], strict=True)
     }
-    chains = {form: _chain(example) for form, example in forms.items() if example.addend is not None}
+    chains = {
+        form: _chain(example) for form, example in forms.items() if example.addend is not None
+    }
     measured = run_mca(mca, cpu, chains.values())["CodeRegions"]
     for form, region in zip(chains, measured, strict=True):
         rows[form]["accumulate"] = round(region["SummaryView"]["TotalCycles"] / _ROUNDS, 1)
@@ -116,9 +124,10 @@ def make_table(mca: Path, version: str, cpu: str, forms: Mapping[str, Instructio
 def _row(region: Mapping[str, Any], units: Sequence[str]) -> dict[str, Any]:
     info = region["InstructionInfoView"]["InstructionList"][0]
     use = {
-        units[item["ResourceIndex"]].replace("\0", "0").replace("\1", "1").replace("\2", "2"): round(
-            item["ResourceUsage"], 4
-        )
+        units[item["ResourceIndex"]]
+        .replace("\0", "0")
+        .replace("\1", "1")
+        .replace("\2", "2"): round(item["ResourceUsage"], 4)
         for item in region["ResourcePressureView"]["ResourcePressureInfo"]
         if item["InstructionIndex"] == 0 and item["ResourceUsage"] > 0
     }
@@ -126,7 +135,7 @@ def _row(region: Mapping[str, Any], units: Sequence[str]) -> dict[str, Any]:
 
 
 def _chain(example: Instruction) -> list[str]:
-    """The multiply-add adding to its own result."""
+    """Write the multiply-add so that it adds to its own result."""
     mnemonic, *operands = re.split(r"[ ,]+", example.text, maxsplit=1)
     if mnemonic in {"fmla", "fmls", "mla", "mls"}:
         return [example.text]
@@ -141,7 +150,9 @@ def write_tables() -> list[Path]:
     paths = []
     for name in core_names():
         table = make_table(mca, version, name, forms)
-        rows = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in table.pop("instructions").items())
+        rows = ",\n".join(
+            f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in table.pop("instructions").items()
+        )
         head = json.dumps(table, indent=1)[:-2]
         path = CORES / f"{name}.instructions.json"
         path.write_text(f'{head},\n "instructions": {{\n{rows}\n }}\n}}\n')
@@ -150,8 +161,10 @@ def write_tables() -> list[Path]:
     return paths
 
 
-def compare_blocks(core_name: str, blocks: Iterable[tuple[Block, Program]]) -> list[tuple[float, float, int]]:
-    """Cycles a block by the tables and by llvm-mca itself, and executed instructions of each block."""
+def compare_blocks(
+    core_name: str, blocks: Iterable[tuple[Block, Program]]
+) -> list[tuple[float, float, int]]:
+    """Cycles of each block by the tables and by llvm-mca itself, and instructions executed."""
     mca, _ = find_mca()
     core = load_core(core_name)
     pairs = [(block, disassemble(program, [block])[block.address]) for block, program in blocks]
@@ -175,8 +188,13 @@ def main() -> int:
         for name in core_names():
             rows = compare_blocks(name, blocks)
             weight = sum(executed / max(1, mca) for _, mca, executed in rows)
-            off = sum(abs(own / mca - 1) * executed / max(1, mca) for own, mca, executed in rows) / weight
-            print(f"{name}: blocks are off llvm-mca by {off:.1%} on average, weighted by executions")
+            off = (
+                sum(abs(own / mca - 1) * executed / max(1, mca) for own, mca, executed in rows)
+                / weight
+            )
+            print(
+                f"{name}: blocks are off llvm-mca by {off:.1%} on average, weighted by executions"
+            )
     except BackendError as error:
         print(error, file=sys.stderr)
         return 2

@@ -19,9 +19,9 @@ _SSH_FAILED = 255  # ssh's own exit code: no connection, or no login
 
 # ssh's words for what went wrong, and ours
 _SSH_REASONS = {
-    "Permission denied": "the login was refused: is your public key in the board's authorized_keys?",
-    "Host key verification failed": "the board's host key is not the known one; check it by hand once "
-    "with ssh",
+    "Permission denied": "the login was refused: is your key in the board's authorized_keys?",
+    "Host key verification failed": "the board's host key is not the known one; "
+    "check it by hand once with ssh",
     "REMOTE HOST IDENTIFICATION HAS CHANGED": "the board's host key has changed; check it by hand",
     "Connection refused": "the board refuses the connection: does its ssh server run on that port?",
     "Could not resolve hostname": "no such host name",
@@ -69,7 +69,9 @@ class SshTarget:
     def run(self, spec: Spec, timeout: float = DEFAULT_TIMEOUT_S) -> RunResult:
         """Run a network; ``timeout`` in seconds."""
         remote = self._upload()
-        done = communicate(self._ssh(shlex.quote(remote)), spec.text().encode(), timeout, self.name)
+        # a shell that stays tells of a signal; ssh alone would end with 255 and say nothing
+        command = f"{shlex.quote(remote)}; exit $?"
+        done = communicate(self._ssh(command), spec.text().encode(), timeout, self.name)
         self._check_connection(done.returncode, done.stderr)
         return interpret(done, self.name)
 
@@ -87,7 +89,8 @@ class SshTarget:
         for sign, reason in _SSH_REASONS.items():
             if sign in text:
                 raise BackendError(f"{self.name}: {reason}")
-        raise BackendError(f"{self.name}: ssh failed: {_said(stderr)}")
+        said = _said(stderr) if text.strip() else "the connection broke off"
+        raise BackendError(f"{self.name}: ssh failed: {said}")
 
     def _upload(self) -> str:
         """Copy the binary unless the board has it; returns its path there."""
@@ -134,17 +137,23 @@ class AdbTarget:
             return
         text = stderr.decode(errors="replace")
         if "unauthorized" in text:
-            raise BackendError(f"{self.name}: the device does not trust this machine; confirm on its screen")
+            raise BackendError(
+                f"{self.name}: the device does not trust this machine; confirm on its screen"
+            )
         if "not found" in text or "no devices" in text or "offline" in text:
             raise BackendError(f"{self.name}: no such device is attached ({_said(stderr)})")
         if "more than one device" in text:
-            raise BackendError(f"{self.name}: several devices are attached; name one as arm:adb://serial")
+            raise BackendError(
+                f"{self.name}: several devices are attached; name one as arm:adb://serial"
+            )
 
     def _upload(self) -> str:
         """Copy the binary unless the device has it; returns its path there."""
         path = self.binary or build_armbench()
         remote = f"{self.folder}/{_remote_name(path.read_bytes())}"
-        asked = communicate(self._adb("shell", f"test -x {remote}"), b"", UPLOAD_TIMEOUT_S, self.name)
+        asked = communicate(
+            self._adb("shell", f"test -x {remote}"), b"", UPLOAD_TIMEOUT_S, self.name
+        )
         self._check_device(asked.returncode, asked.stderr)
         if asked.returncode != 0:
             part = f"{remote}.part"

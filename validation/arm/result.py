@@ -40,8 +40,8 @@ class OperatorTime:
 class RunResult:
     """One run of the benchmark.
 
-    ``label`` is what the binary itself found: ``"emulated"`` times are those of the emulator and say
-    nothing of an ARM core, so ``seconds`` refuses to give them.
+    ``label`` is what the binary itself found: ``"emulated"`` times are those of the emulator and
+    say nothing of an ARM core, so ``seconds`` refuses to give them.
     """
 
     label: Label
@@ -55,7 +55,8 @@ class RunResult:
         """Median time of the whole network, of a measured run only."""
         if self.label != "measured":
             raise BackendError(
-                f"this run was made under the emulator {self.host['emulator']}; its wall time is no latency"
+                f"this run was made under the emulator {self.host['emulator']}; "
+                "its wall time is no latency"
             )
         return self.total.median
 

@@ -22,10 +22,10 @@ class _Life:
 
 
 def reuse_memory(spec: Spec) -> Spec:
-    """The same network with the tensors it writes laid out in one arena; nothing may be dumped but its end.
+    """Lay out the tensors that a network writes in one arena.
 
-    Tensors are placed largest first, each at the lowest offset that is free while it lives. Inputs keep
-    memory of their own.
+    Tensors are placed largest first, each at the lowest offset that is free while it lives. Inputs
+    keep memory of their own; what is dumped lives to the end.
 
     Examples
     --------
@@ -52,17 +52,19 @@ def reuse_memory(spec: Spec) -> Spec:
         else:
             buffers.append(buffer)
     calls = tuple(_shift(call) for call in spec.calls)
-    return replace(spec, buffers=tuple(buffers), calls=calls, dumps=tuple(d + 1 for d in spec.dumps))
+    return replace(
+        spec, buffers=tuple(buffers), calls=calls, dumps=tuple(d + 1 for d in spec.dumps)
+    )
 
 
 def _shift(call: Call) -> Call:
-    """The call with tensors numbered one higher: the arena comes first."""
+    """Make room for the arena, which comes first: all numbers are one higher."""
     reads, writes = (tuple(number + 1 for number in ids) for ids in (call.inputs, call.outputs))
     return replace(call, inputs=reads, outputs=writes)
 
 
 def _root(spec: Spec, number: int) -> tuple[int, int]:
-    """The tensor that owns the memory of this one, and the offset in it."""
+    """Find the tensor that owns the memory of this one, and the offset in it."""
     offset = 0
     while (base := spec.buffers[number].base) is not None:
         offset += spec.buffers[number].offset

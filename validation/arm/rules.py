@@ -27,7 +27,8 @@ from costmodel.ops import (
     Softmax,
     Split,
 )
-from validation.arm.lowering import Lowering, Params, Refused, four_axes
+from validation.arm.lowering import Lowering, Params, RefusedError, four_axes
+from validation.arm.spec import Call
 
 _UNARY = {
     "relu": "relu",
@@ -54,9 +55,9 @@ def _output(state: Lowering, node: Node) -> None:
 def _window(node: Node, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Params:
     """Parameters of a sliding window over two axes, with what is at its default left out."""
     if len(kernel) != 2:
-        raise Refused(f"a window over {len(kernel)} axes")
+        raise RefusedError(f"a window over {len(kernel)} axes")
     if stride[0] != stride[1] or dilation[0] != dilation[1]:
-        raise Refused("different strides or dilations along its axes")
+        raise RefusedError("different strides or dilations along its axes")
     sizes, places = node.inputs[0].shape[2:], node.outputs[0].shape[2:]
     pairs = []
     for axis in range(2):
@@ -105,18 +106,22 @@ def _conv_kernel(op: Conv, node: Node, window: Mapping[str, int | str]) -> tuple
 
 
 def _weighted(state: Lowering, node: Node, kernel: str, params: Params, bias: bool) -> None:
-    """An operator with weights, the norm and activation after it included."""
+    """Write an operator with weights, the norm and activation after it included."""
     inputs = state.inputs(node)
     end, fused, folded = state.fused_tail(node, fold_norm=True)
     ending: Params = {"bias": 1} if bias or folded else {}
-    state.write(node, kernel, inputs, {**params, **ending, **fused, "seed": state.seed(node.weights)}, end)
+    state.write(
+        node, kernel, inputs, {**params, **ending, **fused, "seed": state.seed(node.weights)}, end
+    )
 
 
 def _linear(state: Lowering, node: Node) -> None:
     op = node.op
     assert isinstance(op, Linear)
     if node.inputs[0].rank != 2:
-        raise Refused(f"a tensor of {node.inputs[0].rank} axes, the kernel takes batch and features")
+        raise RefusedError(
+            f"a tensor of {node.inputs[0].rank} axes, the kernel takes batch and features"
+        )
     _weighted(state, node, "linear", {}, op.bias)
 
 
@@ -131,7 +136,7 @@ def _pool(state: Lowering, node: Node) -> None:
     assert isinstance(op, Pool)
     params = _window(node, op.kernel, op.stride, op.padding, op.dilation)
     if "dilation" in params:
-        raise Refused("a dilated pooling window")
+        raise RefusedError("a dilated pooling window")
     if op.ceil_mode:
         params["ceil"] = 1
     if op.kind == "avg" and op.padding == "same":
@@ -150,10 +155,10 @@ def _adaptive_pool(state: Lowering, node: Node) -> None:
     elif len(wanted) == 2 and all(size % to == 0 for size, to in zip(sizes, wanted, strict=True)):
         kh, kw = (size // to for size, to in zip(sizes, wanted, strict=True))
         if kh != kw:
-            raise Refused("different windows along its axes")
+            raise RefusedError("different windows along its axes")
         state.write(node, f"{op.kind}pool", state.inputs(node), {"k": kh, "stride": kh})
     else:
-        raise Refused(f"windows of unequal size, from {sizes} to {wanted}")
+        raise RefusedError(f"windows of unequal size, from {sizes} to {wanted}")
 
 
 def _reduce(state: Lowering, node: Node) -> None:
@@ -161,7 +166,9 @@ def _reduce(state: Lowering, node: Node) -> None:
     assert isinstance(op, Reduce)
     rank = node.inputs[0].rank
     if op.kind != "mean" or rank != 4 or sorted(axis % rank for axis in op.axes) != [2, 3]:
-        raise Refused(f"{op.kind} over axes {op.axes}; only the mean over the last two of four")
+        raise RefusedError(
+            f"{op.kind} over axes {op.axes}; only the mean over the last two of four"
+        )
     state.write(node, "globalpool", state.inputs(node), {})
 
 
@@ -173,7 +180,7 @@ def _elementwise(state: Lowering, node: Node) -> None:
     elif op.kind in {"add", "mul"} and op.value is None:
         _binary(state, node, op.kind)
     else:
-        raise Refused(op.kind if op.value is None else f"{op.kind} with a number")
+        raise RefusedError(op.kind if op.value is None else f"{op.kind} with a number")
 
 
 def _binary(state: Lowering, node: Node, kind: str) -> None:
@@ -182,8 +189,10 @@ def _binary(state: Lowering, node: Node, kind: str) -> None:
     if math.prod(shapes[0]) < math.prod(shapes[1]):
         inputs, shapes = inputs[::-1], shapes[::-1]
     out, other = shapes
-    if out != four_axes(node.outputs[0]) or (other != out and other not in {(*out[:2], 1, 1), (1, out[1], 1, 1)}):
-        raise Refused(f"{kind} of shapes {shapes[0]} and {shapes[1]}")
+    if out != four_axes(node.outputs[0]) or (
+        other != out and other not in {(*out[:2], 1, 1), (1, out[1], 1, 1)}
+    ):
+        raise RefusedError(f"{kind} of shapes {shapes[0]} and {shapes[1]}")
     if inputs[0] == inputs[1]:
         inputs = [inputs[0], state.builder.view(inputs[1], other)]
     end, fused, _ = state.fused_tail(node, fold_norm=False)
@@ -200,7 +209,7 @@ def _softmax(state: Lowering, node: Node) -> None:
     op = node.op
     assert isinstance(op, Softmax)
     if op.causal or op.axis % node.inputs[0].rank != 1:
-        raise Refused(f"along axis {op.axis}; the kernel works along channels (axis 1)")
+        raise RefusedError(f"along axis {op.axis}; the kernel works along channels (axis 1)")
     state.write(node, "softmax", state.inputs(node), {})
 
 
@@ -213,7 +222,7 @@ def _concat(state: Lowering, node: Node) -> None:
 
 def _need_channels(axis: int, node: Node) -> None:
     if axis % node.inputs[0].rank != 1:
-        raise Refused(f"along axis {axis}; the kernel works along channels (axis 1)")
+        raise RefusedError(f"along axis {axis}; the kernel works along channels (axis 1)")
 
 
 def _split(state: Lowering, node: Node) -> None:
@@ -227,7 +236,7 @@ def _split(state: Lowering, node: Node) -> None:
             offset += math.prod(four_axes(tensor))
         return
     outs = [state.builder.tensor(four_axes(tensor)) for tensor in node.outputs]
-    state.builder.op("split", state.inputs(node), outs, node.name)
+    state.builder.add(Call("split", tuple(state.inputs(node)), tuple(outs), {}, node.name))
     state.tensors.update({(node.name, output): number for output, number in enumerate(outs)})
 
 
@@ -236,7 +245,7 @@ def _slice(state: Lowering, node: Node) -> None:
     assert isinstance(op, Slice)
     _need_channels(op.axis, node)
     if op.step != 1:
-        raise Refused(f"a step of {op.step}")
+        raise RefusedError(f"a step of {op.step}")
     _, _, h, w = shape = four_axes(node.inputs[0])
     if shape[0] == 1:
         state.view(node, 0, op.start * h * w)

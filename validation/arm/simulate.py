@@ -1,7 +1,7 @@
-"""Simulated times: exact executed blocks x static cycles a block, plus a cache model. Never a measurement.
+"""Simulated times: exact executed blocks x static cycles a block, plus a cache model.
 
-What is left out: overlap between blocks, branch mispredictions, instruction fetch, TLB, prefetchers (the
-range over misses in flight stands for them), and everything other cores do.
+Never a measurement. What is left out: overlap between blocks, branch mispredictions, instruction
+fetch, TLB, prefetchers (the range over misses in flight stands for them), and all other cores do.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _MOST_UNKNOWN = 0.02  # of the executed instructions; more, and the tables must 
 class SimulatedOperator:
     """One operator: what it executed, and the cycles made of it.
 
-    ``core_cycles`` are those of the instructions with every access an L1 hit; ``miss_cycles`` those of
-    the misses one after the other.
+    ``core_cycles`` are those of the instructions with every access an L1 hit; ``miss_cycles`` those
+    of the misses one after the other.
     """
 
     counts: OperatorCounts
@@ -74,7 +74,7 @@ class Simulated:
 
     @property
     def unknown_share(self) -> float:
-        """Share of the executed instructions whose form is not in the tables; each costs one slot."""
+        """Share of the executed instructions without a cost; each takes one slot."""
         return sum(op.unknown for op in self.operators) / max(1, self.instructions)
 
     def _total(self, misses_at_once: int) -> float:
@@ -99,7 +99,7 @@ def simulate(spec: Spec, core_name: str = DEFAULT_CORE, compiler: str | None = N
 
 
 def apply_core(core: Core, spec: Spec, counted: Counted) -> Simulated:
-    """Times of counts already made (their cache misses are those of the caches they were made with)."""
+    """Make times of counts; their cache misses are those of the caches they were made with."""
     operators = tuple(
         _simulate_operator(core, counts, call.name or call.kernel, counted.program)
         for call, counts in zip(spec.calls, counted.operators, strict=True)
@@ -107,17 +107,19 @@ def apply_core(core: Core, spec: Spec, counted: Counted) -> Simulated:
     simulated = Simulated(core, operators)
     if simulated.unknown_share > _MOST_UNKNOWN:
         raise BackendError(
-            f"arm:simulated: {simulated.unknown_share:.1%} of the executed instructions are not in the "
-            f"tables of {core.name}; run python -m validation.arm.regenerate with this compiler"
+            f"arm:simulated: {simulated.unknown_share:.1%} of the executed instructions are not in "
+            f"the tables of {core.name}; run python -m validation.arm.regenerate with this compiler"
         )
     return simulated
 
 
-def _simulate_operator(core: Core, counts: OperatorCounts, name: str, program: Program) -> SimulatedOperator:
+def _simulate_operator(
+    core: Core, counts: OperatorCounts, name: str, program: Program
+) -> SimulatedOperator:
     instructions = disassemble(program, counts.blocks)
     cycles, unknown = 0.0, 0
     for block in counts.blocks:
-        each, missing = _cycles(core.name, instructions[block.address])
+        each, missing = _cycles(core, instructions[block.address])
         cycles += each * block.executions
         unknown += missing * block.executions
     l2_hits = counts.l1_misses - counts.l2_misses
@@ -126,5 +128,5 @@ def _simulate_operator(core: Core, counts: OperatorCounts, name: str, program: P
 
 
 @lru_cache(maxsize=65536)
-def _cycles(core_name: str, block: tuple[Instruction, ...]) -> tuple[float, int]:
-    return block_cycles(load_core(core_name), block)
+def _cycles(core: Core, block: tuple[Instruction, ...]) -> tuple[float, int]:
+    return block_cycles(core, block)

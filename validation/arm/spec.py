@@ -1,6 +1,6 @@
 """What ``armbench`` is told to do: a network as operators over numbered tensors.
 
-The text form is described in ``src/spec.c``; this module writes it. Tensors are float32 in NCHW order.
+The text form is described in ``src/spec.c``; this module writes it. Tensors are float32, NCHW.
 
 >>> builder = SpecBuilder()
 >>> x = builder.tensor((1, 58, 28, 28), seed=1)
@@ -27,7 +27,7 @@ Shape = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Buffer:
-    """One tensor: filled from ``seed`` when given, or a view of ``base`` from element ``offset`` on."""
+    """One tensor: filled from ``seed``, or a view of ``base`` from element ``offset`` on."""
 
     shape: Shape
     seed: int | None = None
@@ -41,7 +41,7 @@ class Buffer:
         return n * c * h * w
 
     def line(self, number: int) -> str:
-        """The line of the specification that declares this tensor."""
+        """Write the line of the specification that declares this tensor."""
         extents = " ".join(map(str, self.shape))
         if self.base is not None:
             return f"view {number} {extents} of={self.base} offset={self.offset}"
@@ -59,7 +59,7 @@ class Call:
     name: str = ""
 
     def line(self) -> str:
-        """The line of the specification that asks for this operator."""
+        """Write the line of the specification that asks for this operator."""
         reads, writes = (",".join(map(str, ids)) for ids in (self.inputs, self.outputs))
         words = [f"op {self.kernel} in={reads} out={writes}"]
         return " ".join(words + [f"{key}={value}" for key, value in self.params.items()])
@@ -77,7 +77,7 @@ class Spec:
     budget_ms: int = 1000
 
     def text(self) -> str:
-        """The specification as text."""
+        """Write the specification as text."""
         lines = [buffer.line(number) for number, buffer in enumerate(self.buffers)]
         lines += [call.line() for call in self.calls]
         lines += [f"dump {number}" for number in self.dumps]
@@ -85,11 +85,11 @@ class Spec:
         return "\n".join([*lines, run, ""])
 
     def timed(self, warmup: int, repeats: int, budget_ms: int) -> Spec:
-        """The same network run more often, with nothing dumped."""
+        """Return the same network run more often, with nothing dumped."""
         return replace(self, dumps=(), warmup=warmup, repeats=repeats, budget_ms=budget_ms)
 
     def dumping(self, numbers: Iterable[int]) -> Spec:
-        """The same network run once, with these tensors dumped."""
+        """Return the same network run once, with these tensors dumped."""
         return replace(self, dumps=tuple(numbers), warmup=0, repeats=1)
 
     def written(self) -> tuple[int, ...]:
@@ -105,30 +105,28 @@ class SpecBuilder:
         self._calls: list[Call] = []
 
     def tensor(self, shape: Sequence[int], seed: int | None = None) -> int:
-        """A new tensor; with a seed it is an input. Returns its number."""
+        """Add a tensor, an input when it has a seed; returns its number."""
         return self._add(Buffer(_four(shape), seed))
 
     def view(self, base: int, shape: Sequence[int], offset: int = 0) -> int:
-        """A part of another tensor's memory under a shape of its own. Returns its number."""
+        """Add a part of another tensor's memory under a shape of its own; returns its number."""
         parent = self._buffers[base]
         view = Buffer(_four(shape), None, base, offset)
         if offset + view.elements > parent.elements:
             raise DataError(
-                f"a view of {view.elements} elements from {offset} on does not fit in tensor {base} "
-                f"of {parent.elements} elements"
+                f"a view of {view.elements} elements from {offset} on does not fit in tensor "
+                f"{base} of {parent.elements} elements"
             )
         return self._add(view)
 
     def op(
-        self,
-        kernel: str,
-        inputs: Sequence[int],
-        outputs: Sequence[int],
-        name: str = "",
-        **params: int | str,
+        self, kernel: str, inputs: Sequence[int], outputs: Sequence[int], /, **params: int | str
     ) -> None:
         """Append one operator."""
-        call = Call(kernel, tuple(inputs), tuple(outputs), MappingProxyType(params), name)
+        self.add(Call(kernel, tuple(inputs), tuple(outputs), MappingProxyType(params)))
+
+    def add(self, call: Call) -> None:
+        """Append one operator that is made already."""
         self._calls.append(call)
 
     def shape(self, number: int) -> Shape:
@@ -136,7 +134,7 @@ class SpecBuilder:
         return self._buffers[number].shape
 
     def build(self, dumps: Iterable[int] = ()) -> Spec:
-        """The specification, to be run once."""
+        """Return the specification, to be run once."""
         return Spec(tuple(self._buffers), tuple(self._calls), tuple(dumps))
 
     def _add(self, buffer: Buffer) -> int:
@@ -146,6 +144,8 @@ class SpecBuilder:
 
 def _four(shape: Sequence[int]) -> Shape:
     if not 1 <= len(shape) <= 4:
-        raise DataError(f"the ARM kernels take tensors of 1 to 4 axes, not {len(shape)}: {tuple(shape)}")
+        raise DataError(
+            f"the ARM kernels take tensors of 1 to 4 axes, not {len(shape)}: {tuple(shape)}"
+        )
     padded = (*shape, 1, 1, 1) if len(shape) < 4 else tuple(shape)
     return padded[0], padded[1], padded[2], padded[3]

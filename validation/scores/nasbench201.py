@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from validation.scores.dataset import DeviceSet, Row, read_csv
 
-# Device column of HELP: platform, batch.
+# Device column of HELP: platform, batch. HELP measured the Xeons with all cores of the socket.
 _HELP = {
     "1080ti_1": ("gtx-1080-ti/torch-eager", 1),
     "1080ti_32": ("gtx-1080-ti/torch-eager", 32),
@@ -14,19 +16,42 @@ _HELP = {
     "samsung_a50": ("exynos-9610/tflite", 1),
     "pixel3": ("snapdragon-845/tflite", 1),
 }
-# Task of the Raspberry Pi 5 rows: input channels, height, width, classes.
-_PI5 = {"cifar100": (3, 32, 32, 100), "ninapro": (1, 52, 16, 18), "darcy": (1, 88, 88, 7744)}
+_PI5 = "raspberry-pi-5/tflite"
+# Task of the Raspberry Pi 5 rows: what differs from CIFAR-10.
+_TASKS = {
+    "cifar100": "classes=100",
+    "ninapro": "in_channels=1&size=52x16&classes=18",
+    "darcy": "in_channels=1&size=88&classes=7744",
+}
 
 
 def device_sets() -> list[DeviceSet]:
     """Return the networks of each device."""
-    lines = list(read_csv("nasbench201/help.csv"))
-    sets = []
-    for column, (platform, batch) in _HELP.items():
-        rows = tuple(
-            Row(f"nasbench201?arch={line['arch_str']}&batch={batch}", float(line[column]) / 1e3)
-            for line in lines
-            if line[column] and float(line[column]) > 0
+    help_lines = list(read_csv("nasbench201/help.csv"))
+    pi5_lines = list(read_csv("nasbench201/pi5_litert.csv"))
+    return [
+        *(_help(column, help_lines) for column in _HELP),
+        *(_pi5(task, pi5_lines) for task in _TASKS),
+    ]
+
+
+def _help(column: str, lines: Iterable[Mapping[str, str]]) -> DeviceSet:
+    platform, batch = _HELP[column]
+    rows = [
+        Row(f"nasbench201?arch_str={line['arch_str']}&batch={batch}", float(line[column]) / 1e3)
+        for line in lines
+        if line[column] and float(line[column]) > 0
+    ]
+    return DeviceSet(f"nasbench201 {column}", platform, tuple(rows))
+
+
+def _pi5(task: str, lines: Iterable[Mapping[str, str]]) -> DeviceSet:
+    rows = [
+        Row(
+            f"nasbench201?arch_str={line['arch_str']}&{_TASKS[task]}",
+            float(line["lat_ms_median"]) / 1e3,
         )
-        sets.append(DeviceSet(f"nasbench201 {column}", platform, rows))
-    return [*sets, *_pi5()]
+        for line in lines
+        if line["task"] == task and line["status"] == "ok"
+    ]
+    return DeviceSet(f"nasbench201 pi5_{task}", _PI5, tuple(rows))

@@ -156,8 +156,7 @@ def _gather(call: Call) -> Result:
     axis = call.attribute("axis", 0) % len(x.shape)
     if isinstance(x, Stored) and x.learned and axis == 0 and len(x.shape) == 2:
         name = call.emit.weight_name(x)
-        if name is not None:
-            call.emit.owns_bias(name, None)
+        call.emit.owns_bias(name, None)
         op = Embedding(x.shape[0], x.shape[1], x.tensor.dtype)
         return call.emit.add(op, indices, weights=name)
     known = call.walk.known(call.node.input[1])

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.learned import convolve
-from costmodel.importers.registry import Unsupported
 from costmodel.importers.torch_export.walk import ATEN, Call, Result
 from costmodel.ops import (
     AdaptivePool,
     BatchNorm,
     Conv,
     ConvTranspose,
+    Elementwise,
     Embedding,
     GroupNorm,
     LayerNorm,
@@ -105,12 +106,29 @@ def _layer_norm(call: Call) -> Result:
     return _normalize(call, LayerNorm(axes, affine="weight" in call, rms=rms, bias=bias))
 
 
-def _normalize(call: Call, op: Op) -> Result:
-    weight = call.optional("weight")
-    name = call.emit.weight_name(weight) if isinstance(weight, Stored) else None
-    # Natively normalized tensors come with statistics, which inference does not use.
-    y = call.emit.add(op, call.operand("input"), weights=name)
+def _normalize(call: Call, op: BatchNorm | GroupNorm | LayerNorm) -> Result:
+    x, weight, bias = call.operand("input"), call.optional("weight"), call.optional("bias")
+    whole = isinstance(op, LayerNorm) or (weight is None) == (bias is None)
+    if not whole or (weight is not None and not isinstance(weight, Stored)):
+        y: Operand = call.emit.add(dataclasses.replace(op, affine=False), x)
+        y = _scaled(call, y, weight, bias, trailing=not isinstance(op, LayerNorm))
+    else:
+        name = call.emit.weight_name(weight) if weight is not None else None
+        y = call.emit.add(op, x, weights=name)
+    # Native forms hand on their statistics too, which inference does not use.
     return (y, None, None) if len(call.metas) > 1 else y
+
+
+def _scaled(
+    call: Call, y: Operand, weight: Operand | None, bias: Operand | None, trailing: bool
+) -> Operand:
+    """Emit scale and shift one by one, where only one is learned or they are computed."""
+    ones = [1] * (len(y.shape) - 2) if trailing else []
+    for kind, factor in (("mul", weight), ("add", bias)):
+        if factor is not None:
+            wide = call.emit.reshape(factor, (*factor.shape, *ones))
+            y = call.emit.add(Elementwise(kind), y, wide)
+    return y
 
 
 @ATEN.register("max_pool1d", "max_pool2d", "max_pool3d")
@@ -173,8 +191,6 @@ def _embedding(call: Call) -> Result:
     table = call.operand("weight")
     rows, features = table.shape
     name = call.emit.weight_name(table)
-    if name is None:
-        raise Unsupported("table computed from an input")
     call.emit.owns_bias(name, None)
     op = Embedding(rows, features, table.tensor.dtype)
     return call.emit.add(op, call.operand("indices"), weights=name)

@@ -119,16 +119,13 @@ def _repeat(call: Call) -> Result:
     shape = call.output.shape
     padded = (1,) * (len(shape) - len(x.shape)) + tuple(x.shape)
     x = call.emit.reshape(x, padded)
-    if not any(same(a, b) for a, b in zip(padded, shape, strict=True) if not same(a, 1)):
+    if all(same(a, 1) or same(a, b) for a, b in zip(padded, shape, strict=True)):
         return call.emit.add(Contiguous(), _broadcast(call, x))
     # An axis of more than one element is repeated: a view with the copies as an axis of their own.
+    times = call.sizes("repeats") if "repeats" in call else call.sizes("dims")
+    times = (1,) * (len(shape) - len(times)) + times
     apart = [size for old in padded for size in (1, old)]
-    wide = [
-        size
-        for old, new in zip(padded, shape, strict=True)
-        for size in (new if same(old, 1) else new / old if not isinstance(new, int) else new // old, old)
-    ]
-    wide = [1 if i % 2 and same(padded[i // 2], 1) else size for i, size in enumerate(wide)]
+    wide = [size for old, t in zip(padded, times, strict=True) for size in (t, old)]
     view = call.emit.add(BroadcastTo(tuple(wide)), call.emit.reshape(x, apart))
     return call.emit.reshape(call.emit.add(Contiguous(), view), shape)
 
@@ -286,6 +283,7 @@ def _index(call: Call) -> Result:
 
 
 @ATEN.register("slice_scatter", "select_scatter", "scatter", "index_put", "index_copy", "scatter_add")
+@ATEN.register("_unsafe_index_put", "masked_scatter")
 def _scatter(call: Call) -> Result:
     """Write part of a copy: what is kept and what is written move once."""
     call.emit.add(Contiguous(), call.operand("src", "values", "value", "source", "self"))

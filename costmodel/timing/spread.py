@@ -1,0 +1,43 @@
+"""How the errors of parameters become errors of a predicted time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+STEP = 1e-3
+"""By how much the logarithm of a parameter is nudged. [1]"""
+
+
+def nudged(theta: Mapping[str, float], free: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return every parameter as a column: its value, then once for each free one nudged.
+
+    Examples
+    --------
+    >>> nudged({"a": 1.0, "b": 2.0}, ["b"])["b"].round(3).tolist()
+    [[2.0], [2.002]]
+    """
+    columns = {name: np.full((len(free) + 1, 1), value) for name, value in theta.items()}
+    for i, name in enumerate(free, start=1):
+        columns[name][i, 0] *= np.exp(STEP)
+    return columns
+
+
+def log_spread(seconds: np.ndarray, covariance: np.ndarray, residual: float) -> np.ndarray:
+    r"""Return the standard deviation of the log time of each network.
+
+    .. math:: \sigma^2 = g^T C g + r^2
+
+    Parameters
+    ----------
+    seconds : ndarray
+        Times under the columns of :func:`nudged` (rows), one column a network. [s]
+    covariance : ndarray
+        ``C``, of the logarithms of the free parameters. [1]
+    residual : float
+        ``r``, what the model leaves unexplained. [1]
+    """
+    logs = np.log(seconds)
+    gradient = (logs[1:] - logs[0]) / STEP
+    return np.asarray(np.sqrt(np.einsum("in,ij,jn->n", gradient, covariance, gradient) + residual**2))

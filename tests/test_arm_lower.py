@@ -1,0 +1,127 @@
+"""Op graphs on the ARM kernels: each operator, whole networks, memory reuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import pytest
+
+import costmodel as cm
+from costmodel import zoo
+from costmodel.errors import ShapeError, UnknownOperatorError
+from costmodel.ops import Elementwise
+from validation.arm.check import check, run_reference
+from validation.arm.core import load_core
+from validation.arm.count import count
+from validation.arm.distinct import shorten, simulate_distinct
+from validation.arm.lower import lower
+from validation.arm.reuse import reuse_memory
+from validation.arm.run import emulated_target
+from validation.arm.simulate import simulate
+
+
+def kernels(graph: nx.DiGraph, **options: bool) -> list[str]:
+    return [call.kernel for call in lower(graph, **options).calls]
+
+
+def assert_right(graph: nx.DiGraph, fuse: bool = True) -> None:
+    spec = lower(graph, fuse)
+    result = emulated_target().run(spec.dumping(spec.written()))
+    assert [d for d in check(spec, result.tensors) if not d.ok] == []
+
+
+@pytest.mark.parametrize(
+    ("network", "values"),
+    [
+        ("shufflenet_v2", {"width": 0.5}),
+        ("shufflenet_v1", {"width": 0.5, "size": 128}),
+        ("mobilenet_v2", {"width": 0.25, "size": 96}),
+        ("mobilenet_v3", {"size": 96}),
+        ("igcv3", {"size": 32}),
+        ("efficientnet_b0", {"size": 64}),
+        ("squeezenet", {"size": 96}),
+        ("resnet18", {"size": 64}),
+        ("densenet", {"size": 32}),
+        ("googlenet", {"size": 64}),
+    ],
+)
+def test_whole_networks_are_right_operator_by_operator(
+    network: str, values: dict[str, Any]
+) -> None:
+    assert_right(zoo.build(network, **values))
+
+
+def test_a_whole_network_ends_where_the_reference_ends() -> None:
+    """Errors do not build up: the last tensor after 91 operators, against NumPy all the way."""
+    spec = lower(zoo.shufflenet_v2(width=0.5, size=64))
+    end = spec.written()[-1]
+    actual = emulated_target().run(spec.dumping([end])).tensors[end]
+    expected = run_reference(spec)[end]
+    assert np.abs(actual - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+def test_batches_and_unfused_graphs_are_right() -> None:
+    assert_right(zoo.shufflenet_v2(width=0.5, size=64, batch=2), fuse=False)
+
+
+def test_norms_are_folded_and_activations_fused() -> None:
+    graph = zoo.shufflenet_v2(width=0.5)
+    fused, plain = kernels(graph), kernels(graph, fuse=False)
+    assert {"batchnorm", "relu"}.isdisjoint(fused)
+    assert plain.count("batchnorm") == 56
+    assert plain.count("relu") > 30
+    assert len(plain) == len(fused) + plain.count("batchnorm") + plain.count("relu")
+
+
+def test_an_activation_that_others_read_around_is_not_fused() -> None:
+    builder = cm.Builder("fork")
+    x = builder.input((1, 4, 6, 6))
+    y = builder.add(Elementwise("add"), x, x)
+    spec_kernels = kernels(builder.finish(y, builder.add(Elementwise("relu"), y)))
+    assert spec_kernels == ["add", "relu"]
+
+
+def test_operators_without_a_kernel_are_all_named() -> None:
+    with pytest.raises(UnknownOperatorError) as caught:
+        lower(zoo.build("vit"))
+    for name in ("LayerNorm", "Transpose", "BroadcastTo"):
+        assert name in str(caught.value)
+
+
+def test_symbols_must_be_given_numbers_first() -> None:
+    c1 = cm.dim("c1")
+    with pytest.raises(ShapeError, match=r"put numbers for its symbols with costmodel\.at"):
+        lower(zoo.pointwise(8, 8, c1, 16))
+
+
+def test_reused_memory_changes_nothing_but_the_memory() -> None:
+    spec = lower(zoo.shufflenet_v2(width=0.5, size=64))
+    end = spec.written()[-1]
+    small = reuse_memory(spec.dumping([end]))
+    plain = emulated_target().run(spec.dumping([end])).tensors[end]
+    (again,) = emulated_target().run(small).tensors.values()
+    assert np.array_equal(plain, again)
+    owned = sum(b.elements for b in spec.buffers if b.base is None)
+    assert sum(b.elements for b in small.buffers if b.base is None) < owned / 3
+
+
+def test_distinct_operators_stand_for_the_whole_network() -> None:
+    spec = reuse_memory(lower(zoo.shufflenet_v2(width=0.5, size=64)))
+    short, source = shorten(spec)
+    assert len(short.calls) < len(spec.calls) == len(source)
+    core = load_core("cortex-a57")
+    whole = count(spec, core.l1, core.l2)
+    distinct = simulate_distinct(spec)
+    assert distinct.instructions == sum(op.instructions for op in whole.operators)
+    assert distinct.seconds == pytest.approx(simulate(spec).seconds, rel=0.25)
+
+
+def test_simulated_stacks_show_guideline_1() -> None:
+    """At equal multiply-adds 1x1 convolutions with unequal channels are slower, as in Table 1."""
+    times = [
+        simulate(reuse_memory(lower(zoo.g1_stack(c1=c1, c2=c2, size=14, blocks=1)))).seconds
+        for c1, c2 in ((32, 32), (9, 108))
+    ]
+    assert times[1] > times[0]

@@ -1,0 +1,211 @@
+"""Counts that repeat to the instruction, and simulated times made of them."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from functools import cache
+
+import pytest
+
+from costmodel.errors import DataError
+from validation.arm import regenerate
+from validation.arm.cases import CASES, one_spec
+from validation.arm.check import check
+from validation.arm.core import CORES, Core, Cost, block_cycles, core_names, load_core
+from validation.arm.count import CacheShape, Counted, count
+from validation.arm.errors import BackendError
+from validation.arm.isa import Instruction, disassemble
+from validation.arm.simulate import apply_core, simulate
+from validation.arm.spec import Spec, SpecBuilder
+
+L1, L2 = CacheShape(1 << 15, 2), CacheShape(1 << 20, 16)
+
+
+@cache
+def counted_cases() -> Counted:
+    return count(one_spec(), L1, L2)
+
+
+def copy_spec(elements: int) -> Spec:
+    builder = SpecBuilder()
+    x, y = (builder.tensor((1, 1, 1, elements), seed=seed) for seed in (1, None))
+    builder.op("copy", [x], [y])
+    return builder.build()
+
+
+def gemm_spec(cin: int, cout: int, size: int) -> Spec:
+    builder = SpecBuilder()
+    x, y = builder.tensor((1, cin, size, size), seed=1), builder.tensor((1, cout, size, size))
+    builder.op("conv1x1", [x], [y], seed=1)
+    return builder.build()
+
+
+def test_the_emulated_processor_computes_every_kernel_right() -> None:
+    counted = counted_cases()
+    assert counted.result.label == "emulated"
+    assert [d.kernel for d in check(one_spec(), counted.result.tensors) if not d.ok] == []
+
+
+def test_two_runs_count_the_same_to_the_last_miss() -> None:
+    assert count(one_spec(), L1, L2).operators == counted_cases().operators
+
+
+def test_operators_are_counted_in_their_order() -> None:
+    assert [op.kernel for op in counted_cases().operators] == [case[0] for case in CASES]
+    assert all(op.instructions > 0 and op.bytes_written > 0 for op in counted_cases().operators)
+
+
+def test_a_copy_moves_its_bytes_and_no_more() -> None:
+    (op,) = count(copy_spec(1 << 14), L1, L2).operators
+    assert 4 << 14 <= op.bytes_read < (4 << 14) + 1024
+    assert 4 << 14 <= op.bytes_written < (4 << 14) + 1024
+
+
+def test_a_matrix_product_executes_its_multiply_adds() -> None:
+    """64 x 96 outputs of depth 128, 4 multiply-adds an fmla, no edges: counted from the blocks."""
+    builder = SpecBuilder()
+    x, y = builder.tensor((1, 128, 8, 12), seed=1), builder.tensor((1, 64, 8, 12))
+    builder.op("conv1x1", [x], [y], seed=1)
+    counted = count(builder.build(), L1, L2)
+    (op,) = counted.operators
+    code = disassemble(counted.program, op.blocks)
+    multiply = sum(
+        block.executions * sum(i.form.startswith("fmla v.4s") for i in code[block.address])
+        for block in op.blocks
+    )
+    assert multiply == 64 * 96 * 128 // 4
+
+
+def test_cache_misses_are_those_of_a_stream() -> None:
+    """A first copy of 64 KiB misses each line read and each line written once, in both levels."""
+    (op,) = count(copy_spec(1 << 14), L1, L2).operators
+    lines = 2 * (4 << 14) // 64
+    assert lines <= op.l1_misses < lines + 40
+    assert lines <= op.l2_misses < lines + 40
+
+
+def test_a_warm_pass_hits_what_fits() -> None:
+    """Twice 8 KiB fit in L1 of 32 KiB: the second pass misses next to nothing."""
+    spec = copy_spec(1 << 11)
+    (cold,) = count(spec, L1, L2).operators
+    (warm,) = count(spec.timed(warmup=1, repeats=1, budget_ms=1000), L1, L2).operators
+    assert cold.l1_misses >= 256
+    assert warm.l1_misses < 30
+    assert warm.instructions == cold.instructions
+
+
+def test_larger_caches_miss_less() -> None:
+    spec = gemm_spec(64, 64, 28)
+    small = count(spec, L1, L2).operators[0]
+    large = count(spec, CacheShape(1 << 17, 4), CacheShape(1 << 22, 16)).operators[0]
+    assert large.l1_misses < small.l1_misses
+    assert large.l2_misses <= small.l2_misses
+    assert large.instructions == small.instructions
+
+
+def test_simulated_times_have_parameters_and_a_range() -> None:
+    simulated = simulate(gemm_spec(58, 58, 28))
+    low, high = simulated.interval
+    assert simulated.label == "simulated"
+    assert low < simulated.seconds < high
+    assert simulated.unknown_share < 0.005
+    for words in ("Cortex-A57", "1.96 GHz", "L1 32 KiB", "llvm-mca", "none of it calibrated"):
+        assert words in simulated.core.parameters()
+    # 58 * 58 * 784 multiply-adds at 4 a cycle are 0.34 ms at 1.958 GHz: nothing can be faster
+    assert simulated.seconds > 58 * 58 * 784 / 4 / 1.958e9
+    assert simulated.seconds < 1e-3
+
+
+def test_a_newer_core_is_faster() -> None:
+    spec = gemm_spec(64, 64, 14)
+    counted = count(spec, L1, L2)
+    cycles = {
+        name: apply_core(load_core(name), spec, counted).operators[0].core_cycles
+        for name in ("cortex-a57", "neoverse-n1")
+    }
+    assert 1.6 < cycles["cortex-a57"] / cycles["neoverse-n1"] < 2.2
+
+
+@pytest.mark.parametrize("name", core_names())
+def test_tables_know_every_instruction_of_every_kernel(name: str) -> None:
+    simulated = apply_core(load_core(name), one_spec(), counted_cases())
+    assert simulated.unknown_share < 0.002
+
+
+@pytest.mark.parametrize("name", core_names())
+def test_every_assumed_number_says_so(name: str) -> None:
+    facts = tomllib.loads((CORES / f"{name}.toml").read_text())
+    numbers = [fact for fact in facts.values() if isinstance(fact, dict)]
+    assert len(numbers) == 5
+    assert all(fact["source"] and fact["kind"] in {"datasheet", "assumed"} for fact in numbers)
+    table = json.loads((CORES / f"{name}.instructions.json").read_text())
+    assert table["origin"].endswith(f"-mcpu={name}")
+    assert "llvm-mca" in table["origin"]
+
+
+def test_an_unknown_core_is_refused() -> None:
+    with pytest.raises(DataError, match=r"no ARM core 'm1' can be simulated; there are cortex-a57"):
+        load_core("m1")
+
+
+def core_with(costs: dict[str, Cost]) -> Core:
+    real = load_core("cortex-a57")
+    fields = {name: getattr(real, name) for name in real.__dataclass_fields__}
+    return Core(**{**fields, "costs": costs, "dispatch_width": 2})
+
+
+def instruction(
+    form: str, reads: set[int], writes: set[int], addend: int | None = None
+) -> Instruction:
+    return Instruction(form, form, frozenset(reads), frozenset(writes), addend)
+
+
+def test_block_cycles_by_hand() -> None:
+    """Each bound alone, with numbers worked out by hand."""
+    core = core_with(
+        {
+            "a": Cost(1, 1, 1, {"X": 1.0}),
+            "b": Cost(1, 1, 1, {"X": 0.5, "Y": 0.5}),
+            "m": Cost(7, 3, 1, {"Y": 1.0}),
+            "n": Cost(1, 1, 1, {}),
+        }
+    )
+    free = [instruction("n", set(), {i}) for i in range(5)]
+    assert block_cycles(core, free) == (2.5, 0)  # dispatch: 5 over a width of 2
+    units = [
+        instruction("a", set(), {1}),
+        instruction("a", set(), {2}),
+        instruction("b", set(), {3}),
+    ]
+    assert block_cycles(core, units)[0] == 2.0  # X: the two that need it; b goes to Y
+    assert block_cycles(core, [instruction("m", {1}, {1})])[0] == 7.0  # waits for itself
+    assert block_cycles(core, [instruction("m", {1}, {1}, addend=1)])[0] == 3.0  # forwarded addend
+    assert block_cycles(core, [instruction("?", set(), {1})]) == (0.5, 1)
+
+
+def test_tables_that_do_not_fit_the_compiler_are_refused() -> None:
+    spec = gemm_spec(8, 8, 4)
+    with pytest.raises(BackendError, match=r"are not in the tables of cortex-a57; run python -m"):
+        apply_core(core_with({}), spec, count(spec, L1, L2))
+
+
+def test_blocks_agree_with_llvm_mca() -> None:
+    """The tables and the block model against llvm-mca on every block the kernels execute."""
+    try:
+        regenerate.find_mca()
+    except BackendError as error:
+        pytest.skip(str(error))
+    counted = counted_cases()
+    blocks = {block.address: block for op in counted.operators for block in op.blocks}
+    pairs = [(block, counted.program) for block in blocks.values()]
+    for name, most in {"cortex-a57": 0.03, "cortex-a72": 0.03, "neoverse-n1": 0.06}.items():
+        rows = regenerate.compare_blocks(name, pairs)
+        total = sum(
+            mca * block.executions for (_, mca, _), (block, _) in zip(rows, pairs, strict=True)
+        )
+        off = sum(
+            abs(own - mca) * block.executions
+            for (own, mca, _), (block, _) in zip(rows, pairs, strict=True)
+        )
+        assert off / total < most

@@ -1,0 +1,142 @@
+"""Wrong arguments on purpose: one sentence on standard error, exit 2, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from costmodel.cli.app import app
+
+GPU = "gtx-1080-ti/paper"
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(app, list(arguments), prog_name="costmodel")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    (tmp_path / "garbage.json").write_bytes(bytes(range(128, 256)))
+    (tmp_path / "garbage.onnx").write_bytes(bytes(range(128, 256)))
+    (tmp_path / "other.json").write_text('{"format": "something"}')
+    (tmp_path / "cut.json").write_text('{"format": ')
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "table.csv").write_text("network,seconds\nshufflenet_v2,-1\n")
+    (tmp_path / "quits.py").write_text("import sys\nsys.exit(0)\n")
+    return tmp_path
+
+
+BAD_INPUT = [
+    (["report", "shufflenetv2"], "did you mean shufflenet_v2"),
+    (["report", "shufflenet_v2?widht=2"], "no parameter 'widht'"),
+    (["report", "shufflenet_v2?width=abc"], "must be a number"),
+    (["report", ""], "cannot tell what network"),
+    (["report", "pointwise"], "c1, c2, h, w of pointwise are free"),
+    (["report", "missing.json"], "missing.json"),
+    (["report", "missing.onnx"], "missing.onnx"),
+    (["report", "garbage.json"], "garbage.json: cannot be read: not UTF-8 text"),
+    (["report", "garbage.onnx"], "garbage.onnx"),
+    (["report", "other.json"], "other.json: not a graph file"),
+    (["report", "cut.json"], "cut.json: not JSON"),
+    (["report", "folder.json"], "folder.json"),
+    (["report", "python:no_such_module:f"], "No module named 'no_such_module'"),
+    (["report", "python:quits.py:f"], "its code ended the program (exit 0)"),
+    (["report", "resnet18", "--platform", "gtx-1080ti/paper"], "did you mean gtx-1080-ti"),
+    (["report", "resnet18", "--platform", "gtx-1080-ti"], "should be HARDWARE/RUNTIME"),
+    (["report", "resnet18", "--platform", "gtx-1080-ti/papr"], "unknown runtime 'papr'"),
+    (["report", "resnet18", "--platform", ""], "should be HARDWARE/RUNTIME"),
+    (["report", "resnet18?batch=2", "--batch", "3"], "give it once"),
+    (["report", "resnet18", "--html", "no/such/folder/x.html"], "cannot be written"),
+    (["report", "resnet18", "--lenient"], "--lenient is for .onnx files"),
+    (["formula", "g3_stack?c=128"], "needs 'structure'"),
+    (["advise", "pointwise", "--platform", GPU], "c1, c2, h, w are free"),
+    (["calibrate", "missing.csv", "-p", GPU, "-o", "x.toml"], "missing.csv"),
+    (["calibrate", "folder.json", "-p", GPU, "-o", "x.toml"], "folder.json"),
+    (["calibrate", "garbage.json", "-p", GPU, "-o", "x.toml"], "not UTF-8 text"),
+    (["calibrate", "table.csv", "-p", GPU, "-o", "x.toml"], "row 2: seconds should be"),
+    (["calibrate", "table.csv", "-p", GPU, "-o", "x.toml", "--keep-good"], "no measurements"),
+    (["platforms", "show", "gtx-1080"], "did you mean gtx-1080-ti"),
+    (["platforms", "show", "missing.toml"], "missing.toml"),
+    (["platforms", "show", "other.json"], "is a .toml file"),
+    (["platforms", "check", "nothing"], "there is no hardware 'nothing'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), BAD_INPUT, ids=str)
+def test_bad_input_is_one_sentence_and_exit_2(files, monkeypatch, arguments, words):
+    monkeypatch.chdir(files)
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    lines = [x for x in result.stderr.splitlines() if not x.startswith("left out row")]
+    assert len(lines) == 1
+    assert lines[0].startswith("costmodel: ")
+    assert result.stdout == ""
+
+
+WRONG_OPTIONS = [
+    (["nonsense"], "nonsense"),
+    (["report"], "NETWORK"),
+    (["report", "resnet18", "--batch", "0"], "--batch"),
+    (["report", "resnet18", "--batch", "-3"], "--batch"),
+    (["report", "resnet18", "--batch", "many"], "--batch"),
+    (["report", "resnet18", "--depth", "0"], "--depth"),
+    (["report", "resnet18", "--wrong"], "--wrong"),
+    (["report", "resnet18", "--json", "--csv"], "give one of --json, --csv and --html"),
+    (["report", "resnet18", "--explain"], "give --platform"),
+    (["formula", "pointwise", "--of", "speed"], "'speed' is not one of"),
+    (["formula", "pointwise", "--of", "latency"], "--platform goes with --of latency"),
+    (["formula", "pointwise", "--platform", GPU], "--platform goes with --of latency"),
+    (["advise", "resnet18"], "--platform"),
+    (["calibrate", "table.csv", "--platform", GPU], "--output"),
+    (["platforms", "bogus"], "bogus"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), WRONG_OPTIONS, ids=str)
+def test_wrong_options_exit_2_and_say_which(arguments, words):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def start(*arguments: str, **kwargs) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "costmodel.cli", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **kwargs,
+    )
+
+
+def test_the_program_itself_exits_2_without_a_traceback():
+    process = start("report", "shufflenetv2")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "did you mean shufflenet_v2" in err
+
+
+def test_interrupt_exits_130_with_a_line(tmp_path):
+    (tmp_path / "slow.py").write_text(
+        "import time\nfrom pathlib import Path\n"
+        "def net():\n    Path('started').touch()\n    time.sleep(60)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    process = start("report", "python:slow.py:net", cwd=tmp_path, env=environment)
+    started = tmp_path / "started"
+    while not started.exists():
+        assert process.poll() is None, process.communicate()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == "costmodel: interrupted\n"

@@ -1,0 +1,76 @@
+"""Whole networks under ncnn on four ARM devices, from the ``.param`` files that were run.
+
+Only rows of the CPU are read, and none with more threads than the cluster they ran on has cores. Where
+the cores have half-precision arithmetic (ARMv8.2), ncnn stores and computes in float16.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import networkx as nx
+
+from costmodel.graph import infer_node, nodes_in_order
+from costmodel.importers import from_ncnn
+from validation.scores.dataset import DeviceSet, Row, data_folder, read_csv
+
+# Run in the table: device, threads, whether its arithmetic is float16.
+_RUNS = {
+    "35": ("snapdragon-810", 1, False),
+    "34": ("snapdragon-810", 4, False),
+    "46": ("raspberry-pi-4", 1, False),
+    "45": ("raspberry-pi-4", 4, False),
+    "16": ("snapdragon-855-plus", 1, True),
+    "15": ("snapdragon-855-plus", 4, True),
+    "206": ("snapdragon-8-gen-2", 1, True),
+    "207": ("snapdragon-8-gen-2", 4, True),
+}
+_CPU = "-1"
+
+
+def device_sets() -> list[DeviceSet]:
+    """Return the networks of each device and number of threads."""
+    lines = [line for line in read_csv("ncnn/benchncnn.csv") if line["gpu_device"] == _CPU]
+    full = _graphs({line["net"] for line in lines if line["run_id"] in _RUNS})
+    half = {name: in_float16(graph) for name, graph in full.items()}
+    sets = []
+    for run, (device, threads, is_half) in _RUNS.items():
+        rows = tuple(
+            Row(line["net"], float(line["min_ms"]) / 1e3)
+            for line in lines
+            if line["run_id"] == run and line["net"] in full
+        )
+        platform = f"{device}/ncnn?threads={threads}"
+        graphs = half if is_half else full
+        sets.append(DeviceSet(f"ncnn {device} x{threads}", platform, rows, graphs))
+    return sets
+
+
+def in_float16(graph: nx.DiGraph) -> nx.DiGraph:
+    """Return ``graph`` with float16 in the place of float32.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> cm.mac(in_float16(cm.zoo.pointwise(56, 56, 24, 48)), unit="bytes")
+    454272
+    """
+    result = graph.copy()
+    for node in nodes_in_order(graph):
+        op = node.op
+        if getattr(op, "dtype", "") == "float32":
+            op = replace(op, dtype="float16")
+        inputs = tuple(result.nodes[source]["outputs"][i] for source, i in node.sources)
+        result.nodes[node.name].update(op=op, outputs=infer_node(node.name, op, inputs))
+    return result
+
+
+def _graphs(names: set[str]) -> dict[str, nx.DiGraph]:
+    folder = data_folder() / "ncnn" / "param"
+    found = {}
+    for line in read_csv("ncnn/input_shapes.csv"):
+        file = folder / f"{line['net']}.param"
+        if line["net"] in names and file.is_file():
+            shape = (1, int(line["c"]), int(line["h"]), int(line["w"]))
+            found[line["net"]] = from_ncnn(file, shape)
+    return found
