@@ -10,6 +10,7 @@ from costmodel.bounds import mac_lower_bound as mac_lower_bound
 from costmodel.builder import Builder as Builder
 from costmodel.calibration import Calibration as Calibration
 from costmodel.calibration import calibrate as calibrate
+from costmodel.design import design as design
 from costmodel.errors import CostModelError as CostModelError
 from costmodel.graph import at as at
 from costmodel.graph import validate as validate

@@ -22,17 +22,15 @@ from costmodel.timing.network import (
     transfer_seconds,
     transferred_bytes,
 )
-from costmodel.timing.terms import Terms
 from costmodel.timing.spread import log_spread, nudged
+from costmodel.timing.terms import Terms
 from costmodel.timing.workload import Workload, stack, workloads
 
 LEVEL = 0.9
 """Probability of the intervals."""
 
 
-def latency(
-    graph: nx.DiGraph, platform: str | Platform, level: float = LEVEL
-) -> Prediction:
+def latency(graph: nx.DiGraph, platform: str | Platform, level: float = LEVEL) -> Prediction:
     """Predict the latency of one inference of ``graph`` on ``platform``.
 
     Parameters
@@ -125,14 +123,14 @@ def _prediction(
         ),
         fixed=theta["fixed"],
         transfer=transfer_seconds(where, transferred, theta),
-        dispatch=host,
+        dispatch=host if where.runtime.asynchronous else 0,
         bound_seconds=roofline_seconds(kernels, where),
         basis=where.fitted.basis,
     )
 
 
 def roofline_seconds(kernels: Sequence[Kernel], platform: Platform) -> Dim:
-    """Return the datasheet roofline: each kernel as fast as peak and bandwidth allow. [s]"""
+    """Return the datasheet roofline: each kernel as fast as peak and bandwidth allow [s]."""
     machines = {dtype: machine_for(platform, dtype) for dtype in {k.dtype for k in kernels}}
     return total(
         maximum(

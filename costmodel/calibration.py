@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl
 
 import networkx as nx
@@ -20,7 +21,12 @@ import numpy as np
 
 from costmodel.errors import CostModelError, DataError
 from costmodel.measurement import Measurement
-from costmodel.platforms import Platform, load_platform
+from costmodel.platforms import (
+    Platform,
+    calibration_file,
+    calibration_folder,
+    load_platform,
+)
 from costmodel.serialize import write_atomically
 from costmodel.specs import network
 from costmodel.timing.fitted import (
@@ -34,7 +40,7 @@ from costmodel.timing.table import NetworkTable, tabulate
 from costmodel.zoo import NETWORKS
 
 UNDETERMINED = 0.7
-"""A parameter whose error is above this share of its prior spread was not determined by the data."""
+"""A parameter whose error is above this share of its prior spread is not determined."""
 _PRIOR_ROWS = 4.0
 """Weight of the prior residual spreads, in rows."""
 _START_NOISE = 0.05
@@ -67,12 +73,21 @@ class Calibration:
 
     @property
     def median_error(self) -> float:
-        """Median of the absolute relative error on the fitted rows. [1]"""
+        """Median of the absolute relative error on the fitted rows [1]."""
         return float(np.median(np.abs(np.expm1(self.residuals))))
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the calibration as TOML, whole or not at all."""
-        write_atomically(Path(path), to_toml(self.platform.name, self.platform.fitted))
+    def save(self, path: str | os.PathLike[str] | None = None) -> Path:
+        """Write the calibration as TOML, whole or not at all, and return where.
+
+        By default to the user's calibrations, where the name of the platform finds it.
+        """
+        name = self.platform.name
+        if path is None:
+            folder = calibration_folder()
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / calibration_file(name)
+        write_atomically(Path(path), to_toml(name, self.platform.fitted))
+        return Path(path)
 
 
 def calibrate(
@@ -168,7 +183,7 @@ def fit(
         return {**start.theta, **dict(zip((p.name for p in free), np.exp(x), strict=True))}
 
     def residual(x: np.ndarray) -> np.ndarray:
-        return np.log(table.seconds(platform, theta(x))) - target
+        return np.asarray(np.log(table.seconds(platform, theta(x))) - target)
 
     def objective(x: np.ndarray) -> np.ndarray:
         return np.concatenate([_soft(residual(x) / noise), (x - mean) / spread])
@@ -176,7 +191,7 @@ def fit(
     margin = 1e-6 * (upper - lower)
     x = np.clip(mean, lower + margin, upper - margin)
     for _ in range(_ROUNDS):
-        solution = least_squares(
+        solution: Any = least_squares(
             objective, x, bounds=(lower, upper), x_scale=spread, xtol=1e-5, ftol=1e-5, max_nfev=60
         )
         x = solution.x
@@ -210,7 +225,7 @@ def fit(
 
 
 def _soft(r: np.ndarray) -> np.ndarray:
-    """Return residuals whose square is the Cauchy loss: quadratic near 0, hardly growing far out."""
+    """Return residuals whose square is the Cauchy loss: it hardly grows far out."""
     scaled = r / _CAUCHY
     return np.asarray(np.sign(r) * _CAUCHY * np.sqrt(np.log1p(scaled * scaled)))
 

@@ -1,4 +1,4 @@
-"""Every error a user can cause, each with one sentence that says what, where and what would be right."""
+"""Every error a user can cause: one sentence that says what, where and what would be right."""
 
 from __future__ import annotations
 

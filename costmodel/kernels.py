@@ -185,12 +185,12 @@ class Kernel:
 
     @property
     def read_bytes(self) -> Dim:
-        """Activations read. [byte]"""
+        """Activations read [byte]."""
         return total(read.bytes for read in self.reads)
 
     @property
     def bytes(self) -> Dim:
-        """Everything moved, each tensor once. [byte]"""
+        """Everything moved, each tensor once [byte]."""
         return self.read_bytes + self.weight_bytes + self.write_bytes
 
 
@@ -228,7 +228,7 @@ def kernel_kind(op: Op, inputs: tuple[Tensor, ...]) -> str:
 
 
 def special_of(node: Node) -> Dim:
-    """Return the transcendental functions that the operator of ``node`` takes. [operation]
+    """Return the transcendental functions that the operator of ``node`` takes [operation].
 
     Examples
     --------

@@ -235,9 +235,7 @@ class _Fusion:
             free_view = node.op.is_view and node.name in self._free
             self._values[node.name] = [(node.name, i) for i in range(len(node.outputs))]
             for value, tensor in zip(self._values[node.name], node.outputs, strict=True):
-                self._root[value] = (
-                    self._root[self._sources[node.name][0]] if free_view else value
-                )
+                self._root[value] = self._root[self._sources[node.name][0]] if free_view else value
                 self._bytes[value] = tensor.bytes
             if not free_view:
                 for source in self._sources[node.name]:
@@ -255,7 +253,11 @@ class _Fusion:
             return None
         latest = max(makers, key=lambda group: group.position)
         taken = self._runtime.fusion.get(kernel_class(latest.anchor.op), ())
-        if role in taken and latest.last in feeds and self._uses[latest.last] == feeds.count(latest.last):
+        if (
+            role in taken
+            and latest.last in feeds
+            and self._uses[latest.last] == feeds.count(latest.last)
+        ):
             return latest
         return None
 

@@ -148,9 +148,7 @@ def check_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Measurement], li
     return good, bad
 
 
-def write_measurements(
-    path: str | os.PathLike[str], measurements: Iterable[Measurement]
-) -> None:
+def write_measurements(path: str | os.PathLike[str], measurements: Iterable[Measurement]) -> None:
     """Write a CSV table, whole or not at all."""
     rows = list(measurements)
     extra = list(dict.fromkeys(name for m in rows for name in m.extra))
@@ -159,7 +157,9 @@ def write_measurements(
     writer.writerow([*COLUMNS, *extra])
     for m in rows:
         known = (m.network, m.platform, m.batch, m.dtype, m.threads, repr(m.seconds))
-        writer.writerow([*("" if v is None else v for v in known), *(m.extra.get(n, "") for n in extra)])
+        writer.writerow(
+            [*("" if v is None else v for v in known), *(m.extra.get(n, "") for n in extra)]
+        )
     write_atomically(Path(path), stream.getvalue())
 
 

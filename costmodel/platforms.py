@@ -1,8 +1,8 @@
 """Platforms: hardware + runtime (+ calibration), the thing that has a latency.
 
 A platform is named ``hardware/runtime``, with settings behind a question mark:
-``raspberry-pi-4/ncnn?threads=4``, ``rtx-3090/torch-eager?dtype=float16``. Or it is the TOML file that
-``costmodel calibrate`` wrote.
+``raspberry-pi-4/ncnn?threads=4``, ``rtx-3090/torch-eager?dtype=float16``. Or it is the TOML file
+that ``costmodel calibrate`` wrote.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def load_platform(name: str | Platform, calibrated: bool = True) -> Platform:
     hardware_name, slash, runtime_name = base.partition("/")
     if not slash:
         raise DataError(
-            f"platform {name!r} should be HARDWARE/RUNTIME, such as gtx-1080-ti/paper; runtimes are "
+            f"platform {name!r} should be HARDWARE/RUNTIME, such as gtx-1080-ti/paper; runtimes: "
             f"{', '.join(runtime_names())}"
         )
     platform = _bare(hardware_name, runtime_name, _settings(name, query))
@@ -128,7 +128,7 @@ def calibration_file(platform: str) -> str:
 
 
 def find_calibration(platform: str) -> Path | None:
-    """Return the calibration of a platform: the user's, else the one that comes with the package."""
+    """Return the calibration of a platform: the user's, else the one of the package."""
     own = calibration_folder() / calibration_file(platform)
     if own.is_file():
         return own
@@ -178,8 +178,8 @@ def _settings(name: str, query: str) -> dict[str, str]:
     unknown = set(settings) - {"threads", "dtype", "transfers"}
     if unknown:
         raise DataError(
-            f"platform {name!r}: unknown setting {sorted(unknown)[0]!r}; settings are threads, dtype, "
-            "transfers"
+            f"platform {name!r}: unknown setting {sorted(unknown)[0]!r}; settings are threads, "
+            "dtype, transfers"
         )
     if settings.get("transfers", "yes") not in ("yes", "no"):
         raise DataError(f"platform {name!r}: transfers should be yes or no")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from costmodel.kernels import Kernel
 from costmodel.symbols import Dim
 
 LABEL = "predicted"
 """What every number of this module is."""
+_ROUNDING = 1e-9
+"""Relative difference of two sums that are equal but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -97,29 +98,41 @@ class Prediction:
     dispatch: Dim
     bound_seconds: Dim
     basis: str
-    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def device_seconds(self) -> Dim:
-        """Sum of the kernels' times on the device. [s]"""
+        """Sum of the kernels' times on the device [s]."""
         return sum(k.seconds for k in self.kernels)
+
+    def waits(self) -> dict[str, float]:
+        """Return the seconds by what is waited for, most first [s].
+
+        The terms are ``"launch"``, ``"compute"``, ``"memory"``, ``"passes"``, ``"dispatch"``,
+        ``"transfer"`` and ``"fixed"``. A kernel's time counts for its largest term. Where the
+        device is idle because the host is slower, all of its time counts as the host's dispatch:
+        faster kernels would not help.
+
+        Examples
+        --------
+        >>> Prediction("n", "p", 6.0, None, 0.9, (), 1.0, 2.0, 3.0, 0.0, "priors").waits()
+        {'dispatch': 3.0, 'transfer': 2.0, 'fixed': 1.0}
+        """
+        spent = {"fixed": float(self.fixed), "transfer": float(self.transfer)}
+        busy = float(self.seconds) - spent["fixed"] - spent["transfer"]
+        if busy > float(self.device_seconds) * (1 + _ROUNDING):
+            spent["dispatch"] = float(self.dispatch)
+        else:
+            for k in self.kernels:
+                spent[k.waits_for] = spent.get(k.waits_for, 0.0) + float(k.seconds)
+        return {k: v for k, v in sorted(spent.items(), key=lambda item: -item[1]) if v > 0}
 
     @property
     def bottleneck(self) -> str:
-        """Return what most of the time is spent on: a term of the kernels, or the host's dispatch.
-
-        One of ``"launch"``, ``"compute"``, ``"memory"``, ``"passes"``, ``"dispatch"``,
-        ``"transfer"``, ``"fixed"``.
-        """
-        spent: dict[str, float] = {"fixed": float(self.fixed), "transfer": float(self.transfer)}
-        if float(self.dispatch) > float(self.device_seconds):
-            return "dispatch"
-        for k in self.kernels:
-            spent[k.waits_for] = spent.get(k.waits_for, 0.0) + float(k.seconds)
-        return max(spent, key=spent.__getitem__)
+        """What most of the time is spent on, a term of :meth:`waits`."""
+        return next(iter(self.waits()), "fixed")
 
     def by_kind(self) -> dict[str, float]:
-        """Return the seconds spent in each kind of kernel, most first. [s]"""
+        """Return the seconds spent in each kind of kernel, most first [s]."""
         spent: dict[str, float] = {}
         for k in self.kernels:
             spent[k.kernel.kind] = spent.get(k.kernel.kind, 0.0) + float(k.seconds)

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import importlib
 import importlib.util
 import sys
@@ -35,13 +36,15 @@ FORMS = (
 )
 
 
-def network(spec: str) -> nx.DiGraph:
+def network(spec: str, strict: bool = True) -> nx.DiGraph:
     """Return the op graph that ``spec`` names.
 
     Parameters
     ----------
     spec : str
         One of the forms of :mod:`costmodel.specs`.
+    strict : bool
+        Whether an operator that is not known is refused; else the graph carries its coverage.
 
     Raises
     ------
@@ -69,11 +72,11 @@ def network(spec: str) -> nx.DiGraph:
     """
     text = spec.strip()
     if text.startswith("python:"):
-        return _from_python(text)
+        return _from_python(text, strict)
     head, question, query = text.partition("?")
     suffix = Path(head).suffix.lower()
     if suffix in (".json", ".onnx"):
-        return _from_file(Path(text))
+        return _from_file(Path(text), strict)
     if not text or "/" in head or "\\" in head or suffix:
         raise DataError(f"cannot tell what network {spec!r} is: give {FORMS}")
     return from_zoo(head, query if question else "")
@@ -119,25 +122,25 @@ def _split_query(name: str, query: str) -> dict[str, str]:
     return texts
 
 
-def _from_file(path: Path) -> nx.DiGraph:
+def _from_file(path: Path, strict: bool) -> nx.DiGraph:
     if not path.is_file():
-        raise DataError(f"{path}: no such file")
+        raise DataError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
     if path.suffix.lower() == ".json":
         from costmodel.serialize import load
 
         return load(path)
     from costmodel.importers import from_onnx
 
-    return from_onnx(path)
+    return from_onnx(path, strict=strict)
 
 
-def _from_python(spec: str) -> nx.DiGraph:
+def _from_python(spec: str, strict: bool) -> nx.DiGraph:
     where, colon, name = spec.removeprefix("python:").rpartition(":")
     if not colon or not where or not name:
         raise DataError(f"{spec!r} should be python:module:callable or python:file.py:callable")
     with _importing_from_here():
         made = _call(spec, _attribute(spec, _import(spec, where), name))
-        return _as_graph(spec, made)
+        return _as_graph(spec, made, strict)
 
 
 @contextlib.contextmanager
@@ -183,7 +186,8 @@ def _attribute(spec: str, module: ModuleType, name: str) -> Any:
     made = getattr(module, name, None)
     if made is None:
         public = [key for key in vars(module) if not key.startswith("_")]
-        raise DataError(f"{spec}: {module.__name__} has no {name!r}; it has {', '.join(public)}")
+        close = difflib.get_close_matches(name, public) or public[:8]
+        raise DataError(f"{spec}: {module.__name__} has no {name!r}; it has {', '.join(close)}")
     return made
 
 
@@ -209,7 +213,7 @@ _WANTED = (
 )
 
 
-def _as_graph(spec: str, made: Any) -> nx.DiGraph:
+def _as_graph(spec: str, made: Any, strict: bool) -> nx.DiGraph:
     if isinstance(made, nx.DiGraph):
         validate(made)
         return made
@@ -223,7 +227,8 @@ def _as_graph(spec: str, made: Any) -> nx.DiGraph:
         raise DataError(f"{spec}: got {type(made).__name__}; {_WANTED}")
     from costmodel.importers import from_torch
 
-    return from_torch(module, *(inputs if isinstance(inputs, tuple | list) else (inputs,)))
+    given = inputs if isinstance(inputs, tuple | list) else (inputs,)
+    return from_torch(module, *given, strict=strict)
 
 
 def _is_torch_module(thing: Any) -> bool:

@@ -135,8 +135,10 @@ def fastest(time: Callable[..., Dim], candidates: Sequence[tuple[int, ...]]) -> 
 
     Examples
     --------
-    >>> fastest(lambda a, b: 10 * a + b, [(1, 5), (2, 0)]), fastest(lambda a: dim("h") / a, [(1,), (2,)])
-    (15.0, h/2)
+    >>> fastest(lambda a, b: 10 * a + b, [(1, 5), (2, 0)])
+    15.0
+    >>> fastest(lambda a: dim("h") / a, [(1,), (2,)])
+    h/2
     """
     probe = time(*candidates[0])
     if isinstance(probe, sympy.Expr):

@@ -195,9 +195,7 @@ def broadcast(index: Shape, shape: Shape) -> Shape:
 def joint_shape(*shapes: Shape) -> Shape:
     rank = max(map(len, shapes))
     padded = [(1,) * (rank - len(s)) + tuple(s) for s in shapes]
-    return tuple(
-        max(sizes) if 1 not in sizes else max(sizes) for sizes in zip(*padded, strict=True)
-    )
+    return tuple(max(sizes) for sizes in zip(*padded, strict=True))
 
 
 def matmul(op: Any, a: Shape, b: Shape) -> Count:
@@ -470,7 +468,7 @@ def pool(op: Any, x: Shape) -> Count:
     starts = window_starts(op, tuple(sizes))
     if op.ceil_mode:
         # One more window where taps are left over, if it begins inside the input or before it.
-        for axis, (size, k, s, (before, after), d) in enumerate(
+        for axis, (size, k, s, (_, after), d) in enumerate(
             zip(sizes, op.kernel, op.stride, op.padding, op.dilation, strict=True)
         ):
             left_over = size + after - 1 - (starts[axis][-1] + d * (k - 1))

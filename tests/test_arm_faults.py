@@ -132,9 +132,9 @@ def test_targets_are_read() -> None:
 
 def test_results_that_say_error_become_errors() -> None:
     with pytest.raises(DataError, match="board: line 3 of the specification: no kernel"):
-        parse_output('{"error": "no kernel", "line": 3}', "board")
+        parse_output('{"error": "no kernel", "code": 2, "line": 3}', "board")
     with pytest.raises(KernelError, match="board: the monotonic clock went back"):
-        parse_output('{"error": "the monotonic clock went back by 1 s"}', "board")
+        parse_output('{"error": "the monotonic clock went back by 1 s", "code": 4}', "board")
 
 
 @pytest.fixture

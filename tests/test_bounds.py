@@ -1,4 +1,4 @@
-"""Bounds: exact inequalities, equality cases, derivations by sympy, and schedules that obey them."""
+"""Bounds: exact inequalities, equality cases, derivations by sympy, schedules that obey them."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_misfits_name_the_node_and_the_shapes_and_add_nothing() -> None:
     b = cm.Builder()
     x, y = b.input((1, 8)), b.input((1, 9))
     with b.module("head"), pytest.raises(
-        cm.CostModelError, match=r"node 'head.add': .*\(1, 8\) and \(1, 9\) do not match: 8 against 9"
+        cm.CostModelError, match=r"node 'head.add': .*\(1, 8\) and \(1, 9\) do not match: 8"
     ):  # fmt: skip
         b.add(ops.Elementwise("add"), x, y)
     with pytest.raises(cm.CostModelError, match="node 'linear': Linear takes 1 inputs, got 2"):

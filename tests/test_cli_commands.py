@@ -158,9 +158,14 @@ def test_batch_is_refused_where_the_graph_has_it_built_in():
     from costmodel.ops import Linear, Reshape
 
     x = b.add(Reshape((1, -1)), b.add(Reshape((64,)), b.input((1, 64))))
-    graph = b.finish(b.add(Linear(10), x))
-    with pytest.raises(DataError, match="the batch of fixed is fixed"):
-        with_batch(graph, 8)
+    built_in = b.finish(b.add(Linear(10), x))
+    b = cm.Builder("fixed")
+    weights_follow = b.finish(
+        b.add(Linear(10, bias=False), b.add(Reshape((-1,)), b.input((1, 64))))
+    )
+    for graph in (built_in, weights_follow):
+        with pytest.raises(DataError, match="the batch of fixed is fixed"):
+            with_batch(graph, 8)
 
 
 @pytest.mark.parametrize(

@@ -53,10 +53,10 @@ BAD_INPUT = [
     (["report", "resnet18", "--platform", ""], "should be HARDWARE/RUNTIME"),
     (["report", "resnet18?batch=2", "--batch", "3"], "give it once"),
     (["report", "resnet18", "--html", "no/such/folder/x.html"], "cannot be written"),
-    (["report", "resnet18", "--lenient"], "--lenient is for .onnx files"),
     (["formula", "g3_stack?c=128"], "needs 'structure'"),
     (["advise", "pointwise", "--platform", GPU], "c1, c2, h, w are free"),
     (["calibrate", "missing.csv", "-p", GPU, "-o", "x.toml"], "missing.csv"),
+    (["calibrate", "-p", GPU], "give a table of measurements"),
     (["calibrate", "folder.json", "-p", GPU, "-o", "x.toml"], "folder.json"),
     (["calibrate", "garbage.json", "-p", GPU, "-o", "x.toml"], "not UTF-8 text"),
     (["calibrate", "table.csv", "-p", GPU, "-o", "x.toml"], "row 2: seconds should be"),
@@ -94,7 +94,7 @@ WRONG_OPTIONS = [
     (["formula", "pointwise", "--of", "latency"], "--platform goes with --of latency"),
     (["formula", "pointwise", "--platform", GPU], "--platform goes with --of latency"),
     (["advise", "resnet18"], "--platform"),
-    (["calibrate", "table.csv", "--platform", GPU], "--output"),
+    (["calibrate", "table.csv"], "--platform"),
     (["platforms", "bogus"], "bogus"),
 ]
 

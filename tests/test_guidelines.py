@@ -7,7 +7,7 @@ import pytest
 import costmodel as cm
 from costmodel._latency import latency
 from costmodel.errors import DataError
-from costmodel.guidelines import advise
+from costmodel.guidelines import advise, elementwise
 from costmodel.guidelines.case import Case
 from costmodel.platforms import load_platform
 from costmodel.prediction import Prediction
@@ -53,6 +53,13 @@ def test_balanced_channels_with_a_stride_are_equal_tensors():
     assert found(graph, GPU, "G1") == []  # c2 = stride**2 c1 is the least
 
 
+def test_a_stride_is_balanced_by_equal_tensors():
+    b = cm.Builder("strided")
+    x = b.input((1, 64, 56, 56))
+    (finding,) = found(b.finish(b.add(cm.ops.Conv(64, (1, 1), stride=2), x)), GPU, "G1")
+    assert "which 32 to 128 channels would reach" in finding.message
+
+
 def test_groups_are_found_with_the_layers_and_depthwise_is_not_among_them():
     findings = found(cm.zoo.shufflenet_v1(), GPU, "G2")
     assert findings
@@ -71,6 +78,22 @@ def test_more_groups_cost_more_mac():
         macs.append(finding.mac_saving)
         assert len(finding.layers) == 10
     assert macs == sorted(macs)
+
+
+def test_one_group_of_the_same_multiply_adds_is_what_groups_are_compared_with():
+    grouped, plain = cm.zoo.g2_stack(256, 4), cm.zoo.g2_stack(128, 1)
+    assert cm.flops(grouped) == cm.flops(plain)
+    (finding,) = found(grouped, GPU, "G2")
+    assert "(128 to 128 channels)" in finding.message
+    assert finding.mac_saving == cm.mac(grouped) - cm.mac(plain)
+
+
+def test_saving_of_fragmentation_is_all_launches_but_one_of_a_block():
+    graph = cm.zoo.g3_stack("4-fragment-series", 128)
+    (finding,) = found(graph, GPU, "G3")
+    launches = [k.launch for k in latency(graph, GPU).kernels]
+    assert len(set(launches)) == 1
+    assert finding.saving == pytest.approx(sum(launches) * 3 / 4)
 
 
 def test_fragmentation_is_found_and_grows_with_the_fragments():
@@ -103,6 +126,19 @@ def test_saving_of_elementwise_kernels_is_that_of_the_network_without_them():
     claimed = sum(f.saving for f in found(full, EAGER, "G4"))
     # Not exactly: without them, tensors stay in the cache for longer.
     assert claimed == pytest.approx(saved, rel=0.1)
+
+
+def test_what_is_fused_pays_for_its_pass_once():
+    graph = cm.zoo.shufflenet_v1()
+    case = Case(graph, load_platform(GPU), latency(graph, GPU))
+    findings = list(elementwise(case))
+    kinds = ("depthwise", "copy", "elementwise", "batch_norm", "norm")
+    own = [k for k in case.prediction.kernels if k.kernel.kind in kinds]
+    others = [k for k in case.prediction.kernels if k not in own]
+    assert any(len(k.kernel.nodes) > 2 and k.passes for k in others)
+    # A follower of an element-wise kernel is saved with it, and by itself.
+    passes = sum(k.passes for k in case.prediction.kernels)
+    assert sum(f.saving for f in findings) == pytest.approx(sum(k.seconds for k in own) + passes)
 
 
 @pytest.mark.parametrize("platform", [GPU, EAGER, ARM])

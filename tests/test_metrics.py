@@ -30,8 +30,12 @@ def test_units_and_conventions_are_spelled_out() -> None:
     assert cm.params(g, unit="bytes") == 4 * 16_384
     assert cm.intensity(g) == 2 * 51_380_224 / (4 * 819_200)
     assert cm.intensity(g, per_multiply_add=1, unit="elements") == 51_380_224 / 819_200
-    for wrong in (lambda: cm.mac(g, unit="B"), lambda: cm.flops(g, per_multiply_add=3),
-                  lambda: cm.params(g, unit="GB"), lambda: cm.activation_memory(g, unit="x")):  # fmt: skip
+    for wrong in (
+        lambda: cm.mac(g, unit="B"),
+        lambda: cm.flops(g, per_multiply_add=3),
+        lambda: cm.params(g, unit="GB"),
+        lambda: cm.activation_memory(g, unit="x"),
+    ):
         with pytest.raises(cm.CostModelError, match="must be"):
             wrong()
     with pytest.raises(cm.CostModelError, match="nothing is moved"):

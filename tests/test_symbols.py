@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import math
 
@@ -91,11 +92,14 @@ def test_substitute_leaves_other_symbols_and_fractions() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [0, -1, 2**41, True, 1.0, "3", None, sympy.Rational(1, 2), sympy.nan, sympy.oo, sympy.zoo]
-    + [sympy.sqrt(2), -sym.dim("x"), sympy.Float(3.0), np.array([]), np.array([1.5]), np.array([0])]
-    + [np.array([2**41]), sympy.Symbol("x"), sympy.Symbol("x", positive=True), sympy.pi],
+    [
+        *(0, -1, 2**41, True, 1.0, "3", None, sympy.Rational(1, 2), sympy.nan, sympy.oo, sympy.zoo),
+        *(sympy.sqrt(2), sympy.pi, sympy.Float(3.0), -sym.dim("x")),
+        *(sympy.Symbol("x"), sympy.Symbol("x", positive=True)),
+        *(np.array([]), np.array([1.5]), np.array([0]), np.array([2**41])),
+    ],
     ids=repr,
-)  # fmt: skip
+)
 def test_what_is_no_dimension_is_refused(value: object) -> None:
     with pytest.raises(ShapeError, match="the width"):
         sym.check_dim(value, "the width")
@@ -133,10 +137,8 @@ def test_anything_but_arithmetic_is_refused(text: str) -> None:
 
 @given(text=st.text(alphabet="xy0123456789+-*/(),. _MaxMinceilingsqrt'[]{}:=\\\"", max_size=30))
 def test_random_text_is_read_or_refused(text: str) -> None:
-    try:
+    with contextlib.suppress(CostModelError):
         sym.check_dim(sym.parse_dim(text), "w")
-    except CostModelError:
-        pass
 
 
 def test_comparing_expressions_does_not_write_out_monsters() -> None:

@@ -12,8 +12,19 @@ from costmodel.tensor import DTYPE_BYTES, Tensor
 
 @pytest.mark.parametrize(
     ("dtype", "size"),
-    [("float64", 8), ("float32", 4), ("float16", 2), ("bfloat16", 2), ("float8", 1)]
-    + [("int64", 8), ("int32", 4), ("int16", 2), ("int8", 1), ("uint8", 1), ("bool", 1)],
+    [
+        ("float64", 8),
+        ("float32", 4),
+        ("float16", 2),
+        ("bfloat16", 2),
+        ("float8", 1),
+        ("int64", 8),
+        ("int32", 4),
+        ("int16", 2),
+        ("int8", 1),
+        ("uint8", 1),
+        ("bool", 1),
+    ],
 )
 def test_bytes_of_each_dtype(dtype: str, size: int) -> None:
     assert DTYPE_BYTES[dtype] == size

@@ -23,14 +23,16 @@ from validation.store import Result, Store
 from validation.timing import summary
 with Store(sys.argv[1]) as store:
     for i in range(int(sys.argv[2])):
-        store.append(Result(f"net{i}", "fake", "host/fake", {"threads": 1}, timing=summary([1.0 + i])))
+        store.append(Result(f"net{i}", "fake", "p", {}, timing=summary([1.0 + i])))
         print(i, flush=True)
 """
 
 
 def result(spec: str, seconds: float = 1.0, **fields: object) -> Result:
     timing = summary([seconds])
-    return Result(spec, "fake", "host/fake", {"threads": 1, "dtype": "float32"}, timing=timing, **fields)  # type: ignore[arg-type]
+    return Result(
+        spec, "fake", "host/fake", {"threads": 1, "dtype": "float32"}, timing=timing, **fields
+    )  # type: ignore[arg-type]
 
 
 def writer(store: Path, count: int, prelude: str = "") -> subprocess.Popen[str]:
@@ -92,12 +94,12 @@ def test_a_torn_last_line_is_reported_and_never_glued_to(tmp_path: Path, cut: in
 
 def test_kill_9_in_mid_campaign_loses_nothing_finished(tmp_path: Path) -> None:
     path = tmp_path / "s.jsonl"
-    process = writer(path, 100_000)
-    assert process.stdout is not None
-    for _ in range(20):
-        last = int(process.stdout.readline())
-    os.kill(process.pid, signal.SIGKILL)
-    rest = process.communicate()[0].split()
+    with writer(path, 100_000) as process:
+        assert process.stdout is not None
+        for _ in range(20):
+            last = int(process.stdout.readline())
+        os.kill(process.pid, signal.SIGKILL)
+        rest = process.communicate()[0].split()
     last = int(rest[-1]) if rest else last
     assert process.returncode == -signal.SIGKILL
     kept = [r.spec for r in Store(path).results()]
@@ -110,12 +112,14 @@ def test_kill_9_in_mid_campaign_loses_nothing_finished(tmp_path: Path) -> None:
 def test_a_full_disk_is_one_sentence_and_keeps_what_is_finished(tmp_path: Path) -> None:
     path = tmp_path / "s.jsonl"
     limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))\n"
-    process = writer(path, 100, prelude=limit)
-    out, error = process.communicate(timeout=60)
+    with writer(path, 100, prelude=limit) as process:
+        out, error = process.communicate(timeout=60)
     finished = len(out.split())
     assert 2 <= finished < 100
     last = error.strip().splitlines()[-1]
-    assert last.startswith(f"validation.errors.StoreError: {path}: the disk is full; the {finished} ")
+    assert last.startswith(
+        f"validation.errors.StoreError: {path}: the disk is full; the {finished} "
+    )
     text = path.read_text()
     assert text.endswith("\n")
     assert len([json.loads(line) for line in text.splitlines()]) == finished

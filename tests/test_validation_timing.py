@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
 from validation.errors import ClockError
-from validation.timing import CpuTimer, Plan, Subject, median_interval, measure, summary
+from validation.timing import CpuTimer, Plan, Subject, measure, median_interval, summary
 
 FAST = Plan(budget=0.2, warm_up=0.02, turn=0.005, min_samples=15)
 
@@ -109,7 +110,7 @@ def test_a_clock_that_jumps_all_the_time_is_refused() -> None:
 
 
 def test_a_clock_that_stands_still_is_refused() -> None:
-    with pytest.raises(ClockError, match="^conv: the clock stands still"):
+    with pytest.raises(ClockError, match=r"^conv: the clock stands still"):
         list(measure([Subject("conv", lambda: None)], FAST, CpuTimer(clock=lambda: 1.0)))
 
 
@@ -141,7 +142,7 @@ def test_cold_samples_are_single_calls_after_a_flush() -> None:
     assert timing.repeat == 1
     assert events[:2] == ["flush", "call"]
     assert events.count("flush") == events.count("call")
-    assert all(a != b for a, b in zip(events, events[1:], strict=False))
+    assert all(a != b for a, b in pairwise(events))
 
 
 def test_subjects_take_turns_so_that_drift_falls_on_all() -> None:

@@ -58,7 +58,8 @@ def sentence(result: Score) -> str:
         ranks = f", Spearman {result.spearman:.3f}, Kendall {result.kendall:.3f}"
     return (
         f"MAPE {result.mape:.1%}, median error {result.bias:+.1%}, "
-        f"{result.within:.0%} within 10 %, {result.covered:.0%} in the interval{ranks}; noise {result.noise:.1%}"
+        f"{result.within:.0%} within 10 %, {result.covered:.0%} in the interval{ranks}; "
+        f"noise {result.noise:.1%}"
     )
 
 

@@ -231,7 +231,8 @@ class _Run:
         """Take samples for the length of a turn, after one call that warms the caches again."""
         if self.subject.before is None:
             self.subject.call()
-        begin, kept = time.monotonic(), []
+        begin = time.monotonic()
+        kept: list[float] = []
         while len(kept) < _WINDOW or time.monotonic() - begin < self.plan.turn:
             if self.subject.before is not None:
                 self.subject.before()

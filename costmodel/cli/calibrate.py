@@ -7,18 +7,31 @@ from typing import Annotated
 
 import typer
 
+from costmodel.errors import DataError
+
 
 def calibrate(
-    measurements: Annotated[
-        Path, typer.Argument(help="CSV or Parquet: network, seconds, batch, dtype, threads ...")
-    ],
     platform: Annotated[
         str,
         typer.Option("--platform", "-p", metavar="PLATFORM", help="What was measured."),
     ],
+    measurements: Annotated[
+        Path | None,
+        typer.Argument(help="CSV or Parquet: network, seconds, batch, dtype, threads ..."),
+    ] = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="Where the TOML file goes.")
-    ],
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where the TOML file goes; by default to the calibrations that are found by name.",
+        ),
+    ] = None,
+    design: Annotated[
+        int | None,
+        typer.Option(min=1, help="Print the N most informative measurements instead."),
+    ] = None,
     keep_good: Annotated[
         bool, typer.Option("--keep-good", help="Leave out bad rows instead of refusing the table.")
     ] = False,
@@ -28,7 +41,22 @@ def calibrate(
     The result is readable TOML; give it as --platform to the other commands.
 
     Example: costmodel calibrate t.csv -p host/torch-eager -o host.toml
+
+    Example: costmodel calibrate --design 20 -p raspberry-pi-4/ncnn
     """
+    if design is not None:
+        from costmodel.design import design as choose
+
+        for spec in choose(platform, design):
+            typer.echo(spec)
+        return
+    if measurements is None:
+        raise DataError("give a table of measurements, or --design N")
+    fit_table(measurements, platform, output, keep_good)
+
+
+def fit_table(measurements: Path, platform: str, output: Path | None, keep_good: bool) -> None:
+    """Fit ``platform`` to a table, write the result and say what it rests on."""
     from costmodel.calibration import calibrate as fit
     from costmodel.cli.console import stdout, working
     from costmodel.measurement import read_measurements
@@ -39,7 +67,7 @@ def calibrate(
         typer.echo(f"left out row {row.row}: {row.reason}", err=True)
     with working(f"fitting {len(rows)} rows"):
         result = fit(rows, platform, {"file": measurements.name})
-    result.save(output)
+    output = result.save(output)
     console = stdout()
     console.print(
         f"{result.platform.name}: {len(rows)} rows fitted, "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -53,19 +52,12 @@ def load_network(spec: str, batch: int | None = None, lenient: bool = False) -> 
     CostModelError
         If there is no such network, or its batch cannot be changed.
     """
-    if lenient and Path(spec).suffix.lower() == ".onnx":
-        from costmodel.importers import from_onnx
-
-        graph = from_onnx(spec, strict=False)
-    elif lenient:
-        raise DataError(f"--lenient is for .onnx files; {spec!r} is none")
-    else:
-        name, _, query = spec.partition("?")
-        if batch is not None and name in NETWORKS:
-            key = next((k for k in _BATCH_NAMES if k in accepted(NETWORKS[name])), None)
-            if key is not None:
-                return _network(_with(name, query, key, str(batch)))
-        graph = _network(spec)
+    name, _, query = spec.partition("?")
+    if batch is not None and name in NETWORKS:
+        key = next((k for k in _BATCH_NAMES if k in accepted(NETWORKS[name])), None)
+        if key is not None:
+            return _network(_with(name, query, key, str(batch)))
+    graph = _network(spec, strict=not lenient)
     return graph if batch is None else with_batch(graph, batch)
 
 
@@ -118,10 +110,10 @@ def with_batch(graph: nx.DiGraph, batch: int) -> nx.DiGraph:
     return result
 
 
-def _network(spec: str) -> nx.DiGraph:
+def _network(spec: str, strict: bool = True) -> nx.DiGraph:
     """Return the graph of ``spec``, also where its Python code wants to end the program."""
     try:
-        return network(spec)
+        return network(spec, strict)
     except SystemExit as stop:
         raise DataError(f"{spec}: its code ended the program (exit {stop.code})") from None
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from costmodel.importers.emitter import Emitter, Operand
 from costmodel.importers.learned import linear
-from costmodel.importers.registry import Unsupported
+from costmodel.importers.registry import UnsupportedFormError
 from costmodel.ops import Elementwise, MatMul, Reduce
 from costmodel.symbols import Dim, product
 
@@ -17,7 +17,7 @@ def einsum(emit: Emitter, equation: str, operands: Sequence[Operand]) -> Operand
 
     Raises
     ------
-    Unsupported
+    UnsupportedFormError
         If an operand repeats a letter (a diagonal).
     """
     labels, result = _parse(equation, [len(x.shape) for x in operands])
@@ -39,9 +39,10 @@ def _parse(equation: str, ranks: list[int]) -> tuple[list[str], str]:
     left, arrow, result = equation.partition("->")
     terms = left.split(",")
     if not re.fullmatch(r"[A-Za-z.]*(,[A-Za-z.]*)*", left) or len(terms) != len(ranks):
-        raise Unsupported(f"equation {equation}")
+        raise UnsupportedFormError(f"equation {equation}")
     free = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in equation]
-    widest = max(rank - len(t) + 3 if "..." in t else 0 for t, rank in zip(terms, ranks, strict=True))
+    hidden = [rank - len(t) + 3 for t, rank in zip(terms, ranks, strict=True) if "..." in t]
+    widest = max(hidden, default=0)
     ellipsis = "".join(free[:widest])
     spelled = [
         term.replace("...", ellipsis[widest - (rank - len(term) + 3) :])
@@ -49,9 +50,9 @@ def _parse(equation: str, ranks: list[int]) -> tuple[list[str], str]:
     ]
     for term, rank in zip(spelled, ranks, strict=True):
         if len(set(term)) != len(term):
-            raise Unsupported(f"diagonal in {equation}")
+            raise UnsupportedFormError(f"diagonal in {equation}")
         if len(term) != rank:
-            raise Unsupported(f"equation {equation} for an operand of {rank} axes")
+            raise UnsupportedFormError(f"equation {equation} for an operand of {rank} axes")
     if not arrow:
         once = [c for c in sorted(set("".join(terms)) - {"."}) if "".join(terms).count(c) == 1]
         return spelled, ellipsis + "".join(once)
@@ -73,9 +74,7 @@ def _pair(
         left = _arrange(emit, a, in_a, batch + rows, len(columns))
         right = emit.transpose(b, [in_b.index(c) for c in batch + columns])
         ones = [1] * len(rows)
-        right = emit.reshape(
-            right, [*(size[c] for c in batch), *ones, *(size[c] for c in columns)]
-        )
+        right = emit.reshape(right, [*(size[c] for c in batch), *ones, *(size[c] for c in columns)])
         return emit.add(Elementwise("mul"), left, right), outer
 
     def join(letters: list[str]) -> Dim:

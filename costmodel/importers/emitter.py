@@ -47,7 +47,7 @@ class Stored:
 
     @property
     def shape(self) -> tuple[Dim, ...]:
-        """Its shape. [element]"""
+        """Return the shape."""
         return self.tensor.shape
 
     def view(self, shape: Sequence[Dim], part: str = "") -> Stored:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 from costmodel.builder import Value
+from costmodel.errors import ShapeError
 from costmodel.importers.emitter import Emitter, Operand, Stored
-from costmodel.ops import Conv, ConvTranspose, Elementwise, Linear, MatMul
+from costmodel.ops import Conv, ConvTranspose, Elementwise, Linear, MatMul, Op
+from costmodel.symbols import Dim, same
 
 
 def linear(
@@ -28,7 +30,9 @@ def linear(
         return y if bias is None else emit.add(Elementwise("add"), y, bias)
     name = emit.weight_name(weight)
     fused = emit.owns_bias(name, bias)
-    y = emit.add(Linear(weight.shape[0 if transposed else 1], fused), x, weights=name)
+    op = Linear(weight.shape[0 if transposed else 1], fused)
+    _check(op, x, weight.shape if transposed else weight.shape[::-1])
+    y = emit.add(op, x, weights=name)
     return y if bias is None or fused else emit.add(Elementwise("add"), y, bias)
 
 
@@ -38,11 +42,19 @@ def convolve(
     """Emit ``op``, its weights named after ``weight``; without a bias of its own, one is added."""
     name = emit.weight_name(weight)
     fused = emit.owns_bias(name, bias)
+    _check(op, x, weight.shape)
     y = emit.add(dataclasses.replace(op, bias=fused), x, weights=name)
     if bias is None or fused:
         return y
     spatial = len(op.kernel)
-    return emit.add(
-        Elementwise("add"), y, emit.reshape(bias, (*bias.shape, *([1] * spatial)))
-    )
+    return emit.add(Elementwise("add"), y, emit.reshape(bias, (*bias.shape, *([1] * spatial))))
 
+
+def _check(op: Op, x: Operand, stored: tuple[Dim, ...]) -> None:
+    """Raise ``ShapeError`` unless the stored weight is the one that ``op`` needs on ``x``."""
+    op.infer(x.tensor)
+    needed = op.weights(x.tensor)[0].shape
+    if len(needed) != len(stored) or not all(map(same, needed, stored)):
+        raise ShapeError(
+            f"{type(op).__name__} on {x.tensor} needs a weight of shape {needed}, got {stored}"
+        )

@@ -11,7 +11,7 @@ from costmodel.errors import UnknownOperatorError
 Handler = TypeVar("Handler", bound=Callable[..., object])
 
 
-class Unsupported(Exception):
+class UnsupportedFormError(Exception):
     """Raised by a handler for a form of its operator that ``costmodel`` cannot express."""
 
 
@@ -99,7 +99,7 @@ def refuse_unknown(importer: str, unknown: Iterable[Occurrence]) -> None:
     >>> refuse_unknown("from_onnx", [Occurrence("NonZero", "head/nz")])
     Traceback (most recent call last):
     ...
-    costmodel.errors.UnknownOperatorError: from_onnx does not know 1 operator: NonZero (at head/nz); ...
+    costmodel.errors.UnknownOperatorError: from_onnx does not know 1 operator: NonZero ...
     """
     places: dict[str, list[str]] = {}
     for occurrence in unknown:

@@ -30,7 +30,6 @@ LABELS: Mapping[str, str] = {
     "fixed": "fixed cost of an inference",
 }
 """What the terms of a prediction are called in print."""
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -205,34 +204,6 @@ def collect(
         operators=tuple(map(_operator, nodes)),
         prediction=prediction,
     )
-
-
-def waits(prediction: Prediction) -> dict[str, float]:
-    """Return the seconds of a prediction by what is waited for, most first. [s].
-
-    A kernel's time counts for its largest term. Where the device is idle because the host is
-    slower, all of its time counts as the host's dispatch: faster kernels would not help.
-
-    Examples
-    --------
-    >>> from costmodel.prediction import Prediction
-    >>> waits(Prediction("n", "p", 6.0, None, 0.9, (), 1.0, 2.0, 3.0, 0.0, "priors"))
-    {'dispatch': 3.0, 'transfer': 2.0, 'fixed': 1.0}
-    """
-    fixed, transfer = float(prediction.fixed), float(prediction.transfer)
-    host, device = float(prediction.dispatch), float(prediction.device_seconds)
-    spent: dict[str, float] = {"fixed": fixed, "transfer": transfer}
-    if float(prediction.seconds) - fixed - transfer > device * (1 + _ROUNDING):
-        spent["dispatch"] = host
-    else:
-        for k in prediction.kernels:
-            spent[k.waits_for] = spent.get(k.waits_for, 0.0) + float(k.seconds)
-    return {k: v for k, v in sorted(spent.items(), key=lambda item: -item[1]) if v > 0}
-
-
-def bottleneck(prediction: Prediction) -> str:
-    """Return the term that most of the time is spent on, a key of :data:`LABELS`."""
-    return next(iter(waits(prediction)), "fixed")
 
 
 def _totals(graph: nx.DiGraph, operators: int) -> Totals:

@@ -9,7 +9,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from costmodel.prediction import LABEL
-from costmodel.report.collect import Report, bottleneck, waits
+from costmodel.report.collect import Report
 
 if TYPE_CHECKING:
     from costmodel.prediction import KernelTime, Prediction
@@ -121,8 +121,8 @@ def prediction_fields(prediction: Prediction) -> dict[str, Any]:
         "interval_seconds": list(prediction.interval) if prediction.interval else None,
         "level": prediction.level,
         "basis": prediction.basis,
-        "bottleneck": bottleneck(prediction),
-        "waits_seconds": waits(prediction),
+        "bottleneck": prediction.bottleneck,
+        "waits_seconds": prediction.waits(),
         "bound_seconds": float(prediction.bound_seconds),
         "device_seconds": float(prediction.device_seconds),
         "dispatch_seconds": float(prediction.dispatch),

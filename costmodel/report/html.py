@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from costmodel.prediction import LABEL
-from costmodel.report.collect import LABELS, Report, bottleneck, collect, waits
+from costmodel.report.collect import LABELS, Report, collect
 from costmodel.report.text import count, seconds, share, size
 
 if TYPE_CHECKING:
@@ -180,13 +180,13 @@ def _prediction(prediction: Prediction) -> str:
     lines = [
         f"<h2>{escape(prediction.network)} on {escape(prediction.platform)}</h2>",
         f"<p>{LABEL} <strong>{seconds(total)}</strong>{interval}, from "
-        f"{escape(prediction.basis)}. Bottleneck: {LABELS[bottleneck(prediction)]}. "
+        f"{escape(prediction.basis)}. Bottleneck: {LABELS[prediction.bottleneck]}. "
         f"Datasheet roofline: {bound}.</p>",
         _table(
             ("", "", "", ""),
             [
                 (LABELS[term], seconds(spent), share(_over(spent, total)), _bar(spent, total))
-                for term, spent in waits(prediction).items()
+                for term, spent in prediction.waits().items()
             ],
         ),
     ]

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from costmodel.prediction import LABEL
-from costmodel.report.collect import LABELS, OperatorCost, Report, bottleneck, waits
+from costmodel.report.collect import LABELS, OperatorCost, Report
 from costmodel.report.text import bar, count, seconds, share, shorten, size
 
 if TYPE_CHECKING:
@@ -79,11 +79,11 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
     console.print(f"  {LABEL} {seconds(total)}{_interval(prediction)}, from {prediction.basis}")
     bound = float(prediction.bound_seconds)
     console.print(
-        f"  bottleneck: {LABELS[bottleneck(prediction)]}; datasheet roofline: {seconds(bound)}"
+        f"  bottleneck: {LABELS[prediction.bottleneck]}; datasheet roofline: {seconds(bound)}"
     )
     rows = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     glyph = "█" if console.is_terminal and console.encoding.startswith("utf") else "#"
-    for term, spent in waits(prediction).items():
+    for term, spent in prediction.waits().items():
         part = spent / total if total else 0.0
         rows.add_row(f"  {LABELS[term]}", seconds(spent), share(part), bar(part, _BAR, glyph))
     console.print(rows)

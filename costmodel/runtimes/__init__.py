@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ def runtime_names() -> list[str]:
     return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
 
 
-@lru_cache(maxsize=None)
+@cache
 def load_runtime(name: str) -> Runtime:
     """Return a runtime by name, or from a TOML file.
 
@@ -104,7 +104,7 @@ def load_runtime(name: str) -> Runtime:
 
 
 def _runtime(data: dict[str, Any], file: str) -> Runtime:
-    fields = {
+    fields: dict[str, tuple[type, Any]] = {
         name: (kind, default)
         for name, kind, default in (
             ("name", str, None),

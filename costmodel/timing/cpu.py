@@ -4,9 +4,9 @@ r"""Time of a kernel on a CPU.
 
     t = \text{call} + \text{overlap}(\text{compute}, \text{memory}) + \text{passes}
 
-Products of matrices run in vector micro-kernels: output channels fill whole vectors, each result costs
-``fill`` steps beyond its reduction, and every element of the streamed operand that is loaded or packed
-costs as much as ``pack`` multiply-adds. Cores take whole vectors of output channels each.
+Products of matrices run in vector micro-kernels: output channels fill whole vectors, each result
+costs ``fill`` steps beyond its reduction, and every element of the streamed operand that is loaded or
+packed costs as much as ``pack`` multiply-adds. Cores take whole vectors of output channels each.
 """
 
 from __future__ import annotations
@@ -92,9 +92,7 @@ def _convolution(w: Workload, machine: Machine, q: Theta, rate: Dim) -> Dim:
     blocks = w.blocks(_BLOCK)
     products = _TRANSFORMED * blocks * w.m * (channels + q["fill"])
     moved = _TRANSFORM_TRAFFIC * _WORD * w.n * (channels + w.m)
-    return minimum(
-        direct, products / (rate * q["winograd"]) + moved / _near_bandwidth(machine, q)
-    )
+    return minimum(direct, products / (rate * q["winograd"]) + moved / _near_bandwidth(machine, q))
 
 
 def _memory(w: Workload, machine: Machine, q: Theta) -> Dim:
@@ -112,5 +110,5 @@ def _near_bandwidth(machine: Machine, q: Theta) -> Dim:
 
 
 def _far_bandwidth(machine: Machine, q: Theta) -> Dim:
-    """Return what the cores draw from memory, the interface of the chip being the limit. [B/s]"""
+    """Return what the cores draw from memory, the interface of the chip being the limit [B/s]."""
     return minimum(machine.units * q["far_bandwidth"], q["dram"] * machine.bandwidth)

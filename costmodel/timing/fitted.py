@@ -54,9 +54,7 @@ class Fitted:
         0
         """
         spreads = np.array([p.spread for p in parameters if p.spread > 0])
-        return Fitted(
-            parameters, np.diag(spreads**2), PRIOR_OPERATOR_SPREAD, PRIOR_NETWORK_SPREAD
-        )
+        return Fitted(parameters, np.diag(spreads**2), PRIOR_OPERATOR_SPREAD, PRIOR_NETWORK_SPREAD)
 
     @property
     def theta(self) -> dict[str, float]:
@@ -135,7 +133,9 @@ def _read(data: dict[str, Any], parameters: tuple[Parameter, ...], file: str) ->
     spreads = np.array([p.spread for p in parameters if p.spread > 0])
     correlation = np.array(data["correlation"], dtype=float)
     if correlation.shape != (len(spreads), len(spreads)) or not np.all(np.abs(correlation) <= 1.01):
-        raise DataError(f"correlation should be a {len(spreads)} x {len(spreads)} matrix in [-1, 1]")
+        raise DataError(
+            f"correlation should be a {len(spreads)} x {len(spreads)} matrix in [-1, 1]"
+        )
     numbers = [float(data[name]) for name in ("operator_spread", "network_spread", "rows")]
     if not all(np.isfinite(numbers)) or min(numbers) < 0:
         raise DataError("operator_spread, network_spread and rows should not be negative")

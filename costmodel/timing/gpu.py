@@ -4,10 +4,10 @@ r"""Time of a kernel on a GPU.
 
     t = \text{launch} + \text{overlap}(\text{compute}, \text{memory}) + \text{passes}
 
-A matrix product is cut into output tiles, one for each streaming multiprocessor at a time: tiles that
-stick out over the edge and a last wave that is not full cost as much as whole ones. The library picks
-the fastest algorithm and tile, and splits the reduction of a linear layer where tiles are few. A board
-may not draw more than its power limit, whatever its peak.
+A matrix product is cut into output tiles, one for each streaming multiprocessor at a time: tiles
+that stick out over the edge and a last wave that is not full cost as much as whole ones. The library
+picks the fastest algorithm and tile, and splits the reduction of a linear layer where tiles are few.
+A board may not draw more than its power limit, whatever its peak.
 """
 
 from __future__ import annotations
@@ -91,12 +91,13 @@ def _plain(w: Workload, machine: Machine, q: Theta) -> Dim:
 
 def _product(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the time of the multiply-adds with the fastest algorithm, tile and split."""
+    splits: tuple[int, ...] = (1,)
     if w.kind == "linear":
         tiles, splits = machine.generation.product, SPLITS
     elif w.kind in _CONVOLUTIONS:
-        tiles, splits = CONVOLUTION_TILES, (1,)
+        tiles = CONVOLUTION_TILES
     else:
-        tiles, splits = machine.generation.batched, (1,)
+        tiles = machine.generation.batched
     serial = w.kind == "grouped" and machine.grouped_serially
     batch, repeats = (1, w.batch) if serial else (w.batch, 1)
     speed = q["direct"] if w.kind in _CONVOLUTIONS else 1
@@ -105,7 +106,9 @@ def _product(w: Workload, machine: Machine, q: Theta) -> Dim:
         return direct
     # F(2x2, 3x3) in one kernel: 16 products of channels for each block of 4 outputs, instead of 36.
     blocks = w.blocks(2)
-    fused = _tiled((1, 4 * w.m, 4 * blocks, w.k / 9), machine, q, q["winograd"], WINOGRAD_TILES, (1,))
+    fused = _tiled(
+        (1, 4 * w.m, 4 * blocks, w.k / 9), machine, q, q["winograd"], WINOGRAD_TILES, (1,)
+    )
     return minimum(direct, fused)
 
 

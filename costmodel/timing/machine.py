@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from costmodel.timing.tiles import Generation, generation
 
-
 if TYPE_CHECKING:
     from costmodel.platforms import Platform
 
@@ -99,5 +98,3 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         sustained=(hardware.tdp or 0) * kind.flops_per_watt / 2 * peak / vector,
         cache_bandwidth=_CACHE_BYTES_PER_CYCLE * hardware.units * hardware.clock,
     )
-
-

@@ -32,7 +32,7 @@ def kernel_terms(w: Workload, platform: Platform, theta: Mapping[str, Dim]) -> T
 def network_seconds(
     platform: Platform, host: Dim, device: Dim, transferred: Dim, theta: Mapping[str, Dim]
 ) -> Dim:
-    r"""Return the time of one inference. [s]
+    r"""Return the time of one inference [s].
 
     .. math:: t = \text{fixed} + \text{transfer} + \max(\text{host}, \text{device})
 
@@ -52,13 +52,13 @@ def network_seconds(
 
 
 def transfer_seconds(platform: Platform, transferred: Dim, theta: Mapping[str, Dim]) -> Dim:
-    """Return the time of moving inputs and outputs; none where host and device share memory. [s]"""
+    """Return the time of moving inputs and outputs; none where host and device share memory [s]."""
     link = platform.hardware.link
     return transferred / (link * theta["copy"]) if link and platform.transfers else 0
 
 
 def transferred_bytes(graph: nx.DiGraph) -> Dim:
-    """Return the bytes of all inputs and outputs of a network. [byte]"""
+    """Return the bytes of all inputs and outputs of a network [byte]."""
     moved = []
     for node in nodes_in_order(graph):
         if isinstance(node.op, Input):

@@ -6,8 +6,9 @@ import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 from importlib import resources
+from typing import Any
 
 from costmodel.errors import DataError
 
@@ -50,7 +51,7 @@ class Parameter:
             )
 
 
-@lru_cache(maxsize=None)
+@cache
 def priors(kind: str) -> tuple[Parameter, ...]:
     """Return the parameters of a kind of hardware (``"gpu"`` or ``"cpu"``) with their priors.
 
@@ -64,7 +65,7 @@ def priors(kind: str) -> tuple[Parameter, ...]:
 
 
 def adjusted(
-    parameters: tuple[Parameter, ...], changes: Mapping[str, Mapping[str, float]], where: str
+    parameters: tuple[Parameter, ...], changes: Mapping[str, Mapping[str, Any]], where: str
 ) -> tuple[Parameter, ...]:
     """Return ``parameters`` with some priors changed.
 

@@ -24,7 +24,9 @@ def nudged(theta: Mapping[str, float], free: Sequence[str]) -> dict[str, np.ndar
     return columns
 
 
-def log_spread(seconds: np.ndarray, covariance: np.ndarray, residual: float) -> np.ndarray:
+def log_spread(
+    seconds: np.ndarray, covariance: np.ndarray, residual: float | np.ndarray
+) -> np.ndarray:
     r"""Return the standard deviation of the log time of each network.
 
     .. math:: \sigma^2 = g^T C g + r^2
@@ -35,9 +37,11 @@ def log_spread(seconds: np.ndarray, covariance: np.ndarray, residual: float) -> 
         Times under the columns of :func:`nudged` (rows), one column a network. [s]
     covariance : ndarray
         ``C``, of the logarithms of the free parameters. [1]
-    residual : float
+    residual : float or ndarray
         ``r``, what the model leaves unexplained. [1]
     """
     logs = np.log(seconds)
     gradient = (logs[1:] - logs[0]) / STEP
-    return np.asarray(np.sqrt(np.einsum("in,ij,jn->n", gradient, covariance, gradient) + residual**2))
+    return np.asarray(
+        np.sqrt(np.einsum("in,ij,jn->n", gradient, covariance, gradient) + residual**2)
+    )

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 
 import networkx as nx
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from costmodel.lowering import lower
+from costmodel.symbols import Dim
 from costmodel.timing.network import kernel_terms, network_seconds, transferred_bytes
+from costmodel.timing.spread import log_spread, nudged
 from costmodel.timing.workload import Stack, Workload, stack, workloads
 
 if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
     from costmodel.platforms import Platform
 
 
@@ -42,19 +45,38 @@ class NetworkTable:
         """Kernels of each network."""
         return np.asarray(self.counts.sum(axis=1)).ravel()
 
-    def seconds(self, platform: Platform, theta: Mapping[str, float]) -> np.ndarray:
-        """Return the latency of each network under parameters ``theta``. [s]"""
-        width = self.counts.shape[1]
-        host, device = np.zeros(width), np.zeros(width)
+    def seconds(self, platform: Platform, theta: Mapping[str, Dim]) -> np.ndarray:
+        """Return the latency of each network under parameters ``theta`` [s].
+
+        Parameters that are columns (:func:`~costmodel.timing.spread.nudged`) give one row of
+        latencies for each of their entries.
+        """
+        sets = np.broadcast_shapes(*(np.shape(value) for value in theta.values()))[:-1]
+        host = np.zeros((*sets, self.counts.shape[1]))
+        device = np.zeros_like(host)
         for part in self.stacks:
             found = kernel_terms(part.workload, platform, theta)
-            host[part.index] = found.host
-            device[part.index] = found.seconds
+            host[..., part.index] = found.host
+            device[..., part.index] = found.seconds
         return np.asarray(
             network_seconds(
-                platform, self.counts @ host, self.counts @ device, self.transferred, theta
+                platform,
+                (self.counts @ host.T).T,
+                (self.counts @ device.T).T,
+                self.transferred,
+                theta,
             )
         )
+
+    def log_spread(self, platform: Platform) -> np.ndarray:
+        """Return the standard deviation of the log latency of each network [1].
+
+        From the errors of the parameters of ``platform`` and its residuals.
+        """
+        fitted = platform.fitted
+        seconds = self.seconds(platform, nudged(fitted.theta, fitted.free))
+        residual = np.where(self.kernels <= 1, fitted.operator_spread, fitted.network_spread)
+        return log_spread(seconds, fitted.covariance, residual)
 
     def rows(self, index: np.ndarray) -> NetworkTable:
         """Return some of the networks."""
@@ -81,6 +103,8 @@ def tabulate(graphs: Sequence[nx.DiGraph], platform: Platform) -> NetworkTable:
     >>> table.counts.shape
     (2, 1)
     """
+    from scipy.sparse import csr_matrix  # 0.3 s to import: only where networks are fitted
+
     distinct: dict[Workload, int] = {}
     rows: list[Counter[int]] = []
     for graph in graphs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from importlib import resources
 
 from costmodel.errors import DataError
@@ -37,7 +37,7 @@ class Generation:
     feed: float
 
 
-@lru_cache(maxsize=None)
+@cache
 def generation(name: str) -> Generation:
     """Return a generation by the name that hardware files use.
 

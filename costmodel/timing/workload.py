@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,7 @@ class Moved:
     distance: Dim
 
     def missed(self, capacity: Dim) -> Dim:
-        r"""Return the bytes that a memory of ``capacity`` bytes does not hold any more. [byte]
+        r"""Return the bytes that a memory of ``capacity`` bytes does not hold any more [byte].
 
         .. math:: \mathrm{bytes} \cdot \min(1, \max(0, d / S - 1/2))
 
@@ -105,21 +106,21 @@ class Workload:
 
     @property
     def bytes(self) -> Dim:
-        """Bytes read and written, each tensor once. [byte]"""
+        """Bytes read and written, each tensor once [byte]."""
         return total(tensor.bytes for tensor in self.moved)
 
     @property
     def read_bytes(self) -> Dim:
-        """Activations read. [byte]"""
+        """Activations read [byte]."""
         return total(tensor.bytes for tensor in self.reads)
 
     def blocks(self, size: int) -> Dim:
-        """Return the output blocks of ``size`` x ``size`` pixels over all images. [1]"""
+        """Return the output blocks of ``size`` x ``size`` pixels over all images [1]."""
         images = self.n / (self.height * self.width)
         return images * ceil_div(self.height, size) * ceil_div(self.width, size)
 
     def missed(self, capacity: Dim) -> Dim:
-        """Return the bytes that come from beyond a memory of ``capacity`` bytes. [byte]"""
+        """Return the bytes that come from beyond a memory of ``capacity`` bytes [byte]."""
         return total(tensor.missed(capacity) for tensor in self.moved)
 
 
@@ -161,9 +162,7 @@ def workloads(kernels: Sequence[Kernel]) -> list[Workload]:
     return result
 
 
-def _workload(
-    kernel: Kernel, reads: tuple[Moved, ...], size: Dim, everything: Dim
-) -> Workload:
+def _workload(kernel: Kernel, reads: tuple[Moved, ...], size: Dim, everything: Dim) -> Workload:
     product = kernel.product or _NO_PRODUCT
     return Workload(
         kind=kernel.kind,
@@ -232,8 +231,7 @@ def stack(sequence: Sequence[Workload]) -> list[Stack]:
     for i, w in enumerate(sequence):
         groups.setdefault((w.kind, w.dtype, w.winograd, w.passes), []).append(i)
     return [
-        Stack(np.array(index), _stacked([sequence[i] for i in index]))
-        for index in groups.values()
+        Stack(np.array(index), _stacked([sequence[i] for i in index])) for index in groups.values()
     ]
 
 
@@ -242,15 +240,10 @@ def _stacked(same_kind: list[Workload]) -> Workload:
     width = max(len(w.reads) for w in same_kind)
     none = Moved(0, 1)
     padded = [(*w.reads, *[none] * (width - len(w.reads))) for w in same_kind]
-    return Workload(
-        first.kind,
-        first.dtype,
-        first.winograd,
-        first.passes,
-        *(
-            _floats(getattr(w, name) for w in same_kind)
-            for name in _SIZES
-        ),
+    sizes: dict[str, Any] = {name: _floats(getattr(w, name) for w in same_kind) for name in _SIZES}
+    return replace(
+        first,
+        **sizes,
         reads=tuple(_stacked_moved([row[j] for row in padded]) for j in range(width)),
         writes=_stacked_moved([w.writes for w in same_kind]),
         weights=_stacked_moved([w.weights for w in same_kind]),

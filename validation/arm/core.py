@@ -153,7 +153,7 @@ def _dispatch_bound(costs: Sequence[Cost], width: int) -> float:
 
 
 def _unit_bound(costs: Sequence[Cost]) -> float:
-    """Least time the units need: for a set of units, the work only they can do over their number."""
+    """Least time the units need: for a set of units, the work only they do over their number."""
     work: dict[frozenset[str], float] = {}
     for cost in costs:
         for allowed, cycles in _alternatives(cost):

@@ -169,7 +169,7 @@ def _new_counter(library: ctypes.CDLL, program: Program, l1: CacheShape, l2: Cac
 
 
 def _add_hooks(library: ctypes.CDLL, machine: Machine, counter: int) -> None:
-    """Call the counter's C functions straight from unicorn: Python callbacks would be 50 times slower."""
+    """Call the counter's C functions from unicorn: Python callbacks are 50 times slower."""
     import unicorn
     from unicorn.unicorn_py3.unicorn import uclib
 

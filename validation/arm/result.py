@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from costmodel.errors import DataError
 from validation.arm.errors import BackendError, KernelError
 
+_RAN_BADLY = (3, 4)  # enum exit_code of bench.h: a value is not finite, the clock jumped
+
 Label = Literal["measured", "emulated"]
 
 
@@ -88,7 +90,7 @@ def parse_output(text: str, where: str) -> RunResult:
 
 def _error(document: Mapping[str, Any], where: str) -> BackendError | DataError:
     message = document["error"]
-    if "not finite" in message or "clock" in message:
+    if document["code"] in _RAN_BADLY:
         return KernelError(f"{where}: {message}")
     line = f"line {document['line']} of the specification: " if "line" in document else ""
     return DataError(f"{where}: {line}{message}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import fx, nn
@@ -13,7 +13,7 @@ from torch import fx, nn
 from costmodel.graph import Node
 from costmodel.ops import Op
 
-Value = fx.Node
+Value: TypeAlias = fx.Node
 
 DTYPES: dict[str, torch.dtype] = {
     "float64": torch.float64,
@@ -90,7 +90,9 @@ class Emitter:
     def _named(
         self, kind: str, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Value:
-        made = self.graph.create_node(kind, target, args, kwargs, self.identifier(self.node.name))
+        made: Value = self.graph.create_node(
+            kind, target, args, kwargs, self.identifier(self.node.name)
+        )
         made.meta["node"] = self.node.name
         return made
 

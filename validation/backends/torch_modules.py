@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 
-class StatisticsNorm(nn.Module):
+class StatisticsNorm(nn.Module):  # type: ignore[misc]
     """Batch normalization with fixed statistics, of inputs of any rank.
 
     Parameters
@@ -30,7 +30,7 @@ class StatisticsNorm(nn.Module):
         return functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias)
 
 
-class Steps(nn.Module):
+class Steps(nn.Module):  # type: ignore[misc]
     """The steps of a recurrent layer, given the product of all inputs (``[time, batch, gates]``).
 
     Parameters

@@ -10,15 +10,15 @@ import networkx as nx
 
 from costmodel.errors import CostModelError, DataError, ShapeError
 from costmodel.importers.emitter import Operand
-from costmodel.importers.ncnn import arithmetic, layers, movement  # noqa: F401  (file handlers)
+from costmodel.importers.ncnn import arithmetic, movement, weighted  # noqa: F401  (handlers)
 from costmodel.importers.ncnn.parse import Layer, read
 from costmodel.importers.ncnn.walk import LAYERS, POST_PROCESSING, Walk
-from costmodel.importers.registry import Occurrence, Unsupported, refuse_unknown
+from costmodel.importers.registry import Occurrence, UnsupportedFormError, refuse_unknown
 from costmodel.symbols import Dim
 
 
 def from_ncnn(param_path: str | os.PathLike[str], input_shape: Sequence[Dim]) -> nx.DiGraph:
-    """Return the op graph of an ncnn network.
+    r"""Return the op graph of an ncnn network.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def from_ncnn(param_path: str | os.PathLike[str], input_shape: Sequence[Dim]) ->
 
     Notes
     -----
-    Layers with int8 weights take int8 inputs and accumulate exactly as in ncnn: where the input is
+    Layers with int8 weights take int8 inputs: where the input is
     not int8 yet a :class:`~costmodel.ops.Cast` quantizes it, and where the layer does not hand on
     int8 (``int8_scale_term`` up to 100) another makes float32 of the result.
 
@@ -53,7 +53,7 @@ def from_ncnn(param_path: str | os.PathLike[str], input_shape: Sequence[Dim]) ->
     Examples
     --------
     >>> import tempfile, pathlib
-    >>> text = "7767517\\n2 2\\nInput data 0 1 data\\nReLU relu 1 1 data out\\n"
+    >>> text = "7767517\n2 2\nInput data 0 1 data\nReLU relu 1 1 data out\n"
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = pathlib.Path(folder, "net.param")
     ...     _ = file.write_text(text)
@@ -91,7 +91,7 @@ def _emit(walk: Walk, layer: Layer) -> None:
     where = f"layer {layer.name!r} ({layer.kind})"
     try:
         walk.put(layer, LAYERS[layer.kind](walk, layer))
-    except Unsupported as reason:
+    except UnsupportedFormError as reason:
         refuse_unknown("from_ncnn", [Occurrence(layer.kind, layer.name, str(reason))])
     except CostModelError as error:
         raise ShapeError(f"from_ncnn, {where}: {error}") from None

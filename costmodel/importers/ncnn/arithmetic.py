@@ -6,7 +6,7 @@ from costmodel.importers.emitter import Operand
 from costmodel.importers.ncnn.movement import axis_of
 from costmodel.importers.ncnn.parse import Layer
 from costmodel.importers.ncnn.walk import LAYERS, Walk
-from costmodel.importers.registry import Unsupported
+from costmodel.importers.registry import UnsupportedFormError
 from costmodel.ops import AdaptivePool, Elementwise, MatMul, Reduce, Softmax
 
 _UNARY = {
@@ -42,7 +42,7 @@ def _relu(walk: Walk, layer: Layer) -> Operand:
 def _binary(walk: Walk, layer: Layer) -> Operand:
     kind = _BINARY.get(layer.integer(0))
     if kind is None:
-        raise Unsupported(f"operation {layer.integer(0)}")
+        raise UnsupportedFormError(f"operation {layer.integer(0)}")
     inputs = walk.inputs(layer)
     if layer.integer(1):
         return walk.emit.add(Elementwise(kind, value=layer.number(2)), *inputs)
@@ -81,7 +81,7 @@ def _matmul(walk: Walk, layer: Layer) -> Operand:
 def _reduction(walk: Walk, layer: Layer) -> Operand:
     kind = _REDUCTIONS.get(layer.integer(0))
     if kind is None:
-        raise Unsupported(f"operation {layer.integer(0)}")
+        raise UnsupportedFormError(f"operation {layer.integer(0)}")
     (x,) = walk.inputs(layer)
     named = layer.array(3)
     axes = tuple(range(1, len(x.shape))) if named is None else tuple(axis_of(a, x) for a in named)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.ncnn.parse import Layer
 from costmodel.importers.ncnn.walk import LAYERS, Walk
-from costmodel.importers.registry import Unsupported
+from costmodel.importers.registry import UnsupportedFormError
 from costmodel.ops import (
     ChannelShuffle,
     Concat,
@@ -21,7 +21,7 @@ from costmodel.symbols import Dim, product
 from costmodel.tensor import Tensor
 
 _REST = -233  # written for "what is left"
-_ORDERS = {  # Permute order types by rank, batch in front
+_ORDERS: dict[int, dict[int, tuple[int, ...]]] = {  # Permute order types by rank, batch in front
     2: {0: (0, 1, 2), 1: (0, 2, 1)},
     3: {
         0: (0, 1, 2, 3),
@@ -159,7 +159,7 @@ def _permute(walk: Walk, layer: Layer) -> Operand:
     (x,) = walk.inputs(layer)
     order = _ORDERS.get(len(x.shape) - 1, {}).get(layer.integer(0))
     if order is None:
-        raise Unsupported(f"order {layer.integer(0)} of {len(x.shape) - 1} axes")
+        raise UnsupportedFormError(f"order {layer.integer(0)} of {len(x.shape) - 1} axes")
     y = walk.emit.transpose(x, order)
     return y if y is x else walk.emit.add(Contiguous(), y)
 

@@ -93,7 +93,9 @@ def parse(lines: list[str], name: str) -> list[Layer]:
     for layer in layers:
         for blob in layer.inputs:
             if blob not in made:
-                raise DataError(f"{name}: layer {layer.name!r} takes {blob!r}, made by none before it")
+                raise DataError(
+                    f"{name}: layer {layer.name!r} takes {blob!r}, made by none before it"
+                )
         made.update(layer.outputs)
     return layers
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from costmodel.importers.emitter import Emitter, Operand
 from costmodel.importers.ncnn.parse import Layer
@@ -49,7 +49,7 @@ class Walk:
         self._takers.update(layer.inputs)
         return [self.blobs[blob] for blob in layer.inputs if blob not in self._left_out]
 
-    def put(self, layer: Layer, made: Operand | Sequence[Operand]) -> None:
+    def put(self, layer: Layer, made: Operand | list[Operand]) -> None:
         """Note what ``layer`` makes."""
         self.emit.count()
         outputs = made if isinstance(made, list) else [made]

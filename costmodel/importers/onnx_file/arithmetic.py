@@ -6,7 +6,8 @@ import numpy as np
 
 from costmodel.importers.einsum import einsum
 from costmodel.importers.emitter import Operand
-from costmodel.importers.onnx_file.walk import HANDLERS, Call, Result
+from costmodel.importers.onnx_file.call import HANDLERS, Call, Result
+from costmodel.importers.onnx_file.load import dtype_of
 from costmodel.ops import AdaptivePool, Cast, Elementwise, Reduce, Softmax
 
 _UNARY = {
@@ -113,9 +114,9 @@ def _number(call: Call) -> tuple[float | None, int]:
     if len(call.node.input) == 2:
         for slot in (1, 0):
             value = call.walk.known(call.node.input[slot])
-            if value is not None and value.size == 1 and value.dtype != object:
-                if value.ndim <= len(call.operand(1 - slot).shape):
-                    return float(value.item()), slot
+            single = value is not None and value.size == 1 and value.dtype != object
+            if single and value.ndim <= len(call.operand(1 - slot).shape):
+                return float(value.item()), slot
     return None, 0
 
 
@@ -126,8 +127,6 @@ def _where(call: Call) -> Result:
 
 @HANDLERS.register("Cast", "CastLike")
 def _cast(call: Call) -> Result:
-    from costmodel.importers.onnx_file.load import dtype_of
-
     if call.node.op_type == "CastLike":
         dtype = call.operand(1).tensor.dtype
     else:

@@ -57,8 +57,6 @@ def _attribute_value(entry: Any) -> Any:
     return None
 
 
-
-
 def _divide(a: Dim, b: Dim) -> Dim:
     return ceil_div(a - b + 1, b)  # floor(a / b)
 

@@ -7,8 +7,8 @@ from typing import Any
 from costmodel.builder import Value
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.learned import convolve, linear
-from costmodel.importers.onnx_file.walk import HANDLERS, Call, Result
-from costmodel.importers.registry import Unsupported
+from costmodel.importers.onnx_file.call import HANDLERS, Call, Result
+from costmodel.importers.registry import UnsupportedFormError
 from costmodel.ops import (
     AdaptivePool,
     BatchNorm,
@@ -52,7 +52,7 @@ def _conv_transpose(call: Call) -> Result:
     rank = len(weight.shape) - 2
     groups = call.attribute("group", 1)
     if call.attribute("output_shape") is not None or _padding(call, rank) == "same":
-        raise Unsupported("padding that follows from the output size")
+        raise UnsupportedFormError("padding that follows from the output size")
     op = ConvTranspose(
         weight.shape[1] * groups,
         weight.shape[2:],
@@ -98,7 +98,11 @@ def _matmul(call: Call) -> Result:
     a = emit.reshape(a, (1, *a.shape)) if row else a
     b = emit.reshape(b, (*b.shape, 1)) if column else b
     y: Operand = emit.add(MatMul(), a, b)
-    shape = [size for i, size in enumerate(y.shape, -len(y.shape)) if not ((row and i == -2) or (column and i == -1))]
+    shape = list(y.shape)
+    if row:
+        del shape[-2]
+    if column:
+        del shape[-1]
     return emit.reshape(y, shape)
 
 
@@ -194,13 +198,13 @@ def _resize(call: Call) -> Result:
         slot = (2 if call.has(2) else 1) if resize else 1
         scales = call.known(slot, "scales")
         if scales is None:
-            raise Unsupported("no sizes and no scales")
+            raise UnsupportedFormError("no sizes and no scales")
         sizes = [
             size * int(scale) if float(scale).is_integer() else int(size * float(scale))
             for size, scale in zip(x.shape, scales, strict=True)
         ]
     if list(sizes[:2]) != list(x.shape[:2]):
-        raise Unsupported("batch or channels resized")
+        raise UnsupportedFormError("batch or channels resized")
     return call.emit.add(Resize(tuple(sizes[2:]), kind), x)
 
 
@@ -228,8 +232,6 @@ def _last_state(call: Call, apart: Operand) -> list[Operand]:
         return []
     time, batch, directions, hidden = apart.shape
     start = time - 1 if isinstance(time, int) else 0
-    row = call.emit.reshape(
-        call.emit.add(Slice(0, start, 1), apart), (batch, directions, hidden)
-    )
+    row = call.emit.reshape(call.emit.add(Slice(0, start, 1), apart), (batch, directions, hidden))
     last = call.emit.transpose(row, (1, 0, 2))
     return [last, last]

@@ -113,10 +113,10 @@ def _input(
         elif size.dim_value > 0:
             shape.append(size.dim_value)
         elif size.dim_param:
-            how = size.dim_param if size.dim_param.isidentifier() else f"**{{{size.dim_param!r}: 1}}"
-            how = f"{how}=1" if size.dim_param.isidentifier() else how
+            name = size.dim_param
+            how = f"{name}=1" if name.isidentifier() else f"**{{{name!r}: 1}}"
             raise DataError(
-                f"{path}: axis {axis} of input {entry.name!r} is {size.dim_param!r}; give its "
+                f"{path}: axis {axis} of input {entry.name!r} is {name!r}; give its "
                 f"size: from_onnx(..., {how})"
             )
         else:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from costmodel.importers.emitter import Operand, Stored
-from costmodel.importers.onnx_file.walk import HANDLERS, Call, Result
-from costmodel.importers.registry import Unsupported
+from costmodel.importers.onnx_file.call import HANDLERS, Call, Result
+from costmodel.importers.onnx_file.load import dtype_of
+from costmodel.importers.registry import UnsupportedFormError
 from costmodel.ops import (
     BroadcastTo,
     Concat,
@@ -136,7 +135,7 @@ def _cut(call: Call, x: Operand, axis: int, start: Dim, end: Dim, step: int) -> 
         first, size = (min(kept[0], kept[-1]), len(kept)) if len(kept) else (0, 0)
     else:
         if step != 1:
-            raise Unsupported("step through a symbolic axis")
+            raise UnsupportedFormError("step through a symbolic axis")
         last = length if isinstance(end, int) and end >= 2**31 else end
         last = length + last if isinstance(last, int) and last < 0 else last
         first = start if isinstance(start, int) and start >= 0 else 0
@@ -176,6 +175,18 @@ def _gather_elements(call: Call) -> Result:
     return call.emit.add(Gather(0), flat, call.operand(1))
 
 
+@HANDLERS.register("GatherND")
+def _gather_nd(call: Call) -> Result:
+    """Pick by positions on the first axes, taken as one axis."""
+    x, indices = call.operand(0), call.operand(1)
+    depth = indices.shape[-1]
+    if call.attribute("batch_dims", 0) or not isinstance(depth, int):
+        raise UnsupportedFormError("batch axes")
+    flat = call.emit.reshape(x, (product(x.shape[:depth]), *x.shape[depth:]))
+    one = call.emit.add(Slice(len(indices.shape) - 1, 0, 1), indices)
+    return call.emit.add(Gather(0), flat, call.emit.reshape(one, indices.shape[:-1]))
+
+
 @HANDLERS.register("ScatterND", "ScatterElements")
 def _scatter(call: Call) -> Result:
     """Write part of a copy: what is kept and what is written move once."""
@@ -192,7 +203,7 @@ def _pad(call: Call) -> Result:
     for i, axis in enumerate(axes):
         pairs[axis] = (pads[i], pads[i + len(axes)])
     if any(isinstance(v, int) and v < 0 for pair in pairs for v in pair):
-        raise Unsupported("negative padding")
+        raise UnsupportedFormError("negative padding")
     if all(same(v, 0) for pair in pairs for v in pair):
         return x
     return call.emit.add(Pad(tuple(pairs)), x)
@@ -222,14 +233,8 @@ def _tile(call: Call) -> Result:
 @HANDLERS.register("ConstantOfShape", "Range")
 def _made(call: Call) -> Result:
     if call.node.op_type == "Range":
-        raise Unsupported("of a length that depends on data")
+        raise UnsupportedFormError("of a length that depends on data")
     shape = tuple(call.sizes(0) or ())
     value = call.attribute("value")
-    dtype = "float32" if value is None else str(np.dtype(_numpy_dtype(value)))
+    dtype = "float32" if value is None else dtype_of(value.data_type, call.node.output[0])
     return Stored(call.node.output[0], Tensor(shape, dtype), learned=False)
-
-
-def _numpy_dtype(tensor: object) -> object:
-    import onnx
-
-    return onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)  # type: ignore[attr-defined]

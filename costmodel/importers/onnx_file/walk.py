@@ -4,83 +4,24 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import networkx as nx
 import numpy as np
-import sympy
 
 from costmodel.builder import Value
 from costmodel.errors import CostModelError, DataError, GraphError, UnknownOperatorError
 from costmodel.importers.emitter import Emitter, Operand, Stored
+from costmodel.importers.onnx_file.call import HANDLERS, Call
 from costmodel.importers.onnx_file.fold import FOLDS, MAX_ELEMENTS, attribute, shape_array
 from costmodel.importers.onnx_file.load import dtype_of
-from costmodel.importers.registry import Occurrence, Registry, Unsupported
-from costmodel.symbols import Dim
+from costmodel.importers.registry import Occurrence, UnsupportedFormError
 from costmodel.tensor import Tensor
 
 _FREE = frozenset({"Shape", "Size", "Constant"})
 _DOMAINS = frozenset({"", "ai.onnx"})
-
-
-class Call:
-    """One node of the file: its inputs, attributes, and what it makes."""
-
-    def __init__(self, walk: Walk, node: Any) -> None:
-        self.walk = walk
-        self.emit = walk.emit
-        self.node = node
-
-    def attribute(self, name: str, default: Any = None) -> Any:
-        """Return an attribute."""
-        return attribute(self.node, name, default)
-
-    def has(self, slot: int) -> bool:
-        """Say whether input ``slot`` is given."""
-        return slot < len(self.node.input) and bool(self.node.input[slot])
-
-    def operand(self, slot: int = 0) -> Operand:
-        """Return the tensor of input ``slot``."""
-        if not self.has(slot):
-            raise Unsupported(f"no input {slot}")
-        return self.walk.operand(self.node.input[slot])
-
-    def optional(self, slot: int) -> Operand | None:
-        """Return the tensor of input ``slot``, or None where it is not given."""
-        return self.operand(slot) if self.has(slot) else None
-
-    def operands(self) -> list[Operand]:
-        """Return all input tensors."""
-        return [self.walk.operand(name) for name in self.node.input if name]
-
-    def known(self, slot: int, name: str = "") -> Any:
-        """Return the value of input ``slot``, or of attribute ``name`` in older versions, or None.
-
-        Raises
-        ------
-        Unsupported
-            If the input is computed when the network runs.
-        """
-        if name and self.attribute(name) is not None:
-            return np.asarray(self.attribute(name))
-        if not self.has(slot):
-            return None
-        value = self.walk.known(self.node.input[slot])
-        if value is None:
-            raise Unsupported(f"input {slot} that depends on data")
-        return value
-
-    def sizes(self, slot: int, name: str = "") -> list[Dim] | None:
-        """Return sizes that are given as input ``slot`` or attribute ``name``."""
-        value = self.known(slot, name)
-        return None if value is None else [as_size(v) for v in np.asarray(value).ravel()]
-
-
-Result = Operand | Sequence[Operand | None]
-HANDLERS: Registry[Callable[[Call], Result]] = Registry("ONNX")
-"""Handlers by operator type."""
 
 
 class Walk:
@@ -103,7 +44,8 @@ class Walk:
         self._operands: dict[str, Operand] = {}
         self._known: dict[str, Any] = {}
         self._merged: dict[int, str] = {}
-        self._nodes = list(model.graph.node)  # one Python object a node, so that id() tells them apart
+        # One Python object a node, so that id() tells them apart.
+        self._nodes = list(model.graph.node)
         self._inferred: dict[str, Tensor] | None = None
         self.takers: dict[str, list[Any]] = {}
         self._uses: Counter[str] = Counter(output.name for output in model.graph.output)
@@ -171,7 +113,8 @@ class Walk:
                 raise DataError(f"{self.path}: the data of tensor {name!r} is broken") from None
         if elements > 0:
             dtype = dtype_of(tensor.data_type, f"{self.path}, tensor {name!r}")
-            self._operands[name] = Stored(name, Tensor(shape, dtype), dtype not in ("int64", "bool"))
+            learned = dtype not in ("int64", "bool")
+            self._operands[name] = Stored(name, Tensor(shape, dtype), learned)
 
     def _node(self, node: Any) -> None:
         if id(node) in self._merged:
@@ -184,10 +127,10 @@ class Walk:
         with self.emit.module(module):
             try:
                 if node.op_type not in HANDLERS or node.domain not in _DOMAINS:
-                    raise Unsupported("")
+                    raise UnsupportedFormError("")
                 result = HANDLERS[node.op_type](call)
                 self.emit.count()
-            except Unsupported as reason:
+            except UnsupportedFormError as reason:
                 result = self._unknown(call, Occurrence(_full_name(node), place, str(reason)))
             except CostModelError as error:
                 raise GraphError(f"{self.path}, {node.op_type} {place!r}: {error}") from None
@@ -257,13 +200,6 @@ class Walk:
                 "shape that it makes: nothing can stand in for it"
             )
         return self._inferred[name]
-
-
-def as_size(value: Any) -> Dim:
-    """Return an entry of a folded shape as an int or expression."""
-    if isinstance(value, sympy.Expr):
-        return int(value) if value.is_Integer else value
-    return int(value)
 
 
 def _inferred_shapes(model: Any) -> dict[str, Tensor]:

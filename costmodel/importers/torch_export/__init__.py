@@ -8,7 +8,7 @@ from typing import Any
 import networkx as nx
 
 from costmodel.importers.registry import refuse_unknown
-from costmodel.importers.torch_export.walk import Axes
+from costmodel.importers.torch_export.sizes import Axes
 
 
 def from_torch(
@@ -63,7 +63,7 @@ def from_torch(
     """
     from costmodel.importers.torch_export.trace import trace
 
-    walk = trace(module, inputs, dict(dynamic or {}))
+    walk = trace(module, inputs, dict(dynamic or {}), strict)
     if strict:
         refuse_unknown("from_torch", walk.emit.unknown)
     return walk.graph

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from costmodel.importers.emitter import Operand, Stored
-from costmodel.importers.torch_export.walk import ATEN, Call, Result
+from costmodel.importers.torch_export.call import ATEN, Call, Result
 from costmodel.ops import Elementwise, PReLU, Split
 from costmodel.tensor import Tensor
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.learned import convolve
-from costmodel.importers.torch_export.walk import ATEN, Call, Result
+from costmodel.importers.torch_export.call import ATEN, Call, Result
 from costmodel.ops import (
     AdaptivePool,
     BatchNorm,
@@ -72,7 +72,8 @@ def _padding(call: Call, kernel: tuple[Any, ...]) -> Any:
         return 0
     if call.get("padding") == "same":
         # Torch allows "same" for stride 1 only; the larger half goes to the far side.
-        spans = [d * (k - 1) for d, k in zip(call.sizes("dilation", len(kernel)), kernel, strict=True)]
+        dilation = call.sizes("dilation", len(kernel))
+        spans = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
         return tuple((span // 2, span - span // 2) for span in spans)
     return call.sizes("padding", len(kernel))
 

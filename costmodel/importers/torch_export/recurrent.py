@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from costmodel.importers.emitter import Emitter, Operand, Stored
-from costmodel.importers.registry import Unsupported
-from costmodel.importers.torch_export.walk import ATEN, Call, Result
+from costmodel.importers.registry import UnsupportedFormError
+from costmodel.importers.torch_export.call import ATEN, Call, Result
 from costmodel.ops import Concat, Recurrent, Slice
 
 
@@ -16,7 +16,7 @@ def _recurrent(call: Call) -> Result:
     are of one shape and made by the same steps.
     """
     if "data" in call:
-        raise Unsupported("packed sequence")
+        raise UnsupportedFormError("packed sequence")
     emit, x = call.emit, call.operand("input")
     kind = str(call.node.target).split(".")[1].split("_")[0]
     stored = call.operands("params")
@@ -25,7 +25,7 @@ def _recurrent(call: Call) -> Result:
     layers = int(call.get("num_layers"))
     per_layer = directions * (4 if bias else 2)
     if len(stored) != layers * per_layer:
-        raise Unsupported("projections")
+        raise UnsupportedFormError("projections")
     batch_first = bool(call.get("batch_first"))
     y: Operand = emit.transpose(x, (1, 0, 2)) if batch_first else x
     states: list[Operand] = []

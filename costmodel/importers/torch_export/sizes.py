@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import sympy
 
 from costmodel.errors import DataError
-from costmodel.importers.registry import Unsupported
+from costmodel.importers.registry import UnsupportedFormError
 from costmodel.symbols import Dim, ceil_div, dim
 
 Axes: TypeAlias = int | Sequence[tuple[int, int]]
@@ -62,7 +62,7 @@ class SizeReader:
 
         Raises
         ------
-        Unsupported
+        UnsupportedFormError
             If it depends on data.
         """
         expression = getattr(getattr(size, "node", None), "expr", size)
@@ -90,7 +90,7 @@ class SizeReader:
         expression = getattr(getattr(size, "node", None), "expr", size)
         if name is None:
             return self.read(size)
-        symbols = getattr(expression, "free_symbols", set())
+        symbols: set[Any] = getattr(expression, "free_symbols", set())
         if len(symbols) != 1:
             raise DataError(
                 f"axis {axis} of input {number} cannot be the symbol {name!r}: the network fixes "
@@ -110,7 +110,7 @@ class SizeReader:
         if known is not None:
             return known
         if expression.is_Symbol:
-            raise Unsupported(f"size {expression} depends on data")
+            raise UnsupportedFormError(f"size {expression} depends on data")
         if expression.is_Number:
             return int(expression) if expression.is_Integer else expression
         args = [self._convert(argument) for argument in expression.args]
@@ -122,17 +122,12 @@ class SizeReader:
                 return ceil_div(*args)
             case "Add" | "Mul" | "Pow" | "Max" | "Min":
                 return expression.func(*args)
-            case "ToFloat" | "CeilToInt" | "FloorToInt" | "TruncToInt" | "IntTrueDiv" | "FloatTrueDiv":
-                return self._rounded(type(expression).__name__, args)
-        raise Unsupported(f"size {expression}")
-
-    @staticmethod
-    def _rounded(kind: str, args: list[Dim]) -> Dim:
-        match kind:
+            case "ToFloat":
+                return args[0]
             case "CeilToInt":
                 return sympy.ceiling(args[0])
             case "FloorToInt" | "TruncToInt":
                 return sympy.floor(args[0])
             case "IntTrueDiv" | "FloatTrueDiv":
                 return sympy.sympify(args[0]) / args[1]
-        return args[0]
+        raise UnsupportedFormError(f"size {expression}")

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from costmodel.errors import CostModelError, DataError
+from costmodel.importers.registry import refuse_unknown
 from costmodel.importers.torch_export import (  # noqa: F401  (these file their handlers)
+    copies,
     elementwise,
     layers,
     movement,
@@ -16,17 +18,22 @@ from costmodel.importers.torch_export import (  # noqa: F401  (these file their 
     recurrent,
     reduction,
 )
+from costmodel.importers.torch_export.call import ATEN, packet_name
 from costmodel.importers.torch_export.sizes import Axes, SizeReader, axes_of
-from costmodel.importers.torch_export.walk import ATEN, Walk, packet_name
+from costmodel.importers.torch_export.walk import Walk, unknown_operators
 
 
-def trace(module: Any, inputs: tuple[Any, ...], dynamic: dict[str, Axes]) -> Walk:
+def trace(
+    module: Any, inputs: tuple[Any, ...], dynamic: dict[str, Axes], strict: bool = True
+) -> Walk:
     """Return the finished walk over the exported ``module``.
 
     Raises
     ------
     DataError
         If torch cannot trace the module.
+    UnknownOperatorError
+        If ``strict``, naming every operator that is not known.
     """
     import torch
 
@@ -41,10 +48,13 @@ def trace(module: Any, inputs: tuple[Any, ...], dynamic: dict[str, Axes]) -> Wal
         except CostModelError:
             raise
         except Exception as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
+            reason = (str(error).strip() or "no reason given").splitlines()[0]
             raise DataError(
-                f"torch.export cannot trace {type(module).__name__}: {type(error).__name__}: {reason}"
+                f"torch.export cannot trace {type(module).__name__} on these inputs: "
+                f"{type(error).__name__}: {reason}"
             ) from error
+    if strict:
+        refuse_unknown("from_torch", unknown_operators(program))
     walk = Walk(type(module).__name__, SizeReader(axes), _first_names(module))
     walk.run(program)
     return walk

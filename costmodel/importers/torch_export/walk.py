@@ -2,123 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 import networkx as nx
 
 from costmodel.builder import Value
-from costmodel.errors import CostModelError, ShapeError
+from costmodel.errors import CostModelError, ShapeError, UnknownOperatorError
 from costmodel.importers.emitter import Emitter, Operand, Stored
-from costmodel.importers.registry import Occurrence, Registry, Unsupported
-from costmodel.importers.torch_export.sizes import Axes as Axes
+from costmodel.importers.registry import Occurrence, UnsupportedFormError
+from costmodel.importers.torch_export.call import (
+    ATEN,
+    Call,
+    Result,
+    dtype_name,
+    is_node,
+    is_tensor,
+    packet_name,
+)
 from costmodel.importers.torch_export.sizes import SizeReader
 from costmodel.ops import Cast
 from costmodel.symbols import Dim, same
 from costmodel.tensor import Tensor
-
-Result = Operand | Sequence[Operand | None] | None
-"""What a node makes: a tensor, several (None where we do not follow one), or none."""
-
-
-def packet_name(target: Any) -> str:
-    """Return the name of an operator overload without overload and in-place underscore."""
-    name = str(target).removeprefix("aten.").rsplit(".", 1)[0]
-    return name[:-1] if name.endswith("_") and not name.endswith("__") else name
-
-
-class Call:
-    """One node of the exported program: its arguments by name, and what it makes.
-
-    Parameters
-    ----------
-    walk : Walk
-        The walk.
-    node : torch.fx.Node
-        The node.
-    """
-
-    def __init__(self, walk: Walk, node: Any) -> None:
-        self.walk = walk
-        self.emit = walk.emit
-        self.node = node
-        schema = node.target._schema.arguments
-        self._arguments = {a.name: a.default_value for a in schema if a.has_default_value()}
-        self._arguments |= {a.name: value for a, value in zip(schema, node.args, strict=False)}
-        self._arguments |= node.kwargs
-
-    def __contains__(self, name: str) -> bool:
-        return self._arguments.get(name) is not None
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return an argument that is no tensor as it is."""
-        value = self._arguments.get(name)
-        return default if value is None else value
-
-    def operand(self, *names: str) -> Operand:
-        """Return the tensor of the first of ``names`` that the operator has."""
-        value = self.optional(*names)
-        if value is None:
-            raise Unsupported(f"argument {names[0]} is no tensor")
-        return value
-
-    def optional(self, *names: str) -> Operand | None:
-        """Return the tensor of the first of ``names`` that is given, or None."""
-        for name in names:
-            if _is_node(self._arguments.get(name)):
-                found = self.walk.operand(self._arguments[name])
-                if found is not None:
-                    return found
-        return None
-
-    def operands(self, name: str) -> list[Operand]:
-        """Return a list of tensors."""
-        found = [self.walk.operand(node) for node in self._arguments[name]]
-        return [x for x in found if x is not None]
-
-    def size(self, name: str, default: Any = None) -> Dim:
-        """Return an argument that is a size."""
-        return self.walk.size(self.get(name, default))
-
-    def sizes(self, name: str, rank: int = 0) -> tuple[Dim, ...]:
-        """Return an argument that is a list of sizes; a single one stands for all ``rank``."""
-        value = self.get(name, ())
-        value = (value,) if not isinstance(value, list | tuple) else value
-        sizes = tuple(self.walk.size(v) for v in value)
-        return sizes * rank if len(sizes) == 1 and rank > 1 else sizes
-
-    @property
-    def output(self) -> Tensor:
-        """Shape and dtype of the first output, according to torch."""
-        return self.outputs[0]
-
-    @property
-    def outputs(self) -> tuple[Tensor, ...]:
-        """Shapes and dtypes of all outputs, according to torch."""
-        return tuple(self.walk.tensor(meta) for meta in self.metas)
-
-    @property
-    def metas(self) -> list[Any]:
-        """The fake tensors that torch made."""
-        value = self.node.meta.get("val")
-        return [v for v in (value if isinstance(value, list | tuple) else [value]) if _is_tensor(v)]
-
-    def meta_of(self, name: str) -> Any:
-        """Return the fake tensor of an argument."""
-        return self._arguments[name].meta["val"]
-
-    def is_used(self, output: int) -> bool:
-        """Say whether anything takes output ``output`` of several."""
-        return any(user.args[1] == output for user in self.node.users)
-
-    def is_view(self, of: str) -> bool:
-        """Say whether the first output shares the storage of argument ``of``."""
-        ours, theirs = self.metas[0], self.meta_of(of)
-        return bool(ours.untyped_storage()._cdata == theirs.untyped_storage()._cdata)
-
-
-ATEN: Registry[Callable[[Call], Result]] = Registry("ATen")
-"""Handlers by ATen name without overload; ``relu`` also serves the in-place ``relu_``."""
 
 
 class Walk:
@@ -163,7 +68,7 @@ class Walk:
 
     def size(self, value: Any) -> Dim:
         """Return a size that is an int, a SymInt or a node that computes one."""
-        return self.sizes.read(value.meta["val"] if _is_node(value) else value)
+        return self.sizes.read(value.meta["val"] if is_node(value) else value)
 
     def tensor(self, meta: Any) -> Tensor:
         """Return shape and dtype of a fake tensor."""
@@ -173,7 +78,7 @@ class Walk:
         self, node: Any, stored: dict[str, str], user_inputs: list[Any], signature: Any
     ) -> Operand | None:
         meta = node.meta.get("val")
-        if not _is_tensor(meta):
+        if not is_tensor(meta):
             return None
         if node.name in stored:
             name = stored[node.name]
@@ -188,7 +93,7 @@ class Walk:
         """Import the nodes of one (sub)graph and return the nodes of its outputs."""
         for node in module.graph.nodes:
             if node.op == "output":
-                return [n for n in node.args[0] if _is_node(n)]
+                return [n for n in node.args[0] if is_node(n)]
             if node.op == "get_attr":
                 self._values[node] = self._attribute(module, node)
             elif node.op == "call_function":
@@ -197,7 +102,7 @@ class Walk:
 
     def _attribute(self, module: Any, node: Any) -> Result:
         value = getattr(module, node.target, None)
-        if not _is_tensor(value):
+        if not is_tensor(value):
             return None
         return Stored(node.target, self.tensor(value), learned=False)
 
@@ -209,16 +114,15 @@ class Walk:
         with self.emit.module(path):
             try:
                 if name not in ATEN:
-                    raise Unsupported("")
+                    raise UnsupportedFormError("")
                 result = ATEN[name](call)
                 self.emit.count()
                 return self._checked(call, result)
-            except Unsupported as reason:
-                place = f"{path}/{node.name}" if path else node.name
-                occurrence = Occurrence(_foreign(node.target), place, str(reason))
+            except UnsupportedFormError as reason:
+                occurrence = Occurrence(str(node.target), _place(node), str(reason))
                 return self._unknown(call, occurrence)
             except CostModelError as error:
-                raise type(error)(f"{_foreign(node.target)} at {path}/{node.name}: {error}") from None
+                raise type(error)(f"{node.target!s} at {path}/{node.name}: {error}") from None
 
     def _plain_function(self, module: Any, node: Any) -> Result:
         name = getattr(node.target, "__name__", str(node.target))
@@ -233,7 +137,7 @@ class Walk:
             for placeholder, given in zip(inner, node.args[first + 1 :], strict=True):
                 self._values[placeholder] = self._values.get(given)
             return [self.operand(n) for n in self._body(body)]
-        if _is_tensor(node.meta.get("val")):
+        if is_tensor(node.meta.get("val")):
             place = Occurrence(name, node.name)
             tensor = self.tensor(node.meta["val"])
             return self.emit.placeholder(place, [tensor], self._inputs(node))[0]
@@ -242,9 +146,10 @@ class Walk:
     def _unknown(self, call: Call, occurrence: Occurrence) -> Result:
         try:
             outputs = call.outputs
-        except (CostModelError, Unsupported):
-            raise CostModelError(
-                f"{occurrence.label} at {occurrence.where} makes a tensor whose size depends on data"
+        except (CostModelError, UnsupportedFormError):
+            raise UnknownOperatorError(
+                f"{occurrence.label} at {occurrence.where} is unknown and the size of what it "
+                "makes depends on data: nothing can stand in for it"
             ) from None
         made = self.emit.placeholder(occurrence, outputs, self._inputs(call.node))
         single = not isinstance(call.node.meta.get("val"), list | tuple)
@@ -259,9 +164,9 @@ class Walk:
         if _is_several(result):
             pairs = zip(result, call.metas, strict=False)
             return [x if x is None else self._check(x, meta) for x, meta in pairs]
-        if result is None or not call.metas:
-            return result
-        return self._check(result, call.metas[0])
+        if isinstance(result, Value | Stored) and call.metas:
+            return self._check(result, call.metas[0])
+        return result
 
     def _check(self, x: Operand, meta: Any) -> Operand:
         self.sizes.learn(meta.shape, x.shape)
@@ -272,20 +177,20 @@ class Walk:
         return x if x.tensor.dtype == dtype else self.emit.add(Cast(dtype), x)
 
 
-def dtype_name(dtype: Any) -> str:
-    """Return ``torch.float32`` as ``float32``.
+def unknown_operators(program: Any) -> list[Occurrence]:
+    """Return every node of an exported program whose operator is not known at all."""
+    graphs = [part.graph for part in program.graph_module.modules() if hasattr(part, "graph")]
+    return [
+        Occurrence(str(node.target), _place(node))
+        for graph in graphs
+        for node in graph.nodes
+        if hasattr(node.target, "_schema") and packet_name(node.target) not in ATEN
+    ]
 
-    Raises
-    ------
-    Unsupported
-        If costmodel has no such dtype (complex numbers).
-    """
-    name = str(dtype).removeprefix("torch.")
-    if name.startswith("float8"):
-        return "float8"
-    if name.startswith(("complex", "q", "bits")):
-        raise Unsupported(f"dtype {name}")
-    return name
+
+def _place(node: Any) -> str:
+    path = _module_path(node)
+    return f"{path}/{node.name}" if path else str(node.name)
 
 
 def _module_path(node: Any) -> str:
@@ -295,17 +200,5 @@ def _module_path(node: Any) -> str:
     return ".".join(part.split("@")[0] for part in path.split(".") if part)
 
 
-def _foreign(target: Any) -> str:
-    return str(target)
-
-
 def _is_several(value: object) -> TypeGuard[Sequence[Operand | None]]:
     return isinstance(value, list | tuple) and not isinstance(value, Value)
-
-
-def _is_node(value: Any) -> bool:
-    return hasattr(value, "all_input_nodes")
-
-
-def _is_tensor(value: Any) -> bool:
-    return hasattr(value, "untyped_storage")

@@ -27,6 +27,7 @@ void fail(int code, int line, const char *format, ...) {
   va_end(arguments);
   printf("{\"error\": ");
   print_json_string(message);
+  printf(", \"code\": %d", code);
   if (line > 0)
     printf(", \"line\": %d", line);
   printf("}\n");

@@ -7,7 +7,7 @@ from typing import Any
 from costmodel.importers.emitter import Operand
 from costmodel.importers.ncnn.parse import Layer
 from costmodel.importers.ncnn.walk import LAYERS, Walk
-from costmodel.importers.registry import Unsupported
+from costmodel.importers.registry import UnsupportedFormError
 from costmodel.ops import (
     AdaptivePool,
     Attention,
@@ -93,7 +93,7 @@ def _weighted(walk: Walk, layer: Layer, op: Op, x: Operand) -> Operand:
 def _gemm(walk: Walk, layer: Layer) -> Operand:
     (x, *others) = walk.inputs(layer)
     if others or layer.integer(2) or not layer.integer(5):
-        raise Unsupported("of two activations")
+        raise UnsupportedFormError("of two activations")
     return walk.emit.add(Linear(layer.integer(8), bias=bool(layer.integer(6))), x)
 
 
@@ -125,9 +125,7 @@ def _scale(walk: Walk, layer: Layer) -> Operand:
 @LAYERS.register("LayerNorm")
 def _layer_norm(walk: Walk, layer: Layer) -> Operand:
     (x,) = walk.inputs(layer)
-    axes = next(
-        (n for n in range(1, len(x.shape)) if product(x.shape[-n:]) == layer.integer(0)), 1
-    )
+    axes = next((n for n in range(1, len(x.shape)) if product(x.shape[-n:]) == layer.integer(0)), 1)
     return walk.emit.add(LayerNorm(axes, affine=bool(layer.integer(2, 1))), x)
 
 
@@ -156,7 +154,8 @@ def _pooling(walk: Walk, layer: Layer) -> Operand:
         y: Operand = walk.emit.add(AdaptivePool(kind, (1, 1)), x)
         return walk.emit.reshape(y, y.shape[:2])
     if layer.integer(7):
-        return walk.emit.add(AdaptivePool(kind, (layer.integer(18, layer.integer(8)), layer.integer(8))), x)
+        width = layer.integer(8)
+        return walk.emit.add(AdaptivePool(kind, (layer.integer(18, width), width)), x)
     mode = layer.integer(5)
     padding = "same" if mode in (2, 3) else _padding(layer, 3)
     op = Pool(kind, _pair(layer, 1), _pair(layer, 2, 1), padding, ceil_mode=mode == 0)
@@ -186,4 +185,4 @@ def _check_weights(layer: Layer, counted: object) -> None:
     key = 2 if layer.kind == "InnerProduct" else 6
     given = layer.integer(key)
     if given and isinstance(counted, int) and counted != given:
-        raise Unsupported(f"{given} weights where the shapes need {counted}")
+        raise UnsupportedFormError(f"{given} weights where the shapes need {counted}")

@@ -1,0 +1,82 @@
+"""One node of an ONNX file, as the handlers see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import sympy
+
+from costmodel.importers.emitter import Operand
+from costmodel.importers.onnx_file.fold import attribute
+from costmodel.importers.registry import Registry, UnsupportedFormError
+from costmodel.symbols import Dim
+
+if TYPE_CHECKING:
+    from costmodel.importers.onnx_file.walk import Walk
+
+
+class Call:
+    """One node of the file: its inputs, attributes, and what it makes."""
+
+    def __init__(self, walk: Walk, node: Any) -> None:
+        self.walk = walk
+        self.emit = walk.emit
+        self.node = node
+
+    def attribute(self, name: str, default: Any = None) -> Any:
+        """Return an attribute."""
+        return attribute(self.node, name, default)
+
+    def has(self, slot: int) -> bool:
+        """Say whether input ``slot`` is given."""
+        return slot < len(self.node.input) and bool(self.node.input[slot])
+
+    def operand(self, slot: int = 0) -> Operand:
+        """Return the tensor of input ``slot``."""
+        if not self.has(slot):
+            raise UnsupportedFormError(f"no input {slot}")
+        return self.walk.operand(self.node.input[slot])
+
+    def optional(self, slot: int) -> Operand | None:
+        """Return the tensor of input ``slot``, or None where it is not given."""
+        return self.operand(slot) if self.has(slot) else None
+
+    def operands(self) -> list[Operand]:
+        """Return all input tensors."""
+        return [self.walk.operand(name) for name in self.node.input if name]
+
+    def known(self, slot: int, name: str = "") -> Any:
+        """Return the value of input ``slot``, or of attribute ``name`` in older versions, or None.
+
+        Raises
+        ------
+        UnsupportedFormError
+            If the input is computed when the network runs.
+        """
+        if name and self.attribute(name) is not None:
+            return np.asarray(self.attribute(name))
+        if not self.has(slot):
+            return None
+        value = self.walk.known(self.node.input[slot])
+        if value is None:
+            raise UnsupportedFormError(f"input {slot} that depends on data")
+        return value
+
+    def sizes(self, slot: int, name: str = "") -> list[Dim] | None:
+        """Return sizes that are given as input ``slot`` or attribute ``name``."""
+        value = self.known(slot, name)
+        return None if value is None else [as_size(v) for v in np.asarray(value).ravel()]
+
+
+Result: TypeAlias = Operand | Sequence[Operand | None]
+HANDLERS: Registry[Callable[[Call], Result]] = Registry("ONNX")
+"""Handlers by operator type."""
+
+
+def as_size(value: Any) -> Dim:
+    """Return an entry of a folded shape as an int or expression."""
+    if isinstance(value, sympy.Expr):
+        return int(value) if value.is_Integer else value
+    return int(value)

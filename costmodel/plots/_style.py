@@ -1,0 +1,101 @@
+"""What all figures share: new axes, colours with markers and hatches, units of times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from costmodel.prediction import Prediction
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class Style(NamedTuple):
+    """How one series looks: a colour, and what tells it from the others without colour."""
+
+    color: str
+    marker: str
+    hatch: str
+    line: str | tuple[int, tuple[int, ...]]
+
+
+# Okabe and Ito's colours, which the colour-blind can tell apart, from dark to light.
+STYLES = (
+    Style("#0072B2", "o", "", "-"),
+    Style("#E69F00", "s", "////", "--"),
+    Style("#009E73", "D", "....", "-."),
+    Style("#CC79A7", "^", "xxxx", ":"),
+    Style("#56B4E9", "v", "----", (0, (5, 1))),
+    Style("#D55E00", "P", "\\\\\\\\", (0, (3, 1, 1, 1))),
+    Style("#F0E442", "X", "++++", (0, (1, 3))),
+    Style("#999999", "*", "||||", (0, (8, 2))),
+    Style("#000000", "<", "oooo", (0, (2, 2))),
+    Style("#FFFFFF", ">", "**", (0, (6, 1, 1, 1, 1, 1))),
+)
+"""Styles of series, in order."""
+
+_OFTEN = (
+    "pointwise",
+    "convolution",
+    "grouped",
+    "depthwise",
+    "linear",
+    "elementwise",
+    "batch_norm",
+    "copy",
+    "matmul",
+    "pool",
+    "attention",
+    "recurrent",
+    "max_pool",
+    "norm",
+    "gather",
+)
+"""Kinds of kernel, those that meet in one figure first: they get colours of their own."""
+
+SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+"""Units of time, largest first."""
+
+
+def style_of_kind(kind: str) -> Style:
+    """Return the style of a kind of kernel, the same in all figures.
+
+    Examples
+    --------
+    >>> style_of_kind("pointwise") == style_of_kind("depthwise")
+    False
+    """
+    place = _OFTEN.index(kind) if kind in _OFTEN else len(_OFTEN)
+    turns, place = divmod(place, len(STYLES))
+    style = STYLES[place]
+    # Past the last style: the colours again, each with the marker and hatch of another.
+    other = STYLES[(place + 3) % len(STYLES)]
+    return style._replace(marker=other.marker, hatch=other.hatch) if turns else style
+
+
+def time_scale(seconds: Iterable[float]) -> tuple[float, str]:
+    """Return the unit in which the largest of some times is at least 1: its seconds, its name.
+
+    Examples
+    --------
+    >>> time_scale([2e-5, 8e-4])
+    (1e-06, 'µs')
+    """
+    largest = max(seconds, default=0.0)
+    return next((unit for unit in SCALES if largest >= unit[0]), SCALES[-1])
+
+
+def axes(ax: Axes | None, width: float = 6.4, height: float = 4.0) -> Axes:
+    """Return ``ax``, or the axes of a new figure of ``width`` by ``height`` [inch]."""
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    made: Axes = plt.subplots(figsize=(width, height), layout="constrained")[1]
+    return made
+
+
+def as_predictions(given: Prediction | Sequence[Prediction]) -> list[Prediction]:
+    """Return one or several predictions as a list."""
+    return [given] if isinstance(given, Prediction) else list(given)

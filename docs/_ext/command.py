@@ -1,0 +1,81 @@
+"""Directive ``command``: commands are run when the pages are built, and shown with what they print.
+
+All commands of one page run in one temporary folder, which starts as a copy of ``docs/data``. A command
+that does not end with the exit code of the option ``exit`` (by default 0) stops the build.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import tempfile
+from pathlib import Path
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.errors import SphinxError
+from sphinx.util.docutils import SphinxDirective
+
+DATA = Path(__file__).parents[1] / "data"
+_FOLDERS: dict[str, Path] = {}
+
+
+class Command(SphinxDirective):
+    """Run ``costmodel ...`` (or ``python -m validation ...``), a command a line."""
+
+    has_content = True
+    option_spec = {"exit": directives.nonnegative_int, "head": directives.positive_int}
+
+    def run(self) -> list[nodes.Node]:
+        """Return the commands and their output as one literal block."""
+        shown = []
+        for line in self.content:
+            code, output = run(line, _folder(self.env.docname))
+            if code != self.options.get("exit", 0):
+                raise SphinxError(f"{self.env.docname}: {line!r} ended with {code}:\n{output}")
+            lines = output.rstrip().splitlines()
+            head = self.options.get("head", len(lines))
+            more = ["..."] if head < len(lines) else []
+            shown += [f"$ {line}", *(text.rstrip() for text in lines[:head]), *more]
+        block = nodes.literal_block("\n".join(shown), "\n".join(shown), language="text")
+        block["classes"].append("command")
+        return [block]
+
+
+def run(line: str, folder: Path) -> tuple[int, str]:
+    """Run one command in ``folder``; return its exit code and what it printed."""
+    from typer.testing import CliRunner
+
+    program, *arguments = shlex.split(line)
+    if program == "costmodel":
+        from costmodel.cli.app import app
+    elif [program, *arguments[:2]] == ["python", "-m", "validation"]:
+        from validation.__main__ import app
+
+        arguments = arguments[2:]
+    else:
+        raise SphinxError(f"no command that pages may run: {line}")
+    environment = {"COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb"}
+    here = os.getcwd()
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.chdir, here)
+        os.chdir(folder)
+        result = CliRunner().invoke(app, arguments, prog_name=program, env=environment)
+    return result.exit_code, result.output
+
+
+def _folder(page: str) -> Path:
+    if page not in _FOLDERS:
+        folder = Path(tempfile.mkdtemp())
+        shutil.copytree(DATA, folder, dirs_exist_ok=True)
+        _FOLDERS[page] = folder
+    return _FOLDERS[page]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the directive."""
+    app.add_directive("command", Command)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

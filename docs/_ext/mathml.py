@@ -1,0 +1,39 @@
+"""Formulas as MathML, made when the pages are built: no script, no font and no network is needed."""
+
+from __future__ import annotations
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.application import Sphinx
+from sphinx.errors import SphinxError
+from sphinx.util.math import get_node_equation_number
+from sphinx.writers.html5 import HTML5Translator
+
+
+def _mathml(node: nodes.Element, block: bool) -> str:
+    source = node.astext().strip()
+    try:
+        return tex2mathml(source, as_block=block)
+    except Exception as error:
+        raise SphinxError(f"{node.source}: no MathML for {source!r}: {error}") from error
+
+
+def _inline(self: HTML5Translator, node: nodes.math) -> None:
+    self.body.append(f'<span class="math">{_mathml(node, block=False)}</span>')
+    raise nodes.SkipNode
+
+
+def _block(self: HTML5Translator, node: nodes.math_block) -> None:
+    self.body.append(self.starttag(node, "div", CLASS="math"))
+    if node["number"]:
+        self.body.append(f'<span class="eqno">({get_node_equation_number(self, node)})')
+        self.add_permalink_ref(node, "Link to this equation")
+        self.body.append("</span>")
+    self.body.append(_mathml(node, block=True) + "</div>\n")
+    raise nodes.SkipNode
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the renderer ``mathml``."""
+    app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

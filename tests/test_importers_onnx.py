@@ -1,0 +1,363 @@
+"""from_onnx: files that torch exports, and small ones written by hand."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import costmodel as cm
+from costmodel.errors import CostModelError, DataError, UnknownOperatorError
+from costmodel.importers import from_onnx, from_torch
+from costmodel.ops import ChannelShuffle, Contiguous, Conv, Elementwise, Linear, Reshape
+
+onnx = pytest.importorskip("onnx")
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+FLOAT = TensorProto.FLOAT
+
+
+def weight(name: str, *shape: int) -> object:
+    return numpy_helper.from_array(np.ones(shape, np.float32), name)
+
+
+def ints(name: str, *values: int) -> object:
+    return numpy_helper.from_array(np.array(values, np.int64), name)
+
+
+def write(
+    folder: Path,
+    nodes: list,
+    stored: list | None = None,
+    shape: tuple = (1, 8, 6, 6),
+    outputs: tuple[str, ...] = ("y",),
+) -> Path:
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", FLOAT, shape)],
+        [helper.make_tensor_value_info(name, FLOAT, None) for name in outputs],
+        stored or [],
+    )
+    path = folder / "net.onnx"
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def node(kind: str, inputs: str, outputs: str = "y", **attributes: object) -> object:
+    return helper.make_node(
+        kind, inputs.split(), outputs.split(), name=f"n_{outputs.split()[0]}", **attributes
+    )
+
+
+def operators(graph: object) -> list:
+    skipped = ("Input", "Output", "Parameter", "Constant")
+    return [op for _, op in graph.nodes(data="op") if type(op).__name__ not in skipped]
+
+
+# Nodes, stored tensors, the operators that should come out.
+CASES: dict[str, tuple[list, list, list]] = {
+    "conv, uneven padding": (
+        [node("Conv", "x w b", pads=[0, 0, 1, 1], strides=[2, 2], kernel_shape=[3, 3])],
+        [weight("w", 4, 8, 3, 3), weight("b", 4)],
+        [Conv(4, (3, 3), (2, 2), ((0, 1), (0, 1)), bias=True)],
+    ),
+    "relu6 from Clip": (
+        [node("Clip", "x low high")],
+        [
+            numpy_helper.from_array(np.float32(0), "low"),
+            numpy_helper.from_array(np.float32(6), "high"),
+        ],
+        [Elementwise("relu6")],
+    ),
+    "scalar": (
+        [node("Mul", "x two")],
+        [numpy_helper.from_array(np.float32(2), "two")],
+        [Elementwise("mul", 2.0)],
+    ),
+    "transpose copies": (
+        [node("Transpose", "x", perm=[0, 2, 3, 1])],
+        [],
+        ["Transpose", Contiguous()],
+    ),
+    "transpose of axes of 1 is free": (
+        [node("Transpose", "x", perm=[1, 0, 2, 3])],
+        [],
+        ["Transpose"],
+    ),
+    "channel shuffle": (
+        [
+            node("Reshape", "x s1", "a"),
+            node("Transpose", "a", "b", perm=[0, 2, 1, 3, 4]),
+            node("Reshape", "b s2", "y"),
+        ],
+        [ints("s1", 1, 4, 2, 6, 6), ints("s2", 1, -1, 6, 6)],
+        [ChannelShuffle(4)],
+    ),
+    "flatten through Shape": (
+        [
+            node("Shape", "x", "s"),
+            node("Gather", "s zero", "n"),
+            node("Unsqueeze", "n axes", "n1"),
+            node("Concat", "n1 minus", "target", axis=0),
+            node("Reshape", "x target"),
+        ],
+        [numpy_helper.from_array(np.int64(0), "zero"), ints("axes", 0), ints("minus", -1)],
+        [Reshape((1, 288))],
+    ),
+    "size computed from Shape": (
+        [
+            node("Shape", "x", "s"),
+            node("Slice", "s two four", "hw"),
+            node("Mul", "hw double", "hw2"),
+            node("Slice", "s zero two", "nc"),
+            node("Concat", "nc hw2", "size", axis=0),
+            helper.make_node("Resize", ["x", "", "", "size"], ["y"], mode="linear"),
+        ],
+        [ints("two", 2), ints("four", 4), ints("double", 2), ints("zero", 0)],
+        ["Resize"],
+    ),
+    "matmul and bias": (
+        [node("MatMul", "x w", "m"), node("Add", "b m")],
+        [weight("w", 6, 5), weight("b", 5)],
+        [Linear(5, True)],
+    ),
+    "matmul that two take": (
+        [node("MatMul", "x w", "m"), node("Add", "m b", "a"), node("Mul", "m a")],
+        [weight("w", 6, 5), weight("b", 5)],
+        [Linear(5, False), Elementwise("add"), Elementwise("mul")],
+    ),
+    "global mean": (
+        [node("ReduceMean", "x", axes=[2, 3], keepdims=0)],
+        [],
+        ["AdaptivePool", Reshape((1, 8))],
+    ),
+    "einsum": ([node("Einsum", "x x", equation="bchw,bcgw->bchg")], [], ["MatMul"]),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_operators(name: str, tmp_path: Path) -> None:
+    nodes, stored, expected = CASES[name]
+    graph = from_onnx(write(tmp_path, nodes, stored))
+    cm.validate(graph)
+    found = [
+        type(op).__name__ if isinstance(e, str) else op
+        for op, e in zip(operators(graph), expected, strict=True)
+    ]
+    assert found == expected
+
+
+def test_transposed_convolution_lstm_and_split(tmp_path: Path) -> None:
+    up = write(
+        tmp_path,
+        [node("ConvTranspose", "x w", group=2, strides=[2, 2], kernel_shape=[2, 2])],
+        [weight("w", 8, 3, 2, 2)],
+    )
+    assert cm.flops(from_onnx(up)) == 36 * 8 * 3 * 4
+    nodes = [
+        node("LSTM", "x w r b", "h", hidden_size=16),
+        node("Squeeze", "h one", "s"),
+        node("Split", "s", "y z", axis=2),
+    ]
+    stored = [weight("w", 1, 64, 4), weight("r", 1, 64, 16), weight("b", 1, 128), ints("one", 1)]
+    graph = from_onnx(write(tmp_path, nodes, stored, (10, 3, 4), ("y", "z")))
+    assert cm.flops(graph) == 10 * 3 * 64 * (4 + 16)
+    assert cm.params(graph) == 64 * (4 + 16) + 128
+
+
+def test_gather_by_positions(tmp_path: Path) -> None:
+    path = write(tmp_path, [node("GatherND", "x at")], [ints("at", 0, 1, 0, 3, 0, 7)])
+    with pytest.raises(CostModelError, match="GatherND"):
+        from_onnx(path)  # six positions are more than the input has axes
+    positions = numpy_helper.from_array(np.array([[0, 1], [0, 3], [0, 7]], np.int64), "at")
+    graph = from_onnx(write(tmp_path, [node("GatherND", "x at")], [positions]))
+    assert graph.nodes["gather"]["outputs"][0].shape == (3, 6, 6)
+
+
+def test_dtypes_are_kept(tmp_path: Path) -> None:
+    path = write(tmp_path, [node("Cast", "x", "h", to=TensorProto.FLOAT16), node("Relu", "h")])
+    graph = from_onnx(path)
+    assert [t.dtype for t in graph.nodes["relu"]["outputs"]] == ["float16"]
+    assert cm.mac(graph, unit="bytes") == 288 * (4 + 2 + 2 + 2)
+
+
+def test_named_dimensions(tmp_path: Path) -> None:
+    nodes = [
+        node("Conv", "x w", "c", strides=[2, 2], kernel_shape=[3, 3]),
+        node("Shape", "c", "s"),
+        node("Slice", "s zero two", "nc"),
+        node("Concat", "nc minus", "target", axis=0),
+        node("Reshape", "c target"),
+    ]
+    stored = [weight("w", 4, 8, 3, 3), ints("zero", 0), ints("two", 2), ints("minus", -1)]
+    path = write(tmp_path, nodes, stored, ("batch", 8, "side", "side"))
+    with pytest.raises(DataError, match=r"axis 0 of input 'x' is 'batch'; .* batch=1\)"):
+        from_onnx(path, side=32)
+    with pytest.raises(DataError, match=r"no named dimension \['depth'\]; it has: batch, side"):
+        from_onnx(path, depth=3)
+    symbolic = from_onnx(path, batch=cm.dim("n"), side=cm.dim("s"))
+    numeric = from_onnx(path, batch=2, side=33)
+    assert cm.cost(cm.at(symbolic, n=2, s=33)) == cm.cost(numeric)
+    assert cm.flops(from_onnx(path, inputs={"x": (2, 8, 33, 33)})) == cm.flops(numeric)
+
+
+def test_unknown_operators_are_listed_at_once(tmp_path: Path) -> None:
+    nodes = [
+        node("QuantizeLinear", "x scale", "q"),
+        node("DequantizeLinear", "q scale", "d"),
+        node("Relu", "d", "r"),
+        node("NonMaxSuppression", "r r", "y"),
+    ]
+    path = write(tmp_path, nodes, [numpy_helper.from_array(np.float32(1), "scale")])
+    with pytest.raises(UnknownOperatorError) as caught:
+        from_onnx(path)
+    for part in ("3 operators", "QuantizeLinear", "DequantizeLinear", "NonMaxSuppression (at n_y)"):
+        assert part in str(caught.value)
+
+
+def test_lenient_import_reports_coverage(tmp_path: Path) -> None:
+    nodes = [
+        node("Conv", "x w", "c", kernel_shape=[1, 1]),
+        node("Det", "c", "d"),
+        node("Relu", "d"),
+    ]
+    graph = from_onnx(write(tmp_path, nodes, [weight("w", 4, 8, 1, 1)]), strict=False)
+    cm.validate(graph)
+    assert graph.graph["coverage"] == pytest.approx(2 / 3)
+    assert graph.graph["unknown"] == ("Det at n_d",)
+    assert cm.flops(graph) == 36 * 8 * 4
+
+
+def test_external_data_is_not_needed(tmp_path: Path) -> None:
+    big = weight("w", 4, 8, 3, 3)
+    big.ClearField("raw_data")
+    big.data_location = TensorProto.EXTERNAL
+    big.external_data.add(key="location", value="missing.bin")
+    graph = from_onnx(write(tmp_path, [node("Conv", "x w", kernel_shape=[3, 3])], [big]))
+    assert cm.params(graph) == 4 * 8 * 9
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x07\x12\xff\xff\xff"])
+def test_broken_files_are_one_sentence(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"broken.onnx: not an ONNX model"):
+        from_onnx(path)
+    with pytest.raises(DataError, match=r"none.onnx: cannot be read: No such file"):
+        from_onnx(tmp_path / "none.onnx")
+
+
+def test_truncated_files_never_crash(tmp_path: Path) -> None:
+    nodes, stored, _ = CASES["flatten through Shape"]
+    content = write(tmp_path, nodes, stored).read_bytes()
+    path = tmp_path / "cut.onnx"
+    for length in range(0, len(content), 3):
+        path.write_bytes(content[:length])
+        with contextlib.suppress(CostModelError):  # anything else fails the test
+            cm.validate(from_onnx(path))
+
+
+def test_wrong_attributes_name_the_node(tmp_path: Path) -> None:
+    path = write(tmp_path, [node("Transpose", "x", perm=[0, 2])])
+    with pytest.raises(CostModelError, match="Transpose 'n_y'"):
+        from_onnx(path)
+    path = write(tmp_path, [node("Conv", "x w", kernel_shape=[3, 3])], [weight("w", 4, 7, 3, 3)])
+    with pytest.raises(CostModelError, match=r"Conv 'n_y'.* got \(4, 7, 3, 3\)"):
+        from_onnx(path)
+
+
+# Files that torch writes.
+torch = pytest.importorskip("torch")
+nn = torch.nn
+
+
+def randomized(net: object) -> object:
+    """Give every stored number a value of its own: exporters merge tensors that are equal."""
+    for tensor in (*net.parameters(), *net.buffers()):
+        if tensor.is_floating_point():
+            nn.init.uniform_(tensor, 0.1, 0.9)
+    return net.eval()
+
+
+def export(net: object, example: object, path: Path, dynamo: bool) -> Path:
+    if dynamo:
+        pytest.importorskip("onnxscript")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporters warn about themselves
+        torch.onnx.export(net, (example,), str(path), dynamo=dynamo, verbose=False)
+    return path
+
+
+def kinds(graph: object) -> collections.Counter:
+    return collections.Counter(type(op).__name__ for _, op in graph.nodes(data="op"))
+
+
+@pytest.mark.parametrize("dynamo", [False, True], ids=["legacy", "dynamo"])
+def test_shuffle_net_three_ways(dynamo: bool, tmp_path: Path) -> None:
+    from torch_shufflenet_v2 import ShuffleNetV2
+
+    net = randomized(ShuffleNetV2(0.5))
+    example = torch.zeros(1, 3, 224, 224)
+    graph = from_onnx(export(net, example, tmp_path / "net.onnx", dynamo))
+    zoo = cm.zoo.shufflenet_v2(width=0.5)
+    traced = from_torch(net, example)
+    assert cm.flops(graph) == cm.flops(traced) == cm.flops(zoo)
+    for kind in ("Conv", "ChannelShuffle", "Concat", "Linear", "Pool", "AdaptivePool"):
+        assert kinds(graph)[kind] == kinds(traced)[kind] == kinds(zoo)[kind]
+    # The exporters fold batch norms: a bias a channel is left of scale and shift.
+    channels = sum(op.out_channels for _, op in zoo.nodes(data="op") if isinstance(op, Conv))
+    assert cm.params(graph) == cm.params(zoo) - channels
+    modules = {m.module for m in cm.by_module(graph)}
+    assert {"conv1", "stage2", "stage3", "stage4", "conv5", "fc"} <= modules
+
+
+class Attention(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(50, 32)
+        self.layer = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True, activation="gelu")
+
+    def forward(self, tokens: object) -> object:
+        return self.layer(self.embed(tokens))
+
+
+class Hourglass(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.Sequential(
+            nn.Conv2d(3, 8, 3, 2, 1), nn.InstanceNorm2d(8, affine=True), nn.SiLU()
+        )
+        self.up = nn.ConvTranspose2d(8, 8, 2, 2)
+
+    def forward(self, x: object) -> object:
+        y = self.down(x)
+        y = nn.functional.interpolate(self.up(y), scale_factor=2) + 1
+        return torch.cat([y.mean((2, 3)), y.amax((2, 3))], 1).softmax(-1)
+
+
+@pytest.mark.parametrize("dynamo", [False, True], ids=["legacy", "dynamo"])
+@pytest.mark.parametrize(
+    ("make", "example"),
+    [
+        (Attention, torch.zeros(2, 9, dtype=torch.int64)),
+        (Hourglass, torch.zeros(1, 3, 16, 16)),
+        (lambda: nn.GRU(8, 16, bidirectional=True), torch.zeros(5, 2, 8)),
+    ],
+    ids=["transformer", "hourglass", "gru"],
+)
+def test_counts_equal_those_of_the_module(
+    make: Callable[[], object], example: object, dynamo: bool, tmp_path: Path
+) -> None:
+    net = randomized(make())
+    graph = from_onnx(export(net, example, tmp_path / "net.onnx", dynamo))
+    cm.validate(graph)
+    traced = from_torch(net, example)
+    assert cm.flops(graph) == cm.flops(traced)
+    assert cm.params(graph) == cm.params(traced)

@@ -1,0 +1,17 @@
+"""``python -m validation``: measuring, and holding predictions against measurements."""
+
+from __future__ import annotations
+
+import typer
+
+from validation.cli import measure, validate
+from validation.scores.command import score
+from validation.scores.reproduce import reproduce
+from validation.speed import speed
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+for command in (measure, validate, score, reproduce, speed):
+    app.command()(command)
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,183 @@
+"""One device's measured rows, lowered and ready to be fitted and predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from costmodel.calibration import fit
+from costmodel.platforms import Platform, load_platform
+from costmodel.timing.fitted import PRIOR_NETWORK_SPREAD, PRIOR_OPERATOR_SPREAD, Fitted
+from costmodel.timing.table import NetworkTable, tabulate
+from validation.scores.baselines import BASELINES, Features, features
+from validation.scores.dataset import DeviceSet
+from validation.scores.figures import Figures, average, judge
+from validation.scores.splits import Split, sample
+
+MODEL = "costmodel"
+"""What our own predictions are called among the methods."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What a method predicts for the scored rows of a split.
+
+    Parameters
+    ----------
+    seconds : ndarray
+        [s]
+    log_spread : ndarray, optional
+        Standard deviation of the logarithm, where the method says one. [1]
+    """
+
+    seconds: np.ndarray
+    log_spread: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Score:
+    """The figures of one method on one device.
+
+    Parameters
+    ----------
+    data, device, split, method : str
+        Data set, device (and kind of rows), how it was split, what predicted.
+    fitted, scored : int
+        Rows of one draw.
+    figures : Figures
+        Averages over the draws.
+    """
+
+    data: str
+    device: str
+    split: str
+    method: str
+    fitted: int
+    scored: int
+    figures: Figures
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Rows of a device, tabulated.
+
+    Parameters
+    ----------
+    platform : Platform
+        With its priors.
+    table : NetworkTable
+        The networks.
+    seconds : ndarray
+        What was measured. [s]
+    groups : tuple of str
+        Kind of each row.
+    """
+
+    platform: Platform
+    table: NetworkTable
+    seconds: np.ndarray
+    groups: tuple[str, ...]
+
+    @staticmethod
+    def of(rows: DeviceSet, most: int | None = None) -> Bench:
+        """Return the bench of ``rows``, or of ``most`` of them drawn once and for all."""
+        platform = load_platform(rows.platform, calibrated=False)
+        index = sample(len(rows.rows), most or len(rows.rows))
+        chosen = [rows.rows[i] for i in index]
+        return Bench(
+            platform,
+            tabulate([rows.graph(row) for row in chosen], platform),
+            np.array([row.seconds for row in chosen]),
+            tuple(row.group for row in chosen),
+        )
+
+    @cached_property
+    def features(self) -> Features:
+        """What the baselines know."""
+        return features(self.table, self.platform)
+
+    def fitted(self, rows: np.ndarray) -> Platform:
+        """Return the platform fitted to some of the rows."""
+        return fit(self.table.rows(rows), self.seconds[rows], self.platform, {}).platform
+
+    def predict(self, platform: Platform, rows: np.ndarray) -> Guess:
+        """Return what ``platform`` predicts for some of the rows."""
+        table = self.table.rows(rows)
+        return Guess(table.seconds(platform, platform.fitted.theta), table.log_spread(platform))
+
+    def guesses(self, split: Split) -> dict[str, Guess]:
+        """Fit every method on the fitted rows and predict the others."""
+        found = {MODEL: self.predict(self.fitted(split.fitted), split.scored)}
+        for name, method in BASELINES.items():
+            everything = method(self.features, split.fitted, self.seconds)
+            found[name] = Guess(everything[split.scored])
+        return found
+
+
+def scores_of(
+    data: str,
+    device: str,
+    how: str,
+    bench: Bench,
+    splits: Sequence[Split],
+    guesses: Sequence[Mapping[str, Guess]],
+) -> list[Score]:
+    """Return one score a method, averaged over splits of one size; for each kind of rows apart."""
+    groups = np.array(bench.groups)
+    scores = []
+    for group in sorted(set(bench.groups)):
+        keeps = [groups[split.scored] == group for split in splits]
+        for method in guesses[0]:
+            figures = [
+                _judged(guess[method], bench.seconds[split.scored], keep)
+                for split, guess, keep in zip(splits, guesses, keeps, strict=True)
+                if keep.any()
+            ]
+            scores.append(
+                Score(
+                    data,
+                    f"{device} {group}".strip(),
+                    how,
+                    method,
+                    int(np.sum(groups[splits[0].fitted] == group)),
+                    int(keeps[0].sum()),
+                    average(figures),
+                )
+            )
+    return scores
+
+
+def _judged(guess: Guess, measured: np.ndarray, keep: np.ndarray) -> Figures:
+    spread = None if guess.log_spread is None else guess.log_spread[keep]
+    return judge(guess.seconds[keep], measured[keep], spread)
+
+
+def transferred(platform: Platform, others: Sequence[Platform]) -> Platform:
+    """Return ``platform`` with the parameters that other devices taught, and none of its own rows.
+
+    The middle of the others' fits on a logarithmic scale; their disagreement is its error. What a
+    device leaves unexplained on rows of its own is taken as large as for priors.
+    """
+    logs = np.log([[p.value for p in other.fitted.parameters] for other in others])
+    errors = np.array([[p.spread for p in other.fitted.parameters] for other in others])
+    middle = np.exp(logs.mean(axis=0))
+    between = logs.var(axis=0, ddof=1 if len(others) > 1 else 0)
+    spread = np.sqrt((errors**2).mean(axis=0) + between)
+    parameters = tuple(
+        replace(p, value=float(np.clip(v, p.lower, p.upper)), spread=float(s))
+        for p, v, s in zip(platform.fitted.parameters, middle, spread, strict=True)
+    )
+    free = spread[spread > 0]
+    return replace(
+        platform,
+        fitted=Fitted(
+            parameters,
+            np.diag(free**2),
+            PRIOR_OPERATOR_SPREAD,
+            PRIOR_NETWORK_SPREAD,
+            rows=sum(other.fitted.rows for other in others),
+        ),
+    )

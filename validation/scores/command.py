@@ -1,0 +1,160 @@
+"""The command ``score``: every data set, our predictions beside simpler models, the goals."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from costmodel.errors import DataError
+from costmodel.serialize import write_atomically
+from validation.scores.bench import MODEL, Score
+from validation.scores.goals import Verdict, verdicts
+from validation.scores.protocols import SETS, Job, Outcome, jobs, run
+
+DRAWS = 20
+_PROCESSES = 2
+
+
+def score(
+    data: Annotated[
+        str, typer.Argument(help=f"Data set: {', '.join(SETS)}, or all.", metavar="DATA")
+    ] = "all",
+    as_json: Annotated[
+        Path | None, typer.Option("--json", help="Also write all figures to this file.")
+    ] = None,
+    count: Annotated[
+        int, typer.Option("--draws", min=1, help="Random splits of the networks of a device.")
+    ] = DRAWS,
+) -> None:
+    """Score predictions on measurements that others made, on rows that were not fitted.
+
+    For example:
+
+    python -m validation score paper
+
+    python -m validation score all --json scores.json
+    """
+    console = Console()
+    if data not in (*SETS, "all"):
+        console.print(f"error: unknown data set {data!r}; known are {', '.join(SETS)} and all")
+        raise typer.Exit(2)
+    todo: list[Job] = []
+    for name in SETS if data == "all" else (data,):
+        try:
+            todo += jobs(name, count)
+        except DataError as error:
+            console.print(f"{name} is skipped: {error}", style="yellow", highlight=False)
+    scores, facts = _run(todo)
+    for name in dict.fromkeys(s.data for s in scores):
+        console.print(scores_table(name, [s for s in scores if s.data == name]))
+    goals = verdicts(scores, facts)
+    if goals:
+        console.print(goals_table(goals))
+    if as_json is not None:
+        write_atomically(as_json, _to_json(scores, facts, goals))
+
+
+def _run(todo: Sequence[Job]) -> tuple[list[Score], dict[str, float]]:
+    """Run jobs on two processes and return their scores in the order of ``todo``."""
+    found: dict[Job, Outcome] = {}
+    processes = min(_PROCESSES, os.cpu_count() or 1, max(1, len(todo)))
+    with _progress() as progress, ProcessPoolExecutor(processes) as pool:
+        task = progress.add_task("scoring", total=len(todo))
+        waiting = {pool.submit(run, job): job for job in todo}
+        for done in as_completed(waiting):
+            job = waiting[done]
+            found[job] = done.result()
+            progress.update(task, advance=1, description=f"{job.data} {job.device}")
+    outcomes = [found[job] for job in todo]
+    facts: dict[str, float] = {}
+    for outcome in outcomes:
+        facts |= outcome.facts
+    return [s for outcome in outcomes for s in outcome.scores], facts
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+def scores_table(name: str, scores: Sequence[Score]) -> Table:
+    """Return the scores of one data set: a line a device and method."""
+    table = Table(title=f"{name}: predicted against measured, on rows not fitted")
+    for heading in ("device", "split", "method"):
+        table.add_column(heading)
+    for heading in ("fitted", "scored", "MAPE", "median", "<= 10 %", "Spearman", "Kendall", "in 90 %"):
+        table.add_column(heading, justify="right")
+    before = ("", "")
+    for s in scores:
+        here = (s.device, s.split)
+        if before not in (("", ""), here):
+            table.add_section()
+        f = s.figures
+        table.add_row(
+            *(here if here != before else ("", "")),
+            s.method,
+            str(s.fitted) if s.method != "roofline" else "0",
+            str(s.scored),
+            *(_percent(x) for x in (f.mape, f.median, f.within10)),
+            *(f"{x:.3f}" for x in (f.spearman, f.kendall)),
+            _percent(f.coverage),
+            style="bold" if s.method == MODEL else None,
+        )
+        before = here
+    return table
+
+
+def goals_table(goals: Sequence[Verdict]) -> Table:
+    """Return the goals with what was reached."""
+    table = Table(title="Goals, on rows not fitted")
+    for heading in ("goal", "figure", "reached"):
+        table.add_column(heading)
+    before = ""
+    for v in goals:
+        table.add_row(
+            v.goal if v.goal != before else "",
+            v.figure,
+            "yes" if v.reached else "no",
+            style=None if v.reached else "yellow",
+        )
+        before = v.goal
+    return table
+
+
+def _percent(share: float) -> str:
+    return "" if math.isnan(share) else f"{100 * share:.1f} %"
+
+
+def _to_json(scores: Sequence[Score], facts: dict[str, float], goals: Sequence[Verdict]) -> str:
+    document: dict[str, Any] = {
+        "scores": [asdict(s) for s in scores],
+        "facts": facts,
+        "goals": [asdict(v) for v in goals],
+    }
+    return json.dumps(_without_nan(document), indent=1)
+
+
+def _without_nan(value: Any) -> Any:
+    """Return ``value`` with null in the place of what is not a number, as JSON wants it."""
+    if isinstance(value, dict):
+        return {k: _without_nan(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(v) for v in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,128 @@
+"""Scores on the paper's own tables: leave one table out, Table 8, Figure 2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from costmodel.platforms import Platform, load_platform
+from costmodel.specs import network
+from costmodel.timing.table import tabulate
+from validation.scores.baselines import BASELINES
+from validation.scores.bench import MODEL, Bench, Guess, Score, scores_of
+from validation.scores.figure2 import worst_distance
+from validation.scores.paper_tables import PLATFORMS, TABLES, Cell, cells
+from validation.scores.splits import Split, leave_out
+
+_LEFT_OUT = "one table left out"
+REPEATABLE = 0.015
+"""Printed speeds closer than this share have no order (Table 2, g = 1, against Table 3). [1]"""
+
+
+@dataclass(frozen=True)
+class PaperBench:
+    """The paper's cells on one of its platforms.
+
+    Parameters
+    ----------
+    cells : tuple of Cell
+        What is printed.
+    bench : Bench
+        The same, tabulated.
+    """
+
+    cells: tuple[Cell, ...]
+    bench: Bench
+
+    @property
+    def tables(self) -> list[str]:
+        """The table of each cell."""
+        return [cell.table for cell in self.cells]
+
+
+def paper_bench(kind: str, tables: tuple[str, ...] = TABLES) -> PaperBench:
+    """Return some tables on ``"gpu"`` or ``"arm"``; Tables 1-4 have no transfer of whole images.
+
+    Examples
+    --------
+    >>> len(paper_bench("arm", ("table1",)).cells)
+    12
+    """
+    found = tuple(cells(kind, tables))
+    settings = "?transfers=no" if set(tables) <= set(TABLES) else ""
+    platform = load_platform(PLATFORMS[kind] + settings, calibrated=False)
+    graphs = [network(cell.network) for cell in found]
+    seconds = np.array([cell.seconds for cell in found])
+    groups = ("",) * len(found)
+    return PaperBench(found, Bench(platform, tabulate(graphs, platform), seconds, groups))
+
+
+def score_paper(kind: str) -> tuple[list[Score], dict[str, float]]:
+    """Return the scores of ``"gpu"`` or ``"arm"``, and the facts that goals are about."""
+    stacks = paper_bench(kind)
+    splits = [leave_out(stacks.tables, table) for table in TABLES]
+    apart = [stacks.bench.guesses(split) for split in splits]
+    scores = []
+    for table, split, guess in zip(TABLES, splits, apart, strict=True):
+        scores += scores_of("paper", f"{kind} {table}", _LEFT_OUT, stacks.bench, [split], [guess])
+    whole, joined = _joined(splits, apart)
+    together = scores_of("paper", f"{kind} tables 1-4", _LEFT_OUT, stacks.bench, [whole], [joined])
+    rest = len(stacks.cells) * (len(TABLES) - 1) // len(TABLES)  # fitted on average
+    scores += [replace(score, fitted=rest) for score in together]
+    order = np.argsort(whole.scored)
+    right, columns = columns_in_order(stacks.cells, joined[MODEL].seconds[order])
+    fitted = stacks.bench.fitted(np.arange(len(stacks.cells)))
+    scores += _table8(kind, fitted)
+    return scores, {
+        f"{kind} columns in order": right,
+        f"{kind} columns": columns,
+        f"{kind} figure 2": worst_distance(kind, with_transfers(kind, fitted)),
+    }
+
+
+def with_transfers(kind: str, fitted: Platform) -> Platform:
+    """Return the paper's platform as it runs whole networks, with parameters of Tables 1-4."""
+    return replace(load_platform(PLATFORMS[kind], calibrated=False), fitted=fitted.fitted)
+
+
+def columns_in_order(found: tuple[Cell, ...], seconds: np.ndarray) -> tuple[int, int]:
+    """Return how many columns have the paper's order of rows, and how many there are."""
+    names = np.array([f"{cell.table} {cell.column}" for cell in found])
+    measured = np.array([cell.seconds for cell in found])
+    right = 0
+    for name in dict.fromkeys(names):
+        rows = np.flatnonzero(names == name)
+        ratio = np.log(measured[rows, None] / measured[None, rows])
+        ours = np.log(seconds[rows, None] / seconds[None, rows])
+        right += bool(np.all((np.abs(ratio) < REPEATABLE) | (ratio * ours > 0)))
+    return right, len(set(names))
+
+
+def _joined(
+    splits: list[Split], apart: list[dict[str, Guess]]
+) -> tuple[Split, dict[str, Guess]]:
+    """Return the splits that together score every cell once, as one."""
+    scored = np.concatenate([split.scored for split in splits])
+    joined = {}
+    for method in apart[0]:
+        spreads = [guess[method].log_spread for guess in apart]
+        known = [s for s in spreads if s is not None]
+        joined[method] = Guess(
+            np.concatenate([guess[method].seconds for guess in apart]),
+            np.concatenate(known) if len(known) == len(spreads) else None,
+        )
+    return Split(np.array([], dtype=int), scored), joined
+
+
+def _table8(kind: str, fitted: Platform) -> list[Score]:
+    """Score Table 8 with what Tables 1-4 taught; the baselines learn from the same."""
+    both = paper_bench(kind, (*TABLES, "table8"))
+    known = np.array([table != "table8" for table in both.tables])
+    split = Split(np.flatnonzero(known), np.flatnonzero(~known))
+    guesses = {MODEL: both.bench.predict(with_transfers(kind, fitted), split.scored)}
+    for name, method in BASELINES.items():
+        everything = method(both.bench.features, split.fitted, both.bench.seconds)
+        guesses[name] = Guess(everything[split.scored])
+    how = "Tables 1-4 fitted"
+    return scores_of("paper", f"{kind} table8", how, both.bench, [split], [guesses])

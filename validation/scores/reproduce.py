@@ -1,0 +1,151 @@
+"""The command ``reproduce``: the paper's tables with our prediction beside each cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from costmodel.platforms import Platform
+from validation.scores.figure2 import BATCH, NETWORKS, PARTS, predicted_shares, printed_shares
+from validation.scores.figures import judge
+from validation.scores.guidelines import Claim, claims
+from validation.scores.paper_scores import columns_in_order, paper_bench, with_transfers
+from validation.scores.paper_tables import TABLES, Cell
+from validation.scores.splits import leave_out
+
+KINDS = ("gpu", "arm")
+NAMES = (*TABLES, "table8", "figure2", "guidelines")
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """Cells with what is predicted for them, without their own table having been fitted.
+
+    Parameters
+    ----------
+    kind : str
+        ``"gpu"`` or ``"arm"``.
+    cells : tuple of Cell
+        What is printed.
+    seconds, log_spread : ndarray
+        Predicted latency and the standard deviation of its logarithm. [s], [1]
+    """
+
+    kind: str
+    cells: tuple[Cell, ...]
+    seconds: np.ndarray
+    log_spread: np.ndarray
+
+
+def reproduce(
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(NAMES)}.", metavar="NAME")],
+) -> None:
+    """Print a table of the paper with the prediction beside each cell.
+
+    For example:
+
+    python -m validation reproduce table1
+    """
+    console = Console()
+    if name not in NAMES:
+        console.print(f"error: unknown table {name!r}; known are {', '.join(NAMES)}")
+        raise typer.Exit(2)
+    if name == "figure2":
+        _print_figure2(console)
+    elif name == "guidelines":
+        for kind in KINDS:
+            console.print(claims_table(kind, claims(kind, {t: predict(kind, t) for t in TABLES})))
+    else:
+        for kind in KINDS:
+            _print_table(console, name, predict(kind, name))
+
+
+def predict(kind: str, table: str) -> Reproduced:
+    """Return a table of the paper as predicted from others: 1-4 from each other, 8 from 1-4."""
+    if table == "table8":
+        own = paper_bench(kind, ("table8",))
+        where, rows = with_transfers(kind, fitted_on_stacks(kind)), np.arange(len(own.cells))
+    else:
+        own = paper_bench(kind)
+        split = leave_out(own.tables, table)
+        where, rows = own.bench.fitted(split.fitted), split.scored
+    guess = own.bench.predict(where, rows)
+    assert guess.log_spread is not None
+    return Reproduced(kind, tuple(own.cells[i] for i in rows), guess.seconds, guess.log_spread)
+
+
+def fitted_on_stacks(kind: str) -> Platform:
+    """Return the paper's platform fitted to all of Tables 1-4."""
+    stacks = paper_bench(kind)
+    return stacks.bench.fitted(np.arange(len(stacks.cells)))
+
+
+def _print_table(console: Console, name: str, found: Reproduced) -> None:
+    basis = "Tables 1-4" if name == "table8" else "the other three of Tables 1-4"
+    unit = "batches/s" if found.kind == "gpu" else "images/s"
+    table = Table(
+        title=f"{name.capitalize()} on {found.kind.upper()} [{unit}]: printed, predicted after fitting "
+        f"{basis}, error"
+    )
+    columns = list(dict.fromkeys(cell.column for cell in found.cells))
+    table.add_column("")
+    for column in columns:
+        table.add_column(column, justify="right")
+    texts = {
+        (cell.row, cell.column): _cell(cell, float(s))
+        for cell, s in zip(found.cells, found.seconds, strict=True)
+    }
+    for row in dict.fromkeys(cell.row for cell in found.cells):
+        table.add_row(row, *(texts.get((row, column), "") for column in columns))
+    console.print(table)
+    printed = np.array([cell.seconds for cell in found.cells])
+    f = judge(found.seconds, printed, found.log_spread)
+    right, all_columns = columns_in_order(found.cells, found.seconds)
+    console.print(
+        f"MAPE {100 * f.mape:.1f} %, median {100 * f.median:.1f} %, within 10 %: "
+        f"{100 * f.within10:.0f} %, Spearman {f.spearman:.3f}, inside the 90 % interval: "
+        f"{100 * f.coverage:.0f} %, columns in the paper's order: {right} of {all_columns}\n"
+    )
+
+
+def _cell(cell: Cell, seconds: float) -> str:
+    printed, predicted = 1 / cell.seconds, 1 / seconds
+    digits = 0 if printed >= 100 else 1
+    error = 100 * (seconds / cell.seconds - 1)
+    return f"{printed:.{digits}f}  {predicted:.{digits}f}  {error:+.0f} %"
+
+
+def _print_figure2(console: Console) -> None:
+    for kind in KINDS:
+        platform = with_transfers(kind, fitted_on_stacks(kind))
+        table = Table(
+            title=f"Figure 2 on {kind.upper()}, batch {BATCH[kind]} [percent of the time]: printed, "
+            "predicted after fitting Tables 1-4, distance"
+        )
+        table.add_column("")
+        for part in PARTS:
+            table.add_column(part, justify="right")
+        for name in NETWORKS:
+            printed, ours = printed_shares(name, kind), predicted_shares(name, kind, platform)
+            cells = (f"{printed[p]:.1f}  {ours[p]:.1f}  {ours[p] - printed[p]:+.1f}" for p in PARTS)
+            table.add_row(name, *cells)
+        console.print(table)
+
+
+def claims_table(kind: str, found: Sequence[Claim]) -> Table:
+    """Return the claims of the paper with what is printed and predicted."""
+    table = Table(title=f"The paper's claims on {kind.upper()}, checked against predictions")
+    for heading in ("guideline", "claim", "printed", "predicted", "holds"):
+        table.add_column(heading)
+    for c in found:
+        holds = "yes" if c.holds else "no"
+        table.add_row(
+            c.guideline, c.text, c.printed, c.predicted, holds, style=None if c.holds else "yellow"
+        )
+    return table

@@ -1,0 +1,171 @@
+"""The command ``speed``: how long things take on this machine, beside the goals."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import networkx as nx
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+import costmodel as cm
+from costmodel.ops import Conv, Elementwise
+
+OPERATORS = 1000
+"""Operators of the graph whose metrics are timed."""
+VARIANTS = 100_000
+"""Widths of ShuffleNet v2 that are computed at once."""
+ROWS = 1000
+"""Operator measurements that are fitted."""
+_PLATFORM = "gtx-1080-ti/paper"
+_NOISE = 0.05
+_SEED = 18
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something whose time has a goal.
+
+    Parameters
+    ----------
+    name : str
+        What is done.
+    goal : float
+        What it may take. [s]
+    run : callable
+        Does it once.
+    repeats : int
+        How often it is done; the fastest counts.
+    """
+
+    name: str
+    goal: float
+    run: Callable[[], object]
+    repeats: int = 1
+
+
+def speed() -> None:
+    """Time the tasks that have a goal, in one process on one core.
+
+    For example:
+
+    python -m validation speed
+    """
+    console = Console()
+    table = Table(title="Speed on this machine, one process")
+    table.add_column("task")
+    for heading in ("time", "goal"):
+        table.add_column(heading, justify="right")
+    table.add_column("reached")
+    with console.status("timing"):
+        for task in tasks():
+            seconds = best_of(task.run, task.repeats)
+            reached = seconds <= task.goal
+            cells = (task.name, _text(seconds), _text(task.goal), "yes" if reached else "no")
+            table.add_row(*cells, style=None if reached else "yellow")
+    console.print(table)
+
+
+def best_of(run: Callable[[], object], repeats: int) -> float:
+    """Return the shortest of ``repeats`` durations. [s]"""
+    durations = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        durations.append(time.perf_counter() - start)
+    return min(durations)
+
+
+def tasks() -> list[Task]:
+    """Return what is timed; what a task starts from is made here, outside its time."""
+    deep = chain(OPERATORS)
+    network = cm.network("shufflenet_v2?width=1.0")
+    rows = measurements(ROWS)
+    n, s = cm.symbols("n s")
+    return [
+        Task(f"all metrics of a graph of {OPERATORS:,} operators", 0.010, lambda: _metrics(deep), 5),
+        Task(
+            "ResNet-50 in closed form, batch and size symbolic",
+            1.0,
+            lambda: _flops_and_mac(cm.zoo.resnet50(size=s, batch=n)),
+        ),
+        Task("import costmodel in a fresh process", 0.7, _import, 3),
+        Task(f"FLOPs and MAC of {VARIANTS:,} widths of ShuffleNet v2", 2.0, _many_costs),
+        Task(
+            f"latency of ShuffleNet v2 ({_kernels(network)} kernels) with its interval",
+            0.005 * max(1.0, _kernels(network) / 100),
+            lambda: cm.latency(network, _PLATFORM),
+            5,
+        ),
+        Task(f"latency of {VARIANTS:,} widths of ShuffleNet v2", 20.0, _many_latencies),
+        Task(
+            f"calibration on {len(rows):,} operator rows", 20.0, lambda: cm.calibrate(rows, _PLATFORM)
+        ),
+    ]
+
+
+def chain(operators: int) -> nx.DiGraph:
+    """Return a network of residual blocks with ``operators`` operators."""
+    b = cm.Builder("chain")
+    x = b.input((1, 64, 28, 28))
+    for _ in range(operators // 4):
+        y = b.add(Elementwise("relu"), b.add(Conv(64, (3, 3), padding=1), x))
+        x = b.add(Elementwise("add"), x, b.add(Conv(64, (1, 1)), y))
+    return b.finish(x)
+
+
+def measurements(rows: int) -> list[cm.Measurement]:
+    """Return made-up measurements of pointwise convolutions: the prior with noise of 5 %."""
+    random = np.random.default_rng(_SEED)
+    found = []
+    for _ in range(rows):
+        size = int(random.choice([7, 14, 28, 56, 112]))
+        c1, c2 = (int(2 ** random.uniform(4, 10)) for _ in range(2))
+        spec = f"pointwise?h={size}&w={size}&c1={c1}&c2={c2}"
+        seconds = cm.latency(cm.network(spec), _PLATFORM).seconds
+        found.append(cm.Measurement(spec, float(seconds * np.exp(_NOISE * random.normal()))))
+    return found
+
+
+def _metrics(graph: nx.DiGraph) -> None:
+    ready = cm.prepare(graph)
+    for metric in (cm.flops, cm.mac, cm.params, cm.work, cm.span, cm.parallelism):
+        metric(ready)
+    cm.activation_memory(ready)
+    cm.intensity(ready)
+
+
+def _flops_and_mac(graph: nx.DiGraph) -> None:
+    cm.flops(graph)
+    cm.mac(graph)
+
+
+def _import() -> None:
+    subprocess.run([sys.executable, "-c", "import costmodel"], check=True)
+
+
+def _variants() -> nx.DiGraph:
+    """Return ShuffleNet v2 in 100,000 widths, with an even number of channels."""
+    first = 2 * np.linspace(24, 244, VARIANTS).astype(int)
+    return cm.zoo.shufflenet_v2(channels=(24, first, 2 * first, 4 * first, 1024))
+
+
+def _many_costs() -> None:
+    _flops_and_mac(_variants())
+
+
+def _many_latencies() -> None:
+    cm.latency(_variants(), _PLATFORM)
+
+
+def _kernels(graph: nx.DiGraph) -> int:
+    return len(cm.latency(graph, _PLATFORM).kernels)
+
+
+def _text(seconds: float) -> str:
+    return f"{1e3 * seconds:.1f} ms" if seconds < 0.1 else f"{seconds:.2f} s"
