@@ -26,21 +26,22 @@ _TRANSFORMED = 36
 """Products of such a block: (4 + 3 - 1)**2, instead of 9 for each of 16 outputs."""
 _TRANSFORM_TRAFFIC = 4.5
 """Times that transforms move inputs and outputs: 36 elements for 16, written and read."""
+_GROUP_LANES = 4
+"""Channels of one group that a vector holds at least."""
 _COLUMNS = 8
 """Pixels of a micro-kernel's tile; a linear layer on few rows has kernels of its own."""
 _WORD = 4
 """Bytes of a transformed element. [byte]"""
 _CALLS = {
     "pointwise": "product_call",
-    "convolution": "product_call",
-    "grouped": "product_call",
-    "depthwise": "product_call",
+    "convolution": "window_call",
+    "grouped": "window_call",
+    "depthwise": "window_call",
     "linear": "product_call",
     "matmul": "product_call",
     "attention": "product_call",
     "recurrent": "product_call",
     "batch_norm": "norm_call",
-    "norm": "norm_call",
     "pool": "norm_call",
     "max_pool": "norm_call",
 }
@@ -65,8 +66,10 @@ def _compute(w: Workload, machine: Machine, q: Theta) -> Dim:
             return other + w.multiply_adds / (machine.multiply_adds * q["window"])
         case "pool" | "max_pool":
             return w.elementwise / (machine.vector * q[w.kind])
-        case "pointwise" | "linear" | "grouped":
+        case "pointwise" | "linear":
             return other + _product(w, machine, q) / rate
+        case "grouped":
+            return other + _product(w, machine, q) / (rate * q["grouped"])
         case "convolution":
             return other + _convolution(w, machine, q, rate)
         case "matmul" | "attention":
@@ -78,10 +81,12 @@ def _compute(w: Workload, machine: Machine, q: Theta) -> Dim:
 
 def _product(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the multiply-adds of the products, padding, packing and idle cores included."""
-    vectors = ceil_div(w.m, machine.lanes)
+    # Wide vectors hold channels of several groups: only four have to be of one.
+    lanes = minimum(machine.lanes, _GROUP_LANES) if w.kind == "grouped" else machine.lanes
+    vectors = ceil_div(w.m, lanes)
     shared = ceil_div(vectors, machine.units) * machine.units
     columns = w.n if w.kind == "linear" else ceil_div(w.n, _COLUMNS) * _COLUMNS
-    return w.batch * (shared * machine.lanes + q["pack"]) * columns * (w.k + q["fill"])
+    return w.batch * (shared * lanes + q["pack"]) * columns * (w.k + q["fill"])
 
 
 def _convolution(w: Workload, machine: Machine, q: Theta, rate: Dim) -> Dim:
@@ -96,13 +101,19 @@ def _convolution(w: Workload, machine: Machine, q: Theta, rate: Dim) -> Dim:
 
 
 def _memory(w: Workload, machine: Machine, q: Theta) -> Dim:
-    """Return the time of the traffic: activations through the caches, what missed from memory.
+    """Return the time of the traffic, level by level.
 
-    A write that misses reads the line first (write-allocate), hence counts twice.
+    Activations go through the caches; what a core's own cache misses comes from the cache that cores
+    share, where there is one; what that misses comes from memory. A write that misses reads the
+    line first (write-allocate), hence counts twice.
     """
     near = total(t.bytes for t in (*w.reads, w.writes))
     far = w.missed(machine.cache) + w.writes.missed(machine.cache)
-    return near / _near_bandwidth(machine, q) + far / _far_bandwidth(machine, q)
+    seconds = near / _near_bandwidth(machine, q) + far / _far_bandwidth(machine, q)
+    if not machine.private_cache:
+        return seconds
+    shared = w.missed(machine.private_cache) + w.writes.missed(machine.private_cache)
+    return seconds + shared / (machine.units * q["shared_bandwidth"])
 
 
 def _near_bandwidth(machine: Machine, q: Theta) -> Dim:

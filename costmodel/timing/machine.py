@@ -33,6 +33,9 @@ class Machine:
         Elements of a vector, threads of a warp.
     cache : float
         Last-level cache. [byte]
+    private_cache : float
+        Of a CPU whose cores share a last level: the largest cache before it, of all cores used;
+        else 0. [byte]
     bandwidth : float
         Of the memory, by the datasheet. [B/s]
     link : float
@@ -55,6 +58,7 @@ class Machine:
     vector: float
     lanes: int
     cache: float
+    private_cache: float
     bandwidth: float
     link: float
     algorithms: frozenset[str]
@@ -90,6 +94,7 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         vector=vector,
         lanes=hardware.lane_width(dtype),
         cache=float(last.size or 0) * shared,
+        private_cache=_private_cache(platform) if cpu else 0.0,
         bandwidth=float(hardware.dram.bandwidth or 0),
         link=float(hardware.link or 0),
         algorithms=frozenset(platform.runtime.algorithms.get(hardware.kind, ())),
@@ -98,3 +103,11 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         sustained=(hardware.tdp or 0) * kind.flops_per_watt / 2 * peak / vector,
         cache_bandwidth=_CACHE_BYTES_PER_CYCLE * hardware.units * hardware.clock,
     )
+
+
+def _private_cache(platform: Platform) -> float:
+    caches = [level for level in platform.hardware.levels[:-1] if level.size]
+    own = [level for level in caches if level.scope == "unit" and level.name != "register"]
+    if caches[-1].scope == "unit" or len(own) < 2:
+        return 0.0  # no shared level, or a shared level right behind the first
+    return float(own[-1].size or 0) * platform.threads

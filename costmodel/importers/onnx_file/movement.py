@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from costmodel.errors import ShapeError
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.onnx_file.call import HANDLERS, Call, Result
 from costmodel.importers.onnx_file.load import dtype_of
@@ -182,6 +183,8 @@ def _gather_nd(call: Call) -> Result:
     depth = indices.shape[-1]
     if call.attribute("batch_dims", 0) or not isinstance(depth, int):
         raise UnsupportedFormError("batch axes")
+    if depth > len(x.shape):
+        raise ShapeError(f"positions on {depth} axes do not fit the input {x.tensor}")
     flat = call.emit.reshape(x, (product(x.shape[:depth]), *x.shape[depth:]))
     one = call.emit.add(Slice(len(indices.shape) - 1, 0, 1), indices)
     return call.emit.add(Gather(0), flat, call.emit.reshape(one, indices.shape[:-1]))

@@ -1,0 +1,62 @@
+"""
+G1: equal channel width
+=======================
+
+*Equal channel width minimizes memory access cost (MAC).* The first guideline follows from Eq. (1) of
+:cite:t:`ma2018shufflenet`: a 1x1 convolution of :math:`B` multiply-adds moves at least
+:math:`2\\sqrt{hwB} + B/(hw)` elements, and moves just that many if it has as many input as output
+channels.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import costmodel as cm
+from costmodel import plots, zoo
+
+# %%
+# The formula first. Sizes that are symbols give closed forms, exactly.
+h, w, c1, c2 = cm.symbols("h w c1 c2")
+layer = zoo.pointwise(h, w, c1, c2)
+print("multiply-adds  B =", cm.flops(layer))
+print("MAC              =", cm.mac(layer))
+print("lower bound      =", cm.mac_lower_bound(layer))
+
+# %%
+# Then numbers: the product ``c1 * c2``, hence the number of multiply-adds, stays the same while the
+# ratio changes. Sizes that are arrays give all ratios at once.
+c1 = np.array([16, 32, 64, 128, 256, 512, 1024])
+c2 = 128**2 // c1
+
+fig, ax = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
+plots.mac_beside_bound(c2 / c1, zoo.pointwise(56, 56, c1, c2), ax)
+ax.set_xscale("log", base=2)
+ax.set_xlabel("channel ratio $c_2 / c_1$ at equal multiply-adds [1]")
+ax.set_title("1x1 convolution, 56 x 56 pixels, 51 M multiply-adds")
+
+# %%
+# Does time follow MAC? The network of Table 1 is ten blocks of two such convolutions, ``c1`` to ``c2``
+# and back. Printed are the speeds of the paper; predicted is from the datasheet and priors alone, with
+# no measurement at all.
+from validation.scores.paper_tables import PLATFORMS, cells
+
+ratios = {"1:1": 1, "1:2": 2, "1:6": 6, "1:12": 12}
+fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.8), layout="constrained")
+for ax, kind, title in zip(axes, ("gpu", "arm"), ("GTX 1080 Ti", "one core of a Snapdragon 810")):
+    platform = PLATFORMS[kind] + "?transfers=no"
+    table = [cell for cell in cells(kind, ("table1",)) if cell.column.endswith("x1")]
+    x = [ratios[cell.row] for cell in table]
+    predictions = [cm.latency(cm.network(cell.network), platform) for cell in table]
+    ax.plot(x, [1e3 * cell.seconds for cell in table], "ks-", label="printed (measured)")
+    ax.errorbar(
+        x,
+        [1e3 * p.seconds for p in predictions],
+        yerr=np.abs([[1e3 * (end - p.seconds) for end in p.interval] for p in predictions]).T,
+        fmt="o--",
+        color="#0072B2",
+        capsize=3,
+        label="predicted, 90 % interval",
+    )
+    ax.set(xlabel="channel ratio $c_2 / c_1$ [1]", ylabel="latency [ms]", title=title)
+    ax.set_ylim(bottom=0)
+    ax.legend(loc="lower right")

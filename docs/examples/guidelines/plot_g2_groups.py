@@ -1,0 +1,62 @@
+"""
+G2: group convolution
+=====================
+
+*Excessive group convolution increases MAC.* Groups save multiply-adds; spending the saving on more
+channels keeps the multiply-adds the same and raises the memory access cost (MAC), Eq. (2) of
+:cite:t:`ma2018shufflenet`.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import costmodel as cm
+from costmodel import plots, zoo
+
+# %%
+# Eq. (2): for a given input and given multiply-adds :math:`B`, MAC grows with the groups :math:`g`.
+h, w, c1, c2, g = cm.symbols("h w c1 c2 g")
+layer = zoo.pointwise(h, w, c1, c2, groups=g)
+print("multiply-adds =", cm.flops(layer))
+print("MAC           =", cm.mac(layer))
+
+# %%
+# With :math:`g` times the output channels the multiply-adds stay the same.
+groups = np.array([1, 2, 4, 8, 16])
+fig, ax = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
+plots.mac_beside_bound(groups, zoo.pointwise(56, 56, 128, 128 * groups, groups=groups), ax)
+ax.set_xscale("log", base=2)
+ax.set_xticks(groups, groups)
+ax.set_xlabel("groups $g$ at equal multiply-adds [1]")
+ax.set_title("1x1 convolution, 128 channels in, 128 $g$ out, 56 x 56 pixels")
+
+# %%
+# The bound rises too: it is the generalisation of Eq. (1) to groups,
+# :math:`2\sqrt{hwBg} + B/(hw)`, the least that *any* choice of channels moves at these groups and
+# multiply-adds. No choice of channels makes many groups cheap.
+#
+# Time, beside the speeds that Table 2 prints. The GPU engine of the paper runs the groups one after
+# the other, hence the steep rise there; on the phone groups cost little more than their MAC.
+from validation.scores.paper_tables import PLATFORMS, cells
+
+fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.8), layout="constrained")
+for ax, kind, title in zip(axes, ("gpu", "arm"), ("GTX 1080 Ti", "one core of a Snapdragon 810")):
+    platform = PLATFORMS[kind] + "?transfers=no"
+    table = [cell for cell in cells(kind, ("table2",)) if cell.column.endswith("x1")]
+    x = [int(cell.row.removeprefix("g=")) for cell in table]
+    predictions = [cm.latency(cm.network(cell.network), platform) for cell in table]
+    ax.plot(x, [1e3 * cell.seconds for cell in table], "ks-", label="printed (measured)")
+    ax.errorbar(
+        x,
+        [1e3 * p.seconds for p in predictions],
+        yerr=np.abs([[1e3 * (end - p.seconds) for end in p.interval] for p in predictions]).T,
+        fmt="o--",
+        color="#0072B2",
+        capsize=3,
+        label="predicted, 90 % interval",
+    )
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(x, x)
+    ax.set(xlabel="groups $g$ at equal multiply-adds [1]", ylabel="latency [ms]", title=title)
+    ax.set_ylim(bottom=0)
+    ax.legend(loc="lower right")

@@ -1,0 +1,45 @@
+"""
+Calibration with 0, 5, 10 and 100 measurements
+==============================================
+
+A platform has priors, so that it predicts before anything was measured. Measurements narrow them. Here
+are 249 single operators that were measured on two cores of a server under eager PyTorch
+(``docs/data/host_operators.csv``); 0, 5, 10 or 100 of them calibrate, and 149 others, always the same,
+are predicted.
+"""
+
+import contextlib
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import costmodel as cm
+from costmodel import plots
+
+with contextlib.chdir("../../data"):
+    rows, _ = cm.read_measurements("host_operators.csv")
+    priors = cm.load_platform("zen4-vm.toml/torch-eager")
+
+order = np.random.default_rng(1).permutation(len(rows))
+held_out = [rows[i] for i in order[100:]]
+measured = np.array([m.seconds for m in held_out])
+graphs = [cm.network(m.network) for m in held_out]
+
+# %%
+# With few measurements the intervals stay wide, as they should: a measurement lies in its 90 % interval
+# about nine times out of ten, however many were fitted.
+fig, axes = plt.subplots(2, 2, figsize=(9.6, 9.6), layout="constrained")
+for ax, count in zip(axes.flat, (0, 5, 10, 100)):
+    chosen = [rows[i] for i in order[:count]]
+    platform = cm.calibrate(chosen, priors).platform if chosen else priors
+    predictions = [cm.latency(graph, platform) for graph in graphs]
+    predicted = np.array([p.seconds for p in predictions])
+    intervals = [p.interval for p in predictions]
+    plots.scatter(measured, predicted, intervals, ax=ax)
+    error = np.abs(predicted / measured - 1)
+    covered = np.mean([low <= s <= high for s, (low, high) in zip(measured, intervals)])
+    ax.set_title(
+        f"{count} measurements: median error {100 * np.median(error):.0f} %, "
+        f"{100 * covered:.0f} % in the interval",
+        fontsize="medium",
+    )
