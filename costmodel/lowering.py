@@ -55,7 +55,7 @@ def lower(graph: nx.DiGraph, runtime: Runtime) -> tuple[Kernel, ...]:
     if not runtime.fused_attention:
         nodes, sources = _expand_attention(nodes, sources)
     if runtime.fold_constants:
-        nodes, sources = _fold_constants(nodes, sources)
+        nodes, sources = _fold_constants(nodes, sources, runtime.fold_zero_products)
     if runtime.dead_code:
         nodes = _drop_dead(nodes, sources)
     return _Fusion(nodes, sources, runtime).kernels()
@@ -109,7 +109,7 @@ def _expand_attention(
 
 
 def _fold_constants(
-    nodes: list[Node], sources: dict[str, tuple[_Value, ...]]
+    nodes: list[Node], sources: dict[str, tuple[_Value, ...]], zero_products: bool
 ) -> tuple[list[Node], dict[str, tuple[_Value, ...]]]:
     """Drop what is known before any input: arithmetic on constants, zeros, additions of zeros.
 
@@ -138,7 +138,7 @@ def _fold_constants(
                 zero.add(node.name)
             kept.append(_as_constant(node))
             rewired[node.name] = ()
-        elif _is_times_zero(node.op):
+        elif zero_products and _is_times_zero(node.op):
             constant.add(node.name)
             zero.add(node.name)
             kept.append(_as_constant(node))

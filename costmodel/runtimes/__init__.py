@@ -30,6 +30,8 @@ class Runtime:
         Whether operators that no output depends on are dropped.
     fold_constants : bool
         Whether what is known before any input is computed beforehand.
+    fold_zero_products : bool
+        Whether that includes a product with zero (strictly, zero times infinity is none).
     fused_attention : bool
         Whether attention is one kernel.
     fusion : mapping of str to tuple of str
@@ -53,6 +55,7 @@ class Runtime:
     source: str
     dead_code: bool
     fold_constants: bool
+    fold_zero_products: bool
     fused_attention: bool
     fusion: Mapping[str, tuple[str, ...]]
     copies: tuple[str, ...]
@@ -112,6 +115,7 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
             ("source", str, None),
             ("dead_code", bool, False),
             ("fold_constants", bool, False),
+            ("fold_zero_products", bool, True),
             ("fused_attention", bool, True),
             ("fusion", dict, {}),
             ("copies", list, []),

@@ -118,7 +118,7 @@ def _bias_after(call: Call, weight: Stored) -> Stored | None:
         return None
     if not same(bias.shape[0], weight.shape[1]):
         return None
-    pass
+    call.walk.merge(taker, name)
     return bias
 
 

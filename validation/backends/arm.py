@@ -1,0 +1,167 @@
+"""The project's own NEON kernels: on ARM hosts and boards, emulated, and simulated.
+
+``arm:native``, ``arm:ssh://user@board`` and ``arm:adb://serial`` measure. ``arm:emulated`` gives
+right results and exact counts but no times. ``arm:simulated`` makes times of exact counts and static
+cycle tables: a calculation, never a measurement.
+"""
+
+from __future__ import annotations
+
+import platform as python_platform
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+import networkx as nx
+
+from costmodel.errors import CostModelError
+from costmodel.lowering import lower as lower_kernels
+from costmodel.runtimes import load_runtime
+from validation.arm.distinct import simulate_distinct
+from validation.arm.errors import BackendError
+from validation.arm.lower import lower
+from validation.arm.result import RunResult, Sample
+from validation.arm.reuse import reuse_memory
+from validation.arm.run import parse_target
+from validation.arm.simulate import DEFAULT_CORE, Simulated
+from validation.arm.spec import Spec
+from validation.backends.base import KernelTiming, Settings
+from validation.errors import MeasuringError
+from validation.host import describe_host
+from validation.timing import Plan, Timing
+
+RUNTIME = "neon"
+_SIMULATED_HARDWARE = {"cortex-a57": "snapdragon-810"}
+_SLACK_S = 60.0  # beyond the budget: start, warm-up, transfer
+
+
+class ArmBackend:
+    """Runs op graphs with NEON kernels (see :class:`~validation.backends.base.Backend`).
+
+    Parameters
+    ----------
+    target : str
+        ``"native"``, ``"emulated"``, ``"simulated"``, ``"ssh://user@host:port"`` or
+        ``"adb://serial"``.
+    """
+
+    def __init__(self, target: str = "native") -> None:
+        self.name = f"arm:{target}"
+        self._target = target
+
+    @property
+    def label(self) -> Literal["measured", "simulated", "emulated"]:
+        """What its times are; a board's own binary still refuses to measure under an emulator."""
+        if self._target in ("simulated", "emulated"):
+            return "simulated" if self._target == "simulated" else "emulated"
+        return "measured"
+
+    def describe(self, settings: Settings) -> dict[str, str]:
+        """Return the machine, or the core that is simulated."""
+        if self._target == "simulated":
+            return {"cpu": f"simulated {DEFAULT_CORE}", "system": "simulated"}
+        if self._target == "native":
+            return describe_host("numpy")
+        return {"cpu": self.name, "system": "Linux aarch64", "driver": python_platform.node()}
+
+    def platform(self, settings: Settings) -> str:
+        """Return the platform of the simulated core or of this host; a board's must be named.
+
+        Raises
+        ------
+        MeasuringError
+            For a board reached from here: its hardware is not known.
+        """
+        if self._target in ("simulated", "emulated"):
+            return f"{_SIMULATED_HARDWARE[DEFAULT_CORE]}/{RUNTIME}"
+        if self._target == "native":
+            return f"host/{RUNTIME}"
+        raise MeasuringError(
+            f"{self.name}: which hardware is it? Give --platform, such as raspberry-pi-4/{RUNTIME}"
+        )
+
+    def measure_networks(
+        self, graphs: Mapping[str, nx.DiGraph], settings: Settings, plan: Plan
+    ) -> Iterator[tuple[str, Timing | MeasuringError]]:
+        """Yield the time of each network: measured or simulated, one after the other."""
+        for name, graph in graphs.items():
+            try:
+                yield name, self._network(graph, settings, plan)
+            except MeasuringError as error:
+                yield name, error
+            except CostModelError as error:
+                yield name, MeasuringError(f"{name}: {error}")
+
+    def measure_kernels(
+        self, graph: nx.DiGraph, settings: Settings, plan: Plan
+    ) -> tuple[KernelTiming, ...]:
+        """Return the time of every kernel inside the network; none where the two do not match."""
+        spec = _spec(graph, settings)
+        if self._target == "simulated":
+            simulated = simulate_distinct(spec)
+            timed = [_simulated_timing(simulated, i) for i in range(len(spec.calls))]
+        else:
+            result = self._run(spec, plan)
+            timed = [_measured_timing(operator.sample) for operator in result.operators]
+        kernels = lower_kernels(graph, load_runtime(RUNTIME))
+        by_node = {call.name: t for call, t in zip(spec.calls, timed, strict=True)}
+        found = [(k, [by_node[n] for n in k.nodes if n in by_node]) for k in kernels]
+        if any(len(times) != 1 for _, times in found):
+            return ()
+        return tuple(KernelTiming(k.name, k.kind, times[0]) for k, times in found)
+
+    def _network(self, graph: nx.DiGraph, settings: Settings, plan: Plan) -> Timing:
+        spec = _spec(graph, settings)
+        if self._target == "simulated":
+            return _simulated_timing(simulate_distinct(spec), None)
+        return _measured_timing(self._run(spec, plan).total)
+
+    def _run(self, spec: Spec, plan: Plan) -> RunResult:
+        timed = spec.timed(
+            warmup=3, repeats=max(plan.min_samples, 1000), budget_ms=int(plan.budget * 1000)
+        )
+        result = parse_target(self.name).run(timed, plan.budget + _SLACK_S)
+        if result.label != "measured":
+            raise BackendError(
+                f"{self.name}: the binary found itself under the emulator "
+                f"{result.host['emulator']}: its results are emulated and its wall time is no latency"
+            )
+        return result
+
+
+def _spec(graph: nx.DiGraph, settings: Settings) -> Spec:
+    if settings.dtype != "float32" or settings.threads != 1 or settings.device != "cpu":
+        raise MeasuringError("the ARM kernels run on the processor, in float32, on one thread")
+    return reuse_memory(lower(graph))
+
+
+def _measured_timing(sample: Sample) -> Timing:
+    # The binary reports order statistics, not an interval of the median: the range bounds it.
+    return _timing(sample.median, sample.min, sample.max, sample.repeats)
+
+
+def _simulated_timing(simulated: Simulated, operator: int | None) -> Timing:
+    """Return the nominal time, and as its interval that of more and fewer misses in flight."""
+    fewest, nominal, most = simulated.core.misses_at_once
+    parts = simulated.operators if operator is None else (simulated.operators[operator],)
+    seconds = {n: sum(p.seconds(simulated.core, n) for p in parts) for n in (fewest, nominal, most)}
+    return _timing(seconds[nominal], seconds[most], seconds[fewest], 1)
+
+
+def _timing(median: float, low: float, high: float, samples: int) -> Timing:
+    return Timing(
+        median=median,
+        low=low,
+        high=high,
+        minimum=low,
+        p90=high,
+        quiet=median,
+        spread=(high - low) / median,
+        drift=0.0,
+        samples=samples,
+        repeat=1,
+        rounds=1,
+        disturbed=0,
+        rejected=0,
+        steady=True,
+        precise=True,
+    )
