@@ -1,19 +1,24 @@
 """Analytical cost models of neural networks: FLOPs, memory access cost, bounds, latency."""
 
 from costmodel import zoo as zoo
+from costmodel._design import design as design
 from costmodel._latency import latency as latency
 from costmodel._parallelism import brent as brent
 from costmodel._parallelism import kernels_in_series as kernels_in_series
 from costmodel._parallelism import parallelism as parallelism
 from costmodel._parallelism import span as span
+from costmodel._symbols import dim as dim
+from costmodel._symbols import symbols as symbols
 from costmodel.bounds import mac_lower_bound as mac_lower_bound
 from costmodel.builder import Builder as Builder
 from costmodel.calibration import Calibration as Calibration
 from costmodel.calibration import calibrate as calibrate
-from costmodel.design import design as design
 from costmodel.errors import CostModelError as CostModelError
 from costmodel.graph import at as at
 from costmodel.graph import validate as validate
+from costmodel.importers import from_ncnn as from_ncnn
+from costmodel.importers import from_onnx as from_onnx
+from costmodel.importers import from_torch as from_torch
 from costmodel.io_bounds import cache_lower_bound as cache_lower_bound
 from costmodel.io_bounds import io_lower_bound as io_lower_bound
 from costmodel.measurement import Measurement as Measurement
@@ -34,6 +39,4 @@ from costmodel.serialize import save as save
 from costmodel.specs import network as network
 from costmodel.subject import Prepared as Prepared
 from costmodel.subject import prepare as prepare
-from costmodel.symbols import dim as dim
-from costmodel.symbols import symbols as symbols
 from costmodel.tensor import Tensor as Tensor

@@ -9,12 +9,12 @@ import networkx as nx
 import numpy as np
 import sympy
 
+from costmodel._symbols import Dim, maximum, total
 from costmodel.errors import DataError
 from costmodel.kernels import Kernel
 from costmodel.lowering import lower
 from costmodel.platforms import Platform, load_platform
 from costmodel.prediction import KernelTime, Prediction
-from costmodel.symbols import Dim, maximum, total
 from costmodel.timing.machine import machine_for
 from costmodel.timing.network import (
     kernel_terms,

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import networkx as nx
 import numpy as np
 
+from costmodel._symbols import Dim, is_symbolic, maximum
 from costmodel.errors import DataError
 from costmodel.graph import Node
 from costmodel.metrics import work
 from costmodel.subject import Prepared, Subject, nodes_of, prepare
-from costmodel.symbols import Dim, is_symbolic, maximum
 from costmodel.tensor import Tensor
 
 _ROOT = object()

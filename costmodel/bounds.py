@@ -13,14 +13,14 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from costmodel.cost import OpCost
+from costmodel._cost import OpCost
+from costmodel._symbols import Dim, dim, is_symbolic, product, sqrt, total
 from costmodel.graph import Node
 from costmodel.io_bounds import cache_lower_bound as cache_lower_bound
 from costmodel.io_bounds import compulsory
 from costmodel.io_bounds import io_lower_bound as io_lower_bound
 from costmodel.ops import Conv, ConvTranspose, Linear, MatMul
 from costmodel.subject import Subject, prepare
-from costmodel.symbols import Dim, dim, is_symbolic, product, sqrt, total
 from costmodel.tensor import Tensor
 
 

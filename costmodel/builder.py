@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import networkx as nx
 
+from costmodel._symbols import Dim
 from costmodel.errors import GraphError
 from costmodel.graph import SCHEMA, Link, infer_node
 from costmodel.ops import Input, Op, Output
-from costmodel.symbols import Dim
 from costmodel.tensor import Tensor
 
 

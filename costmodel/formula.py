@@ -9,7 +9,7 @@ import sympy
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.str import StrPrinter
 
-from costmodel.symbols import Dim
+from costmodel._symbols import Dim
 
 _MOST_TERMS = 48
 """Longest sum that is searched for common factors; the search is quadratic in it."""

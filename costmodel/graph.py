@@ -26,9 +26,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 import networkx as nx
 
+from costmodel._symbols import Dim, check_dim, same
 from costmodel.errors import CostModelError, GraphError, ShapeError
+from costmodel.expressions import substitute
 from costmodel.ops import OPERATORS, Input, Op, Output
-from costmodel.symbols import Dim, check_dim, same, substitute
 from costmodel.tensor import Tensor
 
 SCHEMA = 1

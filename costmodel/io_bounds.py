@@ -5,12 +5,12 @@ from __future__ import annotations
 import networkx as nx
 import numpy as np
 
-from costmodel.cost import OpCost
+from costmodel._cost import OpCost
+from costmodel._symbols import Dim, is_symbolic, least_once, maximum, minimum, product, sqrt, total
 from costmodel.errors import DataError
 from costmodel.graph import Node, Source
 from costmodel.ops import Constant, Conv, Input, Linear, MatMul, Output, Parameter
 from costmodel.subject import Prepared, Subject, prepare
-from costmodel.symbols import Dim, is_symbolic, least_once, maximum, minimum, product, sqrt, total
 from costmodel.tensor import Tensor
 
 

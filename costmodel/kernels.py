@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from costmodel._symbols import Dim, exact_div, product, same, total
 from costmodel.graph import Node
 from costmodel.ops import (
     AdaptivePool,
@@ -31,7 +32,6 @@ from costmodel.ops import (
     Resize,
     Softmax,
 )
-from costmodel.symbols import Dim, exact_div, product, same, total
 from costmodel.tensor import Tensor
 
 CLASSES: dict[type[Op], str] = {

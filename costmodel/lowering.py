@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 import networkx as nx
 
-from costmodel.cost import Cost, op_cost
+from costmodel._cost import Cost, op_cost
+from costmodel._symbols import Dim, least_once, total
 from costmodel.graph import Node, nodes_in_order, sources_of
 from costmodel.kernels import (
     Kernel,
@@ -33,7 +34,6 @@ from costmodel.ops import (
     PReLU,
 )
 from costmodel.runtimes import Runtime
-from costmodel.symbols import Dim, least_once, total
 from costmodel.tensor import DTYPE_BYTES
 
 _Value = tuple[str, int]

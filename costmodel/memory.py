@@ -10,10 +10,10 @@ import networkx as nx
 import numpy as np
 import sympy
 
+from costmodel._symbols import Dim, is_symbolic, maximum
 from costmodel.graph import Node, Source
 from costmodel.ops import Parameter
 from costmodel.subject import Prepared, nodes_of
-from costmodel.symbols import Dim, is_symbolic, maximum
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from typing import Literal
 import networkx as nx
 import numpy as np
 
-from costmodel.cost import Cost, sum_costs
+from costmodel._cost import Cost, sum_costs
+from costmodel._symbols import Dim, is_symbolic, total
 from costmodel.errors import DataError
 from costmodel.formula import tidy
 from costmodel.ops import Output
 from costmodel.subject import Prepared, Subject, prepare
-from costmodel.symbols import Dim, is_symbolic, total
 from costmodel.tensor import Tensor
 
 Unit = Literal["elements", "bytes"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from costmodel._symbols import Dim
 from costmodel.kernels import Kernel
-from costmodel.symbols import Dim
 
 LABEL = "predicted"
 """What every number of this module is."""

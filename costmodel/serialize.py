@@ -13,9 +13,9 @@ import networkx as nx
 import sympy
 
 from costmodel.errors import DataError, GraphError, UnknownOperatorError
+from costmodel.expressions import parse_dim
 from costmodel.graph import MAX_NODES, SCHEMA, Link, sources_of, validate
 from costmodel.ops import OPERATORS, Op
-from costmodel.symbols import parse_dim
 from costmodel.tensor import Tensor
 
 MAX_BYTES = 256 * 2**20

@@ -24,9 +24,9 @@ from typing import Any
 
 import networkx as nx
 
+from costmodel._symbols import dim
 from costmodel.errors import CostModelError, DataError
 from costmodel.graph import validate
-from costmodel.symbols import dim
 from costmodel.zoo.parameters import accepted, check_names, parse_value
 from costmodel.zoo.registry import build, find
 

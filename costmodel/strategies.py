@@ -28,10 +28,10 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from costmodel import ops
+from costmodel._symbols import Dim, dim
 from costmodel.builder import Builder, Value
 from costmodel.ops.elementwise import BINARY, UNARY
 from costmodel.ops.reduction import REDUCTIONS
-from costmodel.symbols import Dim, dim
 from costmodel.tensor import DTYPE_BYTES, Tensor
 
 Sizes = dict[str, Dim]

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import networkx as nx
 
-from costmodel.cost import Cost, OpCost, op_cost, sum_costs
+from costmodel._cost import Cost, OpCost, op_cost, sum_costs
 from costmodel.errors import GraphError
 from costmodel.graph import Node, infer_node, nodes_in_order
 from costmodel.ops import Op

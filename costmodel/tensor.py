@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from costmodel._symbols import MAX_DIM, Dim, check_dim, product
 from costmodel.errors import DataError
-from costmodel.symbols import MAX_DIM, Dim, check_dim, product
 
 DTYPE_BYTES: dict[str, int] = {
     "float64": 8,

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import costmodel as cm
 from costmodel import ops, strategies
+from costmodel._cost import op_cost
 from costmodel.bounds import convolution_bound, matmul_bound
-from costmodel.cost import op_cost
 from costmodel.ops import Op
 from costmodel.tensor import Tensor
 

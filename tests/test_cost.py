@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costmodel.cost import Cost, op_cost, sum_costs
+from costmodel._cost import Cost, op_cost, sum_costs
 from costmodel.ops import Attention, BatchNorm, Conv, Linear, Recurrent
 from costmodel.tensor import Tensor
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import costmodel as cm
 from costmodel import ops, strategies
+from costmodel.expressions import substitute
 from costmodel.graph import Link, free_symbols, inputs_of, nodes_in_order
-from costmodel.symbols import substitute
 from costmodel.tensor import Tensor
 
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from oracles import ORACLES, size_of
 
 from costmodel import strategies
-from costmodel.cost import OpCost, op_cost
+from costmodel._cost import OpCost, op_cost
+from costmodel.expressions import substitute
 from costmodel.ops import OPERATORS, Op
-from costmodel.symbols import substitute
 from costmodel.tensor import DTYPE_BYTES, Tensor
 
 NAMES = sorted(OPERATORS)

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 import costmodel as cm
 from costmodel import ops, strategies
-from costmodel.cost import op_cost
+from costmodel._cost import op_cost
+from costmodel.expressions import substitute
 from costmodel.graph import nodes_in_order
-from costmodel.symbols import substitute
 from costmodel.tensor import Tensor
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import math
 
 import numpy as np
@@ -12,10 +11,10 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
+from costmodel import _symbols as sym
+from costmodel import expressions
 from costmodel.errors import CostModelError, DataError, ShapeError
 
-# ``costmodel.symbols`` as an attribute is the public function, which hides the module.
-sym = importlib.import_module("costmodel.symbols")
 SIZES = st.integers(1, 10**6)
 
 

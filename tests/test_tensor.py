@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from costmodel._symbols import symbols
 from costmodel.errors import DataError, ShapeError
-from costmodel.symbols import symbols
 from costmodel.tensor import DTYPE_BYTES, Tensor
 
 

@@ -273,7 +273,7 @@ def test_inputs_hold_no_zeros_and_follow_the_seed() -> None:
 
 
 def test_symbols_are_refused_by_name() -> None:
-    from costmodel.symbols import symbols
+    from costmodel._symbols import symbols
 
     h, w = symbols("h w")
     with pytest.raises(GraphError, match="has the symbols h, w: give them numbers"):

@@ -7,10 +7,11 @@ import typer
 from validation.cli import measure, validate
 from validation.scores.command import score
 from validation.scores.reproduce import reproduce
+from validation.scores.ship import calibrations
 from validation.speed import speed
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
-for command in (measure, validate, score, reproduce, speed):
+for command in (measure, validate, score, reproduce, calibrations, speed):
     app.command()(command)
 
 if __name__ == "__main__":

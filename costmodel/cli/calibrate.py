@@ -45,7 +45,7 @@ def calibrate(
     Example: costmodel calibrate --design 20 -p raspberry-pi-4/ncnn
     """
     if design is not None:
-        from costmodel.design import design as choose
+        from costmodel._design import design as choose
 
         for spec in choose(platform, design):
             typer.echo(spec)

@@ -14,7 +14,7 @@ from costmodel.cli.networks import JsonOption, NetworkArgument, PlatformOption, 
 if TYPE_CHECKING:
     import networkx as nx
 
-    from costmodel.symbols import Dim
+    from costmodel._symbols import Dim
 
 
 class Quantity(StrEnum):
@@ -153,8 +153,8 @@ def _text_lines(expression: Dim) -> list[str]:
 
 def _note(quantity: Quantity, expression: Dim, graph: nx.DiGraph) -> str:
     """Explain the symbol B, which the bound brings in."""
+    from costmodel._symbols import dim
     from costmodel.graph import free_symbols
-    from costmodel.symbols import dim
 
     brought = dim("B") in getattr(expression, "free_symbols", ()) and dim("B") not in free_symbols(
         graph

@@ -7,14 +7,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 
+from costmodel._cost import op_cost
 from costmodel._latency import latency
+from costmodel._symbols import product
 from costmodel.bounds import mac_lower_bound
 from costmodel.builder import Builder
-from costmodel.cost import op_cost
 from costmodel.guidelines.case import Case, Finding
 from costmodel.kernels import kernel_kind
 from costmodel.ops import Conv
-from costmodel.symbols import product
 from costmodel.tensor import Tensor
 
 _Layer = tuple[Conv, tuple[Tensor, ...]]

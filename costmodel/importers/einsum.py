@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from costmodel._symbols import Dim, product
 from costmodel.importers.emitter import Emitter, Operand
 from costmodel.importers.learned import linear
 from costmodel.importers.registry import UnsupportedFormError
 from costmodel.ops import Elementwise, MatMul, Reduce
-from costmodel.symbols import Dim, product
 
 
 def einsum(emit: Emitter, equation: str, operands: Sequence[Operand]) -> Operand:

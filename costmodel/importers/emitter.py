@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import networkx as nx
 
+from costmodel._symbols import Dim, same
 from costmodel.builder import Builder, Value
 from costmodel.importers.registry import Occurrence
 from costmodel.importers.shuffle import fuse_channel_shuffles
@@ -23,7 +24,6 @@ from costmodel.ops import (
     Slice,
     Transpose,
 )
-from costmodel.symbols import Dim, same
 from costmodel.tensor import Tensor
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
+from costmodel._symbols import Dim, same
 from costmodel.builder import Value
 from costmodel.errors import ShapeError
 from costmodel.importers.emitter import Emitter, Operand, Stored
 from costmodel.ops import Conv, ConvTranspose, Elementwise, Linear, MatMul, Op
-from costmodel.symbols import Dim, same
 
 
 def linear(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import networkx as nx
 
+from costmodel._symbols import Dim, same
 from costmodel.graph import Link, sources_of
 from costmodel.ops import ChannelShuffle, Contiguous, Reshape, Transpose
-from costmodel.symbols import Dim, same
 
 
 def fuse_channel_shuffles(graph: nx.DiGraph) -> nx.DiGraph:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from costmodel._symbols import Dim, same
 from costmodel.errors import ShapeError
-from costmodel.symbols import Dim, same
 
 
 def broadcast_shapes(a: tuple[Dim, ...], b: tuple[Dim, ...], what: str) -> tuple[Dim, ...]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias
 
+from costmodel._symbols import Dim, ceil_div, check_dim, minimum
 from costmodel.errors import ShapeError
 from costmodel.ops.base import Op
-from costmodel.symbols import Dim, ceil_div, check_dim, minimum
 from costmodel.tensor import Tensor
 
 Window: TypeAlias = Any

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from costmodel._symbols import Dim, exact_div, product, same
 from costmodel.errors import ShapeError
 from costmodel.ops.base import Expansion, Nest, Op, Program
 from costmodel.ops.reduction import Softmax, lower_triangle
-from costmodel.symbols import Dim, exact_div, product, same
 from costmodel.tensor import Tensor
 
 

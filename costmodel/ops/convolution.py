@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from costmodel._symbols import Dim, check_dim, exact_div, product
 from costmodel.errors import ShapeError
 from costmodel.ops._window import (
     Padding,
@@ -14,7 +15,6 @@ from costmodel.ops._window import (
     window_size,
 )
 from costmodel.ops.base import Nest, Op, need_rank
-from costmodel.symbols import Dim, check_dim, exact_div, product
 from costmodel.tensor import Tensor
 
 _LAYOUT = "batch, channels, spatial sizes"

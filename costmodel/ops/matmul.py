@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from costmodel._symbols import Dim, same
 from costmodel.errors import ShapeError
 from costmodel.ops._broadcast import broadcast_shapes
 from costmodel.ops._window import check_sizes
 from costmodel.ops.base import Nest, Op
-from costmodel.symbols import Dim, same
 from costmodel.tensor import Tensor
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from costmodel._symbols import Dim, exact_div, product
 from costmodel.errors import ShapeError
 from costmodel.ops._window import check_sizes
 from costmodel.ops.base import Nest, Op
-from costmodel.symbols import Dim, exact_div, product
 from costmodel.tensor import Tensor
 
 

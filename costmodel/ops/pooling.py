@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from costmodel._symbols import Dim, ceil_div
 from costmodel.errors import ShapeError
 from costmodel.ops._window import Padding, Window, as_padding, as_sizes, window_size
 from costmodel.ops.base import Nest, Op, need_rank
-from costmodel.symbols import Dim, ceil_div
 from costmodel.tensor import Tensor
 
 _LAYOUT = "batch, channels, spatial sizes"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from costmodel._symbols import Dim, same
 from costmodel.errors import ShapeError
 from costmodel.ops._window import check_sizes
 from costmodel.ops.base import Expansion, Op, Program, need_rank
 from costmodel.ops.elementwise import Elementwise
 from costmodel.ops.matmul import Linear
 from costmodel.ops.movement import Concat, Split
-from costmodel.symbols import Dim, same
 from costmodel.tensor import Tensor
 
 GATES: dict[str, int] = {"lstm": 4, "gru": 3, "rnn": 1}

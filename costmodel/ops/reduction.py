@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from costmodel._symbols import Dim, exact_div, minimum, product
 from costmodel.errors import ShapeError
 from costmodel.ops.base import Nest, Op, need_axis
-from costmodel.symbols import Dim, exact_div, minimum, product
 from costmodel.tensor import Tensor
 
 REDUCTIONS: dict[str, int] = {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from costmodel._symbols import Dim
 from costmodel.errors import ShapeError
 from costmodel.ops._window import as_sizes
 from costmodel.ops.base import Nest, Op, need_rank
-from costmodel.symbols import Dim
 from costmodel.tensor import Tensor
 
 # Operations for one output element: none, or the weighted sum of 2^2 or 4^2 neighbours.

@@ -11,7 +11,7 @@ import numpy as np
 from costmodel.bounds import mac_lower_bound
 from costmodel.errors import DataError
 from costmodel.metrics import mac
-from costmodel.plots._style import STYLES, axes
+from costmodel.plots._style import STYLES, axes, plain_log
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,7 +87,7 @@ def scatter(
             zorder=3,
         )
     _equality(ax, 1e3 * min(x.min(), y.min()) / 1.5, 1e3 * max(x.max(), y.max()) * 1.5)
-    ax.set(xscale="log", yscale="log", xlabel="measured [ms]", ylabel="predicted [ms]")
+    ax.set(xlabel="measured [ms]", ylabel="predicted [ms]")
     ax.legend(fontsize="small")
     ax.set_aspect("equal")
     return ax
@@ -176,4 +176,6 @@ def _equality(ax: Axes, low: float, high: float) -> None:
     for factor in (1 - _NEAR, 1 + _NEAR):
         ax.plot(ends, factor * ends, color="black", linewidth=0.7, linestyle=":", zorder=1)
     ax.plot([], [], color="black", linewidth=0.7, linestyle=":", label="±10 % of measured")
-    ax.set_xlim(low, high)
+    ax.set(xlim=(low, high), ylim=(low, high))
+    plain_log(ax, "x")
+    plain_log(ax, "y")

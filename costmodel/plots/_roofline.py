@@ -103,7 +103,8 @@ def roofline(prediction: Prediction, ax: Axes | None = None) -> Axes:
         frameon=False,
     )
     for handle in legend.legend_handles:
-        handle.set_sizes([40.0])
+        if hasattr(handle, "set_sizes"):  # of markers, not of the roof
+            handle.set_sizes([40.0])
     ax.grid(visible=True, which="major", linewidth=0.4, alpha=0.6)
     return ax
 
@@ -124,21 +125,12 @@ def _roof(ax: Axes, prediction: Prediction, intensities: list[float]) -> None:
     peak = 2 * machine.multiply_adds
     ridge = peak / machine.bandwidth
     x = np.geomspace(min(*intensities, ridge) / 3, max(*intensities, ridge) * 8, 200)
-    ax.plot(x, np.minimum(peak, x * machine.bandwidth), color="black", linewidth=1.5, zorder=2)
-    ax.annotate(
-        f"peak {format_si(peak, 'FLOP/s')}",
-        (x[-1], peak),
-        (-2, 3),
-        textcoords="offset points",
-        ha="right",
-        fontsize="small",
-    )
-    ax.annotate(
-        f"memory {format_si(machine.bandwidth, 'B/s')}",
-        (ridge / 4, peak / 4),
-        (-6, 2),
-        textcoords="offset points",
-        ha="right",
-        fontsize="small",
+    ax.plot(
+        x,
+        np.minimum(peak, x * machine.bandwidth),
+        color="black",
+        linewidth=1.5,
+        zorder=2,
+        label=f"{format_si(machine.bandwidth, 'B/s')}, {format_si(peak, 'FLOP/s')}",
     )
     ax.set_ylim(top=peak * 2.5)

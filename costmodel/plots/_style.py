@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from costmodel.prediction import Prediction
 
@@ -56,6 +56,8 @@ _OFTEN = (
 
 SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 """Units of time, largest first."""
+_MANY = 1e3
+"""Range of a logarithmic axis beyond which only powers of ten have labels. [1]"""
 
 
 def style_of_kind(kind: str) -> Style:
@@ -94,6 +96,19 @@ def axes(ax: Axes | None, width: float = 6.4, height: float = 4.0) -> Axes:
 
     made: Axes = plt.subplots(figsize=(width, height), layout="constrained")[1]
     return made
+
+
+def plain_log(ax: Axes, which: Literal["x", "y"]) -> None:
+    """Make an axis logarithmic with labels such as 0.5, 1, 2: as many as its range has room for."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = ax.get_xlim() if which == "x" else ax.get_ylim()
+    (ax.set_xscale if which == "x" else ax.set_yscale)("log")
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    few = high / low > _MANY
+    axis.set_major_locator(LogLocator(10, subs=(1.0,) if few else (1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def as_predictions(given: Prediction | Sequence[Prediction]) -> list[Prediction]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import networkx as nx
 
+from costmodel._cost import op_cost
 from costmodel._parallelism import kernels_in_series, span
 from costmodel.bounds import mac_lower_bound
-from costmodel.cost import op_cost
 from costmodel.errors import DataError
 from costmodel.graph import Node, free_symbols, nodes_in_order
 from costmodel.io_bounds import io_lower_bound

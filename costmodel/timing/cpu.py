@@ -5,15 +5,15 @@ r"""Time of a kernel on a CPU.
     t = \text{call} + \text{overlap}(\text{compute}, \text{memory}) + \text{passes}
 
 Products of matrices run in vector micro-kernels: output channels fill whole vectors, each result
-costs ``fill`` steps beyond its reduction, and every element of the streamed operand that is loaded or
-packed costs as much as ``pack`` multiply-adds. Cores take whole vectors of output channels each.
+costs ``fill`` steps beyond its reduction, and every element of the streamed operand that is loaded
+or packed costs as much as ``pack`` multiply-adds. Cores take whole vectors of channels each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from costmodel.symbols import Dim, ceil_div, minimum, total
+from costmodel._symbols import Dim, ceil_div, minimum, total
 from costmodel.timing.machine import Machine
 from costmodel.timing.terms import Terms, overlap
 from costmodel.timing.workload import Workload
@@ -103,9 +103,9 @@ def _convolution(w: Workload, machine: Machine, q: Theta, rate: Dim) -> Dim:
 def _memory(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the time of the traffic, level by level.
 
-    Activations go through the caches; what a core's own cache misses comes from the cache that cores
-    share, where there is one; what that misses comes from memory. A write that misses reads the
-    line first (write-allocate), hence counts twice.
+    Activations go through the caches; what a core's own cache misses comes from the cache that
+    cores share, where there is one; what that misses comes from memory. A write that misses reads
+    the line first (write-allocate), hence counts twice.
     """
     near = total(t.bytes for t in (*w.reads, w.writes))
     far = w.missed(machine.cache) + w.writes.missed(machine.cache)

@@ -5,16 +5,16 @@ r"""Time of a kernel on a GPU.
     t = \text{launch} + \text{overlap}(\text{compute}, \text{memory}) + \text{passes}
 
 A matrix product is cut into output tiles, one for each streaming multiprocessor at a time: tiles
-that stick out over the edge and a last wave that is not full cost as much as whole ones. The library
-picks the fastest algorithm and tile, and splits the reduction of a linear layer where tiles are few.
-A board may not draw more than its power limit, whatever its peak.
+that stick out over the edge and a last wave that is not full cost as much as whole ones. The
+library picks the fastest algorithm and tile, and splits the reduction of a linear layer where tiles
+are few. A board may not draw more than its power limit, whatever its peak.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from costmodel.symbols import Dim, ceil_div, fastest, maximum, minimum
+from costmodel._symbols import Dim, ceil_div, fastest, maximum, minimum
 from costmodel.timing.machine import Machine
 from costmodel.timing.terms import Terms, overlap
 from costmodel.timing.tiles import CONVOLUTION_TILES, WINOGRAD_TILES, Tile

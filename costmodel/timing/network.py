@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import networkx as nx
 
+from costmodel._symbols import Dim, maximum, total
 from costmodel.graph import nodes_in_order
 from costmodel.ops import Input, Output
-from costmodel.symbols import Dim, maximum, total
 from costmodel.timing import cpu, gpu
 from costmodel.timing.machine import machine_for
 from costmodel.timing.terms import Terms

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import networkx as nx
 import numpy as np
 
+from costmodel._symbols import Dim
 from costmodel.lowering import lower
-from costmodel.symbols import Dim
 from costmodel.timing.network import kernel_terms, network_seconds, transferred_bytes
 from costmodel.timing.spread import log_spread, nudged
 from costmodel.timing.workload import Stack, Workload, stack, workloads

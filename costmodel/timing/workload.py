@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from costmodel._symbols import Dim, ceil_div, maximum, minimum, total
 from costmodel.kernels import Kernel, Product
-from costmodel.symbols import Dim, ceil_div, maximum, minimum, total
 
 _SIZES = (
     "multiply_adds",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import networkx as nx
 
+from costmodel._symbols import Dim
 from costmodel.builder import Builder, Value
 from costmodel.ops import ChannelShuffle
-from costmodel.symbols import Dim
 from costmodel.zoo._layers import (
     Size,
     add,

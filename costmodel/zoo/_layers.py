@@ -9,6 +9,7 @@ import networkx as nx
 import numpy as np
 import sympy
 
+from costmodel._symbols import Dim
 from costmodel.builder import Builder, Value
 from costmodel.errors import DataError
 from costmodel.ops import (
@@ -20,7 +21,6 @@ from costmodel.ops import (
     Pool,
     Reshape,
 )
-from costmodel.symbols import Dim
 
 Size: TypeAlias = Any
 """A size of an image or a window: one dimension for both axes, or (height, width)."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import networkx as nx
 
+from costmodel._symbols import Dim, maximum, same
 from costmodel.builder import Builder, Value
-from costmodel.symbols import Dim, maximum, same
 from costmodel.zoo._layers import (
     Size,
     Width,

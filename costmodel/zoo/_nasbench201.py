@@ -6,10 +6,10 @@ import re
 
 import networkx as nx
 
+from costmodel._symbols import Dim
 from costmodel.builder import Builder, Value
 from costmodel.errors import DataError
 from costmodel.ops import BatchNorm, Elementwise, Identity
-from costmodel.symbols import Dim
 from costmodel.zoo._layers import (
     Size,
     activation,

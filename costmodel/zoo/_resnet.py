@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import networkx as nx
 
+from costmodel._symbols import Dim
 from costmodel.builder import Builder, Value
 from costmodel.errors import DataError
-from costmodel.symbols import Dim
 from costmodel.zoo._layers import Size, activation, add, classify, conv_bn, image, max_pool
 
 DEPTHS: dict[int, tuple[bool, tuple[int, int, int, int]]] = {

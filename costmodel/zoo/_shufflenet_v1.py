@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import networkx as nx
 
+from costmodel._symbols import Dim, exact_div
 from costmodel.builder import Builder, Value
 from costmodel.errors import DataError
 from costmodel.ops import ChannelShuffle, Concat
-from costmodel.symbols import Dim, exact_div
 from costmodel.zoo._layers import (
     Channels,
     Size,

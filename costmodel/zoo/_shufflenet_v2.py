@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import networkx as nx
 
+from costmodel._symbols import Dim, exact_div
 from costmodel.builder import Builder, Value
 from costmodel.errors import DataError
 from costmodel.ops import ChannelShuffle, Concat, Split
-from costmodel.symbols import Dim, exact_div
 from costmodel.zoo._layers import (
     Channels,
     Size,

@@ -12,9 +12,9 @@ from typing import Literal, TypeAlias
 import networkx as nx
 import sympy
 
+from costmodel._symbols import Dim
 from costmodel.builder import Builder, Value
 from costmodel.errors import DataError
-from costmodel.symbols import Dim
 from costmodel.zoo._layers import Size, activation, add, conv, pair
 
 Structure: TypeAlias = Literal[

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import networkx as nx
 
+from costmodel._symbols import Dim
 from costmodel.builder import Builder, Value
 from costmodel.errors import DataError
 from costmodel.ops import AdaptivePool, Concat, Conv, Linear, Pool
-from costmodel.symbols import Dim
 from costmodel.zoo._layers import (
     Size,
     activation,

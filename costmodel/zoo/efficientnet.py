@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import networkx as nx
 
+from costmodel._symbols import Dim, maximum
 from costmodel.builder import Builder, Value
-from costmodel.symbols import Dim, maximum
 from costmodel.zoo._layers import Size, Width, classify, conv_bn, depthwise_bn, image, rounded
 from costmodel.zoo._mobilenet import inverted_residual
 

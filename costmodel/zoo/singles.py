@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import networkx as nx
 
+from costmodel._symbols import Dim
 from costmodel.builder import Builder
 from costmodel.ops import (
     Attention,
@@ -19,7 +20,6 @@ from costmodel.ops import (
     Pool,
     Softmax,
 )
-from costmodel.symbols import Dim
 from costmodel.zoo._layers import Shape, Size, half_up, pair
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import networkx as nx
 
+from costmodel._symbols import Dim, exact_div
 from costmodel.builder import Builder, Value
 from costmodel.errors import DataError
 from costmodel.ops import (
@@ -21,7 +22,6 @@ from costmodel.ops import (
     Split,
     Transpose,
 )
-from costmodel.symbols import Dim, exact_div
 from costmodel.zoo._layers import Size, activation, add, image
 
 VITS: dict[str, tuple[int, int, int]] = {

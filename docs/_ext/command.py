@@ -1,7 +1,8 @@
-"""Directive ``command``: commands are run when the pages are built, and shown with what they print.
+"""Directive ``command``: run when the pages are built, shown with what it prints.
 
-All commands of one page run in one temporary folder, which starts as a copy of ``docs/data``. A command
-that does not end with the exit code of the option ``exit`` (by default 0) stops the build.
+All commands of one page run in one temporary folder, which starts as a copy of ``docs/data``. A
+command that does not end with the exit code of the option ``exit`` (by default 0) stops the
+build.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Formulas as MathML, made when the pages are built: no script, no font and no network is needed."""
+"""Formulas as MathML, made when pages are built: no script, no font, no network is needed."""
 
 from __future__ import annotations
 

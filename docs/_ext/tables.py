@@ -1,4 +1,4 @@
-"""Directives ``parameters`` and ``operators``: tables made from the package itself, never by hand."""
+"""Directives ``parameters`` and ``operators``: tables made from the package itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ class Parameters(SphinxDirective):
         from costmodel.timing.parameters import priors
 
         rows = [
-            (p.name, p.meaning, f"{p.value:g} {_unit(p.unit)}", f"{p.spread:g}", f"{p.lower:g} to {p.upper:g}")
+            (
+                p.name,
+                p.meaning,
+                f"{p.value:g} {_unit(p.unit)}",
+                f"{p.spread:g}",
+                f"{p.lower:g} to {p.upper:g}",
+            )
             for p in priors(self.arguments[0])
         ]
         head = ("name", "meaning", "median of the prior", "spread of its logarithm", "range")

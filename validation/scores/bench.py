@@ -99,9 +99,12 @@ class Bench:
         """What the baselines know."""
         return features(self.table, self.platform)
 
-    def fitted(self, rows: np.ndarray) -> Platform:
+    def fitted(
+        self, rows: np.ndarray, provenance: Mapping[str, str] | None = None
+    ) -> Platform:
         """Return the platform fitted to some of the rows."""
-        return fit(self.table.rows(rows), self.seconds[rows], self.platform, {}).platform
+        table, seconds = self.table.rows(rows), self.seconds[rows]
+        return fit(table, seconds, self.platform, provenance or {}).platform
 
     def predict(self, platform: Platform, rows: np.ndarray) -> Guess:
         """Return what ``platform`` predicts for some of the rows."""

@@ -99,7 +99,16 @@ def scores_table(name: str, scores: Sequence[Score]) -> Table:
     table = Table(title=f"{name}: predicted against measured, on rows not fitted")
     for heading in ("device", "split", "method"):
         table.add_column(heading)
-    for heading in ("fitted", "scored", "MAPE", "median", "<= 10 %", "Spearman", "Kendall", "in 90 %"):
+    for heading in (
+        "fitted",
+        "scored",
+        "MAPE",
+        "median",
+        "<= 10 %",
+        "Spearman",
+        "Kendall",
+        "in 90 %",
+    ):
         table.add_column(heading, justify="right")
     before = ("", "")
     for s in scores:

@@ -70,9 +70,7 @@ def judge(
     )
 
 
-def _coverage(
-    predicted: np.ndarray, measured: np.ndarray, log_spread: np.ndarray | None
-) -> float:
+def _coverage(predicted: np.ndarray, measured: np.ndarray, log_spread: np.ndarray | None) -> float:
     if log_spread is None:
         return float("nan")
     distance = np.abs(np.log(np.maximum(predicted, _TINY) / measured))

@@ -84,9 +84,7 @@ def _paper_table8(scores: Scores, facts: Facts) -> list[Verdict]:
         kind = s.device.split()[0].upper()
         found.append(_at_most("paper, Table 8 from Tables 1-4: MAPE", kind, s.figures.mape, 0.15))
         rho = s.figures.spearman
-        found.append(
-            Verdict("paper, Table 8: Spearman >= 0.95", f"{kind}: {rho:.3f}", rho >= 0.95)
-        )
+        found.append(Verdict("paper, Table 8: Spearman >= 0.95", f"{kind}: {rho:.3f}", rho >= 0.95))
     return found
 
 
@@ -154,7 +152,9 @@ def _unknown_gpu(scores: Scores, facts: Facts) -> list[Verdict]:
 
 def _arm_networks(scores: Scores, facts: Facts) -> list[Verdict]:
     return [
-        _at_most("ncnn and TFLite networks on ARM, half fitted: MAPE", s.device, s.figures.mape, 0.12)
+        _at_most(
+            "ncnn and TFLite networks on ARM, half fitted: MAPE", s.device, s.figures.mape, 0.12
+        )
         for s in (*_pick(scores, "ncnn"), *_pick(scores, "mlperf"))
     ]
 

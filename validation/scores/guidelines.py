@@ -50,7 +50,9 @@ class Claim:
 def claims(kind: str, tables: Mapping[str, Predicted]) -> list[Claim]:
     """Return the claims on ``"gpu"`` or ``"arm"``."""
     return [
-        _slower_down_the_rows("G1", "each step away from equal channels is slower", tables["table1"]),
+        _slower_down_the_rows(
+            "G1", "each step away from equal channels is slower", tables["table1"]
+        ),
         _slower_down_the_rows("G2", "each doubling of groups is slower", tables["table2"]),
         _groups(kind, tables["table2"]),
         *_fragments(kind, tables["table3"]),

@@ -22,7 +22,9 @@ def device_sets() -> list[DeviceSet]:
             if line["Device"] in found:
                 found[line["Device"]].append(_row(line))
     return [
-        DeviceSet(f"neusight {_PLATFORMS[device].partition('/')[0]}", _PLATFORMS[device], tuple(rows))
+        DeviceSet(
+            f"neusight {_PLATFORMS[device].partition('/')[0]}", _PLATFORMS[device], tuple(rows)
+        )
         for device, rows in found.items()
     ]
 

@@ -99,9 +99,7 @@ def columns_in_order(found: tuple[Cell, ...], seconds: np.ndarray) -> tuple[int,
     return right, len(set(names))
 
 
-def _joined(
-    splits: list[Split], apart: list[dict[str, Guess]]
-) -> tuple[Split, dict[str, Guess]]:
+def _joined(splits: list[Split], apart: list[dict[str, Guess]]) -> tuple[Split, dict[str, Guess]]:
     """Return the splits that together score every cell once, as one."""
     scored = np.concatenate([split.scored for split in splits])
     joined = {}

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import networkx as nx
 
+from costmodel._symbols import Dim
 from costmodel.errors import CostModelError, DataError, ShapeError
 from costmodel.importers.emitter import Operand
 from costmodel.importers.ncnn import arithmetic, movement, weighted  # noqa: F401  (handlers)
 from costmodel.importers.ncnn.parse import Layer, read
 from costmodel.importers.ncnn.walk import LAYERS, POST_PROCESSING, Walk
 from costmodel.importers.registry import Occurrence, UnsupportedFormError, refuse_unknown
-from costmodel.symbols import Dim
 
 
 def from_ncnn(param_path: str | os.PathLike[str], input_shape: Sequence[Dim]) -> nx.DiGraph:

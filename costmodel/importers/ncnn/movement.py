@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from costmodel._symbols import Dim, product
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.ncnn.parse import Layer
 from costmodel.importers.ncnn.walk import LAYERS, Walk
@@ -17,7 +18,6 @@ from costmodel.ops import (
     Slice,
     Split,
 )
-from costmodel.symbols import Dim, product
 from costmodel.tensor import Tensor
 
 _REST = -233  # written for "what is left"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+from costmodel._symbols import Dim
 from costmodel.importers.emitter import Emitter, Operand
 from costmodel.importers.ncnn.parse import Layer
 from costmodel.importers.registry import Occurrence, Registry
 from costmodel.ops import Elementwise
-from costmodel.symbols import Dim
 
 POST_PROCESSING = frozenset(
     {"DetectionOutput", "YoloDetectionOutput", "Yolov3DetectionOutput", "PriorBox"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from costmodel._symbols import exact_div, product
 from costmodel.importers.emitter import Operand
 from costmodel.importers.ncnn.parse import Layer
 from costmodel.importers.ncnn.walk import LAYERS, Walk
@@ -23,7 +24,6 @@ from costmodel.ops import (
     Pool,
     PReLU,
 )
-from costmodel.symbols import exact_div, product
 
 _SAME = (-233, -234)  # written for "as much padding as keeps the size"
 _REQUANTIZES = 100  # int8_scale_term above it: the layer hands on int8

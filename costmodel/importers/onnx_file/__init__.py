@@ -8,6 +8,7 @@ from pathlib import Path
 
 import networkx as nx
 
+from costmodel._symbols import Dim
 from costmodel.importers.onnx_file import (  # noqa: F401  (these file their handlers)
     arithmetic,
     layers,
@@ -16,7 +17,6 @@ from costmodel.importers.onnx_file import (  # noqa: F401  (these file their han
 from costmodel.importers.onnx_file.load import input_tensors, load_model
 from costmodel.importers.onnx_file.walk import Walk
 from costmodel.importers.registry import refuse_unknown
-from costmodel.symbols import Dim
 
 
 def from_onnx(

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import sympy
 
+from costmodel._symbols import Dim, ceil_div, maximum, minimum
 from costmodel.importers.registry import Registry
-from costmodel.symbols import Dim, ceil_div, maximum, minimum
 
 MAX_ELEMENTS = 4096
 """Largest tensor that is worth knowing: shapes, axes, scales. [element]"""

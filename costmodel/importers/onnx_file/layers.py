@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from costmodel._symbols import same
 from costmodel.builder import Value
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.learned import convolve, linear
@@ -27,7 +28,6 @@ from costmodel.ops import (
     Resize,
     Slice,
 )
-from costmodel.symbols import same
 
 
 @HANDLERS.register("Conv")

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from costmodel._symbols import Dim
 from costmodel.errors import DataError
 from costmodel.graph import MAX_NODES
-from costmodel.symbols import Dim
 from costmodel.tensor import Tensor
 
 MAX_BYTES = 2**31

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from costmodel._symbols import Dim, exact_div, product, same
 from costmodel.errors import ShapeError
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.onnx_file.call import HANDLERS, Call, Result
@@ -22,7 +23,6 @@ from costmodel.ops import (
     Split,
 )
 from costmodel.ops._broadcast import broadcast_shapes
-from costmodel.symbols import Dim, exact_div, product, same
 from costmodel.tensor import Tensor
 
 

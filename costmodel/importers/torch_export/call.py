@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from costmodel._symbols import Dim
 from costmodel.importers.emitter import Operand
 from costmodel.importers.registry import Registry, UnsupportedFormError
-from costmodel.symbols import Dim
 from costmodel.tensor import Tensor
 
 if TYPE_CHECKING:

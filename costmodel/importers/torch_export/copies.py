@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from costmodel._symbols import product, same
 from costmodel.importers.emitter import Stored
 from costmodel.importers.registry import UnsupportedFormError
 from costmodel.importers.torch_export.call import ATEN, Call, Result
 from costmodel.ops import BroadcastTo, Concat, Contiguous, Elementwise, Gather, Pad, Slice
-from costmodel.symbols import product, same
 
 
 @ATEN.register("roll", "flip", "tril", "triu", "rot90")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from costmodel._symbols import Dim, same
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.registry import UnsupportedFormError
 from costmodel.importers.torch_export.call import ATEN, Call, Result
@@ -15,7 +16,6 @@ from costmodel.ops import (
     Slice,
     Split,
 )
-from costmodel.symbols import Dim, same
 
 
 @ATEN.register("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")

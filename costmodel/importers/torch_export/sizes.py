@@ -7,9 +7,9 @@ from typing import Any, TypeAlias
 
 import sympy
 
+from costmodel._symbols import Dim, ceil_div, dim
 from costmodel.errors import DataError
 from costmodel.importers.registry import UnsupportedFormError
-from costmodel.symbols import Dim, ceil_div, dim
 
 Axes: TypeAlias = int | Sequence[tuple[int, int]]
 """What a symbol stands for: an axis of the first input, or (input, axis) pairs."""

@@ -7,6 +7,7 @@ from typing import Any, TypeGuard
 
 import networkx as nx
 
+from costmodel._symbols import Dim, same
 from costmodel.builder import Value
 from costmodel.errors import CostModelError, ShapeError, UnknownOperatorError
 from costmodel.importers.emitter import Emitter, Operand, Stored
@@ -22,7 +23,6 @@ from costmodel.importers.torch_export.call import (
 )
 from costmodel.importers.torch_export.sizes import SizeReader
 from costmodel.ops import Cast
-from costmodel.symbols import Dim, same
 from costmodel.tensor import Tensor
 
 

@@ -2,8 +2,8 @@
 G1: equal channel width
 =======================
 
-*Equal channel width minimizes memory access cost (MAC).* The first guideline follows from Eq. (1) of
-:cite:t:`ma2018shufflenet`: a 1x1 convolution of :math:`B` multiply-adds moves at least
+*Equal channel width minimizes memory access cost (MAC).* The first guideline follows from Eq. (1)
+of :cite:t:`ma2018shufflenet`: a 1x1 convolution of :math:`B` multiply-adds moves at least
 :math:`2\\sqrt{hwB} + B/(hw)` elements, and moves just that many if it has as many input as output
 channels.
 """
@@ -23,8 +23,8 @@ print("MAC              =", cm.mac(layer))
 print("lower bound      =", cm.mac_lower_bound(layer))
 
 # %%
-# Then numbers: the product ``c1 * c2``, hence the number of multiply-adds, stays the same while the
-# ratio changes. Sizes that are arrays give all ratios at once.
+# Then numbers: the product ``c1 * c2``, hence the number of multiply-adds, stays the same while
+# the ratio changes. Sizes that are arrays give all ratios at once.
 c1 = np.array([16, 32, 64, 128, 256, 512, 1024])
 c2 = 128**2 // c1
 
@@ -35,14 +35,16 @@ ax.set_xlabel("channel ratio $c_2 / c_1$ at equal multiply-adds [1]")
 ax.set_title("1x1 convolution, 56 x 56 pixels, 51 M multiply-adds")
 
 # %%
-# Does time follow MAC? The network of Table 1 is ten blocks of two such convolutions, ``c1`` to ``c2``
-# and back. Printed are the speeds of the paper; predicted is from the datasheet and priors alone, with
-# no measurement at all.
+# Does time follow MAC? The network of Table 1 is ten blocks of two such convolutions, ``c1`` to
+# ``c2`` and back. Printed are the speeds of the paper; predicted is from the datasheet and priors
+# alone, with no measurement at all.
 from validation.scores.paper_tables import PLATFORMS, cells
 
 ratios = {"1:1": 1, "1:2": 2, "1:6": 6, "1:12": 12}
 fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.8), layout="constrained")
-for ax, kind, title in zip(axes, ("gpu", "arm"), ("GTX 1080 Ti", "one core of a Snapdragon 810")):
+for ax, kind, title in zip(
+    axes, ("gpu", "arm"), ("GTX 1080 Ti", "one core of a Snapdragon 810"), strict=True
+):
     platform = PLATFORMS[kind] + "?transfers=no"
     table = [cell for cell in cells(kind, ("table1",)) if cell.column.endswith("x1")]
     x = [ratios[cell.row] for cell in table]
@@ -59,4 +61,4 @@ for ax, kind, title in zip(axes, ("gpu", "arm"), ("GTX 1080 Ti", "one core of a 
     )
     ax.set(xlabel="channel ratio $c_2 / c_1$ [1]", ylabel="latency [ms]", title=title)
     ax.set_ylim(bottom=0)
-    ax.legend(loc="lower right")
+fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)

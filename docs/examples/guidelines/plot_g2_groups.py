@@ -14,7 +14,8 @@ import costmodel as cm
 from costmodel import plots, zoo
 
 # %%
-# Eq. (2): for a given input and given multiply-adds :math:`B`, MAC grows with the groups :math:`g`.
+# Eq. (2): for a given input and given multiply-adds :math:`B`, MAC grows with the groups
+# :math:`g`.
 h, w, c1, c2, g = cm.symbols("h w c1 c2 g")
 layer = zoo.pointwise(h, w, c1, c2, groups=g)
 print("multiply-adds =", cm.flops(layer))
@@ -35,12 +36,15 @@ ax.set_title("1x1 convolution, 128 channels in, 128 $g$ out, 56 x 56 pixels")
 # :math:`2\sqrt{hwBg} + B/(hw)`, the least that *any* choice of channels moves at these groups and
 # multiply-adds. No choice of channels makes many groups cheap.
 #
-# Time, beside the speeds that Table 2 prints. The GPU engine of the paper runs the groups one after
-# the other, hence the steep rise there; on the phone groups cost little more than their MAC.
+# Time, beside the speeds that Table 2 prints. The GPU engine of the paper runs the groups one
+# after the other, hence the steep rise there; on the phone groups cost little more than their
+# MAC.
 from validation.scores.paper_tables import PLATFORMS, cells
 
 fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.8), layout="constrained")
-for ax, kind, title in zip(axes, ("gpu", "arm"), ("GTX 1080 Ti", "one core of a Snapdragon 810")):
+for ax, kind, title in zip(
+    axes, ("gpu", "arm"), ("GTX 1080 Ti", "one core of a Snapdragon 810"), strict=True
+):
     platform = PLATFORMS[kind] + "?transfers=no"
     table = [cell for cell in cells(kind, ("table2",)) if cell.column.endswith("x1")]
     x = [int(cell.row.removeprefix("g=")) for cell in table]
@@ -59,4 +63,4 @@ for ax, kind, title in zip(axes, ("gpu", "arm"), ("GTX 1080 Ti", "one core of a 
     ax.set_xticks(x, x)
     ax.set(xlabel="groups $g$ at equal multiply-adds [1]", ylabel="latency [ms]", title=title)
     ax.set_ylim(bottom=0)
-    ax.legend(loc="lower right")
+fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)

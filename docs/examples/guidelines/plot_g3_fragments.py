@@ -3,9 +3,9 @@ G3: fragmentation
 =================
 
 *Network fragmentation reduces the degree of parallelism.* The blocks of Table 3 have the same
-multiply-adds, in one convolution or in two or four, one after the other or side by side. Work and span
-say how much of that could run at the same time; Brent's theorem :cite:p:`brent1974parallel` says in
-what time at best and at worst.
+multiply-adds, in one convolution or in two or four, one after the other or side by side. Work and
+span say how much of that could run at the same time; Brent's theorem :cite:p:`brent1974parallel`
+says in what time at best and at worst.
 """
 
 import matplotlib.pyplot as plt
@@ -20,14 +20,16 @@ graphs = {name: zoo.g3_stack(name, 128) for name in structures}
 # %%
 # Two of the blocks, drawn: four convolutions in series, and four in parallel with their sums.
 fig, axes = plt.subplots(1, 2, figsize=(7.5, 4.5), layout="constrained")
-for ax, name in zip(axes, structures[2:]):
+for ax, name in zip(axes, structures[2:], strict=True):
     plots.draw(zoo.g3_stack(name, 128, blocks=1), ax)
     ax.set_title(name)
 
 # %%
-# Work and span of the ten blocks. The work is nearly the same; what differs is how many kernels have to
-# wait for one another.
-print(f"{'structure':22}{'multiply-adds':>14}{'span':>8}{'parallelism':>13}{'kernels in series':>19}")
+# Work and span of the ten blocks. The work is nearly the same; what differs is how many kernels
+# have to wait for one another.
+print(
+    f"{'structure':22}{'multiply-adds':>14}{'span':>8}{'parallelism':>13}{'kernels in series':>19}"
+)
 for name, graph in graphs.items():
     print(
         f"{name:22}{cm.flops(graph):14,}{cm.span(graph):8,}{cm.parallelism(graph):13,.0f}"
@@ -35,36 +37,65 @@ for name, graph in graphs.items():
     )
 
 # %%
-# Brent's bracket, :math:`\max(W/P, S) \le T_P \le W/P + S`: few processors have the same amount to do
-# in all structures; many wait for the span.
+# Brent's bracket, :math:`\max(W/P, S) \le T_P \le W/P + S`: few processors have the same amount
+# to do in all structures; many wait for the span.
 processors = np.geomspace(1e3, 1e7, 200)
 fig, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
-looks = [("#0072B2", "-", ""), ("#E69F00", "--", "////"), ("#009E73", "-.", "...."), ("#CC79A7", ":", "xx")]
-for (name, graph), (color, line, hatch) in zip(graphs.items(), looks):
+looks = [
+    ("#0072B2", "-", ""),
+    ("#E69F00", "--", "////"),
+    ("#009E73", "-.", "...."),
+    ("#CC79A7", ":", "xx"),
+]
+for (name, graph), (color, line, hatch) in zip(graphs.items(), looks, strict=True):
     low, high = cm.brent(graph, processors=processors)
-    ax.fill_between(processors, low, high, facecolor="none", edgecolor=color, hatch=hatch, alpha=0.35)
+    ax.fill_between(
+        processors, low, high, facecolor="none", edgecolor=color, hatch=hatch, alpha=0.35
+    )
     ax.plot(processors, low, color=color, linestyle=line, linewidth=2, label=name)
 ax.set(xscale="log", yscale="log", xlabel="processors $P$ [1]", ylabel="time $T_P$ [step]")
 ax.set_title("Brent's bracket: line at best, hatched up to at worst")
 ax.legend()
 
 # %%
-# On hardware every fragment is also a kernel with a fixed cost, which a GPU feels more than a phone.
-# Printed: Table 3; predicted: from datasheet and priors alone.
+# On hardware every fragment is also a kernel with a fixed cost, which a GPU feels more than a
+# phone. Printed: Table 3; predicted: from datasheet and priors alone.
 from validation.scores.paper_tables import PLATFORMS, cells
 
 fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.6), layout="constrained", sharey=True)
-for ax, kind, title in zip(axes, ("gpu", "arm"), ("GTX 1080 Ti", "one core of a Snapdragon 810")):
-    first = [cell for cell in cells(kind, ("table3",)) if cell.column == f"{kind}_c{128 if kind == 'gpu' else 64}"]
+for ax, kind, title in zip(
+    axes, ("gpu", "arm"), ("GTX 1080 Ti", "one core of a Snapdragon 810"), strict=True
+):
+    first = [
+        cell
+        for cell in cells(kind, ("table3",))
+        if cell.column == f"{kind}_c{128 if kind == 'gpu' else 64}"
+    ]
     platform = PLATFORMS[kind] + "?transfers=no"
     predicted = np.array([cm.latency(cm.network(cell.network), platform).seconds for cell in first])
     printed = np.array([cell.seconds for cell in first])
     y = np.arange(len(first))
-    ax.barh(y - 0.2, printed / printed[0], 0.38, color="#BBBBBB", edgecolor="black", label="printed (measured)")
     ax.barh(
-        y + 0.2, predicted / predicted[0], 0.38, color="#0072B2", edgecolor="black", hatch="////", label="predicted"
+        y - 0.2,
+        printed / printed[0],
+        0.38,
+        color="#BBBBBB",
+        edgecolor="black",
+        label="printed (measured)",
+    )
+    ax.barh(
+        y + 0.2,
+        predicted / predicted[0],
+        0.38,
+        color="#0072B2",
+        edgecolor="black",
+        hatch="////",
+        label="predicted",
     )
     ax.set_yticks(y, [cell.row for cell in first])
-    ax.set(xlabel="latency relative to 1-fragment [1]", title=f"{title}, {first[0].column.split('_')[1]}")
+    ax.set(
+        xlabel="latency relative to 1-fragment [1]",
+        title=f"{title}, {first[0].column.split('_')[1]}",
+    )
 axes[0].invert_yaxis()
-axes[1].legend(loc="lower right")
+fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)

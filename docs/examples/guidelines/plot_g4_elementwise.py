@@ -2,9 +2,9 @@
 G4: element-wise operations
 ===========================
 
-*Element-wise operations are non-negligible.* They have next to no multiply-adds, but they read and write
-whole tensors. :cite:t:`ma2018shufflenet` count depthwise convolutions among them: few multiply-adds for
-what they move.
+*Element-wise operations are non-negligible.* They have next to no multiply-adds, but they read
+and write whole tensors. :cite:t:`ma2018shufflenet` count depthwise convolutions among them: few
+multiply-adds for what they move.
 """
 
 import matplotlib.pyplot as plt
@@ -24,7 +24,7 @@ def shares(spec: str) -> tuple[float, float, float]:
     light = [k for k in prediction.kernels if k.kernel.kind in LIGHT]
     ready = cm.prepare(graph)
     names = {k.kernel.name for k in light}
-    costs = {node.name: c.cost for node, c in zip(ready.nodes, ready.costs)}
+    costs = {node.name: c.cost for node, c in zip(ready.nodes, ready.costs, strict=True)}
     return (
         sum(costs[name].multiply_adds for name in names) / cm.flops(ready),
         sum(costs[name].mac for name in names) / cm.mac(ready),
@@ -45,31 +45,52 @@ for i, (label, color, hatch) in enumerate(
     ]
 ):
     ax.barh(
-        y + 0.27 * (i - 1), 100 * found[:, i], 0.25, color=color, hatch=hatch, edgecolor="black", label=label
+        y + 0.27 * (i - 1),
+        100 * found[:, i],
+        0.25,
+        color=color,
+        hatch=hatch,
+        edgecolor="black",
+        label=label,
     )
 ax.set_yticks(y, networks)
 ax.invert_yaxis()
 ax.set_xlabel("share of element-wise operators and depthwise convolutions [%]")
-ax.legend(loc="lower right")
+fig.legend(loc="outside lower center", ncols=3)
 ax.set_title("batch 8, nothing fused")
 
 # %%
-# Table 4 takes the ReLUs and the shortcut out of ten bottleneck units. The paper found networks without
-# both around 20 % faster. Predicted here from datasheet and priors alone.
+# Table 4 takes the ReLUs and the shortcut out of ten bottleneck units. The paper found networks
+# without both around 20 % faster. Predicted here from datasheet and priors alone.
 from validation.scores.paper_tables import PLATFORMS, cells
 
 fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.4), layout="constrained", sharey=True)
-for ax, kind, title in zip(axes, ("gpu", "arm"), ("GTX 1080 Ti", "one core of a Snapdragon 810")):
+for ax, kind, title in zip(
+    axes, ("gpu", "arm"), ("GTX 1080 Ti", "one core of a Snapdragon 810"), strict=True
+):
     table = [cell for cell in cells(kind, ("table4",)) if cell.column.endswith("c64")]
     platform = PLATFORMS[kind] + "?transfers=no"
     predicted = np.array([cm.latency(cm.network(cell.network), platform).seconds for cell in table])
     printed = np.array([cell.seconds for cell in table])
     y = np.arange(len(table))
-    ax.barh(y - 0.2, printed / printed[0], 0.38, color="#BBBBBB", edgecolor="black", label="printed (measured)")
     ax.barh(
-        y + 0.2, predicted / predicted[0], 0.38, color="#0072B2", edgecolor="black", hatch="////", label="predicted"
+        y - 0.2,
+        printed / printed[0],
+        0.38,
+        color="#BBBBBB",
+        edgecolor="black",
+        label="printed (measured)",
+    )
+    ax.barh(
+        y + 0.2,
+        predicted / predicted[0],
+        0.38,
+        color="#0072B2",
+        edgecolor="black",
+        hatch="////",
+        label="predicted",
     )
     ax.set_yticks(y, [cell.row for cell in table])
     ax.set(xlabel="latency relative to the full unit [1]", title=f"{title}, c = 64", xlim=(0, 1.15))
 axes[0].invert_yaxis()
-axes[0].legend(loc="lower left", framealpha=1)
+fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)

@@ -2,9 +2,9 @@
 Rooflines of ShuffleNet v2 and MobileNet v2
 ===========================================
 
-The roofline :cite:p:`williams2009roofline` says how fast a kernel can be at its arithmetic intensity: no
-faster than the peak, and no faster than memory delivers. Each marker is a kernel, as fast as it is
-predicted to be, its area the share of the time it takes.
+The roofline :cite:p:`williams2009roofline` says how fast a kernel can be at its arithmetic
+intensity: no faster than the peak, and no faster than memory delivers. Each marker is a kernel,
+as fast as it is predicted to be, its area the share of the time it takes.
 """
 
 import costmodel as cm
@@ -21,8 +21,8 @@ for title, spec in networks.items():
     ax.set_title(f"{title}, batch 8, GTX 1080 Ti: {1e3 * prediction.seconds:.2f} ms predicted")
 
 # %%
-# On one core of a phone. Pointwise convolutions reach a good part of the peak; depthwise convolutions
-# do not, although their intensity would allow it.
+# On one core of a phone. Pointwise convolutions reach a good part of the peak; depthwise
+# convolutions do not, although their intensity would allow it.
 for title, spec in networks.items():
     prediction = cm.latency(cm.network(spec), "snapdragon-810/paper")
     ax = plots.roofline(prediction)

@@ -2,8 +2,8 @@
 A network is a graph
 ====================
 
-A network is a ``networkx`` graph: operators are nodes, tensors flow along edges. Here are the two units
-of ShuffleNet v2, with stride 2 and with stride 1, and what a runtime makes of the second.
+A network is a ``networkx`` graph: operators are nodes, tensors flow along edges. Here are the two
+units of ShuffleNet v2, with stride 2 and with stride 1, and what a runtime makes of the second.
 """
 
 import costmodel as cm
@@ -19,8 +19,9 @@ units = graph.subgraph(n for n in graph if n.startswith(("stage2.0", "stage2.1")
 plots.draw(units)
 
 # %%
-# A runtime launches kernels, not operators. The paper's engine folds batch normalization into weights,
-# applies activations where they arise, and merges concat, channel shuffle and the next split.
+# A runtime launches kernels, not operators. The paper's engine folds batch normalization into
+# weights, applies activations where they arise, and merges concat, channel shuffle and the next
+# split.
 for kernel in lower(graph, load_runtime("paper")):
     if kernel.name.startswith("stage2.1"):
         print(f"{kernel.kind:12}{' + '.join(n.removeprefix('stage2.1.') for n in kernel.nodes)}")

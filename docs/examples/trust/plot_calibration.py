@@ -2,10 +2,10 @@
 Calibration with 0, 5, 10 and 100 measurements
 ==============================================
 
-A platform has priors, so that it predicts before anything was measured. Measurements narrow them. Here
-are 249 single operators that were measured on two cores of a server under eager PyTorch
-(``docs/data/host_operators.csv``); 0, 5, 10 or 100 of them calibrate, and 149 others, always the same,
-are predicted.
+A platform has priors, so that it predicts before anything was measured. Measurements narrow them.
+Here are 249 single operators that were measured on two cores of a server under eager PyTorch
+(``docs/data/host_operators.csv``); 0, 5, 10 or 100 of them calibrate, and 149 others, always the
+same, are predicted.
 """
 
 import contextlib
@@ -26,10 +26,10 @@ measured = np.array([m.seconds for m in held_out])
 graphs = [cm.network(m.network) for m in held_out]
 
 # %%
-# With few measurements the intervals stay wide, as they should: a measurement lies in its 90 % interval
-# about nine times out of ten, however many were fitted.
+# Above each picture: the error, and how many measurements lie in their 90 % interval. It should be
+# nine out of ten; where it is less, the priors were more confident than this machine deserves.
 fig, axes = plt.subplots(2, 2, figsize=(9.6, 9.6), layout="constrained")
-for ax, count in zip(axes.flat, (0, 5, 10, 100)):
+for ax, count in zip(axes.flat, (0, 5, 10, 100), strict=True):
     chosen = [rows[i] for i in order[:count]]
     platform = cm.calibrate(chosen, priors).platform if chosen else priors
     predictions = [cm.latency(graph, platform) for graph in graphs]
@@ -37,7 +37,9 @@ for ax, count in zip(axes.flat, (0, 5, 10, 100)):
     intervals = [p.interval for p in predictions]
     plots.scatter(measured, predicted, intervals, ax=ax)
     error = np.abs(predicted / measured - 1)
-    covered = np.mean([low <= s <= high for s, (low, high) in zip(measured, intervals)])
+    covered = np.mean(
+        [low <= s <= high for s, (low, high) in zip(measured, intervals, strict=True)]
+    )
     ax.set_title(
         f"{count} measurements: median error {100 * np.median(error):.0f} %, "
         f"{100 * covered:.0f} % in the interval",

@@ -2,17 +2,16 @@
 The scoreboard
 ==============
 
-How well latencies are predicted that were not fitted, on measurements that *others* made and published,
-beside simpler models that learn from the same rows: FLOPs or MAC alone, a roofline, and an additive
-model. The figures are those of ``docs/data/scores.json``: scoring takes longer than building pages, so the
-file is kept with the command that wrote it.
+How well latencies are predicted that were not fitted, on measurements that *others* made and
+published, beside simpler models that learn from the same rows: FLOPs or MAC alone, a roofline,
+and an additive model. The figures are those of ``docs/data/scores.json``: scoring takes longer
+than building pages, so the file is kept with the command that wrote it.
 """
 
 import json
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 
 data = Path("../../data")
 document = json.loads((data / "scores.json").read_text(encoding="utf-8"))
@@ -23,8 +22,20 @@ print((data / "scores.txt").read_text(encoding="utf-8"))
 scores = document["scores"]
 rows = list(dict.fromkeys((s["data"], s["device"]) for s in scores))
 methods = list(dict.fromkeys(s["method"] for s in scores))
-looks = dict(zip(methods, [("#0072B2", "o"), ("#E69F00", "s"), ("#009E73", "D"), ("#CC79A7", "^"),
-                           ("#56B4E9", "v"), ("#D55E00", "P"), ("#000000", "x")]))
+looks = dict(
+    zip(
+        methods,
+        [
+            ("#0072B2", "o"),
+            ("#E69F00", "s"),
+            ("#009E73", "D"),
+            ("#CC79A7", "^"),
+            ("#56B4E9", "v"),
+            ("#D55E00", "P"),
+        ],
+        strict=True,
+    )
+)
 
 fig, ax = plt.subplots(figsize=(8.0, 1.2 + 0.26 * len(rows)), layout="constrained")
 for method in reversed(methods):
@@ -43,7 +54,9 @@ for method in reversed(methods):
         zorder=3 if method == "costmodel" else 2,
     )
 ax.set_yticks(range(len(rows)), [f"{data}: {device}" for data, device in rows], fontsize="small")
-ax.set(xscale="log", xlabel="mean absolute error on rows not fitted [%]", ylim=(len(rows) - 0.5, -0.5))
+ax.set(
+    xscale="log", xlabel="mean absolute error on rows not fitted [%]", ylim=(len(rows) - 0.5, -0.5)
+)
 ticks = [2, 5, 10, 20, 50, 100, 200, 500]
 ax.set_xticks(ticks, ticks)
 ax.grid(axis="both", linewidth=0.3)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+from costmodel._symbols import Dim, maximum, product, total
 from costmodel.ops.base import Expansion, Nest, Op
-from costmodel.symbols import Dim, maximum, product, total
 from costmodel.tensor import DTYPE_BYTES, Tensor
 
 

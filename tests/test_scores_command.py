@@ -1,0 +1,115 @@
+"""The commands of ``python -m validation`` that score and reproduce."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from validation.__main__ import app
+from validation.scores.bench import MODEL, Score
+from validation.scores.dataset import DATA_VARIABLE
+from validation.scores.figures import Figures
+from validation.scores.goals import verdicts
+from validation.scores.guidelines import claims
+from validation.scores.paper_scores import columns_in_order
+from validation.scores.paper_tables import TABLES, Cell, cells
+from validation.scores.reproduce import Reproduced, predict
+
+runner = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, object]]:
+    file = tmp_path_factory.mktemp("scores") / "scores.json"
+    result = runner.invoke(app, ["score", "paper", "--json", str(file)])
+    assert result.exit_code == 0, result.output
+    return result.output, json.loads(file.read_text())
+
+
+def test_paper_is_scored_without_other_data(scored: tuple[str, dict[str, object]]) -> None:
+    output, document = scored
+    assert "Goals" in output
+    ours = [s for s in document["scores"] if s["method"] == MODEL]
+    devices = [f"{kind} {table}" for kind in ("gpu", "arm") for table in (*TABLES, "tables 1-4", "table8")]
+    assert [s["device"] for s in ours] == devices
+    for s in ours:
+        assert s["fitted"] > 0
+        assert 0 < s["figures"]["mape"] < 0.5
+
+
+def test_our_errors_are_below_those_of_counts(scored: tuple[str, dict[str, object]]) -> None:
+    mape = {(s["device"], s["method"]): s["figures"]["mape"] for s in scored[1]["scores"]}
+    for device in ("gpu tables 1-4", "arm tables 1-4", "gpu table8", "arm table8"):
+        for method in ("FLOPs only", "MAC only", "roofline", "roofline x scalar"):
+            assert mape[device, MODEL] < mape[device, method]
+
+
+def test_without_data_a_set_is_skipped_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path / "nothing"))
+    result = runner.invoke(app, ["score", "ncnn"])
+    assert result.exit_code == 0
+    assert "ncnn is skipped: no measurements at" in result.output.replace("\n", " ")
+
+
+def test_unknown_names_are_refused() -> None:
+    for command in (["score", "imagenet"], ["reproduce", "table9"]):
+        result = runner.invoke(app, command)
+        assert result.exit_code == 2
+        assert "known are" in result.output
+
+
+@pytest.mark.parametrize("name", ["table1", "table8", "figure2", "guidelines"])
+def test_reproduce_prints(name: str) -> None:
+    result = runner.invoke(app, ["reproduce", name])
+    assert result.exit_code == 0, result.output
+    assert "GPU" in result.output
+    assert "ARM" in result.output
+
+
+def test_a_reproduced_table_was_not_fitted() -> None:
+    found = predict("arm", "table2")
+    assert {cell.table for cell in found.cells} == {"table2"}
+    assert len(found.seconds) == len(cells("arm", ("table2",)))
+
+
+def test_the_paper_itself_is_in_order_and_shows_its_claims() -> None:
+    for kind in ("gpu", "arm"):
+        own = {}
+        for table in TABLES:
+            found = tuple(cells(kind, (table,)))
+            seconds = np.array([cell.seconds for cell in found])
+            right, columns = columns_in_order(found, seconds)
+            assert right == columns == 3
+            own[table] = Reproduced(kind, found, seconds, np.zeros(len(found)))
+        assert all(claim.holds for claim in claims(kind, own))
+
+
+def test_a_wrong_order_is_seen() -> None:
+    column = tuple(Cell("t", str(i), "c", "", seconds) for i, seconds in enumerate((1.0, 1.01, 2.0)))
+    assert columns_in_order(column, np.array([1.1, 1.0, 2.0])) == (1, 1)  # the first two are equal
+    assert columns_in_order(column, np.array([1.0, 2.0, 1.5])) == (0, 1)
+
+
+def _score(data: str, device: str, split: str, mape: float, method: str = MODEL) -> Score:
+    figures = Figures(mape, mape, 0.9, 0.98, 0.9, 0.9)
+    return Score(data, device, split, method, 10, 100, figures)
+
+
+def test_goals_tell_reached_from_missed() -> None:
+    scores = [
+        _score("ncnn", "a", "half", 0.119),
+        _score("ncnn", "b", "half", 0.121),
+        _score("neusight", "t4 conv", "GPU never measured", 0.2),
+        _score("neusight", "t4 conv", "GPU never measured", 0.19, "roofline"),
+    ]
+    found = {(v.goal.split(":")[0], v.figure.split(":")[0]): v.reached for v in verdicts(scores, {})}
+    assert found["ncnn and TFLite networks on ARM, half fitted", "a"]
+    assert not found["ncnn and TFLite networks on ARM, half fitted", "b"]
+    assert not found["operators on a GPU never measured", "t4 conv"]  # the roofline is better
+    assert found["90 % intervals cover 85-95 %", "ncnn"]
