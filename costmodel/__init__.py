@@ -34,6 +34,7 @@ from costmodel.metrics import work as work
 from costmodel.platforms import Platform as Platform
 from costmodel.platforms import load_platform as load_platform
 from costmodel.prediction import Prediction as Prediction
+from costmodel.report import notebook as _notebook  # noqa: F401  (its import is its effect)
 from costmodel.serialize import load as load
 from costmodel.serialize import save as save
 from costmodel.specs import network as network

@@ -11,7 +11,7 @@ import networkx as nx
 
 from costmodel._symbols import Dim
 from costmodel.errors import GraphError
-from costmodel.graph import SCHEMA, Link, infer_node
+from costmodel.graph import SCHEMA, Link, OpGraph, infer_node
 from costmodel.ops import Input, Op, Output
 from costmodel.tensor import Tensor
 
@@ -57,7 +57,7 @@ class Builder:
     """
 
     def __init__(self, name: str = "network") -> None:
-        self._graph = nx.DiGraph(name=name, schema=SCHEMA)
+        self._graph = OpGraph(name=name, schema=SCHEMA)
         self._modules: list[str] = []
         self._used: Counter[str] = Counter()
 

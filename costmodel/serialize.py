@@ -14,7 +14,7 @@ import sympy
 
 from costmodel.errors import DataError, GraphError, UnknownOperatorError
 from costmodel.expressions import parse_dim
-from costmodel.graph import MAX_NODES, SCHEMA, Link, sources_of, validate
+from costmodel.graph import MAX_NODES, SCHEMA, Link, OpGraph, sources_of, validate
 from costmodel.ops import OPERATORS, Op
 from costmodel.tensor import Tensor
 
@@ -54,6 +54,9 @@ def to_json(graph: nx.DiGraph) -> str:
         for name, attributes in graph.nodes(data=True)
     ]
     document = {"format": "costmodel-graph", "schema": SCHEMA, "name": graph.name, "nodes": nodes}
+    if "coverage" in graph.graph:
+        document["coverage"] = float(graph.graph["coverage"])
+        document["unknown"] = [str(name) for name in graph.graph.get("unknown", ())]
     return json.dumps(document, indent=1)
 
 
@@ -87,12 +90,14 @@ def from_json(text: str) -> nx.DiGraph:
     if not isinstance(name, str):
         raise DataError(f'"name" should be a text, got {name!r}')
     _refuse_unknown_operators(entries)
-    graph = nx.DiGraph(name=name, schema=SCHEMA)
+    graph = OpGraph(name=name, schema=SCHEMA)
     for entry in entries:
         _add_node(graph, entry)
     for entry in entries:
         _add_edges(graph, entry)
     validate(graph)
+    if "coverage" in document:
+        graph.graph["coverage"], graph.graph["unknown"] = _coverage(document)
     return graph
 
 
@@ -186,6 +191,17 @@ def _decode(value: Any, depth: int = 0) -> Any:
             raise DataError(f'expected {{"expr": text}}, got {value}')
         return parse_dim(value["expr"])
     return value
+
+
+def _coverage(document: dict[str, Any]) -> tuple[float, tuple[str, ...]]:
+    """Return the share of operators that were known at import, and the names of the others."""
+    coverage, unknown = document["coverage"], document.get("unknown", [])
+    number = isinstance(coverage, int | float) and not isinstance(coverage, bool)
+    if not number or not 0 <= coverage <= 1:
+        raise DataError(f'"coverage" should lie between 0 and 1, got {coverage!r}')
+    if not isinstance(unknown, list) or not all(isinstance(n, str) for n in unknown):
+        raise DataError('"unknown" should be a list of names')
+    return float(coverage), tuple(unknown)
 
 
 def _refuse_unknown_operators(entries: list[dict[str, Any]]) -> None:

@@ -9,8 +9,8 @@ from costmodel import zoo
 from costmodel.platforms import load_platform
 from costmodel.timing.table import tabulate
 from validation.scores.baselines import (
-    flops_only,
     features,
+    flops_only,
     lookup,
     mac_only,
     roofline,

@@ -34,7 +34,9 @@ def test_paper_is_scored_without_other_data(scored: tuple[str, dict[str, object]
     output, document = scored
     assert "Goals" in output
     ours = [s for s in document["scores"] if s["method"] == MODEL]
-    devices = [f"{kind} {table}" for kind in ("gpu", "arm") for table in (*TABLES, "tables 1-4", "table8")]
+    devices = [
+        f"{kind} {table}" for kind in ("gpu", "arm") for table in (*TABLES, "tables 1-4", "table8")
+    ]
     assert [s["device"] for s in ours] == devices
     for s in ours:
         assert s["fitted"] > 0
@@ -91,7 +93,9 @@ def test_the_paper_itself_is_in_order_and_shows_its_claims() -> None:
 
 
 def test_a_wrong_order_is_seen() -> None:
-    column = tuple(Cell("t", str(i), "c", "", seconds) for i, seconds in enumerate((1.0, 1.01, 2.0)))
+    column = tuple(
+        Cell("t", str(i), "c", "", seconds) for i, seconds in enumerate((1.0, 1.01, 2.0))
+    )
     assert columns_in_order(column, np.array([1.1, 1.0, 2.0])) == (1, 1)  # the first two are equal
     assert columns_in_order(column, np.array([1.0, 2.0, 1.5])) == (0, 1)
 
@@ -108,7 +112,9 @@ def test_goals_tell_reached_from_missed() -> None:
         _score("neusight", "t4 conv", "GPU never measured", 0.2),
         _score("neusight", "t4 conv", "GPU never measured", 0.19, "roofline"),
     ]
-    found = {(v.goal.split(":")[0], v.figure.split(":")[0]): v.reached for v in verdicts(scores, {})}
+    found = {
+        (v.goal.split(":")[0], v.figure.split(":")[0]): v.reached for v in verdicts(scores, {})
+    }
     assert found["ncnn and TFLite networks on ARM, half fitted", "a"]
     assert not found["ncnn and TFLite networks on ARM, half fitted", "b"]
     assert not found["operators on a GPU never measured", "t4 conv"]  # the roofline is better

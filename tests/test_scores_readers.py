@@ -154,7 +154,9 @@ def test_mlperf(data: Path) -> None:
     assert cm.flops(found.graph(found.rows[0])) == pytest.approx(13.6e6, rel=0.05)
 
 
-@pytest.mark.parametrize(("version", "millions"), [(0, 4.652), (1, 5.416), (2, 6.092), (3, 8.197), (4, 13.007)])
+@pytest.mark.parametrize(
+    ("version", "millions"), [(0, 4.652), (1, 5.416), (2, 6.092), (3, 8.197), (4, 13.007)]
+)
 def test_efficientnet_lite_has_the_published_parameters(version: int, millions: float) -> None:
     assert cm.params(efficientnet_lite(version)) / 1e6 == pytest.approx(millions, abs=0.02)
 

@@ -250,3 +250,18 @@ def test_files_are_written_whole_and_named_in_messages(tmp_path: Path) -> None:
     file.write_text("{}")
     with pytest.raises(DataError, match=r"g.json: not a graph file"):
         cm.load(file)
+
+
+def test_coverage_survives_the_round_trip() -> None:
+    graph = zoo.pointwise(7, 7, 8, 8)
+    graph.graph["coverage"], graph.graph["unknown"] = 0.5, ("aten.unfold",)
+    again = from_json(to_json(graph))
+    assert (again.graph["coverage"], again.graph["unknown"]) == (0.5, ("aten.unfold",))
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5, "all", True, None])
+def test_a_wrong_coverage_is_refused(value: object) -> None:
+    document = json.loads(to_json(zoo.pointwise(7, 7, 8, 8)))
+    document["coverage"] = value
+    with pytest.raises(DataError, match="coverage"):
+        from_json(json.dumps(document))

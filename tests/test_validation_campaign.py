@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -121,6 +122,7 @@ def test_kill_9_of_a_real_campaign_is_resumed(tmp_path: Path) -> None:
     ) as process:
         while not path.exists() or path.read_bytes().count(b"\n") < 3:
             assert process.poll() is None
+            time.sleep(0.05)
         os.kill(process.pid, signal.SIGKILL)
     store = Store(path)
     kept = len(store.results())

@@ -129,6 +129,22 @@ def test_a_clock_set_back_in_the_middle_is_rejected() -> None:
     assert timing.minimum > 0
 
 
+def test_a_slow_start_makes_no_later_sample_impossible() -> None:
+    """Met on a busy machine: three starved samples, then a thousand times faster ones."""
+    timer = FakeTimer(lambda i: (0.5 if i < 12 else 0.0005, False))
+    plan = Plan(budget=0.05, warm_up=0.0, turn=0.005, min_samples=15)
+    ((_, timing),) = measure([Subject("a", lambda: None)], plan, timer)
+    assert timing.rejected == 0
+    assert timing.median == pytest.approx(0.0005)
+
+
+def test_a_sample_that_was_preempted_for_long_is_no_jump_of_the_clock() -> None:
+    timer = FakeTimer(lambda i: (5.0, True) if i % 4 == 3 else (0.002, False))
+    ((_, timing),) = measure([Subject("a", lambda: None)], FAST, timer)
+    assert timing.rejected == 0
+    assert timing.median == pytest.approx(0.002)
+
+
 def test_short_calls_are_repeated_within_a_sample() -> None:
     ((_, timing),) = measure([Subject("pass", lambda: None)], FAST, CpuTimer())
     assert timing.repeat > 100

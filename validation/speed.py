@@ -72,7 +72,7 @@ def speed() -> None:
 
 
 def best_of(run: Callable[[], object], repeats: int) -> float:
-    """Return the shortest of ``repeats`` durations. [s]"""
+    """Return the shortest of ``repeats`` durations. [s]."""
     durations = []
     for _ in range(repeats):
         start = time.perf_counter()

@@ -16,16 +16,17 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Protocol
 
 from validation.errors import ClockError
+from validation.summary import Timing as Timing
+from validation.summary import median_interval as median_interval
+from validation.summary import summary as summary
 
-CONFIDENCE = 0.95
-"""Confidence of the interval of the median."""
 _STEADY = 0.03  # two windows of the warm-up agree within this share
 _WINDOW = 3  # samples in a window of the warm-up
-_TOO_LONG, _TOO_SHORT = 100.0, 0.05  # of the median so far: only a clock that jumps does that
+_TOO_LONG = 100.0  # times the median so far, undisturbed: only a clock that jumps does that
+_REJECTED = 5  # samples that may be rejected, whatever their share
 _MAX_REPEAT = 2**20
 
 
@@ -61,51 +62,6 @@ class Plan:
     turn: float = 0.25
     sample: float = 0.001
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class Timing:
-    """The time of one call. Times in seconds.
-
-    Parameters
-    ----------
-    median, low, high : float
-        The median of the samples and its 95 % confidence interval. [s]
-    minimum, p90 : float
-        The fastest sample and the 90th percentile. [s]
-    quiet : float
-        The lowest median of a round: the time while others left the machine alone. [s]
-    spread : float
-        Interquartile range, as a share of the median. [1]
-    drift : float
-        Range of the medians of the rounds, as a share of the median. [1]
-    samples, repeat, rounds : int
-        Samples kept, calls in each, turns taken.
-    disturbed : int
-        Samples during which the processor was taken away; kept only where too few others were.
-    rejected : int
-        Samples that only a clock that jumps explains.
-    steady : bool
-        Whether the warm-up ended with a steady time.
-    precise : bool
-        Whether the interval got as narrow as asked.
-    """
-
-    median: float
-    low: float
-    high: float
-    minimum: float
-    p90: float
-    quiet: float
-    spread: float
-    drift: float
-    samples: int
-    repeat: int
-    rounds: int
-    disturbed: int
-    rejected: int
-    steady: bool
-    precise: bool
 
 
 @dataclass(frozen=True)
@@ -238,7 +194,7 @@ class _Run:
                 self.subject.before()
             seconds, disturbed = self.timer.time(self.subject.call, self.repeat)
             seconds /= self.repeat
-            if not self._plausible(seconds):
+            if not self._plausible(seconds, disturbed):
                 self._reject(seconds)
                 continue
             kept.append(seconds)
@@ -280,99 +236,21 @@ class _Run:
         middle = statistics.median(kept)
         return len(kept) >= self.plan.min_samples and high - low <= 2 * self.plan.precision * middle
 
-    def _plausible(self, seconds: float) -> bool:
+    def _plausible(self, seconds: float, disturbed: bool) -> bool:
         if not (math.isfinite(seconds) and seconds > 0):
             return False
         known = self.clean + self.disturbed
-        if len(known) < _WINDOW:
+        # While others had the processor any time is possible; and a first few slow samples must
+        # not make the right ones impossible, so that nothing is too short.
+        if disturbed or len(known) < _WINDOW:
             return True
-        typical = statistics.median(known)
-        return _TOO_SHORT * typical < seconds < _TOO_LONG * typical
+        return seconds < _TOO_LONG * statistics.median(known)
 
     def _reject(self, seconds: float) -> None:
         self.rejected += 1
         taken = self.rejected + len(self.clean) + len(self.disturbed)
-        if self.rejected > max(_WINDOW, taken // 10):
+        if self.rejected > max(_REJECTED, taken // 10):
             raise ClockError(
                 f"{self.subject.name}: the clock jumps: {self.rejected} of {taken} samples are "
                 f"impossible (the last: {seconds:g} s); measure where nothing sets the clock"
             )
-
-
-def summary(
-    samples: Sequence[float],
-    *,
-    medians: Sequence[float] = (),
-    repeat: int = 1,
-    disturbed: int = 0,
-    rejected: int = 0,
-    steady: bool = True,
-    precise: bool = True,
-) -> Timing:
-    """Return the statistics of ``samples`` (at least one); the other fields as in :class:`Timing`.
-
-    Parameters
-    ----------
-    samples : sequence of float
-        Seconds of one call. [s]
-    medians : sequence of float
-        The median of each round. [s]
-
-    Examples
-    --------
-    >>> summary([3.0, 1.0, 2.0]).median
-    2.0
-    """
-    ordered = sorted(samples)
-    median = statistics.median(ordered)
-    low, high = median_interval(ordered)
-    return Timing(
-        median=median,
-        low=low,
-        high=high,
-        minimum=ordered[0],
-        p90=_quantile(ordered, 0.9),
-        quiet=min(medians, default=median),
-        spread=(_quantile(ordered, 0.75) - _quantile(ordered, 0.25)) / median,
-        drift=(max(medians) - min(medians)) / median if medians else 0.0,
-        samples=len(ordered),
-        repeat=repeat,
-        rounds=len(medians),
-        disturbed=disturbed,
-        rejected=rejected,
-        steady=steady,
-        precise=precise,
-    )
-
-
-def median_interval(ordered: Sequence[float]) -> tuple[float, float]:
-    """Return the 95 % confidence interval of the median of sorted samples, whatever their law.
-
-    The k-th smallest and k-th largest sample enclose the median unless fewer than k of n samples
-    fall on one side of it, which has the probability of a binomial law with p = 1/2.
-
-    Examples
-    --------
-    >>> median_interval([float(i) for i in range(20)])
-    (5.0, 14.0)
-    """
-    k = _rank(len(ordered))
-    return ordered[k], ordered[len(ordered) - 1 - k]
-
-
-@cache
-def _rank(n: int) -> int:
-    """Return the largest k with P(Binomial(n, 1/2) <= k) <= (1 - confidence) / 2, at least 0."""
-    if n > 400:
-        return math.floor((n - 1.96 * math.sqrt(n)) / 2) - 1
-    k, below = -1, 0
-    while (below := below + math.comb(n, k + 1)) * 2 <= (1 - CONFIDENCE) * 2**n:
-        k += 1
-    return max(k, 0)
-
-
-def _quantile(ordered: Sequence[float], share: float) -> float:
-    position = share * (len(ordered) - 1)
-    low = math.floor(position)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (position - low) * (ordered[high] - ordered[low])

@@ -32,6 +32,10 @@ _COLUMNS = 8
 """Pixels of a micro-kernel's tile; a linear layer on few rows has kernels of its own."""
 _WORD = 4
 """Bytes of a transformed element. [byte]"""
+_INTEGERS = ("int8", "uint8")
+"""Dtypes whose products have instructions of their own."""
+_INTEGER_WINOGRAD = 2
+"""Transformed int8 inputs need 16 bits: half as many products an instruction."""
 _CALLS = {
     "pointwise": "product_call",
     "convolution": "window_call",
@@ -59,11 +63,12 @@ def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
 
 def _compute(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the time of the arithmetic: multiply-adds, and other operations one a lane."""
-    rate = machine.multiply_adds * q["gemm"]
+    peak = machine.multiply_adds * (q["integer"] if w.dtype in _INTEGERS else 1)
+    rate = peak * q["gemm"]
     other = (w.elementwise + w.special * q["special"]) / (machine.vector * q["vector"])
     match w.kind:
         case "depthwise":
-            return other + w.multiply_adds / (machine.multiply_adds * q["window"])
+            return other + w.multiply_adds / (peak * q["window"])
         case "pool" | "max_pool":
             return w.elementwise / (machine.vector * q[w.kind])
         case "pointwise" | "linear":
@@ -96,6 +101,8 @@ def _convolution(w: Workload, machine: Machine, q: Theta, rate: Dim) -> Dim:
     channels = w.k / 9
     blocks = w.blocks(_BLOCK)
     products = _TRANSFORMED * blocks * w.m * (channels + q["fill"])
+    if w.dtype in _INTEGERS:
+        products = products * _INTEGER_WINOGRAD
     moved = _TRANSFORM_TRAFFIC * _WORD * w.n * (channels + w.m)
     return minimum(direct, products / (rate * q["winograd"]) + moved / _near_bandwidth(machine, q))
 

@@ -1,7 +1,7 @@
 """What simpler models make of the same rows: the figures to beat.
 
-All of them see the kernels that the runtime launches, after folding and fusion, which makes them stronger
-than counts of the network itself.
+All of them see the kernels that the runtime launches, after folding and fusion, which makes them
+stronger than counts of the network itself.
 """
 
 from __future__ import annotations
@@ -114,9 +114,9 @@ def roofline_scaled(f: Features, fitted: np.ndarray, seconds: np.ndarray) -> np.
 def lookup(f: Features, fitted: np.ndarray, seconds: np.ndarray) -> np.ndarray:
     """Return the sum over kernels of a time for each shape, by non-negative least squares.
 
-    A shape whose time the fitted rows do not determine lies on the line of its kind: a constant and
-    a slope each in operations and bytes, fitted on the same rows; a kind that they lack, on the line
-    of all kinds.
+    A shape whose time the fitted rows do not determine lies on the line of its kind: a constant
+    and a slope each in operations and bytes, fitted on the same rows; a kind that they lack, on the
+    line of all kinds.
     """
     line = _line(f.linear[fitted], seconds[fitted])
     shapes = f.shapes[fitted]
@@ -162,4 +162,5 @@ def _nnls(rows: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Return the non-negative solution, columns brought to one scale first."""
     scale = np.abs(rows).max(axis=0)
     scale[scale == 0] = 1.0
-    return np.asarray(nnls(rows / scale, target)[0]) / scale
+    solution = np.asarray(nnls(rows / scale, target)[0])
+    return np.asarray(solution / scale)

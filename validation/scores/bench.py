@@ -99,9 +99,7 @@ class Bench:
         """What the baselines know."""
         return features(self.table, self.platform)
 
-    def fitted(
-        self, rows: np.ndarray, provenance: Mapping[str, str] | None = None
-    ) -> Platform:
+    def fitted(self, rows: np.ndarray, provenance: Mapping[str, str] | None = None) -> Platform:
         """Return the platform fitted to some of the rows."""
         table, seconds = self.table.rows(rows), self.seconds[rows]
         return fit(table, seconds, self.platform, provenance or {}).platform

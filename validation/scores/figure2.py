@@ -1,13 +1,11 @@
 """Figure 2 of the paper: on what ShuffleNet v1 and MobileNet v2 spend their time.
 
-The paper's text counts shortcut additions, activations and biases as "element-wise", and moving input and
-output as "Data"; everything between is a convolution or a shuffle. What starts an inference and belongs to
-no operator is "Other".
+The paper's text counts shortcut additions, activations and biases as "element-wise", and moving
+input and output as "Data"; everything between is a convolution or a shuffle. What starts an inference
+and belongs to no operator is "Other".
 """
 
 from __future__ import annotations
-
-from collections import Counter
 
 from costmodel._latency import latency
 from costmodel.platforms import Platform
@@ -48,7 +46,7 @@ def printed_shares(name: str, kind: str) -> dict[str, float]:
 def predicted_shares(name: str, kind: str, platform: Platform) -> dict[str, float]:
     """Return the predicted shares. [percent]."""
     prediction = latency(network(f"{NETWORKS[name]}&batch={BATCH[kind]}"), platform)
-    spent: Counter[str] = Counter()
+    spent = dict.fromkeys(PARTS, 0.0)
     for k in prediction.kernels:
         spent[_PARTS.get(k.kernel.kind, "Other")] += float(k.seconds - k.passes)
         spent["Elemwise"] += float(k.passes)

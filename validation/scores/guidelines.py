@@ -23,7 +23,7 @@ class Predicted(Protocol):
 
     @property
     def seconds(self) -> np.ndarray:
-        """What is predicted. [s]"""
+        """What is predicted. [s]."""
 
 
 @dataclass(frozen=True)

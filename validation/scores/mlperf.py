@@ -1,7 +1,8 @@
-"""MobileNets, EfficientNet-Lites and ResNet-50 on a Raspberry Pi 4 (MLPerf Inference, single stream).
+"""MobileNets, EfficientNet-Lites and ResNet-50 on a Raspberry Pi 4 (MLPerf Inference).
 
-TFLite and ArmNN on all four cores, float32 and uint8; the median latency is read. Systems with fewer than
-:data:`FEWEST` networks are left out, and the "minimalistic" MobileNets v3, which the zoo does not have.
+TFLite and ArmNN on all four cores, float32 and uint8, single stream; the median latency is read.
+Systems with fewer than :data:`FEWEST` networks are left out, and so are the "minimalistic" MobileNets
+v3, which the zoo does not have.
 """
 
 from __future__ import annotations

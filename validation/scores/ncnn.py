@@ -1,7 +1,7 @@
 """Whole networks under ncnn on four ARM devices, from the ``.param`` files that were run.
 
-Only rows of the CPU are read, and none with more threads than the cluster they ran on has cores. Where
-the cores have half-precision arithmetic (ARMv8.2), ncnn stores and computes in float16.
+Only rows of the CPU are read, and none with more threads than the cluster they ran on has cores.
+Where the cores have half-precision arithmetic (ARMv8.2), ncnn stores and computes in float16.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def in_float16(graph: nx.DiGraph) -> nx.DiGraph:
     for node in nodes_in_order(graph):
         op = node.op
         if getattr(op, "dtype", "") == "float32":
-            op = replace(op, dtype="float16")
+            op = replace(op, dtype="float16")  # type: ignore[type-var]
         inputs = tuple(result.nodes[source]["outputs"][i] for source, i in node.sources)
         result.nodes[node.name].update(op=op, outputs=infer_node(node.name, op, inputs))
     return result

@@ -1,4 +1,4 @@
-"""How each data set is split, fitted and scored: one job a device, so that jobs run side by side."""
+"""How each data set is split, fitted and scored; one job a device, so that two run at once."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from functools import cache
 import numpy as np
 
 from validation.scores import deepbench, mlperf, nasbench201, ncnn, neusight, tophub
-from validation.scores.bench import MODEL, Bench, Guess, Score, scores_of, transferred
 from validation.scores.baselines import BASELINES
+from validation.scores.bench import MODEL, Bench, Guess, Score, scores_of, transferred
 from validation.scores.dataset import DeviceSet
 from validation.scores.paper_scores import score_paper
 from validation.scores.splits import Split, draws, per_group

@@ -90,8 +90,8 @@ def _print_table(console: Console, name: str, found: Reproduced) -> None:
     basis = "Tables 1-4" if name == "table8" else "the other three of Tables 1-4"
     unit = "batches/s" if found.kind == "gpu" else "images/s"
     table = Table(
-        title=f"{name.capitalize()} on {found.kind.upper()} [{unit}]: printed, predicted after fitting "
-        f"{basis}, error"
+        title=f"{name.capitalize()} on {found.kind.upper()}, {unit}: printed, predicted after "
+        f"fitting {basis}, error"
     )
     columns = list(dict.fromkeys(cell.column for cell in found.cells))
     table.add_column("")
@@ -125,7 +125,7 @@ def _print_figure2(console: Console) -> None:
     for kind in KINDS:
         platform = with_transfers(kind, fitted_on_stacks(kind))
         table = Table(
-            title=f"Figure 2 on {kind.upper()}, batch {BATCH[kind]} [percent of the time]: printed, "
+            title=f"Figure 2 on {kind.upper()}, batch {BATCH[kind]}, percent of the time: printed, "
             "predicted after fitting Tables 1-4, distance"
         )
         table.add_column("")
