@@ -162,10 +162,16 @@ def product(values: Iterable[Dim]) -> Dim:
     >>> product((2, dim("h"))), product(())
     (2*h, 1)
     """
-    result: Dim = 1
+    number = 1
+    rest: Dim = None
     for value in values:
-        result = result * value
-    return result
+        if type(value) is int:
+            number *= value
+        else:
+            rest = value if rest is None else rest * value
+    if rest is None:
+        return number
+    return rest if number == 1 else rest * number
 
 
 def total(values: Iterable[Dim]) -> Dim:

@@ -48,6 +48,7 @@ html_theme_options = {
     "footer_end": [],
     "header_links_before_dropdown": 6,
 }
+html_context = {"default_mode": "auto"}
 html_math_renderer = "mathml"
 pygments_style = "tango"
 
@@ -55,7 +56,7 @@ myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
 myst_heading_anchors = 3
 
 autodoc_typehints = "none"  # the docstrings say types, with units
-autodoc_default_options = {"members": True, "member-order": "bysource"}
+autodoc_default_options = {"members": True, "member-order": "bysource", "no-value": True}
 autosummary_generate = True
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
@@ -70,7 +71,6 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "backreferences_dir": "gallery_backreferences",
     "doc_module": ("costmodel",),
-    "reference_url": {"costmodel": None},
     "subsection_order": ExplicitOrder(
         [f"examples/{name}" for name in ("guidelines", "platforms", "paper", "trust")]
     ),
@@ -78,8 +78,23 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "download_all_examples": False,
     "show_signature": False,
-    "min_reported_time": 1e9,
+    "write_computation_times": False,
+    "capture_repr": (),
     "abort_on_example_error": True,
     "image_srcset": ["2x"],
     "plot_gallery": "True",
 }
+
+
+def _skip_foreign(app, what, name, obj, skip, options):  # type: ignore[no-untyped-def]
+    """Leave out what a package only imports: its page shows what lives below it."""
+    page = app.env.docname.rpartition("/")[2]
+    home = getattr(obj, "__module__", None)
+    if what == "module" and isinstance(home, str) and not home.startswith(page):
+        return True
+    return None
+
+
+def setup(app):  # type: ignore[no-untyped-def]
+    """Register what is done with members."""
+    app.connect("autodoc-skip-member", _skip_foreign)

@@ -138,15 +138,25 @@ def measurements(rows: int) -> list[cm.Measurement]:
 
 def _metrics(graph: nx.DiGraph) -> None:
     ready = cm.prepare(graph)
-    for metric in (cm.flops, cm.mac, cm.params, cm.work, cm.span, cm.parallelism):
+    metrics = (
+        cm.flops,
+        cm.mac,
+        cm.params,
+        cm.work,
+        cm.span,
+        cm.parallelism,
+        cm.mac_lower_bound,
+    )
+    for metric in metrics:
         metric(ready)
     cm.activation_memory(ready)
     cm.intensity(ready)
 
 
 def _flops_and_mac(graph: nx.DiGraph) -> None:
-    cm.flops(graph)
-    cm.mac(graph)
+    ready = cm.prepare(graph)
+    cm.flops(ready)
+    cm.mac(ready)
 
 
 def _import() -> None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from html import escape
+
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
-from sphinx.errors import SphinxError
+from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
+
+_LOG = logging.getLogger(__name__)
 
 
 def _mathml(node: nodes.Element, block: bool) -> str:
     source = node.astext().strip()
     try:
         return tex2mathml(source, as_block=block)
-    except Exception as error:
-        raise SphinxError(f"{node.source}: no MathML for {source!r}: {error}") from error
+    except (SyntaxError, AttributeError) as error:  # what docutils raises
+        _LOG.warning("no MathML for %r: %s", source, error, location=node)
+        return f"<code>{escape(source)}</code>"
 
 
 def _inline(self: HTML5Translator, node: nodes.math) -> None:

@@ -32,7 +32,7 @@ def load_backend(text: str) -> Backend:
     >>> load_backend("abacus")
     Traceback (most recent call last):
     ...
-    costmodel.errors.DataError: unknown backend 'abacus'; known are torch
+    costmodel.errors.DataError: unknown backend 'abacus'; known are ...
     """
     name, _, target = text.partition(":")
     if text not in BACKENDS and name not in BACKENDS:
