@@ -43,6 +43,8 @@ def to_text(expression: Dim) -> str:
     >>> h, w, c1, c2 = symbols("h w c1 c2")
     >>> to_text(c1 * c2 + h * w * (c1 + c2))
     'h*w*(c1 + c2) + c1*c2'
+    >>> to_text(2 * sympy.sqrt(h * w * c1))
+    '2*sqrt(c1*h*w)'
     """
     return str(_Text().doprint(sympy.sympify(expression)))
 
@@ -114,11 +116,28 @@ def _ordered(terms: list[sympy.Expr]) -> list[sympy.Expr]:
     return sorted(terms, key=_degree, reverse=True)
 
 
+def _joined_roots(expr: sympy.Mul) -> sympy.Mul:
+    """Return ``sqrt(a)*sqrt(b)`` as one root; sympy splits the roots of positive symbols."""
+    half = sympy.Rational(1, 2)
+    roots = [a.base for a in expr.args if isinstance(a, sympy.Pow) and a.exp == half]
+    if len(roots) < 2:
+        return expr
+    others = [a for a in expr.args if not (isinstance(a, sympy.Pow) and a.exp == half)]
+    root = sympy.Pow(sympy.Mul(*roots), half, evaluate=False)
+    return sympy.Mul(*others, root, evaluate=False)
+
+
 class _Text(StrPrinter):  # type: ignore[misc]
     def _as_ordered_terms(self, expr: sympy.Expr, order: str | None = None) -> list[sympy.Expr]:
         return _ordered(super()._as_ordered_terms(expr, order=order))
+
+    def _print_Mul(self, expr: sympy.Mul) -> str:  # noqa: N802  (the name is sympy's)
+        return str(super()._print_Mul(_joined_roots(expr)))
 
 
 class _Latex(LatexPrinter):  # type: ignore[misc]
     def _as_ordered_terms(self, expr: sympy.Expr, order: str | None = None) -> list[sympy.Expr]:
         return _ordered(super()._as_ordered_terms(expr, order=order))
+
+    def _print_Mul(self, expr: sympy.Mul) -> str:  # noqa: N802  (the name is sympy's)
+        return str(super()._print_Mul(_joined_roots(expr)))

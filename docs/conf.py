@@ -35,6 +35,7 @@ exclude_patterns = ["_build", "data", "examples", "**/README.md"]
 templates_path = ["_templates"]
 html_theme = "pydata_sphinx_theme"
 html_title = "costmodel"
+html_sidebars = {"index": [], "references": []}
 html_static_path = ["_static"]
 html_css_files = ["costmodel.css"]
 html_show_sphinx = False
@@ -56,7 +57,7 @@ myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
 myst_heading_anchors = 3
 
 autodoc_typehints = "none"  # the docstrings say types, with units
-autodoc_default_options = {"members": True, "member-order": "bysource", "no-value": True}
+autodoc_default_options = {"members": True, "member-order": "bysource"}
 autosummary_generate = True
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
@@ -79,6 +80,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_signature": False,
     "write_computation_times": False,
+    "min_reported_time": 1e9,
     "capture_repr": (),
     "abort_on_example_error": True,
     "image_srcset": ["2x"],
@@ -87,7 +89,9 @@ sphinx_gallery_conf = {
 
 
 def _skip_foreign(app, what, name, obj, skip, options):  # type: ignore[no-untyped-def]
-    """Leave out what a package only imports: its page shows what lives below it."""
+    """Leave out what a package only imports, and the fields of named tuples, which say nothing."""
+    if type(obj).__name__ == "_tuplegetter":
+        return True
     page = app.env.docname.rpartition("/")[2]
     home = getattr(obj, "__module__", None)
     if what == "module" and isinstance(home, str) and not home.startswith(page):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
@@ -12,7 +16,7 @@ import pytest
 from validation.errors import ClockError
 from validation.timing import CpuTimer, Plan, Subject, measure, median_interval, summary
 
-FAST = Plan(budget=0.2, warm_up=0.02, turn=0.005, min_samples=15)
+FAST = Plan(budget=2.0, warm_up=0.02, turn=0.005, min_samples=15)
 
 
 class FakeTimer:
@@ -95,6 +99,26 @@ def test_where_all_were_preempted_they_are_used_and_counted() -> None:
     assert timing.disturbed == timing.samples > 0
 
 
+def test_a_preempted_sample_counts_the_time_that_the_thread_had() -> None:
+    """A child of this process takes the core away for most of the sample."""
+    core = max(os.sched_getaffinity(0))
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])  # on the same core
+    try:
+        timer = CpuTimer(own=time.thread_time)
+        samples = [timer.time(lambda: sum(range(3_000_000)), 1) for _ in range(8)]
+        alone = CpuTimer().time(lambda: sum(range(3_000_000)), 1)[0]
+    finally:
+        busy.kill()
+        busy.wait()
+        os.sched_setaffinity(0, before)
+    taken = [seconds for seconds, disturbed in samples if disturbed]
+    assert taken
+    # The wall clock shows about twice the time, and says so without `own`.
+    assert min(taken) < 1.05 * alone
+
+
 @pytest.mark.parametrize("jump", [-3600.0, 3600.0, 0.0, float("nan")])
 def test_one_jump_of_the_clock_is_rejected(jump: float) -> None:
     timer = FakeTimer(lambda i: (jump if i == 30 else 0.002, False))
@@ -171,7 +195,7 @@ def test_subjects_take_turns_so_that_drift_falls_on_all() -> None:
             return call() * repeat * (1 + state["calls"] / 600), False  # type: ignore[operator]
 
     subjects = [Subject("one", lambda: 0.002), Subject("two", lambda: 0.004)]
-    plan = Plan(precision=1e-6, budget=0.1, warm_up=0.005, turn=0.001, sample=1e-9)
+    plan = Plan(precision=1e-6, budget=0.5, warm_up=0.0, turn=0.0, sample=1e-9)
     found = dict(measure(subjects, plan, Drifting()))
     assert found["two"].median / found["one"].median == pytest.approx(2.0, rel=0.15)
     assert found["one"].drift > 0.2

@@ -31,7 +31,7 @@ class Timing:
     samples, repeat, rounds : int
         Samples kept, calls in each, turns taken.
     disturbed : int
-        Samples during which the processor was taken away; kept only where too few others were.
+        Samples during which the processor was taken away; used only where too few others were.
     rejected : int
         Samples that only a clock that jumps explains.
     steady : bool

@@ -4,7 +4,8 @@ Each subject is warmed up until its time is steady; then all subjects are timed 
 order shuffled anew every round, so that a drift of the machine falls on all of them alike; a
 subject is done when the confidence interval of its median is as narrow as asked, or its time is
 used up. Samples during which the system took the processor away are left out where enough others
-remain; samples that only a jumping clock explains are rejected.
+remain (else the time that the thread had the processor is taken, where it ran alone); samples that
+only a jumping clock explains are rejected.
 """
 
 from __future__ import annotations
@@ -98,19 +99,29 @@ class CpuTimer:
     ----------
     clock : callable
         Seconds of a monotonic clock. [s]
+    own : callable, optional
+        Seconds that the calling thread had a processor; for calls that run in this thread alone.
+        [s]
     """
 
     clock: Callable[[], float] = time.perf_counter
+    own: Callable[[], float] | None = None
 
     def time(self, call: Callable[[], object], repeat: int) -> tuple[float, bool]:
-        """Return the seconds of ``repeat`` calls, and whether the processor was taken away."""
+        """Return the seconds of ``repeat`` calls, and whether the processor was taken away.
+
+        Where it was, and ``own`` is known, the seconds are those that the thread had it.
+        """
+        own = self.own() if self.own is not None else 0.0
         switches = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
         start = self.clock()
         for _ in range(repeat):
             call()
-        end = self.clock()
-        taken = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
-        return end - start, taken != switches
+        seconds = self.clock() - start
+        disturbed = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw != switches
+        if disturbed and self.own is not None:
+            seconds = self.own() - own
+        return seconds, disturbed
 
 
 def measure(subjects: Sequence[Subject], plan: Plan, timer: Timer) -> Iterator[tuple[str, Timing]]:

@@ -37,7 +37,9 @@ class Command(SphinxDirective):
         for line in self.content:
             code, output = run(line, _folder(self.env.docname))
             if code != self.options.get("exit", 0):
-                _LOG.warning("%r ended with %d:\n%s", line, code, output, location=self.get_location())
+                _LOG.warning(
+                    "%r ended with %d:\n%s", line, code, output, location=self.get_location()
+                )
             lines = output.rstrip().splitlines()
             head = self.options.get("head", len(lines))
             more = ["..."] if head < len(lines) else []

@@ -10,6 +10,7 @@ from validation.backends.base import Backend, KernelTiming, Settings
 from validation.errors import MeasuringError
 
 BACKENDS: dict[str, str] = {
+    "arm": "validation.backends.arm:ArmBackend",
     "torch": "validation.backends.torch:TorchBackend",
 }
 """Module and class of each backend; imported when it is asked for."""

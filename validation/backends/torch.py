@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -112,7 +113,10 @@ def session(settings: Settings) -> Iterator[Timer]:
         stack.callback(torch.set_num_threads, threads)
         stack.enter_context(_products(settings))
         stack.enter_context(torch.inference_mode())
-        yield CudaTimer(torch.cuda) if settings.device == "cuda" else CpuTimer()
+        if settings.device == "cuda":
+            yield CudaTimer(torch.cuda)
+        else:
+            yield CpuTimer(own=time.thread_time if settings.threads == 1 else None)
 
 
 def prepare(

@@ -1,8 +1,8 @@
 """Figure 2 of the paper: on what ShuffleNet v1 and MobileNet v2 spend their time.
 
 The paper's text counts shortcut additions, activations and biases as "element-wise", and moving
-input and output as "Data"; everything between is a convolution or a shuffle. What starts an inference
-and belongs to no operator is "Other".
+input and output as "Data"; everything between is a convolution or a shuffle. What starts an
+inference and belongs to no operator is "Other".
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """MobileNets, EfficientNet-Lites and ResNet-50 on a Raspberry Pi 4 (MLPerf Inference).
 
 TFLite and ArmNN on all four cores, float32 and uint8, single stream; the median latency is read.
-Systems with fewer than :data:`FEWEST` networks are left out, and so are the "minimalistic" MobileNets
-v3, which the zoo does not have.
+Systems with fewer than :data:`FEWEST` networks are left out, and so are the "minimalistic"
+MobileNets v3, which the zoo does not have.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from validation.scores.dataset import DeviceSet, Row, read_csv
 
-# Device column of HELP: platform, batch. The Xeons worked with all cores of a socket. On the Galaxy A50
-# edges "none" take time, on the Pixel 3 they do not: the converters differ.
+# Device column of HELP: platform, batch. The Xeons worked with all cores of a socket. On the Galaxy
+# A50 edges "none" take time, on the Pixel 3 they do not: the converters differ.
 _HELP = {
     "1080ti_1": ("gtx-1080-ti/torch-eager", 1),
     "1080ti_32": ("gtx-1080-ti/torch-eager", 32),

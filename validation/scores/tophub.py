@@ -1,7 +1,7 @@
 """Single convolutions under the best schedule that TVM's tuner found (TopHub).
 
-On Raspberry Pi 3 and Snapdragon 835 all big cores work. The algorithm of a row is known, so that rows
-that were tuned as Winograd are a set of their own, on a runtime that has it.
+On Raspberry Pi 3 and Snapdragon 835 all big cores work. The algorithm of a row is known, so that
+rows that were tuned as Winograd are a set of their own, on a runtime that has it.
 """
 
 from __future__ import annotations

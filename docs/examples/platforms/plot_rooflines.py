@@ -7,6 +7,8 @@ intensity: no faster than the peak, and no faster than memory delivers. Each mar
 as fast as it is predicted to be, its area the share of the time it takes.
 """
 
+import matplotlib.pyplot as plt
+
 import costmodel as cm
 from costmodel import plots
 
@@ -15,23 +17,28 @@ networks = {"ShuffleNet v2 1x": "shufflenet_v2", "MobileNet v2 1x": "mobilenet_v
 # %%
 # On a GPU, eight images at once. Most kernels are far below both roofs: they are too small for 28
 # multiprocessors, and each pays for its launch.
-for title, spec in networks.items():
+fig, axes = plt.subplots(2, 1, figsize=(7.6, 8.0), layout="constrained")
+for ax, (title, spec) in zip(axes, networks.items(), strict=True):
     prediction = cm.latency(cm.network(f"{spec}?batch=8"), "gtx-1080-ti/paper")
-    ax = plots.roofline(prediction)
+    plots.roofline(prediction, ax)
     ax.set_title(f"{title}, batch 8, GTX 1080 Ti: {1e3 * prediction.seconds:.2f} ms predicted")
 
 # %%
 # On one core of a phone. Pointwise convolutions reach a good part of the peak; depthwise
 # convolutions do not, although their intensity would allow it.
-for title, spec in networks.items():
+fig, axes = plt.subplots(2, 1, figsize=(7.6, 8.0), layout="constrained")
+for ax, (title, spec) in zip(axes, networks.items(), strict=True):
     prediction = cm.latency(cm.network(spec), "snapdragon-810/paper")
-    ax = plots.roofline(prediction)
+    plots.roofline(prediction, ax)
     ax.set_title(f"{title}, Snapdragon 810, one core: {1e3 * prediction.seconds:.0f} ms predicted")
 
 # %%
-# What the time is spent on, by kind of kernel and by what a kernel waits for.
+# What the time is spent on, by kind of kernel,
 predictions = [
     cm.latency(cm.network(f"{spec}?batch=8"), "gtx-1080-ti/paper") for spec in networks.values()
 ]
 plots.breakdown(predictions)
+
+# %%
+# and by what a kernel waits for.
 plots.breakdown(predictions, by="term")

@@ -1,0 +1,225 @@
+"""The pages: snippets run, citations exist, links lead somewhere, words are the right ones."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib.util
+import re
+import shutil
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import costmodel as cm
+from costmodel.timing.parameters import priors
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(p for p in DOCS.rglob("*.md") if "_build" not in p.parts and p.name != "README.md")
+EXAMPLES = sorted((DOCS / "examples").glob("*/plot_*.py"))
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(DOCS))
+
+
+def _blocks(page: Path, kind: str) -> list[str]:
+    """Return the fenced blocks of a kind, indentation taken off."""
+    fence = re.compile(rf"^( *)```{re.escape(kind)}(.*?)\n(.*?)^\1```$", re.M | re.S)
+    return [
+        f"{head.strip()}\n{textwrap.dedent(body)}".strip("\n")
+        for _, head, body in fence.findall(page.read_text("utf-8"))
+    ]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Return a folder with the data of the pages; nobody's calibrations are used."""
+    shutil.copytree(DOCS / "data", tmp_path, dirs_exist_ok=True)
+    monkeypatch.setenv("COSTMODEL_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+# ---- snippets
+
+
+@pytest.mark.filterwarnings("ignore")  # torch and onnx warn about themselves
+@pytest.mark.parametrize("page", [p for p in PAGES if _blocks(p, "python")], ids=_name)
+def test_snippets_run_and_print_what_the_page_says(page, folder):
+    text = "\n".join(_blocks(page, "python"))
+    for package in ("torch", "onnx"):
+        if f"import {package}" in text:
+            pytest.importorskip(package)
+    assert ">>>" in text, "a snippet without prompts would not be checked"
+    test = doctest.DocTestParser().get_doctest(text, {}, _name(page), _name(page), 0)
+    failures: list[str] = []
+    doctest.DocTestRunner(optionflags=FLAGS).run(test, out=failures.append)
+    assert not failures, "".join(failures)
+
+
+COMMANDS = [
+    (page, block) for page in PAGES for block in _blocks(page, "{command}") if block.strip()
+]
+
+
+@pytest.mark.parametrize(("page", "block"), COMMANDS, ids=lambda v: str(v).split("\n")[0][-60:])
+def test_commands_of_the_pages_end_as_the_page_says(page, block, folder):
+    wanted = re.search(r"^:exit: (\d+)$", block, re.M)
+    for line in block.splitlines():
+        if line and not line.startswith(":"):
+            code, output = _extension("command").run(line, folder)
+            assert code == (int(wanted[1]) if wanted else 0), output
+
+
+def test_there_are_commands_and_snippets():
+    assert len(COMMANDS) > 8
+    assert sum(len(_blocks(p, "python")) for p in PAGES) > 8
+
+
+@pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive")
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda p: p.stem)
+def test_every_figure_of_the_gallery_can_be_drawn(example, monkeypatch, tmp_path):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    plt.switch_backend("Agg")
+    monkeypatch.setenv("COSTMODEL_HOME", str(tmp_path))
+    monkeypatch.chdir(example.parent)
+    source = example.read_text("utf-8")
+    assert ast.get_docstring(ast.parse(source)), "the docstring is the text of the page"
+    try:
+        exec(compile(source, str(example), "exec"), {"__name__": "__main__"})
+        assert plt.get_fignums()
+        for number in plt.get_fignums():
+            figure = plt.figure(number)
+            figure.draw_without_rendering()
+            for ax in figure.axes:
+                assert not ax.axison or ax.get_xlabel() or ax.get_title(), "an axis without a name"
+    finally:
+        plt.close("all")
+
+
+# ---- citations
+
+CITATION = re.compile(r":cite:[a-z]+:`([^`]+)`|\{cite:[a-z]+\}`([^`]+)`")
+
+
+def _sources() -> list[Path]:
+    code = [p for name in ("costmodel", "validation") for p in (ROOT / name).rglob("*.py")]
+    return [*code, *PAGES, *EXAMPLES, *(DOCS / "examples").rglob("*.rst")]
+
+
+def test_every_citation_is_in_the_bibliography_and_every_entry_is_cited():
+    text = (DOCS / "references.bib").read_text("utf-8")
+    entries = re.findall(r"^@\w+\{([^,]+),$", text, re.M)
+    assert len(entries) == len(set(entries))
+    cited = {
+        key.strip()
+        for source in _sources()
+        for groups in CITATION.findall(source.read_text("utf-8"))
+        for key in "".join(groups).split(",")
+    }
+    assert cited - set(entries) == set()
+    assert set(entries) - cited == set()
+
+
+def test_every_entry_says_who_what_when_and_where():
+    text = (DOCS / "references.bib").read_text("utf-8")
+    for entry in re.split(r"^@", text, flags=re.M)[1:]:
+        for field in ("author", "title", "year"):
+            assert re.search(rf"^  {field} = ", entry, re.M), entry
+        assert re.search(r"doi|arXiv|institution|journal|ICML", entry), entry
+
+
+# ---- words
+
+FORBIDDEN = {
+    r"\b[GMkT]?MACs\b": "multiply-adds (MAC is memory access cost)",
+    r"\b[GMT]MACs?(/s)?\b": "multiply-adds",
+    r"multiply-accumulate": "multiply-adds",
+    r"\b[GMTP]FLOPS\b|\d ?FLOPS\b": "FLOPs for a number, FLOP/s for a speed",
+}
+# Where the other words are quoted to say that they are not used.
+QUOTED = {"nomenclature.md", "0001-mac-means-memory-access-cost.md"}
+
+
+def _texts() -> list[Path]:
+    found = [p for end in ("py", "toml", "json") for p in (ROOT / "costmodel").rglob(f"*.{end}")]
+    found += (ROOT / "validation").rglob("*.py")
+    found += [p for p in (ROOT / "README.md", ROOT / "CONTRIBUTING.md") if p.exists()]
+    return [*found, *PAGES, *EXAMPLES]
+
+
+@pytest.mark.parametrize(("pattern", "right"), FORBIDDEN.items())
+def test_nomenclature_is_kept(pattern, right):
+    hits = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in _texts()
+        if path.name not in QUOTED
+        for line in path.read_text("utf-8").splitlines()
+        if re.search(pattern, line)
+    ]
+    assert not hits, f"use {right}: " + "; ".join(hits[:5])
+
+
+def test_the_nomenclature_test_can_fail():
+    assert all(
+        any(re.search(pattern, wrong) for pattern in FORBIDDEN)
+        for wrong in ("146 MMACs", "GMACs", "2 GMAC/s", "MACs", "multiply-accumulate", "TFLOPS")
+    )
+    assert not any(re.search(p, "MAC in elements, 3 TFLOP/s, FLOPs") for p in FORBIDDEN)
+
+
+# ---- completeness
+
+
+def test_the_reference_lists_every_public_name():
+    listed = set(re.findall(r"^   (\w+)$", (DOCS / "api" / "index.rst").read_text("utf-8"), re.M))
+    source = ast.parse(Path(cm.__file__).read_text("utf-8"))
+    public = {
+        alias.asname
+        for node in ast.walk(source)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.asname and not alias.asname.startswith("_")
+    }
+    assert public - listed == set()
+
+
+@pytest.mark.parametrize("kind", ["cpu", "gpu"])
+def test_the_theory_explains_every_parameter(kind):
+    text = (DOCS / "guide" / f"theory-{kind}.md").read_text("utf-8")
+    missing = [p.name for p in priors(kind) if not re.search(rf"[`{{]{p.name}[`}}]", text)]
+    assert not missing, f"docs/guide/theory-{kind}.md says nothing of {', '.join(missing)}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_links_lead_somewhere(page):
+    text = page.read_text("utf-8")
+    targets = re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", text)
+    targets += [f"{t}.*" for t in re.findall(r"\{doc\}`(?:[^`<]*<)?([^`>]+)>?`", text)]
+    for target in targets:
+        base = DOCS if target.startswith("/") else page.parent
+        place = base / target.lstrip("/")
+        if "generated" in place.parts or "gallery" in place.parts:
+            place = _source_of(place)
+        assert list(place.parent.glob(place.name)), f"{target} does not exist"
+
+
+def _source_of(place: Path) -> Path:
+    """Return the file that a generated page is made of."""
+    if "generated" in place.parts:
+        return DOCS / "api" / "index.rst"
+    if place.name.startswith("index"):
+        return DOCS / "examples" / "GALLERY_HEADER.rst"
+    return DOCS / "examples" / place.parent.name / place.name
+
+
+def _extension(name: str):
+    pytest.importorskip("sphinx")
+    found = importlib.util.spec_from_file_location(name, DOCS / "_ext" / f"{name}.py")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
