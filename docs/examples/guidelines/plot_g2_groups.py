@@ -36,24 +36,24 @@ ax.set_title("1x1 convolution, 128 channels in, 128 $g$ out, 56 x 56 pixels")
 # :math:`2\sqrt{hwBg} + B/(hw)`, the least that *any* choice of channels moves at these groups and
 # multiply-adds. No choice of channels makes many groups cheap.
 #
-# Time, beside the speeds that Table 2 prints. The GPU engine of the paper runs the groups one
-# after the other, hence the steep rise there; on the phone groups cost little more than their
-# MAC.
-from validation.scores.paper_tables import PLATFORMS, cells
+# Time, beside the speeds that Table 2 prints, predicted after fitting the paper's other tables. The
+# GPU engine of the paper runs the groups one after the other, hence the steep rise there; on the
+# phone groups cost little more than their MAC.
+from validation.scores.reproduce import predict
 
 fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.8), layout="constrained")
 for ax, kind, title in zip(
     axes, ("gpu", "arm"), ("GTX 1080 Ti", "one core of a Snapdragon 810"), strict=True
 ):
-    platform = PLATFORMS[kind] + "?transfers=no"
-    table = [cell for cell in cells(kind, ("table2",)) if cell.column.endswith("x1")]
-    x = [int(cell.row.removeprefix("g=")) for cell in table]
-    predictions = [cm.latency(cm.network(cell.network), platform) for cell in table]
-    ax.plot(x, [1e3 * cell.seconds for cell in table], "ks-", label="printed (measured)")
+    t = predict(kind, "table2")
+    own = [i for i, cell in enumerate(t.cells) if cell.column.endswith("x1")]
+    x = [int(t.cells[i].row.removeprefix("g=")) for i in own]
+    predicted, width = t.seconds[own], np.exp(1.645 * t.log_spread[own])
+    ax.plot(x, [1e3 * t.cells[i].seconds for i in own], "ks-", label="printed (measured)")
     ax.errorbar(
         x,
-        [1e3 * p.seconds for p in predictions],
-        yerr=np.abs([[1e3 * (end - p.seconds) for end in p.interval] for p in predictions]).T,
+        1e3 * predicted,
+        yerr=1e3 * np.array([predicted - predicted / width, predicted * width - predicted]),
         fmt="o--",
         color="#0072B2",
         capsize=3,

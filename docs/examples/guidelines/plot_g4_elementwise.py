@@ -61,18 +61,21 @@ ax.set_title("batch 8, nothing fused")
 
 # %%
 # Table 4 takes the ReLUs and the shortcut out of ten bottleneck units. The paper found networks
-# without both around 20 % faster. Predicted here from datasheet and priors alone.
-from validation.scores.paper_tables import PLATFORMS, cells
+# without both around 20 % faster. Predicted after fitting the other tables.
+from validation.scores.reproduce import predict
+
+columns = {"gpu": "gpu_c64", "arm": "arm_c64"}
 
 fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.4), layout="constrained", sharey=True)
 for ax, kind, title in zip(
     axes, ("gpu", "arm"), ("GTX 1080 Ti", "one core of a Snapdragon 810"), strict=True
 ):
-    table = [cell for cell in cells(kind, ("table4",)) if cell.column.endswith("c64")]
-    platform = PLATFORMS[kind] + "?transfers=no"
-    predicted = np.array([cm.latency(cm.network(cell.network), platform).seconds for cell in table])
-    printed = np.array([cell.seconds for cell in table])
-    y = np.arange(len(table))
+    t = predict(kind, "table4")
+    own = [i for i, cell in enumerate(t.cells) if cell.column == columns[kind]]
+    first = [t.cells[i] for i in own]
+    predicted = t.seconds[own]
+    printed = np.array([cell.seconds for cell in first])
+    y = np.arange(len(first))
     ax.barh(
         y - 0.2,
         printed / printed[0],
@@ -90,7 +93,7 @@ for ax, kind, title in zip(
         hatch="////",
         label="predicted",
     )
-    ax.set_yticks(y, [cell.row for cell in table])
+    ax.set_yticks(y, [cell.row for cell in first])
     ax.set(xlabel="latency relative to the full unit [1]", title=f"{title}, c = 64", xlim=(0, 1.15))
 axes[0].invert_yaxis()
 fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
