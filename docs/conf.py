@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import tomllib
 from pathlib import Path
 
@@ -13,7 +12,11 @@ from sphinx_gallery.sorting import ExplicitOrder
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE / "_ext")]
 # Pages must not depend on who builds them: no calibrations of the user, no colours, 80 columns.
-os.environ |= {"COSTMODEL_HOME": tempfile.mkdtemp(), "NO_COLOR": "1", "COLUMNS": "80"}
+os.environ |= {
+    "COSTMODEL_HOME": str(HERE / "_build" / "no-calibrations"),
+    "NO_COLOR": "1",
+    "COLUMNS": "80",
+}
 
 project = "costmodel"
 author = "The costmodel developers"

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 import networkx as nx
 import pytest
@@ -26,6 +27,7 @@ class Scripted:
     """Takes as many seconds as the graph has nodes; fails or stops where it is told to."""
 
     name = "scripted"
+    label: Literal["measured"] = "measured"
 
     def __init__(self, fail: str = "", stop: str = "", error: type[BaseException] = ValueError):
         self.fail, self.stop, self.error = fail, stop, error

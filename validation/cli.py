@@ -153,7 +153,7 @@ def validate(
     if as_json:
         typer.echo(json.dumps(to_dict(compared, host), indent=1))
         return
-    _print(compared, f"{host['cpu']}, {settings.threads} thread(s), torch {host.get('torch', '')}")
+    _print(compared, _where(runner, settings, host), runner.label)
 
 
 def _compare(
@@ -170,9 +170,17 @@ def _compare(
     return compare(spec, graph, platform, runs[0][spec], again, kernels)
 
 
-def _print(compared: list[Comparison], measured_on: str) -> None:
+def _where(backend: Backend, settings: Settings, host: dict[str, str]) -> str:
+    """Say in a line what ran the networks: device, software, threads, load."""
+    device = host.get("gpu") or host.get("cpu") or "the device"
+    software = f"{backend.name} {host.get(backend.name, '')}".strip()
+    threads = "1 thread" if settings.threads == 1 else f"{settings.threads} threads"
+    return f"{device}, {software} {settings.mode}, {settings.dtype}, {threads}, load {host.get('load', 'unknown')}"
+
+
+def _print(compared: list[Comparison], where: str, label: str) -> None:
     console = Console()
-    console.print(networks_table(compared, measured_on))
+    console.print(networks_table(compared, where, label))
     for comparison in compared:
         if comparison.kernels:
             console.print(kernels_table(comparison))

@@ -11,11 +11,11 @@ from rich.table import Table
 from validation.compare import Comparison, Score, score
 
 
-def networks_table(comparisons: Sequence[Comparison], measured_on: str) -> Table:
-    """Return predicted beside measured, one row a network."""
-    table = Table(title=f"Latency: predicted, and measured on {measured_on}")
+def networks_table(comparisons: Sequence[Comparison], where: str, label: str = "measured") -> Table:
+    """Return predicted beside measured (or simulated, as ``label`` says), one row a network."""
+    table = Table(title=f"Latency: predicted, and {label} on {where}")
     table.add_column("network")
-    for name in ("predicted", "90 % interval", "measured", "95 % interval", "error", "noise"):
+    for name in ("predicted", "90 % interval", label, "95 % interval", "error", "noise"):
         table.add_column(name, justify="right")
     for c in comparisons:
         table.add_row(

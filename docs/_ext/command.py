@@ -22,7 +22,7 @@ from sphinx.util.docutils import SphinxDirective
 
 DATA = Path(__file__).parents[1] / "data"
 _LOG = logging.getLogger(__name__)
-_FOLDERS: dict[str, Path] = {}
+_FOLDERS: dict[str, tempfile.TemporaryDirectory[str]] = {}
 
 
 class Command(SphinxDirective):
@@ -73,10 +73,9 @@ def run(line: str, folder: Path) -> tuple[int, str]:
 
 def _folder(page: str) -> Path:
     if page not in _FOLDERS:
-        folder = Path(tempfile.mkdtemp())
-        shutil.copytree(DATA, folder, dirs_exist_ok=True)
-        _FOLDERS[page] = folder
-    return _FOLDERS[page]
+        _FOLDERS[page] = tempfile.TemporaryDirectory()  # goes when the build ends
+        shutil.copytree(DATA, _FOLDERS[page].name, dirs_exist_ok=True)
+    return Path(_FOLDERS[page].name)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -66,6 +66,10 @@ class Backend(Protocol):
 
     name: str
 
+    @property
+    def label(self) -> Literal["measured", "simulated", "emulated"]:
+        """What its times are; only measured ones validate anything."""
+
     def describe(self, settings: Settings) -> dict[str, str]:
         """Return the machine and the versions of the software, for the store."""
 

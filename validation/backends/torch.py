@@ -7,7 +7,7 @@ import gc
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Literal
 
 import networkx as nx
 import torch
@@ -36,6 +36,7 @@ class TorchBackend:
     """Runs op graphs in PyTorch (see :class:`~validation.backends.base.Backend`)."""
 
     name = "torch"
+    label: Literal["measured"] = "measured"
 
     def describe(self, settings: Settings) -> dict[str, str]:
         """Return the machine and the versions of the software."""
