@@ -92,7 +92,7 @@ def load_platform(name: str | Platform, calibrated: bool = True) -> Platform:
     if name.endswith(".toml"):
         return _from_file(Path(name))
     base, _, query = name.partition("?")
-    hardware_name, slash, runtime_name = base.partition("/")
+    hardware_name, slash, runtime_name = base.rpartition("/")
     if not slash:
         raise DataError(
             f"platform {name!r} should be HARDWARE/RUNTIME, such as gtx-1080-ti/paper; runtimes: "
@@ -156,7 +156,15 @@ def _from_file(file: Path) -> Platform:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise DataError(f"{file}: cannot be read: {reason}") from None
     platform, fitted = from_toml(text, str(file))
-    return replace(load_platform(platform, calibrated=False), fitted=fitted)
+    try:
+        found = load_platform(platform, calibrated=False)
+    except DataError:
+        # Hardware of the user's own: its file is looked for beside the calibration.
+        own = file.parent / f"{platform.partition('/')[0]}.toml"
+        if not own.is_file():
+            raise
+        found = load_platform(f"{own}/{platform.partition('/')[2]}", calibrated=False)
+    return replace(found, fitted=fitted)
 
 
 def _bare(hardware_name: str, runtime_name: str, settings: dict[str, str]) -> Platform:

@@ -13,17 +13,17 @@ from validation.compare import Comparison, Score, score
 
 def networks_table(comparisons: Sequence[Comparison], where: str, label: str = "measured") -> Table:
     """Return predicted beside measured (or simulated, as ``label`` says), one row a network."""
-    table = Table(title=f"Latency: predicted, and {label} on {where}")
+    table = Table(title=f"Latency in ms: predicted, and {label} on {where}")
     table.add_column("network")
-    for name in ("predicted", "90 % interval", label, "95 % interval", "error", "noise"):
+    for name in ("predicted", "90 %", label, "95 %", "error", "noise"):
         table.add_column(name, justify="right")
     for c in comparisons:
         table.add_row(
             c.network,
             milliseconds(c.predicted),
-            f"{milliseconds(c.interval[0])} .. {milliseconds(c.interval[1])}",
+            f"{milliseconds(c.interval[0])}-{milliseconds(c.interval[1])}",
             milliseconds(c.measured.median),
-            f"{milliseconds(c.measured.low)} .. {milliseconds(c.measured.high)}",
+            f"{milliseconds(c.measured.low)}-{milliseconds(c.measured.high)}",
             f"{c.error:+.1%}",
             f"{c.noise:.1%}",
         )
@@ -33,7 +33,7 @@ def networks_table(comparisons: Sequence[Comparison], where: str, label: str = "
 
 def kernels_table(comparison: Comparison) -> Table:
     """Return predicted beside measured for the kinds of kernel of one network, each run alone."""
-    table = Table(title=f"{comparison.network}: its kernels, each measured alone")
+    table = Table(title=f"{comparison.network}: its kernels in ms, each measured alone")
     table.add_column("kind")
     for name in ("predicted", "measured", "error", "share of measured"):
         table.add_column(name, justify="right")
@@ -82,11 +82,12 @@ def to_dict(comparisons: Sequence[Comparison], host: Mapping[str, str]) -> dict[
 
 
 def milliseconds(seconds: float) -> str:
-    """Return a time for reading.
+    """Return a time for reading, to three digits.
 
     Examples
     --------
-    >>> milliseconds(0.0123), milliseconds(12e-6)
-    ('12.3 ms', '0.012 ms')
+    >>> milliseconds(0.0123), milliseconds(12e-6), milliseconds(3.21)
+    ('12.3', '0.012', '3210')
     """
-    return f"{seconds * 1e3:.3g} ms"
+    shown = f"{seconds * 1e3:.3g}"
+    return shown if "e" not in shown else f"{float(shown):.7g}"
