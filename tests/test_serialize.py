@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import costmodel as cm
-from costmodel import ops, strategies
+from costmodel import ops, strategies, zoo
 from costmodel.errors import DataError, UnknownOperatorError
 from costmodel.ops import Op
 from costmodel.serialize import from_json, to_json

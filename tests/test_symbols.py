@@ -73,7 +73,9 @@ def test_maximum_minimum_product_total(values: list[int]) -> None:
 def test_big_products_stay_exact() -> None:
     x, y = sym.symbols("x y")
     values = {"x": 2**39 + 1, "y": 2**40 - 3}
-    assert expressions.substitute(x**3 * y + y, values) == (2**39 + 1) ** 3 * (2**40 - 3) + 2**40 - 3
+    assert (
+        expressions.substitute(x**3 * y + y, values) == (2**39 + 1) ** 3 * (2**40 - 3) + 2**40 - 3
+    )
     assert type(expressions.substitute(x / y * y, values)) is int
 
 

@@ -43,6 +43,8 @@ class Campaign:
         How they are run and timed.
     run : int
         Repetition at another time; the difference of two runs is the noise floor.
+    platform : str
+        What the results are to be compared with; by default the backend's own platform.
     """
 
     specs: tuple[str, ...]
@@ -50,6 +52,7 @@ class Campaign:
     settings: Settings = field(default_factory=Settings)
     plan: Plan = field(default_factory=Plan)
     run: int = 0
+    platform: str = ""
 
     def stored_settings(self) -> dict[str, Any]:
         """Return what the store keeps of the settings and the plan."""
@@ -134,7 +137,7 @@ def _result(
     return Result(
         spec=spec,
         backend=campaign.backend.name,
-        platform=campaign.backend.platform(campaign.settings),
+        platform=campaign.platform or campaign.backend.platform(campaign.settings),
         settings=campaign.stored_settings(),
         batch=1 if graph is None else batch_of(graph),
         timing=timing,

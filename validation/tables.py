@@ -8,14 +8,26 @@ from typing import Any
 
 from rich.table import Table
 
+from validation.backends.base import Label
 from validation.compare import Comparison, Score, score
 
+NOTES: dict[Label, str] = {
+    "measured": "",
+    "simulated": "Simulated, not measured: this validates nothing. It rests on ",
+    "emulated": "Emulated: counts and results only, no latency. ",
+}
+"""What every table and document says of numbers that are not measured."""
 
-def networks_table(comparisons: Sequence[Comparison], where: str, label: str = "measured") -> Table:
+
+def networks_table(
+    comparisons: Sequence[Comparison], where: str, label: Label = "measured"
+) -> Table:
     """Return predicted beside measured (or simulated, as ``label`` says), one row a network."""
+    measured = label == "measured"
     table = Table(title=f"Latency in ms: predicted, and {label} on {where}")
     table.add_column("network")
-    for name in ("predicted", "90 %", label, "95 %", "error", "noise"):
+    interval, noise = ("95 %", "noise") if measured else ("range", "half range")
+    for name in ("predicted", "90 %", label, interval, "error", noise):
         table.add_column(name, justify="right")
     for c in comparisons:
         table.add_row(
@@ -27,15 +39,16 @@ def networks_table(comparisons: Sequence[Comparison], where: str, label: str = "
             f"{c.error:+.1%}",
             f"{c.noise:.1%}",
         )
-    table.caption = sentence(score(comparisons))
+    table.caption = sentence(score(comparisons), label)
     return table
 
 
-def kernels_table(comparison: Comparison) -> Table:
-    """Return predicted beside measured for the kinds of kernel of one network, each run alone."""
-    table = Table(title=f"{comparison.network}: its kernels in ms, each measured alone")
+def kernels_table(comparison: Comparison, label: Label = "measured") -> Table:
+    """Return predicted beside measured (or simulated) for the kinds of kernel of one network."""
+    alone = ", each measured alone" if label == "measured" else ", inside the network"
+    table = Table(title=f"{comparison.network}: its kernels in ms{alone}")
     table.add_column("kind")
-    for name in ("predicted", "measured", "error", "share of measured"):
+    for name in ("predicted", label, "error", f"share of {label}"):
         table.add_column(name, justify="right")
     total = comparison.measured.median
     for kind, (predicted, measured) in comparison.by_kind().items():
@@ -51,33 +64,42 @@ def kernels_table(comparison: Comparison) -> Table:
     return table
 
 
-def sentence(result: Score) -> str:
+def sentence(result: Score, label: Label = "measured") -> str:
     """Return a score in words."""
     ranks = ""
     if result.spearman is not None:
         ranks = f", Spearman {result.spearman:.3f}, Kendall {result.kendall:.3f}"
+    noise = f"noise {result.noise:.1%}" if label == "measured" else f"against {label} times"
     return (
         f"MAPE {result.mape:.1%}, median error {result.bias:+.1%}, "
-        f"{result.within:.0%} within 10 %, {result.covered:.0%} in the interval{ranks}; "
-        f"noise {result.noise:.1%}"
+        f"{result.within:.0%} within 10 %, {result.covered:.0%} in the interval{ranks}; {noise}"
     )
 
 
-def to_dict(comparisons: Sequence[Comparison], host: Mapping[str, str]) -> dict[str, Any]:
-    """Return all of it for JSON; times in seconds."""
+def to_dict(
+    comparisons: Sequence[Comparison], host: Mapping[str, str], label: Label = "measured"
+) -> dict[str, Any]:
+    """Return all of it for JSON; times in seconds, those of the backend under their ``label``."""
     return {
+        "label": label,
+        "note": NOTES[label] + host.get("parameters", ""),
         "host": dict(host),
         "score": asdict(score(comparisons)),
-        "networks": [
-            {
-                **asdict(c),
-                "error": c.error,
-                "covered": c.covered,
-                "noise": c.noise,
-                "decomposition": c.decomposition(),
-            }
-            for c in comparisons
-        ],
+        "networks": [_network(c, label) for c in comparisons],
+    }
+
+
+def _network(c: Comparison, label: Label) -> dict[str, Any]:
+    fields = asdict(c)
+    fields[label] = fields.pop("measured")
+    for kernel in fields["kernels"]:
+        kernel[label] = kernel.pop("measured")
+    return {
+        **fields,
+        "error": c.error,
+        "covered": c.covered,
+        "noise": c.noise,
+        "decomposition": c.decomposition(),
     }
 
 

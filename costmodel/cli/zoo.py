@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from costmodel.cli.networks import JsonOption
@@ -34,6 +35,17 @@ def _shown(parameter: dict[str, Any]) -> str:
     return name if default is None else f"{name}={default}"
 
 
+def _plain(text: str) -> str:
+    """Return a line of a docstring without markup.
+
+    >>> _plain("Return MnasNet-B1 of :cite:t:`tan2019mnasnet`.")
+    'Return MnasNet-B1 of Tan 2019.'
+    """
+    cited = re.sub(r":cite:t:`([a-z]+)(\d{4})\w*`", lambda m: f"{m[1].title()} {m[2]}", text)
+    cited = re.sub(r":cite:p:`([a-z]+)(\d{4})\w*`", lambda m: f"({m[1].title()} {m[2]})", cited)
+    return cited.replace("``", "")
+
+
 def _networks() -> list[dict[str, Any]]:
     from costmodel.zoo import NETWORKS
     from costmodel.zoo.parameters import accepted, kind_of
@@ -41,7 +53,7 @@ def _networks() -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "summary": (function.__doc__ or "").strip().partition("\n")[0],
+            "summary": _plain((function.__doc__ or "").strip().partition("\n")[0]),
             "parameters": [
                 {
                     "name": key,

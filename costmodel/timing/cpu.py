@@ -54,6 +54,8 @@ _CALLS = {
 def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
     """Return the terms of a kernel."""
     launch = q["call"] * (q[_CALLS[w.kind]] if w.kind in _CALLS else 1)
+    if not w.alone:
+        launch = launch * q["cold_call"]
     compute = _compute(w, machine, q)
     memory = _memory(w, machine, q)
     passes = w.passes * q["pass_traffic"] * w.writes.bytes / _near_bandwidth(machine, q)
@@ -124,7 +126,8 @@ def _memory(w: Workload, machine: Machine, q: Theta) -> Dim:
 
 
 def _near_bandwidth(machine: Machine, q: Theta) -> Dim:
-    return machine.units * q["near_bandwidth"]
+    """Return what the cores move through their caches: wider vectors come with wider paths. [B/s]"""
+    return machine.vector * q["near_bandwidth"]
 
 
 def _far_bandwidth(machine: Machine, q: Theta) -> Dim:

@@ -72,8 +72,10 @@ class Workload:
         Whether it is a dense 3x3 convolution of stride and dilation 1.
     passes : int
         Operators fused behind the first.
+    alone : bool
+        Whether it is the only kernel: a benchmark loop that finds everything warm.
     multiply_adds, elementwise, special : Dim
-        Multiply-adds; other operations; those of them that are transcendental functions.
+        Multiply-adds; other operations; exponentials among them, or what costs as many.
     batch, m, n, k, height, width : Dim
         The matrix products, zero where it is none (see :class:`~costmodel.kernels.Product`). [1]
     reads, writes : tuple of Moved
@@ -86,6 +88,7 @@ class Workload:
     dtype: str
     winograd: bool
     passes: int
+    alone: bool
     multiply_adds: Dim
     elementwise: Dim
     special: Dim
@@ -128,7 +131,8 @@ def workloads(kernels: Sequence[Kernel]) -> list[Workload]:
     """Return the workload of every kernel, as the network runs again and again.
 
     Weights and inputs were touched last in the run before, a whole network ago; an activation when
-    the kernel before made or read it; an output buffer is memory that the kernel itself last used.
+    the kernel before made or read it; an output goes where an allocator puts it, into memory that
+    was freed when the kernel before it was done.
 
     Examples
     --------
@@ -158,17 +162,22 @@ def workloads(kernels: Sequence[Kernel]) -> list[Workload]:
             if read.maker in touched:
                 touched[read.maker] = before[i + 1] - read.bytes
         touched[kernel.name] = before[i + 1] - kernel.write_bytes
-        result.append(_workload(kernel, tuple(reads), sizes[i], everything))
+        recycled = sizes[i] + (sizes[i - 1] if i else 0)
+        alone = len(kernels) == 1
+        result.append(_workload(kernel, tuple(reads), recycled, everything, alone))
     return result
 
 
-def _workload(kernel: Kernel, reads: tuple[Moved, ...], size: Dim, everything: Dim) -> Workload:
+def _workload(
+    kernel: Kernel, reads: tuple[Moved, ...], recycled: Dim, everything: Dim, alone: bool
+) -> Workload:
     product = kernel.product or _NO_PRODUCT
     return Workload(
         kind=kernel.kind,
         dtype=kernel.dtype,
         winograd=product.winograd,
         passes=kernel.passes,
+        alone=alone,
         multiply_adds=kernel.multiply_adds,
         elementwise=kernel.elementwise,
         special=kernel.special,
@@ -179,7 +188,7 @@ def _workload(kernel: Kernel, reads: tuple[Moved, ...], size: Dim, everything: D
         height=product.height,
         width=product.width,
         reads=reads,
-        writes=Moved(kernel.write_bytes, size),
+        writes=Moved(kernel.write_bytes, recycled),
         weights=Moved(kernel.weight_bytes, everything),
     )
 
@@ -227,9 +236,9 @@ def stack(sequence: Sequence[Workload]) -> list[Stack]:
     >>> [s.workload.m.tolist() for s in stack(ws * 2)]
     [[48.0, 48.0]]
     """
-    groups: dict[tuple[str, str, bool, int], list[int]] = {}
+    groups: dict[tuple[str, str, bool, int, bool], list[int]] = {}
     for i, w in enumerate(sequence):
-        groups.setdefault((w.kind, w.dtype, w.winograd, w.passes), []).append(i)
+        groups.setdefault((w.kind, w.dtype, w.winograd, w.passes, w.alone), []).append(i)
     return [
         Stack(np.array(index), _stacked([sequence[i] for i in index])) for index in groups.values()
     ]

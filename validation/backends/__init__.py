@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import cast
 
 from costmodel.errors import DataError
-from validation.backends.base import Backend, KernelTiming, Settings
+from validation.backends.base import Backend, KernelTiming, Label, Settings
 from validation.errors import MeasuringError
 
 BACKENDS: dict[str, str] = {
@@ -15,7 +15,7 @@ BACKENDS: dict[str, str] = {
 }
 """Module and class of each backend; imported when it is asked for."""
 
-__all__ = ["BACKENDS", "Backend", "KernelTiming", "Settings", "load_backend"]
+__all__ = ["BACKENDS", "Backend", "KernelTiming", "Label", "Settings", "load_backend"]
 
 
 def load_backend(text: str) -> Backend:

@@ -1,32 +1,32 @@
 """The project's own NEON kernels: on ARM hosts and boards, emulated, and simulated.
 
 ``arm:native``, ``arm:ssh://user@board`` and ``arm:adb://serial`` measure. ``arm:emulated`` gives
-right results and exact counts but no times. ``arm:simulated`` makes times of exact counts and static
-cycle tables: a calculation, never a measurement.
+right results and exact counts but no times. ``arm:simulated`` makes times of exact counts and
+static cycle tables: a calculation, never a measurement.
 """
 
 from __future__ import annotations
 
-import platform as python_platform
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from functools import cached_property
 
 import networkx as nx
 
 from costmodel.errors import CostModelError
 from costmodel.lowering import lower as lower_kernels
 from costmodel.runtimes import load_runtime
+from validation.arm.core import load_core
 from validation.arm.distinct import simulate_distinct
 from validation.arm.errors import BackendError
 from validation.arm.lower import lower
 from validation.arm.result import RunResult, Sample
 from validation.arm.reuse import reuse_memory
-from validation.arm.run import parse_target
+from validation.arm.run import EMULATED_CPU, parse_target
 from validation.arm.simulate import DEFAULT_CORE, Simulated
-from validation.arm.spec import Spec
-from validation.backends.base import KernelTiming, Settings
+from validation.arm.spec import Spec, SpecBuilder
+from validation.backends.base import KernelTiming, Label, Settings
 from validation.errors import MeasuringError
-from validation.host import describe_host
+from validation.host import describe_host, load
 from validation.timing import Plan, Timing
 
 RUNTIME = "neon"
@@ -49,19 +49,34 @@ class ArmBackend:
         self._target = target
 
     @property
-    def label(self) -> Literal["measured", "simulated", "emulated"]:
+    def label(self) -> Label:
         """What its times are; a board's own binary still refuses to measure under an emulator."""
         if self._target in ("simulated", "emulated"):
             return "simulated" if self._target == "simulated" else "emulated"
         return "measured"
 
     def describe(self, settings: Settings) -> dict[str, str]:
-        """Return the machine, or the core that is simulated."""
+        """Return the machine, or the core that is simulated and its parameters.
+
+        Raises
+        ------
+        MeasuringError
+            If a board cannot be reached, or is an emulator.
+        """
         if self._target == "simulated":
-            return {"cpu": f"simulated {DEFAULT_CORE}", "system": "simulated"}
+            core = load_core(DEFAULT_CORE)
+            return {"cpu": core.title, "clock": f"{core.clock:g}", "parameters": core.parameters()}
         if self._target == "native":
             return describe_host("numpy")
-        return {"cpu": self.name, "system": "Linux aarch64", "driver": python_platform.node()}
+        if self._target == "emulated":
+            return {"cpu": f"qemu as {EMULATED_CPU}", "load": load()}
+        return self._board
+
+    @cached_property
+    def _board(self) -> dict[str, str]:
+        """Ask the board what it is: one run of one small operator."""
+        host = self._run(_PROBE, Plan(budget=0.01, min_samples=1)).host
+        return {"cpu": self.name, **{key: str(value) for key, value in host.items()}}
 
     def platform(self, settings: Settings) -> str:
         """Return the platform of the simulated core or of this host; a board's must be named.
@@ -110,6 +125,10 @@ class ArmBackend:
         return tuple(KernelTiming(k.name, k.kind, times[0]) for k, times in found)
 
     def _network(self, graph: nx.DiGraph, settings: Settings, plan: Plan) -> Timing:
+        if self._target == "emulated":
+            raise BackendError(
+                "arm:emulated has no latency: it checks results and counts (`costmodel validate`)"
+            )
         spec = _spec(graph, settings)
         if self._target == "simulated":
             return _simulated_timing(simulate_distinct(spec), None)
@@ -123,9 +142,19 @@ class ArmBackend:
         if result.label != "measured":
             raise BackendError(
                 f"{self.name}: the binary found itself under the emulator "
-                f"{result.host['emulator']}: its results are emulated and its wall time is no latency"
+                f"{result.host['emulator']}: its results are emulated, its wall time is no latency"
             )
         return result
+
+
+def _probe() -> Spec:
+    builder = SpecBuilder()
+    x, y = builder.tensor((1, 4, 4, 4), seed=1), builder.tensor((1, 4, 4, 4))
+    builder.op("relu", [x], [y])
+    return builder.build()
+
+
+_PROBE = _probe()
 
 
 def _spec(graph: nx.DiGraph, settings: Settings) -> Spec:

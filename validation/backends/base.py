@@ -11,6 +11,9 @@ import networkx as nx
 from validation.errors import MeasuringError
 from validation.timing import Plan, Timing
 
+Label = Literal["measured", "simulated", "emulated"]
+"""What the times of a backend are; only measured ones validate anything."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -67,8 +70,8 @@ class Backend(Protocol):
     name: str
 
     @property
-    def label(self) -> Literal["measured", "simulated", "emulated"]:
-        """What its times are; only measured ones validate anything."""
+    def label(self) -> Label:
+        """What its times are."""
 
     def describe(self, settings: Settings) -> dict[str, str]:
         """Return the machine and the versions of the software, for the store."""
