@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +14,13 @@ from rich.console import Console
 from costmodel.measurement import write_measurements
 from costmodel.specs import network
 from validation.backends import Backend, Settings, load_backend
-from validation.campaign import Campaign, run_campaign
+from validation.campaign import Campaign
 from validation.compare import Comparison, compare
-from validation.store import Result, Store
-from validation.tables import kernels_table, networks_table, to_dict
+from validation.guideline_claims import guidelines_only
+from validation.guidelines import try_guideline
+from validation.running import run_or_exit
+from validation.show import show_emulated, show_guidelines, show_networks
+from validation.store import Store
 from validation.timing import Plan, Timing
 
 _KERNEL_BUDGET = 0.3
@@ -28,6 +30,12 @@ Networks = Annotated[
     list[str], typer.Argument(help="Networks, such as 'shufflenet_v2?width=1.0' or model.onnx.")
 ]
 BackendName = Annotated[str, typer.Option("--backend", help="What runs them.")]
+Predictor = Annotated[
+    str | None,
+    typer.Option(
+        "--platform", help="What predicts; by default the backend's own platform. Boards need it."
+    ),
+]
 Threads = Annotated[int, typer.Option(min=1, help="Threads, each bound to a core.")]
 Device = Annotated[Literal["cpu", "cuda"], typer.Option(help="Where they run.")]
 Mode = Annotated[
@@ -59,6 +67,7 @@ def measure(
         Path, typer.Option("-o", "--output", help="Store; results are appended.")
     ] = Path("measurements.jsonl"),
     backend: BackendName = "torch",
+    platform: Predictor = None,
     table: Annotated[
         Path | None, typer.Option(help="Also write a CSV table for `costmodel calibrate`.")
     ] = None,
@@ -86,9 +95,11 @@ def measure(
     console = Console(stderr=True)
     settings = Settings(device, mode, layout, dtype, threads, cache)
     plan = Plan(precision=precision, budget=budget)
+    runner = load_backend(backend)
+    where = platform or runner.platform(settings)
     with Store(output) as store:
-        campaign = Campaign(tuple(networks), load_backend(backend), settings, plan, run)
-        _run(campaign, store, console)
+        campaign = Campaign(tuple(networks), runner, settings, plan, run, where)
+        run_or_exit(campaign, store, console)
         if table is not None:
             write_measurements(table, store.to_measurements())
     console.print(f"{len(networks) - len(campaign.missing(store))} results are in {output}")
@@ -99,9 +110,7 @@ def measure(
 def validate(
     networks: Networks,
     backend: BackendName = "torch",
-    platform: Annotated[
-        str | None, typer.Option(help="What predicts; by default the backend's own platform.")
-    ] = None,
+    platform: Predictor = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, times in seconds.")] = False,
     kernels: Annotated[
         bool, typer.Option(help="Whether every kernel is measured alone, too.")
@@ -121,39 +130,48 @@ def validate(
     precision: Precision = 0.01,
     budget: Budget = 10.0,
 ) -> None:
-    """Measure NETWORKS here and print what is predicted beside what is measured.
+    """Run NETWORKS and print what is predicted beside what is measured (or simulated).
+
+    g1, g2, g3 and g4 are the experiments of the paper's Tables 1-4: does the guideline hold here?
+    Under arm:emulated, which has no latency, results are checked and instructions counted.
 
     For example:
 
     costmodel validate shufflenet_v2 mobilenet_v2 resnet50 --backend torch
 
     costmodel validate "vit?size=160" --no-kernels --repeat --json
+
+    costmodel validate g1 g2 g3 g4 --backend torch
     """
     console = Console(stderr=True)
     settings = Settings(device, mode, layout, dtype, threads, cache)
     plan = Plan(precision=precision, budget=budget)
+    runner = load_backend(backend)
+    if runner.label == "emulated":
+        show_emulated(networks, as_json)
+        return
     with contextlib.ExitStack() as stack:
-        runner = load_backend(backend)
         folder = stack.enter_context(tempfile.TemporaryDirectory())
+        where = platform or runner.platform(settings)
         store = stack.enter_context(Store(output or Path(folder) / "results.jsonl"))
+        if guidelines_only(networks):
+            how = Campaign((), runner, settings, plan, platform=where)
+            tried = [try_guideline(name, how, store, console) for name in networks]
+            show_guidelines(tried, runner, settings, as_json)
+            return
         runs = []
         for run in range(1 + repeat):
-            campaign = Campaign(tuple(networks), runner, settings, plan, run)
-            _run(campaign, store, console)
+            campaign = Campaign(tuple(networks), runner, settings, plan, run, where)
+            run_or_exit(campaign, store, console)
             runs.append(_timings(campaign, store))
-        where = platform or runner.platform(settings)
         kernel_plan = replace(plan, budget=_KERNEL_BUDGET * budget / 10, turn=0.05, warm_up=0.3)
         compared = [
             _compare(spec, where, runs, runner, settings, kernel_plan if kernels else None)
             for spec in runs[0]
         ]
-        host = runner.describe(settings)
     if not compared:
         raise typer.Exit(1)
-    if as_json:
-        typer.echo(json.dumps(to_dict(compared, host), indent=1))
-        return
-    _print(compared, _where(runner, settings, host), runner.label)
+    show_networks(compared, runner, settings, as_json)
 
 
 def _compare(
@@ -170,42 +188,7 @@ def _compare(
     return compare(spec, graph, platform, runs[0][spec], again, kernels)
 
 
-def _where(backend: Backend, settings: Settings, host: dict[str, str]) -> str:
-    """Say in a line what ran the networks: device, software, threads, load."""
-    device = host.get("gpu") or host.get("cpu") or "the device"
-    software = f"{backend.name} {host.get(backend.name, '')}".strip()
-    threads = "1 thread" if settings.threads == 1 else f"{settings.threads} threads"
-    return f"{device}, {software} {settings.mode}, {settings.dtype}, {threads}, load {host.get('load', 'unknown')}"
-
-
-def _print(compared: list[Comparison], where: str, label: str) -> None:
-    console = Console()
-    console.print(networks_table(compared, where, label))
-    for comparison in compared:
-        if comparison.kernels:
-            console.print(kernels_table(comparison))
-
-
 def _timings(campaign: Campaign, store: Store) -> dict[str, Timing]:
     found = {result.key: result for result in store.results()}
     results = {spec: found.get(campaign.key(spec)) for spec in campaign.specs}
     return {spec: r.timing for spec, r in results.items() if r is not None and r.timing is not None}
-
-
-def _run(campaign: Campaign, store: Store, console: Console) -> list[Result]:
-    """Measure what is missing; say what failed, and how to go on after an interruption."""
-    for number in store.torn:
-        console.print(f"{store.path}: line {number} was cut off and is not read", style="yellow")
-    try:
-        done = run_campaign(campaign, store, console)
-    except KeyboardInterrupt:
-        left = len(campaign.missing(store))
-        console.print(
-            f"interrupted with {left} of {len(campaign.specs)} left; the results so far are in "
-            f"{store.path}, and the same command goes on"
-        )
-        raise typer.Exit(130) from None
-    for result in done:
-        if result.timing is None:
-            console.print(result.failure, style="red")
-    return done

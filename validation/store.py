@@ -12,7 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -180,12 +180,18 @@ class Store:
         self._results.pop(result.key, None)
         self._results[result.key] = result
 
-    def to_measurements(self) -> list[Measurement]:
-        """Return the successful results of whole specs as rows of a measurement table."""
+    def to_measurements(self, keys: Container[str] | None = None) -> list[Measurement]:
+        """Return the successful results of whole specs as rows of a measurement table.
+
+        Parameters
+        ----------
+        keys : container of str, optional
+            Only the results of these keys.
+        """
         return [
             _measurement(result)
-            for result in self._results.values()
-            if result.timing is not None and not result.kernel
+            for key, result in self._results.items()
+            if result.timing is not None and not result.kernel and (keys is None or key in keys)
         ]
 
     def _sentence(self, error: OSError) -> str:

@@ -1,23 +1,40 @@
-"""``costmodel calibrate``: fit a platform to a table of measurements."""
+"""``costmodel calibrate``: fit a platform to measurements, from a table or made now."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from costmodel.errors import DataError
+from costmodel.measurement import Measurement
+
+MEASURERS = "costmodel.measurers"
+"""Entry points of this group measure; ``design`` is called with a backend and a platform."""
+Measured = tuple[str, Sequence[Measurement], Mapping[str, str]]
+"""What a measurer returns: the platform, the rows, and what they are."""
 
 
 def calibrate(
-    platform: Annotated[
-        str,
-        typer.Option("--platform", "-p", metavar="PLATFORM", help="What was measured."),
-    ],
     measurements: Annotated[
         Path | None,
         typer.Argument(help="CSV or Parquet: network, seconds, batch, dtype, threads ..."),
+    ] = None,
+    platform: Annotated[
+        str | None,
+        typer.Option(
+            "--platform",
+            "-p",
+            metavar="PLATFORM",
+            help="What was measured; with --backend by default the backend's own platform.",
+        ),
+    ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(help="Measure single operators on this backend now, such as torch."),
     ] = None,
     output: Annotated[
         Path | None,
@@ -42,8 +59,17 @@ def calibrate(
 
     Example: costmodel calibrate t.csv -p host/torch-eager -o host.toml
 
+    Example: costmodel calibrate --backend torch
+
     Example: costmodel calibrate --design 20 -p raspberry-pi-4/ncnn
     """
+    if backend is not None:
+        if measurements is not None or design is not None:
+            raise DataError("--backend measures by itself: give no table and no --design beside it")
+        _fit_rows(*_measure(backend, platform), output)
+        return
+    if platform is None:
+        raise DataError("name what was measured: --platform, such as host/torch-eager")
     if design is not None:
         from costmodel._design import design as choose
 
@@ -51,22 +77,40 @@ def calibrate(
             typer.echo(spec)
         return
     if measurements is None:
-        raise DataError("give a table of measurements, or --design N")
+        raise DataError("give a table of measurements, --backend, or --design N")
     fit_table(measurements, platform, output, keep_good)
 
 
 def fit_table(measurements: Path, platform: str, output: Path | None, keep_good: bool) -> None:
     """Fit ``platform`` to a table, write the result and say what it rests on."""
-    from costmodel.calibration import calibrate as fit
-    from costmodel.cli.console import stdout, working
     from costmodel.measurement import read_measurements
-    from costmodel.report.text import share
 
     rows, bad = read_measurements(measurements, keep_good)
     for row in bad:
         typer.echo(f"left out row {row.row}: {row.reason}", err=True)
+    _fit_rows(platform, rows, {"file": measurements.name}, output)
+
+
+def _measure(backend: str, platform: str | None) -> Measured:
+    """Measure the designed operators by whatever package has registered to measure."""
+    for entry in entry_points(group=MEASURERS, name="design"):
+        measure: Callable[[str, str | None], Measured] = entry.load()
+        return measure(backend, platform)
+    raise DataError(
+        "no package that measures is installed: give a table of measurements, or install the "
+        "project with its package validation"
+    )
+
+
+def _fit_rows(
+    platform: str, rows: Sequence[Measurement], provenance: Mapping[str, str], output: Path | None
+) -> None:
+    from costmodel.calibration import calibrate as fit
+    from costmodel.cli.console import stdout, working
+    from costmodel.report.text import share
+
     with working(f"fitting {len(rows)} rows"):
-        result = fit(rows, platform, {"file": measurements.name})
+        result = fit(rows, platform, provenance)
     output = result.save(output)
     console = stdout()
     console.print(

@@ -1,0 +1,110 @@
+"""Measures the designed single operators that ``costmodel calibrate --backend`` fits a platform to.
+
+The results are kept in a store of the user, so that an interrupted run goes on.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from costmodel._design import candidates, design
+from costmodel.measurement import Measurement
+from costmodel.platforms import Platform, calibration_file, calibration_folder, load_platform
+from validation.backends import Backend, Settings, load_backend
+from validation.campaign import Campaign
+from validation.errors import MeasuringError, StoreError
+from validation.running import run_or_exit
+from validation.store import Store
+from validation.timing import Plan
+
+MOST = 200
+"""Operators measured at most."""
+PLAN = Plan(budget=2.0, warm_up=0.5, turn=0.05)
+"""How each is timed; 200 take less than 10 minutes even where none gets precise."""
+_MODES = {"torch-compile": "compile"}
+
+
+def measure_design(
+    backend: str, platform: str | None = None, plan: Plan = PLAN
+) -> tuple[str, list[Measurement], dict[str, str]]:
+    """Measure the operators that determine a platform best, most informative first.
+
+    Parameters
+    ----------
+    backend : str
+        What runs them, as in :func:`validation.backends.load_backend`.
+    platform : str, optional
+        What is calibrated; its threads, dtype, runtime and kind of device decide how the operators
+        are run. By default the backend's own platform.
+    plan : Plan
+        How exactly and how long each is measured.
+
+    Returns
+    -------
+    tuple
+        The name of the platform, the rows, and what they are (for the calibration's provenance).
+
+    Raises
+    ------
+    MeasuringError
+        If the backend has no times, or runs none of the operators.
+    """
+    console = Console(stderr=True)
+    runner = load_backend(backend)
+    if runner.label == "emulated":
+        raise MeasuringError(f"{backend} has no latency, so that nothing can be calibrated on it")
+    where = load_platform(platform or runner.platform(Settings()), calibrated=False)
+    specs = design(where, min(MOST, len(candidates())))
+    campaign = Campaign(tuple(specs), runner, settings_of(where), plan, platform=where.name)
+    with Store(_store_path(where)) as store:
+        if not campaign.missing(store):
+            console.print(f"nothing is measured anew: remove {store.path} to start again")
+        run_or_exit(campaign, store, console)
+        rows = store.to_measurements({campaign.key(spec) for spec in specs})
+        left_out = len(campaign.missing(store))
+    if not rows:
+        raise MeasuringError(f"{backend} could run none of the {len(specs)} operators")
+    console.print(
+        f"{runner.label}: {len(rows)} operators on {runner.name}"
+        + (f", without {left_out} that it cannot run" if left_out else "")
+    )
+    return where.name, rows, _provenance(runner, campaign.settings, len(rows))
+
+
+def settings_of(platform: Platform) -> Settings:
+    """Return how a backend has to run networks so that it is ``platform``.
+
+    Examples
+    --------
+    >>> settings_of(load_platform("raspberry-pi-4/torch-compile?threads=2")).mode
+    'compile'
+    """
+    return Settings(
+        device="cuda" if platform.hardware.kind == "gpu" else "cpu",
+        mode=_MODES.get(platform.runtime.name, "eager"),  # type: ignore[arg-type]
+        dtype=platform.dtype or "float32",  # type: ignore[arg-type]
+        threads=platform.threads,
+    )
+
+
+def _store_path(platform: Platform) -> Path:
+    """Return the store of a platform, under the folder that calibrations are kept in."""
+    folder = calibration_folder().parent / "measurements"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be made: {error.strerror}") from None
+    name = calibration_file(platform.name).removesuffix(".toml")
+    return folder / f"{name}.jsonl"
+
+
+def _provenance(backend: Backend, settings: Settings, rows: int) -> dict[str, str]:
+    host = backend.describe(settings)
+    kept = ("cpu", "gpu", "cores", "governor", "system", "torch", "parameters")
+    return {
+        "data": f"{rows} single operators, {backend.label} by costmodel calibrate",
+        "backend": backend.name,
+        **{name: host[name] for name in kept if name in host},
+    }
