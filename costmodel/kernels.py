@@ -80,7 +80,8 @@ SPECIAL: dict[str, int] = {
 """Cost of the transcendental functions of an elementwise kind, in exponentials an element.
 
 Others take none. Vector libraries keep a hyperbolic tangent accurate near zero with divisions: on
-a Zen 4 core under torch 2.13 it took 2.5 ns an element, a sigmoid 0.46 and a GELU (erf) 0.45 to 0.59."""
+a Zen 4 core under torch 2.13 it took 2.5 ns an element, a sigmoid 0.46, a GELU (erf) 0.45 to 0.59.
+"""
 
 KINDS = (
     "pointwise",

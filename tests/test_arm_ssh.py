@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pwd
 import shutil
@@ -180,3 +181,27 @@ def test_a_board_that_hangs_is_given_up(board: Board) -> None:
     set_login(board, "exec sleep 5")
     with pytest.raises(BackendError, match="no answer within 1 s"):
         board.target.run(spec(), timeout=1)
+
+
+def test_validate_says_in_one_sentence_that_the_board_is_an_emulator(
+    board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    from costmodel.cli.app import app
+    from validation.arm.build import build_armbench
+
+    wrapper = tmp_path / "ssh"
+    wrapper.write_text(
+        f'#!/bin/sh\nexec {shutil.which("ssh")} {" ".join(board.target.options)} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    words = ["validate", "shufflenet_v2", "--backend", board.target.name]
+    result = CliRunner().invoke(app, [*words, "--platform", "raspberry-pi-4/neon"])
+    content = build_armbench().read_bytes()
+    Path(f"/tmp/armbench-{hashlib.sha256(content).hexdigest()[:16]}").unlink()
+    assert result.exit_code == 2
+    (line,) = result.output.strip().splitlines()
+    assert line.startswith(f"costmodel: {board.target.name}: the binary found itself under")
+    assert "qemu" in line

@@ -100,7 +100,7 @@ def test_report_says_its_words_and_the_coverage():
         "MAC lower bound",
         "predicted",
         "90 % interval",
-        "from priors",
+        "from 51 measurements",
         "bottleneck",
         "slowest kernels",
     ):

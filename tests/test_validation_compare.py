@@ -104,6 +104,7 @@ def test_json_holds_seconds_and_reads_back() -> None:
     assert (network["predicted"], network["measured"]["median"]) == (1.0, 2.0)
     assert network["error"] == -0.5
     assert document["score"]["mape"] == 0.5
+    assert (document["label"], document["note"]) == ("measured", "")
 
 
 def app() -> typer.Typer:

@@ -23,6 +23,7 @@ MOST = 200
 """Operators measured at most."""
 PLAN = Plan(budget=2.0, warm_up=0.5, turn=0.05)
 """How each is timed; 200 take less than 10 minutes even where none gets precise."""
+_DTYPES = ("float32", "tf32", "float16", "bfloat16")
 _MODES = {"torch-compile": "compile"}
 
 
@@ -76,15 +77,25 @@ def measure_design(
 def settings_of(platform: Platform) -> Settings:
     """Return how a backend has to run networks so that it is ``platform``.
 
+    Raises
+    ------
+    MeasuringError
+        If nothing is measured in its dtype.
+
     Examples
     --------
     >>> settings_of(load_platform("raspberry-pi-4/torch-compile?threads=2")).mode
     'compile'
     """
+    dtype = platform.dtype or "float32"
+    if dtype not in _DTYPES:
+        raise MeasuringError(
+            f"{platform.name}: operators are measured in {', '.join(_DTYPES)}, not in {dtype}"
+        )
     return Settings(
         device="cuda" if platform.hardware.kind == "gpu" else "cpu",
         mode=_MODES.get(platform.runtime.name, "eager"),  # type: ignore[arg-type]
-        dtype=platform.dtype or "float32",  # type: ignore[arg-type]
+        dtype=dtype,  # type: ignore[arg-type]
         threads=platform.threads,
     )
 

@@ -8,6 +8,10 @@ from typing import Any
 from costmodel.cli.networks import JsonOption
 
 
+_CITED = {"t": "{} {}", "p": "({} {})"}
+"""How a textual and a parenthetical citation are shown."""
+
+
 def zoo(json: JsonOption = False) -> None:
     """List networks, blocks and single operators by name.
 
@@ -41,8 +45,8 @@ def _plain(text: str) -> str:
     >>> _plain("Return MnasNet-B1 of :cite:t:`tan2019mnasnet`.")
     'Return MnasNet-B1 of Tan 2019.'
     """
-    cited = re.sub(r":cite:t:`([a-z]+)(\d{4})\w*`", lambda m: f"{m[1].title()} {m[2]}", text)
-    cited = re.sub(r":cite:p:`([a-z]+)(\d{4})\w*`", lambda m: f"({m[1].title()} {m[2]})", cited)
+    pattern = r":cite:(t|p):`([a-z]+)(\d{4})\w*`"
+    cited = re.sub(pattern, lambda m: _CITED[m[1]].format(m[2].title(), m[3]), text)
     return cited.replace("``", "")
 
 

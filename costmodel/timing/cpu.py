@@ -126,7 +126,7 @@ def _memory(w: Workload, machine: Machine, q: Theta) -> Dim:
 
 
 def _near_bandwidth(machine: Machine, q: Theta) -> Dim:
-    """Return what the cores move through their caches: wider vectors come with wider paths. [B/s]"""
+    """Return what the cores move through their caches; wide vectors have wide paths [B/s]."""
     return machine.vector * q["near_bandwidth"]
 
 

@@ -11,6 +11,8 @@ from validation.errors import MeasuringError
 
 BACKENDS: dict[str, str] = {
     "arm": "validation.backends.arm:ArmBackend",
+    "arm:ncnn": "validation.backends.ncnn:NcnnBackend",
+    "ncnn": "validation.backends.ncnn:NcnnBackend",
     "torch": "validation.backends.torch:TorchBackend",
 }
 """Module and class of each backend; imported when it is asked for."""
@@ -43,7 +45,8 @@ def load_backend(text: str) -> Backend:
     try:
         factory = getattr(import_module(module), attribute)
     except ModuleNotFoundError as error:
+        extra = module.rpartition(".")[2]
         raise MeasuringError(
-            f"backend {text!r} needs the package {error.name}: pip install 'nn-costmodel[{name}]'"
+            f"backend {text!r} needs the package {error.name}: pip install 'nn-costmodel[{extra}]'"
         ) from None
     return cast("Backend", factory(target) if target and text not in BACKENDS else factory())

@@ -24,6 +24,7 @@ from validation.scores.protocols import SETS, Job, Outcome, jobs, run
 
 DRAWS = 20
 _PROCESSES = 2
+_FILE_WIDTH = 140
 
 
 def score(
@@ -45,7 +46,7 @@ def score(
 
     python -m validation score all --json scores.json
     """
-    console = Console()
+    console = wide_console()
     if data not in (*SETS, "all"):
         console.print(f"error: unknown data set {data!r}; known are {', '.join(SETS)} and all")
         raise typer.Exit(2)
@@ -63,6 +64,12 @@ def score(
         console.print(goals_table(goals))
     if as_json is not None:
         write_atomically(as_json, _to_json(scores, facts, goals))
+
+
+def wide_console() -> Console:
+    """Return a console that cuts no column of a score where output goes to a file or a pipe."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_FILE_WIDTH)
 
 
 def _run(todo: Sequence[Job]) -> tuple[list[Score], dict[str, float]]:

@@ -1,0 +1,141 @@
+"""ncnn: a well-kept inference engine's kernels for the same graphs, on ARM and x86 hosts."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import ncnn
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+from costmodel.errors import CostModelError
+from costmodel.lowering import lower as lower_kernels
+from costmodel.runtimes import load_runtime
+from validation.arm.lower import lower
+from validation.arm.reference import WEIGHT, uniform
+from validation.arm.spec import Shape, Spec
+from validation.backends.alone import cut_out
+from validation.backends.base import KernelTiming, Label, Settings
+from validation.backends.ncnn_model import NcnnModel, to_ncnn
+from validation.errors import MeasuringError
+from validation.host import describe_host, pinned
+from validation.timing import CpuTimer, Plan, Subject, Timing, measure
+
+RUNTIME = "ncnn"
+
+
+class NcnnBackend:
+    """Runs op graphs in ncnn (see :class:`~validation.backends.base.Backend`)."""
+
+    name = "ncnn"
+    label: Label = "measured"
+
+    def describe(self, settings: Settings) -> dict[str, str]:
+        """Return the machine and the versions of the software."""
+        return describe_host("ncnn", "numpy")
+
+    def platform(self, settings: Settings) -> str:
+        """Return ``host/ncnn``, with the threads where they are several."""
+        return f"host/{RUNTIME}" + ("" if settings.threads == 1 else f"?threads={settings.threads}")
+
+    def measure_networks(
+        self, graphs: Mapping[str, nx.DiGraph], settings: Settings, plan: Plan
+    ) -> Iterator[tuple[str, Timing | MeasuringError]]:
+        """Time whole networks in turns; yield each as soon as it is done or has failed."""
+        with pinned(settings.threads):
+            subjects = []
+            for name, graph in graphs.items():
+                try:
+                    subjects.append(_subject(name, graph, settings))
+                except MeasuringError as error:
+                    yield name, error
+                except CostModelError as error:
+                    yield name, MeasuringError(f"{name}: {error}")
+            yield from measure(subjects, plan, _timer(settings))
+
+    def measure_kernels(
+        self, graph: nx.DiGraph, settings: Settings, plan: Plan
+    ) -> tuple[KernelTiming, ...]:
+        """Time every kernel alone, those that are alike only once."""
+        kernels = lower_kernels(graph, load_runtime(RUNTIME))
+        cuts = {kernel.name: cut_out(graph, kernel) for kernel in kernels}
+        first = {cut.signature: name for name, cut in reversed(cuts.items())}
+        with pinned(settings.threads):
+            subjects = [_subject(name, cuts[name].body, settings) for name in first.values()]
+            timings = dict(measure(subjects, plan, _timer(settings)))
+        return tuple(
+            KernelTiming(k.name, k.kind, timings[first[cuts[k.name].signature]]) for k in kernels
+        )
+
+
+def run_once(spec: Spec, threads: int = 1) -> dict[int, NDArray[np.float32]]:
+    """Run a specification and return the tensors that nothing reads, by number."""
+    model = to_ncnn(spec)
+    outputs = _runner(model, threads)()
+    numbers = model.outputs.values()
+    return {
+        number: np.array(mat).reshape(shape)
+        for (number, shape), mat in zip(numbers, outputs, strict=True)
+    }
+
+
+def _timer(settings: Settings) -> CpuTimer:
+    return CpuTimer(own=time.thread_time if settings.threads == 1 else None)
+
+
+def _subject(name: str, graph: nx.DiGraph, settings: Settings) -> Subject:
+    """Return a network ready to be timed; its outputs have been checked for NaN."""
+    if settings != Settings(threads=settings.threads):
+        raise MeasuringError(f"{name}: ncnn runs on the processor, in float32, with warm caches")
+    model = to_ncnn(lower(graph))
+    call = _runner(model, settings.threads)
+    for (_, shape), mat in zip(model.outputs.values(), call(), strict=True):
+        found = np.array(mat)
+        if found.size != np.prod(shape):
+            raise MeasuringError(f"{name}: ncnn returns {found.size} elements, not {shape}")
+        if not np.isfinite(found).all():
+            raise MeasuringError(f"{name}: an output holds NaN or infinity")
+    return Subject(name, call)
+
+
+def _runner(model: NcnnModel, threads: int) -> Callable[[], list[ncnn.Mat]]:
+    """Load a model and return what runs it once."""
+    net = ncnn.Net()
+    net.opt.num_threads = threads
+    net.opt.use_vulkan_compute = False
+    for option in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_storage"):
+        setattr(net.opt, f"use_{option}", False)
+    if net.load_param_mem(model.param) != 0:
+        raise MeasuringError("ncnn does not read the model that was written for it")
+    # From a file ncnn copies the weights; in memory it would point into what Python frees.
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "weights.bin"
+        file.write_bytes(model.weights)
+        if net.load_model(str(file)) != 0:
+            raise MeasuringError("ncnn does not read the weights that were written for it")
+    inputs = {blob: _mat(seed, shape) for blob, (seed, shape) in model.inputs.items()}
+
+    def call() -> list[ncnn.Mat]:
+        extractor = net.create_extractor()
+        for blob, mat in inputs.items():
+            extractor.input(blob, mat)
+        found = []
+        for blob in model.outputs:
+            code, mat = extractor.extract(blob)
+            if code != 0:
+                raise MeasuringError(f"ncnn cannot run the network (code {code})")
+            found.append(mat)
+        return found
+
+    return call
+
+
+def _mat(seed: int, shape: Shape) -> ncnn.Mat:
+    """Return random numbers in memory of ncnn's own, aligned as it likes."""
+    values = uniform(seed, WEIGHT, int(np.prod(shape)))
+    vector = shape[2:] == (1, 1)
+    return ncnn.Mat(values if vector else values.reshape(shape[1:])).clone()
