@@ -7,7 +7,6 @@ from typing import Any
 
 from costmodel.cli.networks import JsonOption
 
-
 _CITED = {"t": "{} {}", "p": "({} {})"}
 """How a textual and a parenthetical citation are shown."""
 
