@@ -31,6 +31,7 @@ from costmodel.ops import (
     Op,
     Output,
     Parameter,
+    Pool,
     PReLU,
 )
 from costmodel.runtimes import Runtime
@@ -134,7 +135,7 @@ def _fold_constants(
             and product_of(node) is None
         ):
             constant.add(node.name)
-            if len(zeros) == len(feeds):
+            if len(zeros) == len(feeds) and _keeps_zero(node.op):
                 zero.add(node.name)
             kept.append(_as_constant(node))
             rewired[node.name] = ()
@@ -159,6 +160,13 @@ def _is_times_zero(op: Op) -> bool:
 
 def _is_plus_zero(op: Op) -> bool:
     return isinstance(op, Elementwise) and op.kind == "add" and op.value == 0.0
+
+
+def _keeps_zero(op: Op) -> bool:
+    """Whether zeros stay zeros: not so under an exponential or the shift of a norm."""
+    if isinstance(op, Elementwise):
+        return op.kind in ("mul", "relu", "relu6") or (op.kind in ("add", "sub") and not op.value)
+    return isinstance(op, Pool) or kernel_class(op) == "copy"
 
 
 def _as_constant(node: Node) -> Node:
@@ -252,7 +260,11 @@ class _Fusion:
         if role is None or not makers:
             return None
         latest = max(makers, key=lambda group: group.position)
-        taken = self._runtime.fusion.get(kernel_class(latest.anchor.op), ())
+        anchor = kernel_class(latest.anchor.op)
+        taken = self._runtime.fusion.get(anchor, ())
+        if role == "batch_norm" and anchor == "convolution" and latest.passes:
+            # Behind an activation or addition it cannot be folded: it is arithmetic like any other.
+            taken = self._runtime.fusion.get("elementwise", ())
         if (
             role in taken
             and latest.last in feeds
@@ -274,7 +286,8 @@ class _Fusion:
         group.members.append(node.name)
         group.last = (node.name, 0)
         self._group_of[node.name] = group
-        if isinstance(node.op, BatchNorm) and kernel_class(group.anchor.op) == "convolution":
+        convolution = kernel_class(group.anchor.op) == "convolution"
+        if isinstance(node.op, BatchNorm) and convolution and not group.passes:
             return  # folded into the weights before anything runs
         group.passes += 1
         group.special = group.special + special_of(node)

@@ -210,7 +210,7 @@ def _count(row: Mapping[str, Any], name: str) -> int | None:
 
 def _csv_rows(file: Path) -> list[dict[str, Any]]:
     try:
-        with file.open(newline="", encoding="utf-8") as stream:
+        with file.open(newline="", encoding="utf-8-sig") as stream:
             return list(csv.DictReader(stream))
     except UnicodeDecodeError:
         raise DataError(f"{file}: not UTF-8 text; a table is CSV or Parquet") from None

@@ -37,7 +37,7 @@ PI = "raspberry-pi-4/neon"
 
 
 def validate(*words: str, code: int = 0) -> Any:
-    result = CliRunner().invoke(app, ["validate", *words], env={"COLUMNS": "200"})
+    result = CliRunner().invoke(app, ["validate", *words], env={"COLUMNS": "1000"})
     assert result.exit_code == code, result.output
     return result
 

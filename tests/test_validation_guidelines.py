@@ -59,7 +59,7 @@ class Machine:
 def run(machine: Machine, *words: str, code: int = 0) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("validation.cli.load_backend", lambda name: machine)
-        result = CliRunner().invoke(app, ["validate", *words], env={"COLUMNS": "250"})
+        result = CliRunner().invoke(app, ["validate", *words], env={"COLUMNS": "1000"})
     assert result.exit_code == code, result.output
     return result
 

@@ -102,6 +102,8 @@ def load_runtime(name: str) -> Runtime:
         return _runtime(tomllib.loads(path.read_text(encoding="utf-8")), str(name))
     except OSError as error:
         raise DataError(f"{name}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{name}: not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
         raise DataError(f"{name}: not TOML: {error}") from None
 
@@ -135,6 +137,10 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
         if not isinstance(value, kind):
             raise DataError(f"{file}: {field} should be a {kind.__name__}, got {value!r}")
         values[field] = value
+    for table in ("fusion", "algorithms"):
+        for key, value in values[table].items():
+            if not isinstance(value, list):
+                raise DataError(f"{file}: {table}.{key} should be a list, got {value!r}")
     for kernel, followers in values["fusion"].items():
         wrong = set(followers) - set(FOLLOWERS)
         if wrong:

@@ -123,8 +123,10 @@ def from_toml(text: str, file: str) -> tuple[str, Fitted]:
         return str(data["platform"]), _read(data, parameters, file)
     except KeyError as missing:
         raise DataError(f"{file}: field {missing} is missing") from None
-    except TypeError as error:
+    except (TypeError, AttributeError) as error:
         raise DataError(f"{file}: a parameter has a wrong field: {error}") from None
+    except ValueError as error:
+        raise DataError(f"{file}: a field is no number: {error}") from None
     except DataError as error:
         raise DataError(f"{file}: {error}") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +30,7 @@ from validation.timing import CpuTimer, Plan, Subject, Timer, Timing, measure
 
 RUNTIMES = {"eager": "torch-eager", "compile": "torch-compile", "graphs": "torch-eager"}
 """The runtime (:mod:`costmodel.runtimes`) of each mode."""
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 _FLUSH_BYTES = 2**28  # more than any last-level cache of a core or GPU at hand
 
 
@@ -109,6 +111,7 @@ def session(settings: Settings) -> Iterator[Timer]:
     _refuse(settings)
     with ExitStack() as stack:
         stack.enter_context(pinned(settings.threads))
+        keep_freed_memory()
         threads = torch.get_num_threads()
         torch.set_num_threads(settings.threads)
         stack.callback(torch.set_num_threads, threads)
@@ -118,6 +121,19 @@ def session(settings: Settings) -> Iterator[Timer]:
             yield CudaTimer(torch.cuda)
         else:
             yield CpuTimer(own=time.thread_time if settings.threads == 1 else None)
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to keep what is freed instead of giving it back to the system.
+
+    By default it depends on the history of a process whether large outputs are handed back and
+    faulted in anew at every call: the same network then takes up to twice as long in one process as
+    in another. Other C libraries are left as they are.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_TRIM_THRESHOLD, 2**30)
+        mallopt(_M_MMAP_THRESHOLD, 2**25)  # the largest that glibc takes
 
 
 def prepare(

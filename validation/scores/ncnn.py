@@ -53,7 +53,7 @@ def in_float16(graph: nx.DiGraph) -> nx.DiGraph:
     --------
     >>> import costmodel as cm
     >>> cm.mac(in_float16(cm.zoo.pointwise(56, 56, 24, 48)), unit="bytes")
-    454272
+    453888
     """
     result = graph.copy()
     for node in nodes_in_order(graph):

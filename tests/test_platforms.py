@@ -1,0 +1,213 @@
+"""Platforms by name and by calibration file, and what is wrong with either in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import costmodel as cm
+from costmodel.errors import DataError
+from costmodel.hardware.load import load_hardware
+from costmodel.platforms import (
+    calibration_file,
+    calibration_folder,
+    find_calibration,
+    load_platform,
+    platform_names,
+)
+from costmodel.timing.fitted import to_toml, with_values
+
+PI = "raspberry-pi-4/ncnn"
+SHIPPED = "gtx-1080-ti/paper"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of calibrations of this test alone."""
+    monkeypatch.setenv("COSTMODEL_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "home" / "calibrations"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def calibration(platform: str = PI, gemm: float = 0.5) -> str:
+    """Text of a calibration whose `gemm` tells it from others."""
+    return to_toml(platform, with_values(load_platform(PI, False).fitted, {"gemm": gemm}))
+
+
+def refusal(name: str) -> str:
+    with pytest.raises(DataError) as error:
+        load_platform(name)
+    text = str(error.value)
+    assert "\n" not in text
+    return text
+
+
+# Names and settings.
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        PI,
+        f"{PI}?threads=4",
+        "rtx-3090/torch-eager?dtype=float16",
+        "gtx-1080-ti/paper?transfers=no",
+        "rtx-3090/torch-eager?dtype=tf32&transfers=yes",
+        "raspberry-pi-4/tflite?threads=2&dtype=int8&transfers=yes",
+    ],
+)
+def test_a_name_survives_loading(name: str) -> None:
+    assert load_platform(name).name == name
+
+
+@pytest.mark.parametrize(
+    "name", [f"{PI}?threads=1", f"{PI}?transfers=no", f"{PI}?", f"{PI}?dtype="]
+)
+def test_settings_that_say_nothing_new_are_left_out_of_the_name(name: str) -> None:
+    assert load_platform(name).name == PI
+
+
+def test_settings() -> None:
+    found = load_platform("raspberry-pi-4/tflite?transfers=yes&threads=3&dtype=float16")
+    assert (found.threads, found.dtype, found.transfers) == (3, "float16", True)
+    plain = load_platform(PI)
+    assert (plain.threads, plain.dtype, plain.transfers) == (1, "", False)
+    assert load_platform(SHIPPED).transfers
+    assert (plain.hardware.name, plain.runtime.name) == ("raspberry-pi-4", "ncnn")
+
+
+def test_a_platform_is_itself() -> None:
+    platform = load_platform(PI)
+    assert load_platform(platform) is platform
+
+
+def test_priors_of_the_runtime_replace_those_of_the_kind() -> None:
+    eager = load_platform("rtx-3090/torch-eager", False).fitted
+    assert eager.theta["host"] == 2.5e-5
+    assert load_platform("rtx-3090/paper", False).fitted.theta["host"] == 1e-7
+    assert (eager.rows, eager.basis) == (0, "priors")
+
+
+# Calibrations.
+
+
+def test_a_shipped_calibration_is_found_by_name() -> None:
+    assert load_platform(SHIPPED).fitted.rows > 0
+    assert load_platform(SHIPPED, calibrated=False).fitted.rows == 0
+    assert SHIPPED in platform_names()
+
+
+def test_the_calibration_of_the_user_is_found_first(home: Path) -> None:
+    assert calibration_folder() == home
+    assert find_calibration(PI) is None
+    name = f"{PI}?threads=2&dtype=int8"
+    file = home / calibration_file(name)
+    assert file.name == "raspberry-pi-4--ncnn--threads=2--dtype=int8.toml"
+    file.write_text(calibration(name), "utf-8")
+    assert find_calibration(name) == file
+    assert name in platform_names()
+    assert load_platform(name).fitted.theta["gemm"] == 0.5
+    assert load_platform(name, calibrated=False).fitted.theta["gemm"] != 0.5
+    assert load_platform(PI).fitted.theta["gemm"] != 0.5  # other settings, other platform
+    shadow = home / calibration_file(SHIPPED)
+    shadow.write_text(to_toml(SHIPPED, load_platform(SHIPPED, False).fitted), "utf-8")
+    assert load_platform(SHIPPED).fitted.rows == 0
+
+
+def test_a_calibration_is_a_platform(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(calibration(f"{PI}?threads=4"), "utf-8")
+    found = load_platform(str(file))
+    assert (found.name, found.threads) == (f"{PI}?threads=4", 4)
+    assert found.fitted.theta["gemm"] == 0.5
+
+
+def test_calibrate_saves_where_the_name_finds_it(home: Path) -> None:
+    rows = [cm.Measurement("pointwise?h=28&w=28&c1=64&c2=64", 2e-3)]
+    result = cm.calibrate(rows, PI)
+    assert result.save() == home / "raspberry-pi-4--ncnn.toml"
+    assert load_platform(PI).fitted.theta == pytest.approx(result.platform.fitted.theta, rel=1e-5)
+    assert load_platform(PI).fitted.rows == 1
+
+
+def test_hardware_of_ones_own_lies_beside_the_calibration(tmp_path: Path) -> None:
+    shipped = Path(load_hardware.__code__.co_filename).parent / "devices" / "raspberry-pi-4.toml"
+    text = shipped.read_text("utf-8").replace('name = "raspberry-pi-4"', 'name = "board"')
+    (tmp_path / "calibration.toml").write_text(calibration("board/ncnn?threads=2"), "utf-8")
+    assert "no hardware 'board'" in refusal(str(tmp_path / "calibration.toml"))
+    (tmp_path / "board.toml").write_text(text, "utf-8")
+    found = load_platform(str(tmp_path / "calibration.toml"))
+    assert (found.name, found.fitted.theta["gemm"]) == ("board/ncnn?threads=2", 0.5)
+    assert load_platform(f"{tmp_path / 'board.toml'}/ncnn").name == "board/ncnn"
+
+
+# Refusals.
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("raspberry-pi-4", "'raspberry-pi-4' should be HARDWARE/RUNTIME"),
+        ("raspbery-pi-4/ncnn", "no hardware 'raspbery-pi-4'; did you mean raspberry-pi-4"),
+        ("raspberry-pi-4/nccn", "unknown runtime 'nccn'; known are"),
+        ("/ncnn", "no hardware ''"),
+        (f"{PI}?thread=2", "unknown setting 'thread'; settings are threads, dtype, transfers"),
+        (f"{PI}?threads=0", "threads should be a positive integer, got '0'"),
+        (f"{PI}?threads=two", "threads should be a positive integer, got 'two'"),
+        (f"{PI}?threads=", "threads should be a positive integer, got ''"),
+        (f"{PI}?threads=5", "raspberry-pi-4 has 4 cores, not 5"),
+        (f"{PI}?dtype=half", "dtype should be one of "),
+        (f"{PI}?transfers=maybe", "transfers should be yes or no"),
+        ("nowhere.toml", "nowhere.toml: cannot be read: No such file"),
+    ],
+)
+def test_a_wrong_name_is_refused(name: str, part: str) -> None:
+    assert part in refusal(name)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [
+        ("format = ", "format == ", "not TOML"),
+        ('"costmodel-calibration"', '"other"', 'format should be "costmodel-calibration"'),
+        ("schema = 1", "schema = 2", "with schema 1"),
+        ("\nrows = 0", "", "field 'rows' is missing"),
+        ("\nrows = 0", "\nrows = -1", "should not be negative"),
+        ("\nrows = 0", '\nrows = "many"', "no number"),
+        ("network_spread = 0.2", "network_spread = nan", "should not be negative"),
+        (f'platform = "{PI}"', "", "field 'platform' is missing"),
+        ("[parameters]", "[parameter]", "field 'parameters' is missing"),
+        ("gemm = {value = 0.5,", "gemm = {value = 50.0,", "gemm"),
+        ("gemm = {value = 0.5,", "gemm = {value = nan,", "gemm"),
+        ("gemm = {value = 0.5,", "gemm = {", "value"),
+        ("gemm = {value = 0.5,", "gemm = {value = 0.5, mode = 1,", "mode"),
+        ("correlation = [[", "correlation = [[0.0], [", "correlation|no number"),
+        ("correlation = [[1.0", "correlation = [[7.0", "correlation should be a"),
+    ],
+)
+def test_a_wrong_calibration_is_refused(
+    tmp_path: Path, home: Path, old: str, new: str, part: str
+) -> None:
+    text = calibration()
+    assert old in text
+    for file in (tmp_path / "mine.toml", home / calibration_file(PI)):
+        file.write_text(text.replace(old, new, 1), "utf-8")
+    said = refusal(str(tmp_path / "mine.toml"))
+    assert said.startswith(str(tmp_path / "mine.toml"))
+    assert any(p in said for p in part.split("|"))
+    assert "raspberry-pi-4--ncnn.toml" in refusal(PI)
+
+
+def test_a_correlation_of_another_size_is_refused(tmp_path: Path) -> None:
+    head, _, rest = calibration().partition("correlation = ")
+    file = tmp_path / "mine.toml"
+    file.write_text(f"{head}correlation = [[1.0, 0.0], [0.0, 1.0]]\n{rest.partition(chr(10))[2]}")
+    free = len(load_platform(PI).fitted.free)
+    assert f"correlation should be a {free} x {free} matrix" in refusal(str(file))
+
+
+def test_a_calibration_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_bytes(b"\xff\xfe")
+    assert "not UTF-8 text" in refusal(str(tmp_path / "mine.toml"))
