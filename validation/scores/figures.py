@@ -54,7 +54,7 @@ def judge(
     Examples
     --------
     >>> judge(np.array([1.0, 2.2, 3.0]), np.array([1.0, 2.0, 4.0])).mape
-    0.11666666666666668
+    0.1166666666666667
     """
     from scipy.stats import kendalltau, spearmanr
 
