@@ -17,6 +17,7 @@ from costmodel.platforms import Platform, load_platform
 from costmodel.prediction import KernelTime, Prediction
 from costmodel.timing.machine import machine_for
 from costmodel.timing.network import (
+    fixed_seconds,
     kernel_terms,
     network_seconds,
     transfer_seconds,
@@ -90,8 +91,9 @@ def _concrete(
         rows["seconds"].sum(axis=1),
         transferred,
         {name: np.ravel(value) for name, value in theta.items()},
+        total(kernel.bytes for kernel in kernels),
     )
-    residual = fitted.operator_spread if len(sequence) == 1 else fitted.network_spread
+    residual = fitted.operator_spread if len(sequence) <= 1 else fitted.network_spread
     spread = log_spread(totals[:, None], fitted.covariance, residual)[0]
     columns = [rows[name][0].tolist() for name in names]
     times = [Terms(*terms) for terms in zip(*columns, strict=True)]
@@ -110,7 +112,8 @@ def _prediction(
     theta = where.fitted.theta
     host = total(t.host for t in times)
     device = total(t.seconds for t in times)
-    seconds = network_seconds(where, host, device, transferred, theta)
+    touched = total(kernel.bytes for kernel in kernels)
+    seconds = network_seconds(where, host, device, transferred, theta, touched)
     return Prediction(
         network=graph.name,
         platform=where.name,
@@ -121,7 +124,7 @@ def _prediction(
             KernelTime(k, t.seconds, t.launch, t.compute, t.memory, t.passes, t.host)
             for k, t in zip(kernels, times, strict=True)
         ),
-        fixed=theta["fixed"],
+        fixed=fixed_seconds(where, theta, touched),
         transfer=transfer_seconds(where, transferred, theta),
         dispatch=host if where.runtime.asynchronous else 0,
         bound_seconds=roofline_seconds(kernels, where),

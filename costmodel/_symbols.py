@@ -113,6 +113,19 @@ def minimum(*values: Dim) -> Dim:
     return _pick(values, min, np.minimum, sympy.Min)
 
 
+def at_most(value: Dim, limit: Dim) -> Dim:
+    """Return 1 where the integer ``value`` is at most the integer ``limit``, else 0.
+
+    Examples
+    --------
+    >>> at_most(3, 3), at_most(4, 3)
+    (1, 0)
+    >>> at_most(np.array([8, 9, 10]), 9).tolist()
+    [1, 1, 0]
+    """
+    return minimum(1, maximum(0, limit + 1 - value))
+
+
 def least_once(params: Dim, weight_reads: Dim) -> Dim:
     """Return the learned elements that must be read at least once [element].
 

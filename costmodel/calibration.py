@@ -128,7 +128,8 @@ def calibrate(
         raise DataError("there is nothing to calibrate with: no measurements")
     graphs = [measured_graph(m, where, i) for i, m in enumerate(measurements)]
     seconds = np.array([m.seconds for m in measurements])
-    return fit(tabulate(graphs, where), seconds, where, provenance or {})
+    table = tabulate(graphs, where, [m.between for m in measurements])
+    return fit(table, seconds, where, provenance or {})
 
 
 def measured_graph(m: Measurement, platform: Platform, row: int = 0) -> nx.DiGraph:

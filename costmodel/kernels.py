@@ -13,6 +13,7 @@ from costmodel.ops import (
     AttentionScores,
     BatchNorm,
     Cast,
+    ChannelShuffle,
     Conv,
     ConvTranspose,
     Elementwise,
@@ -95,6 +96,7 @@ KINDS = (
     "elementwise",
     "batch_norm",
     "norm",
+    "softmax",
     "pool",
     "max_pool",
     "gather",
@@ -115,6 +117,8 @@ class Product:
         Output channels or rows, output pixels or columns, reduced length. [1]
     height, width : Dim
         Output pixels of one image of a 2-d convolution, ``n`` being images times these; else 1. [1]
+    taps : Dim
+        Positions of the window of a convolution; else 1. [1]
     winograd : bool
         Whether it is a dense 3x3 convolution of stride and dilation 1.
     """
@@ -125,6 +129,7 @@ class Product:
     k: Dim
     height: Dim = 1
     width: Dim = 1
+    taps: Dim = 1
     winograd: bool = False
 
 
@@ -172,6 +177,8 @@ class Kernel:
         Operators fused behind the first that compute something: activations, additions.
     special : Dim
         Exponentials among the other operations, or what costs as many. [operation]
+    rows : Dim
+        Pieces that it handles one after the other (:func:`rows_of`). [1]
     """
 
     name: str
@@ -186,6 +193,7 @@ class Kernel:
     dtype: str
     passes: int = 0
     special: Dim = 0
+    rows: Dim = 0
 
     @property
     def read_bytes(self) -> Dim:
@@ -222,6 +230,8 @@ def kernel_kind(op: Op, inputs: tuple[Tensor, ...]) -> str:
         return "linear"
     if isinstance(op, BatchNorm):
         return "batch_norm"
+    if isinstance(op, Softmax):
+        return "softmax"
     if isinstance(op, Pool) and op.kind == "max":
         return "max_pool"
     if not isinstance(op, Conv | ConvTranspose):
@@ -256,6 +266,32 @@ def special_of(node: Node) -> Dim:
     return 0
 
 
+def rows_of(node: Node) -> Dim:
+    """Return the pieces of a tensor that an operator handles one after the other [1].
+
+    The planes of a batch normalization; the rows of a softmax or layer normalization;
+    the runs of elements that a copy finds side by side. None for what goes over a tensor in one
+    sweep.
+
+    Examples
+    --------
+    >>> from costmodel.graph import Node
+    >>> x = Tensor((1, 64, 7, 7))
+    >>> rows_of(Node("norm", BatchNorm(), (x,), (x,), "", "norm"))
+    64
+    """
+    match node.op:
+        case BatchNorm() | ChannelShuffle():
+            return product(node.outputs[0].shape[:2])
+        case LayerNorm(axes=axes):
+            return product(node.inputs[0].shape[:-axes])
+        case GroupNorm(groups=groups):
+            return node.inputs[0].shape[0] * groups
+        case Softmax():
+            return product(node.inputs[0].shape[:-1])
+    return 0
+
+
 def product_of(node: Node) -> Product | None:
     """Return the matrix products that the operator of ``node`` is, or None.
 
@@ -265,13 +301,13 @@ def product_of(node: Node) -> Product | None:
     >>> from costmodel.graph import nodes_in_order
     >>> node = list(nodes_in_order(zoo.pointwise(56, 56, 24, 48)))[1]
     >>> product_of(node)
-    Product(batch=1, m=48, n=3136, k=24, height=56, width=56, winograd=False)
+    Product(batch=1, m=48, n=3136, k=24, height=56, width=56, taps=1, winograd=False)
     """
     op, inputs = node.op, node.inputs
     if isinstance(op, Conv):
         depth = exact_div(inputs[0].shape[1], op.groups) * product(op.kernel)
         sizes = node.outputs[0].shape[2:]
-        height, width = sizes if len(sizes) == 2 else (product(sizes), 1)
+        height, width = sizes if len(sizes) == 2 else (1, product(sizes))
         unit = all(same(s, 1) for s in (*op.stride, *op.dilation, op.groups))
         return Product(
             batch=op.groups,
@@ -280,6 +316,7 @@ def product_of(node: Node) -> Product | None:
             k=depth,
             height=height,
             width=width,
+            taps=product(op.kernel),
             winograd=unit and op.kernel == (3, 3),
         )
     if isinstance(op, ConvTranspose):

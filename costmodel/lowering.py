@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import networkx as nx
 
 from costmodel._cost import Cost, op_cost
-from costmodel._symbols import Dim, least_once, total
+from costmodel._symbols import Dim, least_once, same, total
 from costmodel.graph import Node, nodes_in_order, sources_of
 from costmodel.kernels import (
     Kernel,
@@ -20,6 +20,7 @@ from costmodel.kernels import (
     kernel_class,
     kernel_kind,
     product_of,
+    rows_of,
     special_of,
 )
 from costmodel.ops import (
@@ -269,6 +270,8 @@ class _Fusion:
             role in taken
             and latest.last in feeds
             and self._uses[latest.last] == feeds.count(latest.last)
+            # A gate that is spread over an image is read by the product, not its maker's result.
+            and (role != "residual" or same(self._bytes[latest.last], node.outputs[0].bytes))
         ):
             return latest
         return None
@@ -329,6 +332,7 @@ class _Fusion:
             write_bytes=total(self._bytes[value] for value in outputs),
             dtype=(anchor.inputs or anchor.outputs)[0].dtype,
             passes=group.passes,
+            rows=rows_of(anchor),
         )
 
     def _maker(self, root: str) -> str | None:

@@ -9,6 +9,9 @@ A table is CSV (or Parquet, where pyarrow is installed) with one measurement a r
     The measured latency of one inference. Required; positive. [s]
 ``platform``, ``batch``, ``dtype``, ``threads``
     Where and how it was measured. Optional; an empty cell means "not said".
+``between``
+    Bytes that other kernels touched between two runs, the inputs being made last: an operator
+    measured as if inside a network. Optional; 0 or empty where it ran again and again. [byte]
 
 Further columns are kept as they are.
 """
@@ -29,7 +32,7 @@ from costmodel.serialize import write_atomically
 from costmodel.tensor import DTYPE_BYTES
 
 REQUIRED = ("network", "seconds")
-COLUMNS = ("network", "platform", "batch", "dtype", "threads", "seconds")
+COLUMNS = ("network", "platform", "batch", "dtype", "threads", "between", "seconds")
 MAX_ROWS = 1_000_000
 """Most rows that are read."""
 
@@ -52,6 +55,8 @@ class Measurement:
         Dtype of the network; ``""`` if not said.
     extra : mapping
         Further columns.
+    between : int
+        Bytes that other kernels touched between two runs. [byte]
     """
 
     network: str
@@ -61,6 +66,7 @@ class Measurement:
     dtype: str = ""
     threads: int | None = None
     extra: Mapping[str, str] = field(default_factory=dict, compare=False)
+    between: int = 0
 
 
 @dataclass(frozen=True)
@@ -156,7 +162,15 @@ def write_measurements(path: str | os.PathLike[str], measurements: Iterable[Meas
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([*COLUMNS, *extra])
     for m in rows:
-        known = (m.network, m.platform, m.batch, m.dtype, m.threads, repr(m.seconds))
+        known = (
+            m.network,
+            m.platform,
+            m.batch,
+            m.dtype,
+            m.threads,
+            m.between or None,
+            repr(m.seconds),
+        )
         writer.writerow(
             [*("" if v is None else v for v in known), *(m.extra.get(n, "") for n in extra)]
         )
@@ -179,6 +193,7 @@ def _measurement(row: Mapping[str, Any]) -> Measurement:
         batch=_count(row, "batch"),
         dtype=dtype,
         threads=_count(row, "threads"),
+        between=_count(row, "between", smallest=0) or 0,
         extra={k: str(v) for k, v in row.items() if k not in COLUMNS},
     )
 
@@ -195,7 +210,7 @@ def _seconds(cell: Any) -> float:
     return seconds
 
 
-def _count(row: Mapping[str, Any], name: str) -> int | None:
+def _count(row: Mapping[str, Any], name: str, smallest: int = 1) -> int | None:
     text = str(row.get(name, "")).strip()
     if text in ("", "nan", "None"):
         return None
@@ -203,8 +218,9 @@ def _count(row: Mapping[str, Any], name: str) -> int | None:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not value.is_integer() or value < 1:
-        raise DataError(f"{name} should be a positive integer, got {text!r}")
+    if not value.is_integer() or value < smallest:
+        wanted = "a positive integer" if smallest else "a whole number of bytes"
+        raise DataError(f"{name} should be {wanted}, got {text!r}")
     return int(value)
 
 

@@ -88,10 +88,16 @@ def errors(platform: cm.Platform, rows: Sequence[cm.Measurement]) -> np.ndarray:
 @PLATFORMS
 @pytest.mark.parametrize("wrong", [0.0, 0.1])
 def test_known_parameters_are_recovered(name: str, wrong: float) -> None:
-    result, true = fitted(name, wrong), truth(name).fitted.theta
+    result, true = fitted(name, wrong), dict(truth(name).fitted.theta)
+    found = dict(result.platform.fitted.theta)
+    if name == CPU:
+        # A core and the chip limit the traffic to memory: only the lower limit shows.
+        for theta in (found, true):
+            limit = theta["dram"] * (truth(name).hardware.dram.bandwidth or 0)
+            theta["far_bandwidth"] = min(theta["far_bandwidth"], limit)
     for p in result.platform.fitted.parameters:
         if p.spread > 0 and p.name not in result.undetermined:
-            off = abs(np.log(p.value / true[p.name]))
+            off = abs(np.log(found[p.name] / true[p.name]))
             assert off < max(3 * p.spread, 0.15), p.name
 
 
@@ -154,7 +160,7 @@ def test_residuals_are_of_the_fitted_rows(name: str) -> None:
 
 
 def test_what_is_not_measured_keeps_its_prior() -> None:
-    rows = measured(["elementwise?shape=1x64x56x56"] * 3, CPU, seed=5)
+    rows = measured(["elementwise?shape=1x8x56x56"] * 3, CPU, seed=5)
     result = cm.calibrate(rows, CPU)
     before = {p.name: p for p in prior(CPU).fitted.parameters}
     unseen = {"gemm", "pool", "max_pool", "winograd", "window", "grouped", "cold_call"}

@@ -132,7 +132,7 @@ def test_what_is_fused_pays_for_its_pass_once():
     graph = cm.zoo.shufflenet_v1()
     case = Case(graph, load_platform(GPU), latency(graph, GPU))
     findings = list(elementwise(case))
-    kinds = ("depthwise", "copy", "elementwise", "batch_norm", "norm")
+    kinds = ("depthwise", "copy", "elementwise", "batch_norm", "norm", "softmax")
     own = [k for k in case.prediction.kernels if k.kernel.kind in kinds]
     others = [k for k in case.prediction.kernels if k not in own]
     assert any(len(k.kernel.nodes) > 2 and k.passes for k in others)

@@ -13,10 +13,11 @@ import costmodel as cm
 from costmodel import zoo
 from costmodel.builder import Builder
 from costmodel.lowering import lower
-from costmodel.ops import Elementwise
+from costmodel.ops import Elementwise, Softmax
 from costmodel.platforms import Platform
 from costmodel.runtimes import load_runtime
 from costmodel.timing import cpu, gpu
+from costmodel.timing.cpu_products import last_cache
 from costmodel.timing.machine import Machine, machine_for
 from costmodel.timing.terms import Terms, overlap
 from costmodel.timing.workload import Moved, Workload, workloads
@@ -239,13 +240,38 @@ def test_reuse_distances_of_three_kernels_by_hand() -> None:
     assert [w.writes.distance for w in (first, second, third)] == [2 * s, 4 * s, 5 * s]
 
 
-def test_calls_are_cold_only_inside_networks() -> None:
-    (alone,) = workloads(lower(zoo.pointwise(56, 56, 24, 48), CPU.runtime))
-    inside = workloads(lower(zoo.g1_stack(24, 48), CPU.runtime))[0]
-    assert (alone.alone, inside.alone) == (True, False)
+def test_calls_are_cold_where_the_caches_were_filled_in_between() -> None:
+    kernels = lower(zoo.pointwise(14, 14, 24, 48), CPU.runtime)
+    machine = machine_for(CPU, "float32")
+    repeated, later, much_later = (
+        time(workloads(kernels, between)[0], CPU).launch
+        for between in (0, int(machine.cache), 10 * int(machine.cache))
+    )
     cold = CPU.fitted.theta["cold_call"]
     assert cold > 1
-    assert time(inside, CPU).launch == pytest.approx(cold * time(alone, CPU).launch)
+    assert repeated < later < much_later == pytest.approx(cold * repeated)
+
+
+def test_half_of_what_is_cold_is_code_that_kernels_of_a_kind_share() -> None:
+    xeon = cm.load_platform("xeon-gold-6240/torch-eager", calibrated=False)
+    machine, q = machine_for(xeon, "float32"), xeon.fitted.theta
+    far, near = 2 * last_cache(machine, q), 2 * machine.private_cache
+    half = 1 + (q["cold_call"] - 1) / 2
+    found = [cpu.cold(machine, q, *d) for d in ((0, 0), (far, 0), (0, near), (far, near))]
+    assert found == pytest.approx([1, half, half, q["cold_call"]])
+
+
+def test_bytes_since_a_kernel_of_the_same_kind_by_hand() -> None:
+    b = Builder("kinds")
+    x = b.add(Elementwise("relu"), b.input((1, 1000)))
+    y = b.add(Softmax(), b.add(Softmax(), x))
+    graph = b.finish(b.add(Elementwise("relu"), y))
+    found = workloads(lower(graph, load_runtime("torch-eager")))
+    s = 8000  # bytes that each of the four kernels touches
+    # The first of a kind follows the last of it in the run before.
+    assert [w.since for w in found] == [0, 2 * s, 0, 2 * s]
+    (alone,) = workloads(lower(zoo.elementwise("relu", (1, 1000)), load_runtime("torch-eager")))
+    assert alone.since == 0
 
 
 SECONDS = st.floats(0, 1e3)

@@ -67,9 +67,13 @@ def test_host_and_device_run_side_by_side_only_where_asynchronous() -> None:
     assert EAGER.runtime.asynchronous
     assert not CPU.runtime.asynchronous
     for host, device in [(1.0, 3.0), (5.0, 3.0)]:
-        assert network_seconds(EAGER, host, device, 0, theta) == theta["fixed"] + max(host, device)
+        assert network_seconds(EAGER, host, device, 0, theta, 1e9) == theta["fixed"] + max(
+            host, device
+        )
         cpu = CPU.fitted.theta
-        assert network_seconds(CPU, host, device, 0, cpu) == cpu["fixed"] + device
+        cold = cpu["fixed"] * cpu["cold_call"]
+        assert network_seconds(CPU, host, device, 0, cpu, distance=1e9) == cold + device
+        assert network_seconds(CPU, host, device, 0, cpu, distance=0) == cpu["fixed"] + device
 
 
 def test_a_framework_waits_for_its_host_on_small_batches_only() -> None:

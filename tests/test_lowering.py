@@ -68,7 +68,7 @@ def test_a_convolution_alone() -> None:
         (RELU, "elementwise"),
         (BatchNorm(), "batch_norm"),
         (ops.LayerNorm(), "norm"),
-        (ops.Softmax(), "norm"),
+        (ops.Softmax(), "softmax"),
         (ops.Pool("max", (2, 2), (2, 2)), "max_pool"),
         (ops.Pool("avg", (2, 2), (2, 2)), "pool"),
         (ops.ChannelShuffle(2), "copy"),
@@ -86,7 +86,7 @@ def test_kind_of_kernel(op: ops.Op, kind: str) -> None:
 )
 def test_winograd_only_at_stride_one(op: Conv, size: int, stride: int, winograd: bool) -> None:
     (kernel,) = kernels(chain(op), "torch-eager")
-    assert kernel.product == Product(1, 8, size**2, 72, size, size, winograd)
+    assert kernel.product == Product(1, 8, size**2, 72, size, size, 9, winograd)
 
 
 def test_groups_are_products_of_their_own() -> None:
@@ -282,6 +282,33 @@ def test_a_residual_waits_for_a_latest_producer_that_takes_nothing() -> None:
     assert names(b.finish(b.add(ADD, early, late)), "paper") == [("conv",), ("softmax",), ("add",)]
 
 
+@pytest.mark.parametrize("runtime", ["paper", "onnxruntime", "tvm"])
+def test_a_gate_does_not_take_up_the_image_it_is_spread_over(runtime: str) -> None:
+    b = cm.Builder()
+    x = b.input(SHAPE)
+    gate = b.add(PLAIN, b.add(ops.AdaptivePool("avg", (1, 1)), x), name="gate")
+    g = b.finish(b.add(Elementwise("mul"), x, gate))
+    *_, last = kernels(g, runtime)
+    assert last.nodes == ("mul",)
+    assert {read.bytes for read in last.reads} == {TENSOR, 8 * 4}
+
+
+@pytest.mark.parametrize(
+    ("op", "rows"),
+    [
+        (BatchNorm(), 8),
+        (ops.ChannelShuffle(2), 8),
+        (ops.GroupNorm(4), 4),
+        (ops.LayerNorm(), 8 * 4),
+        (ops.Softmax(), 8 * 4),
+        (RELU, 0),
+    ],
+)
+def test_rows_of_a_kernel(op: ops.Op, rows: int) -> None:
+    (kernel,) = kernels(chain(op), "torch-eager")
+    assert kernel.rows == rows
+
+
 def test_a_value_used_twice_is_written_and_fused_into_nothing() -> None:
     b = cm.Builder()
     y = b.add(PLAIN, b.input(SHAPE))
@@ -362,7 +389,7 @@ def test_attention_is_one_kernel() -> None:
 @pytest.mark.parametrize("runtime", ["tflite", "ncnn"])
 def test_attention_expanded(runtime: str) -> None:
     scores, softmax, mix = kernels(attention(), runtime)
-    assert [k.kind for k in (scores, softmax, mix)] == ["matmul", "norm", "matmul"]
+    assert [k.kind for k in (scores, softmax, mix)] == ["matmul", "softmax", "matmul"]
     assert (scores.nodes, mix.nodes) == (("attention.0",), ("attention.2",))
     assert scores.multiply_adds == mix.multiply_adds == 2 * 4 * 4 * 8
     assert scores.write_bytes == softmax.read_bytes == softmax.write_bytes == 2 * 4 * 4 * 4

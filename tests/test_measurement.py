@@ -41,11 +41,12 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     rows = [
         Measurement("shufflenet_v2?width=1.5", 0.1 + 0.2, PLATFORM, 8, "float16", 4, {"runs": "3"}),
         Measurement('a, "quoted" name', 1e-9),
+        Measurement("conv2d", 1e-3, between=4_000_000),
     ]
     write_measurements(tmp_path / "t.csv", rows)
     found, bad = read_measurements(tmp_path / "t.csv")
     assert (found, bad) == (rows, [])
-    assert [dict(m.extra) for m in found] == [{"runs": "3"}, {"runs": ""}]
+    assert [dict(m.extra) for m in found] == [{"runs": "3"}, {"runs": ""}, {"runs": ""}]
 
 
 def test_optional_cells_may_be_empty_or_missing(tmp_path: Path) -> None:
@@ -149,3 +150,12 @@ def test_calibrate_refuses_an_unknown_network(network: str) -> None:
 def test_calibrate_refuses_no_rows() -> None:
     with pytest.raises(DataError, match="nothing to calibrate with"):
         cm.calibrate([], PLATFORM)
+
+
+@pytest.mark.parametrize(("cell", "good"), [("0", True), ("", True), ("-1", False), ("4MB", False)])
+def test_between_is_a_number_of_bytes(tmp_path: Path, cell: str, good: bool) -> None:
+    file = table(tmp_path, f"network,seconds,between\nconv2d,0.01,{cell}\n")
+    if good:
+        assert read_measurements(file)[0] == [Measurement("conv2d", 0.01)]
+    else:
+        assert f"between should be a whole number of bytes, got '{cell}'" in refusal(file)

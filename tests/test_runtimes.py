@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from costmodel import runtimes
 from costmodel.errors import DataError
 from costmodel.kernels import CLASSES
 from costmodel.runtimes import FOLLOWERS, load_runtime, runtime_names
@@ -53,9 +54,17 @@ def test_a_file_of_ones_own_with_its_defaults(tmp_path: Path) -> None:
         (GOOD + "dead_code = 1\n", "dead_code should be a bool"),
         (GOOD + 'copies = "Split"\n', "copies should be a list"),
         (GOOD + "fusion = 3\n", "fusion should be a dict"),
-        (GOOD + '[fusion]\nmatmul = ["relu"]\n', "fusion.matmul holds ['relu']"),
+        (
+            GOOD + '[fusion]\nmatmul = ["relu"]\n',
+            "fusion.matmul: 'relu' is unknown; known are batch_norm",
+        ),
         (GOOD + "[fusion]\nmatmul = 5\n", "fusion.matmul should be a list, got 5"),
         (GOOD + '[algorithms]\ncpu = "winograd"\n', "algorithms.cpu should be a list"),
+        (GOOD + '[fusion]\nconv = ["activation"]\n', "fusion.conv: 'conv' is unknown"),
+        (GOOD + '[algorithms]\ncpu = ["fft"]\n', "algorithms.cpu: 'fft' is unknown"),
+        (GOOD + "[algorithms]\ntpu = []\n", "algorithms.tpu: 'tpu' is unknown; known are gpu, cpu"),
+        (GOOD + 'copies = ["Spilt"]\n', "copies: 'Spilt' is unknown; known are"),
+        (GOOD + 'grouped = "in turn"\n', "grouped: 'in turn' is unknown"),
         ('name = "mine"\ntitle = "Mine"\n', "source should be a str, got None"),
         ("name = \n", "not TOML"),
     ],
@@ -79,3 +88,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_name_lists_the_known() -> None:
     with pytest.raises(DataError, match=r"unknown runtime 'tensorrt'; known are .*torch-eager"):
         load_runtime("tensorrt")
+
+
+def test_the_classes_that_may_fuse_are_those_of_the_kernels() -> None:
+    assert set(runtimes.CLASSES) == {*CLASSES.values(), "copy"}

@@ -34,6 +34,7 @@ from validation.backends import BACKENDS, Settings, load_backend  # noqa: E402
 from validation.backends.alone import cut_out  # noqa: E402
 from validation.backends.cuda import CudaTimer, captured  # noqa: E402
 from validation.backends.inside import measure_inside  # noqa: E402
+from validation.backends.others import Others  # noqa: E402
 from validation.backends.torch import TorchBackend, prepare, session  # noqa: E402
 from validation.errors import MeasuringError  # noqa: E402
 from validation.host import allowed_cores, describe_host, pinned  # noqa: E402
@@ -73,6 +74,7 @@ def test_unknown_backends_are_refused_with_the_known_ones() -> None:
         Settings(layout="channels_last"),
         Settings(dtype="bfloat16"),
         Settings(cache="cold"),
+        Settings(between=1_000_000),
     ],
     ids=str,
 )
@@ -122,6 +124,32 @@ def test_what_a_processor_cannot_do_is_refused(settings: Settings, sentence: str
 def test_a_gpu_that_is_not_there_is_one_sentence() -> None:
     with pytest.raises(MeasuringError, match="device cuda was asked for, but torch finds no"):
         TorchBackend().measure_network(small(), Settings(device="cuda"), FAST)
+
+
+def test_on_a_gpu_nothing_is_timed_among_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.raises(MeasuringError, match="among others on device cpu only"):
+        TorchBackend().measure_network(small(), Settings(device="cuda", between=1), FAST)
+
+
+def test_others_run_and_leave_inputs_as_they_were() -> None:
+    ran: list[str] = []
+    x, index = torch.rand(8), torch.tensor([1, 2])
+    before = x.clone()
+    Others(1_000_000, lambda: ran.append("twin"), [x, index], [torch.ones(3, 4)])()
+    assert ran == ["twin"]
+    assert torch.equal(x, before)
+    assert index.tolist() == [1, 2]
+
+
+def test_among_others_an_operator_takes_longer() -> None:
+    graph = zoo.elementwise("relu", (1, 64, 28, 28))
+    plan = Plan(budget=0.3, warm_up=0.05, turn=0.02)
+    alone, among = (
+        TorchBackend().measure_network(graph, Settings(between=size), plan).minimum
+        for size in (0, 4_000_000)
+    )
+    assert alone < among
 
 
 def test_a_network_that_gives_nan_fails_alone_and_the_others_are_measured() -> None:

@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 from costmodel import latency, load_platform
 from costmodel.cli.app import app
 from costmodel.specs import network
+from costmodel.timing.table import tabulate
 from validation.backends import BACKENDS, KernelTiming, Settings
-from validation.designed import MOST, PLAN, measure_design, settings_of
+from validation.designed import BETWEEN, MOST, PLAN, measure_design, settings_of
 from validation.errors import MeasuringError
 from validation.store import Store
 from validation.timing import Plan, Timing, summary
@@ -29,6 +30,7 @@ class Fake:
 
     name = "fake"
     label: Literal["measured"] = "measured"
+    among_others = True
     stop_after = 10**9
     ran = 0
 
@@ -50,7 +52,9 @@ class Fake:
                 yield name, MeasuringError(f"{name}: no such kernel")
                 continue
             noise = 1 + 0.01 * np.random.default_rng(len(name)).standard_normal()
-            yield name, summary([SLOWER * float(latency(graph, bare).seconds) * noise])
+            table = tabulate([graph], bare, [settings.between])
+            (seconds,) = table.seconds(bare, bare.fitted.theta)
+            yield name, summary([SLOWER * float(seconds) * noise])
 
     def measure_kernels(
         self, graph: nx.DiGraph, settings: Settings, plan: Plan
@@ -109,11 +113,28 @@ def test_an_interrupted_campaign_goes_on(home: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Fake, "stop_after", 10**9)
     run("calibrate", "--backend", "fake")
     done = Fake.ran
-    assert done <= MOST + sum(bool(result.failure) for result in store.results())
+    assert done <= 2 * MOST + sum(bool(result.failure) for result in store.results())
 
 
 def test_the_plan_ends_within_ten_minutes() -> None:
-    assert MOST * (PLAN.budget + PLAN.warm_up) <= 600
+    assert 2 * MOST * (PLAN.budget + PLAN.warm_up) <= 600
+
+
+def test_operators_are_timed_alone_and_among_others(home: Path) -> None:
+    _, rows, _ = measure_design("fake")
+    alone = {row.network: row.seconds for row in rows if not row.between}
+    among = {row.network: row.seconds for row in rows if row.between}
+    assert {row.between for row in rows} == {0, BETWEEN}
+    assert alone.keys() == among.keys()
+    assert all(among[name] > alone[name] for name in alone)
+
+
+def test_where_a_backend_cannot_they_are_timed_alone_only(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Fake, "among_others", False)
+    _, rows, _ = measure_design("fake")
+    assert {row.between for row in rows} == {0}
 
 
 def test_an_emulator_calibrates_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

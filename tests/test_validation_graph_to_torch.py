@@ -272,6 +272,14 @@ def test_inputs_hold_no_zeros_and_follow_the_seed() -> None:
     assert random_inputs(graph, torch.bfloat16)[0].dtype is torch.bfloat16
 
 
+def test_what_goes_into_a_maximum_is_half_zeros_as_behind_a_relu() -> None:
+    (x,) = random_inputs(zoo.pool("max", c=64, size=56))
+    assert 0.45 < (x == 0).float().mean() < 0.55
+    assert ((x[..., 1:] > 0) == (x[..., :-1] > 0)).float().mean() > 0.65  # neighbours are alike
+    (y,) = random_inputs(zoo.pool("avg", c=64, size=56))
+    assert y.min() >= 0.5
+
+
 def test_symbols_are_refused_by_name() -> None:
     from costmodel._symbols import symbols
 

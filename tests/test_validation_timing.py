@@ -14,7 +14,7 @@ from itertools import pairwise
 import pytest
 
 from validation.errors import ClockError
-from validation.timing import CpuTimer, Plan, Subject, measure, median_interval, summary
+from validation.timing import CpuTimer, Plan, Probe, Subject, measure, median_interval, summary
 
 FAST = Plan(budget=2.0, warm_up=0.02, turn=0.005, min_samples=15)
 
@@ -117,6 +117,47 @@ def test_a_preempted_sample_counts_the_time_that_the_thread_had() -> None:
     assert taken
     # The wall clock shows about twice the time, and says so without `own`.
     assert min(taken) < 1.05 * alone
+
+
+class Clock:
+    """A clock that goes on by what each call is said to take."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def take(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_a_probe_notices_that_the_core_is_shared() -> None:
+    clock, takes = Clock(), [1e-5]
+    probe = Probe(lambda: clock.take(takes[0]), clock)
+    assert not probe.slow()
+    takes[0] = 1.04e-5  # the scatter of a core of one's own
+    assert not probe.slow()
+    takes[0] = 1.5e-5
+    assert probe.slow()
+    takes[0] = 0.9e-5  # it was shared from the beginning, and now it is not
+    assert not probe.slow()
+    takes[0] = 1e-5
+    assert probe.slow()
+
+
+def test_samples_on_a_shared_core_are_left_out() -> None:
+    clock = Clock()
+
+    def shared() -> bool:
+        return int(clock.now * 10) % 2 == 1  # every other tenth of a second
+
+    probe = Probe(lambda: clock.take(2e-5 if shared() else 1e-5), clock)
+    timer = CpuTimer(clock, probe=probe)
+    samples = [timer.time(lambda: clock.take(0.01 if shared() else 0.005), 1) for _ in range(100)]
+    clean = [seconds for seconds, disturbed in samples if not disturbed]
+    assert 20 < len(clean) < 80
+    assert all(seconds == pytest.approx(0.005) for seconds in clean)
 
 
 @pytest.mark.parametrize("jump", [-3600.0, 3600.0, 0.0, float("nan")])

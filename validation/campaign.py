@@ -25,7 +25,7 @@ from validation.errors import ClockError, MeasuringError
 from validation.store import Result, Store, result_key
 from validation.timing import Plan, Timing
 
-GROUP = 6
+GROUP = 12
 """Networks that are timed in turns, hence in memory, at once."""
 
 
@@ -45,6 +45,9 @@ class Campaign:
         Repetition at another time; the difference of two runs is the noise floor.
     platform : str
         What the results are to be compared with; by default the backend's own platform.
+    group : int
+        Networks that are timed in turns: more take more memory, but their turns are further apart,
+        so that a spell of disturbance spoils fewer of them.
     """
 
     specs: tuple[str, ...]
@@ -53,6 +56,7 @@ class Campaign:
     plan: Plan = field(default_factory=Plan)
     run: int = 0
     platform: str = ""
+    group: int = GROUP
 
     def stored_settings(self) -> dict[str, Any]:
         """Return what the store keeps of the settings and the plan."""
@@ -100,8 +104,8 @@ def run_campaign(
     done = []
     with _progress(console) as progress:
         task = progress.add_task("measuring", total=len(todo))
-        for start in range(0, len(todo), GROUP):
-            for result in _measure_group(campaign, todo[start : start + GROUP], resolve):
+        for start in range(0, len(todo), campaign.group):
+            for result in _measure_group(campaign, todo[start : start + campaign.group], resolve):
                 store.append(result)
                 done.append(result)
                 progress.advance(task)

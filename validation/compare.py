@@ -51,6 +51,9 @@ class KernelComparison:
 class Comparison:
     """One network: predicted and measured.
 
+    What is compared is the lowest median of a round of measuring (:attr:`Timing.quiet`): the model
+    predicts a machine that is left alone, and others only ever make it slower.
+
     Parameters
     ----------
     network, platform : str
@@ -78,18 +81,18 @@ class Comparison:
     @property
     def error(self) -> float:
         """Predicted over measured, less one."""
-        return self.predicted / self.measured.median - 1
+        return self.predicted / self.measured.quiet - 1
 
     @property
     def covered(self) -> bool:
         """Whether the measurement lies in the predicted interval."""
-        return self.interval[0] <= self.measured.median <= self.interval[1]
+        return self.interval[0] <= self.measured.quiet <= self.interval[1]
 
     @property
     def noise(self) -> float:
         """Difference of the two measurements as a share, or half the interval of the one."""
         if self.again is not None:
-            return abs(self.again.median / self.measured.median - 1)
+            return abs(self.again.quiet / self.measured.quiet - 1)
         return (self.measured.high - self.measured.low) / 2 / self.measured.median
 
     def decomposition(self) -> dict[str, float]:
@@ -102,7 +105,7 @@ class Comparison:
         if not self.kernels:
             return {}
         parts = dict.fromkeys((*PARTS.values(), "between"), 0.0)
-        total = self.measured.median
+        total = self.measured.quiet
         for kernel in self.kernels:
             parts[kernel.part] += (kernel.predicted - kernel.measured) / total
         parts["between"] = self.error - sum(parts.values())
@@ -218,7 +221,7 @@ def _ranks(comparisons: Sequence[Comparison]) -> tuple[float | None, float | Non
     from scipy.stats import kendalltau, spearmanr  # slow to import
 
     predicted = [c.predicted for c in comparisons]
-    measured = [c.measured.median for c in comparisons]
+    measured = [c.measured.quiet for c in comparisons]
     return (
         float(spearmanr(predicted, measured).statistic),
         float(kendalltau(predicted, measured).statistic),
@@ -239,4 +242,4 @@ def _kernel(time: KernelTime, timing: Timing) -> KernelComparison:
     # Where the host dispatches, a kernel lasts as long as the slower of host and device.
     predicted = max(float(time.seconds), float(time.host))
     part = PARTS[time.waits_for]
-    return KernelComparison(time.kernel.name, time.kernel.kind, predicted, timing.median, part)
+    return KernelComparison(time.kernel.name, time.kernel.kind, predicted, timing.quiet, part)

@@ -5,6 +5,8 @@ The results are kept in a store of the user, so that an interrupted run goes on.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -21,8 +23,12 @@ from validation.timing import Plan
 
 MOST = 200
 """Operators measured at most."""
-PLAN = Plan(budget=2.0, warm_up=0.5, turn=0.05)
+PLAN = Plan(precision=0.02, budget=0.75, warm_up=0.2, turn=0.05, rounds=10)
 """How each is timed; 200 take less than 10 minutes even where none gets precise."""
+GROUP = 64
+"""Operators that are timed in turns: one turn of each takes seconds."""
+BETWEEN = 32_000_000
+"""Bytes that others touch where operators are timed as if inside a network. [byte]"""
 _DTYPES = ("float32", "tf32", "float16", "bfloat16")
 _MODES = {"torch-compile": "compile"}
 
@@ -58,20 +64,33 @@ def measure_design(
         raise MeasuringError(f"{backend} has no latency, so that nothing can be calibrated on it")
     where = load_platform(platform or runner.platform(Settings()), calibrated=False)
     specs = design(where, min(MOST, len(candidates())))
-    campaign = Campaign(tuple(specs), runner, settings_of(where), plan, platform=where.name)
+    campaigns = list(_campaigns(tuple(specs), runner, where, plan))
     with Store(_store_path(where)) as store:
-        if not campaign.missing(store):
+        if not any(campaign.missing(store) for campaign in campaigns):
             console.print(f"nothing is measured anew: remove {store.path} to start again")
-        run_or_exit(campaign, store, console)
-        rows = store.to_measurements({campaign.key(spec) for spec in specs})
-        left_out = len(campaign.missing(store))
+        for campaign in campaigns:
+            run_or_exit(campaign, store, console)
+        rows = store.to_measurements({c.key(spec) for c in campaigns for spec in specs})
+        left_out = len(campaigns[0].missing(store))
     if not rows:
         raise MeasuringError(f"{backend} could run none of the {len(specs)} operators")
     console.print(
-        f"{runner.label}: {len(rows)} operators on {runner.name}"
+        f"{runner.label}: {len(specs) - left_out} operators on {runner.name}"
+        + (", each again and again, and among others" if len(campaigns) > 1 else "")
         + (f", without {left_out} that it cannot run" if left_out else "")
     )
-    return where.name, rows, _provenance(runner, campaign.settings, len(rows))
+    return where.name, rows, _provenance(runner, campaigns[0].settings, len(rows))
+
+
+def _campaigns(
+    specs: tuple[str, ...], runner: Backend, where: Platform, plan: Plan
+) -> Iterator[Campaign]:
+    """Yield how the operators are measured: repeated, and among others where that can be done."""
+    settings = settings_of(where)
+    yield Campaign(specs, runner, settings, plan, platform=where.name, group=GROUP)
+    if runner.among_others and settings.device == "cpu":
+        among = replace(settings, between=BETWEEN)
+        yield Campaign(specs, runner, among, plan, platform=where.name, group=GROUP)
 
 
 def settings_of(platform: Platform) -> Settings:
@@ -115,7 +134,7 @@ def _provenance(backend: Backend, settings: Settings, rows: int) -> dict[str, st
     host = backend.describe(settings)
     kept = ("cpu", "gpu", "cores", "governor", "system", "torch", "parameters")
     return {
-        "data": f"{rows} single operators, {backend.label} by costmodel calibrate",
+        "data": f"{rows} times of single operators, {backend.label} by costmodel calibrate",
         "backend": backend.name,
         **{name: host[name] for name in kept if name in host},
     }

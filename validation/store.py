@@ -243,16 +243,17 @@ def _measurement(result: Result) -> Measurement:
         "high": timing.high,
         "minimum": timing.minimum,
         "p90": timing.p90,
-        "quiet": timing.quiet,
+        "median": timing.median,
         "samples": timing.samples,
         "run": result.run,
     }
     return Measurement(
         network=result.spec,
-        seconds=timing.median,
+        seconds=timing.quiet,
         platform=result.platform,
         batch=result.batch,
         dtype=str(result.settings.get("dtype", "")),
         threads=result.settings.get("threads"),
+        between=result.settings.get("between", 0),
         extra={name: repr(value) for name, value in extra.items()},
     )

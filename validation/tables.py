@@ -10,6 +10,7 @@ from rich.table import Table
 
 from validation.backends.base import Label
 from validation.compare import Comparison, Score, score
+from validation.timing import Timing
 
 NOTES: dict[Label, str] = {
     "measured": "",
@@ -22,25 +23,33 @@ NOTES: dict[Label, str] = {
 def networks_table(
     comparisons: Sequence[Comparison], where: str, label: Label = "measured"
 ) -> Table:
-    """Return predicted beside measured (or simulated, as ``label`` says), one row a network."""
+    """Return predicted beside measured (or simulated, as ``label`` says), one row a network.
+
+    What was measured is the lowest median of a round, when others left the machine alone; the
+    median of everything stands beside it.
+    """
     measured = label == "measured"
     table = Table(title=f"Latency in ms: predicted, and {label} on {where}")
     table.add_column("network")
-    interval, noise = ("95 %", "noise") if measured else ("range", "half range")
-    for name in ("predicted", "90 %", label, interval, "error", noise):
+    besides, noise = ("median", "noise") if measured else ("range", "half range")
+    for name in ("predicted", "90 %", label, besides, "error", noise):
         table.add_column(name, justify="right")
     for c in comparisons:
         table.add_row(
             c.network,
             milliseconds(c.predicted),
             f"{milliseconds(c.interval[0])}-{milliseconds(c.interval[1])}",
-            milliseconds(c.measured.median),
-            f"{milliseconds(c.measured.low)}-{milliseconds(c.measured.high)}",
+            milliseconds(c.measured.quiet),
+            milliseconds(c.measured.median) if measured else _range(c.measured),
             f"{c.error:+.1%}",
             f"{c.noise:.1%}",
         )
     table.caption = sentence(score(comparisons), label)
     return table
+
+
+def _range(timing: Timing) -> str:
+    return f"{milliseconds(timing.low)}-{milliseconds(timing.high)}"
 
 
 def kernels_table(comparison: Comparison, label: Label = "measured") -> Table:
@@ -50,7 +59,7 @@ def kernels_table(comparison: Comparison, label: Label = "measured") -> Table:
     table.add_column("kind")
     for name in ("predicted", label, "error", f"share of {label}"):
         table.add_column(name, justify="right")
-    total = comparison.measured.median
+    total = comparison.measured.quiet
     for kind, (predicted, measured) in comparison.by_kind().items():
         table.add_row(
             kind,

@@ -3,9 +3,10 @@
 Each subject is warmed up until its time is steady; then all subjects are timed in turns, in an
 order shuffled anew every round, so that a drift of the machine falls on all of them alike; a
 subject is done when the confidence interval of its median is as narrow as asked, or its time is
-used up. Samples during which the system took the processor away are left out where enough others
-remain (else the time that the thread had the processor is taken, where it ran alone); samples that
-only a jumping clock explains are rejected.
+used up. Samples during which others had the processor are left out where enough others remain:
+the system took it away (where a thread runs alone, the time that it had it is taken), or a probe
+before or after the sample was slow, as it is when a hyper-thread shares the core. Samples that only
+a jumping clock explains are rejected.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from validation.summary import summary as summary
 _STEADY = 0.03  # two windows of the warm-up agree within this share
 _WINDOW = 3  # samples in a window of the warm-up
 _TOO_LONG = 100.0  # times the median so far, undisturbed: only a clock that jumps does that
+_ENOUGH = 7  # undisturbed samples that are better than all samples
+_PROBE_SLACK = 1.06  # times the fastest probe: the core is ours
 _REJECTED = 5  # samples that may be rejected, whatever their share
 _MAX_REPEAT = 2**20
 
@@ -91,6 +94,37 @@ class Timer(Protocol):
         """Return the seconds of ``repeat`` calls, and whether the run was disturbed."""
 
 
+class Probe:
+    """Notices a core that is shared: a short piece of arithmetic takes longer than it did before.
+
+    Parameters
+    ----------
+    call : callable
+        Some ten microseconds of arithmetic on data that stay in the first cache.
+    clock : callable
+        Seconds of a monotonic clock. [s]
+    """
+
+    def __init__(
+        self, call: Callable[[], object], clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._call = call
+        self._clock = clock
+        self._fastest = math.inf
+
+    def slow(self) -> bool:
+        """Say whether it takes notably longer now than the fastest time so far."""
+        self._call()  # its code and data come back into the caches
+        seconds = min(self._once() for _ in range(_WINDOW))
+        self._fastest = min(self._fastest, seconds)
+        return seconds > _PROBE_SLACK * self._fastest
+
+    def _once(self) -> float:
+        start = self._clock()
+        self._call()
+        return self._clock() - start
+
+
 @dataclass(frozen=True)
 class CpuTimer:
     """Times calls that return when they are done.
@@ -102,16 +136,25 @@ class CpuTimer:
     own : callable, optional
         Seconds that the calling thread had a processor; for calls that run in this thread alone.
         [s]
+    probe : Probe, optional
+        Tells whether others share the core.
     """
 
     clock: Callable[[], float] = time.perf_counter
     own: Callable[[], float] | None = None
+    probe: Probe | None = None
 
     def time(self, call: Callable[[], object], repeat: int) -> tuple[float, bool]:
-        """Return the seconds of ``repeat`` calls, and whether the processor was taken away.
+        """Return the seconds of ``repeat`` calls, and whether others had the processor.
 
-        Where it was, and ``own`` is known, the seconds are those that the thread had it.
+        Where it was taken away, and ``own`` is known, the seconds are those that the thread had it.
         """
+        shared = self.probe is not None and self.probe.slow()
+        seconds, disturbed = self._time(call, repeat)
+        shared = (self.probe is not None and self.probe.slow()) or shared
+        return seconds, disturbed or shared
+
+    def _time(self, call: Callable[[], object], repeat: int) -> tuple[float, bool]:
         own = self.own() if self.own is not None else 0.0
         switches = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
         start = self.clock()
@@ -200,6 +243,7 @@ class _Run:
             self.subject.call()
         begin = time.monotonic()
         kept: list[float] = []
+        before = len(self.clean)
         while len(kept) < _WINDOW or time.monotonic() - begin < self.plan.turn:
             if self.subject.before is not None:
                 self.subject.before()
@@ -210,7 +254,7 @@ class _Run:
                 continue
             kept.append(seconds)
             (self.disturbed if disturbed else self.clean).append(seconds)
-        self.medians.append(statistics.median(kept))
+        self.medians.append(statistics.median(self.clean[before:] or kept))
         self.spent += time.monotonic() - begin
 
     def done(self) -> bool:
@@ -239,7 +283,7 @@ class _Run:
 
     def _kept(self) -> list[float]:
         """Undisturbed samples, or all where those are too few."""
-        enough = len(self.clean) >= self.plan.min_samples
+        enough = len(self.clean) >= min(_ENOUGH, self.plan.min_samples)
         return self.clean if enough else self.clean + self.disturbed
 
     def _precise(self, kept: list[float]) -> bool:

@@ -13,7 +13,7 @@ from costmodel.kernels import kernel_kind
 from costmodel.ops import BatchNorm, Conv, Elementwise, Pool
 from costmodel.prediction import KernelTime
 
-_ELEMENTWISE_KINDS = ("elementwise", "batch_norm", "norm", "copy", "depthwise")
+_ELEMENTWISE_KINDS = ("elementwise", "batch_norm", "norm", "softmax", "copy", "depthwise")
 
 
 def fragmentation(case: Case) -> Iterator[Finding]:

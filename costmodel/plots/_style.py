@@ -50,6 +50,7 @@ _OFTEN = (
     "recurrent",
     "max_pool",
     "norm",
+    "softmax",
     "gather",
 )
 """Kinds of kernel, those that meet in one figure first: they get colours of their own."""

@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from costmodel import ops
 from costmodel.errors import DataError
 
+CLASSES = (
+    "attention",
+    "convolution",
+    "copy",
+    "elementwise",
+    "gather",
+    "matmul",
+    "norm",
+    "pool",
+    "recurrent",
+)
+"""Classes of kernels, some of which take something up behind them
+(:func:`costmodel.kernels.kernel_class`)."""
+ALGORITHMS = {
+    "gpu": ("implicit_gemm", "winograd"),
+    "cpu": ("implicit_gemm", "winograd", "plain", "blocked"),
+}
+"""Algorithms of convolution, by kind of hardware (:mod:`costmodel.timing`)."""
+GROUPED = ("batched", "serial")
+"""Ways of running the groups of a convolution on a GPU."""
 FOLLOWERS = ("batch_norm", "activation", "residual", "copy")
 """What a kernel can take up behind it."""
 
@@ -141,11 +162,27 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
         for key, value in values[table].items():
             if not isinstance(value, list):
                 raise DataError(f"{file}: {table}.{key} should be a list, got {value!r}")
-    for kernel, followers in values["fusion"].items():
-        wrong = set(followers) - set(FOLLOWERS)
-        if wrong:
-            raise DataError(f"{file}: fusion.{kernel} holds {sorted(wrong)}, not of {FOLLOWERS}")
+    _check_names(values, file)
     values["copies"] = tuple(values["copies"])
     for table in ("fusion", "algorithms"):
         values[table] = {key: tuple(value) for key, value in values[table].items()}
     return Runtime(**values)
+
+
+def _check_names(values: dict[str, Any], file: str) -> None:
+    """Raise if a table of a runtime holds a name that means nothing here."""
+    for kernel, followers in values["fusion"].items():
+        _check((kernel,), CLASSES, f"{file}: fusion.{kernel}")
+        _check(followers, FOLLOWERS, f"{file}: fusion.{kernel}")
+    for kind, algorithms in values["algorithms"].items():
+        _check((kind,), tuple(ALGORITHMS), f"{file}: algorithms.{kind}")
+        _check(algorithms, ALGORITHMS[kind], f"{file}: algorithms.{kind}")
+    views = sorted(name for name in ops.__all__ if getattr(getattr(ops, name), "is_view", False))
+    _check(values["copies"], tuple(views), f"{file}: copies")
+    _check((values["grouped"],), GROUPED, f"{file}: grouped")
+
+
+def _check(names: Iterable[Any], known: tuple[str, ...], where: str) -> None:
+    for name in names:
+        if name not in known:
+            raise DataError(f"{where}: {name!r} is unknown; known are {', '.join(known)}")

@@ -37,6 +37,7 @@ _CALLS = {
     "recurrent": "linear_call",
     "batch_norm": "norm_call",
     "norm": "norm_call",
+    "softmax": "norm_call",
     "pool": "norm_call",
     "max_pool": "norm_call",
 }
@@ -59,7 +60,7 @@ def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
 def _busy(w: Workload, machine: Machine, q: Theta) -> tuple[Dim, Dim, Dim]:
     """Return the time of arithmetic, of traffic, and of both together."""
     memory = _memory(w.moved, machine, q, q["tile_dram"] if w.kind in _PRODUCTS else 1)
-    if w.kind == "norm":
+    if w.kind in ("norm", "softmax"):
         memory = memory * q["norm_traffic"]
     compute = _product(w, machine, q) if w.kind in _PRODUCTS else _plain(w, machine, q)
     together = overlap(compute, memory, q["serial"])

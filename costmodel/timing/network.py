@@ -30,7 +30,12 @@ def kernel_terms(w: Workload, platform: Platform, theta: Mapping[str, Dim]) -> T
 
 
 def network_seconds(
-    platform: Platform, host: Dim, device: Dim, transferred: Dim, theta: Mapping[str, Dim]
+    platform: Platform,
+    host: Dim,
+    device: Dim,
+    transferred: Dim,
+    theta: Mapping[str, Dim],
+    distance: Dim,
 ) -> Dim:
     r"""Return the time of one inference [s].
 
@@ -46,9 +51,19 @@ def network_seconds(
         Bytes of inputs and outputs that go over the link. [byte]
     theta : mapping
         Parameters.
+    distance : Dim
+        Bytes touched from one inference to the next. [byte]
     """
     busy = maximum(host, device) if platform.runtime.asynchronous else device
-    return theta["fixed"] + transfer_seconds(platform, transferred, theta) + busy
+    fixed = fixed_seconds(platform, theta, distance)
+    return fixed + transfer_seconds(platform, transferred, theta) + busy
+
+
+def fixed_seconds(platform: Platform, theta: Mapping[str, Dim], distance: Dim) -> Dim:
+    """Return what one inference costs beyond its kernels; on a CPU its call gets cold, too [s]."""
+    if platform.hardware.kind != "cpu":
+        return theta["fixed"]
+    return theta["fixed"] * cpu.cold(machine_for(platform, "float32"), theta, distance, distance)
 
 
 def transfer_seconds(platform: Platform, transferred: Dim, theta: Mapping[str, Dim]) -> Dim:

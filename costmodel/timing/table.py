@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import networkx as nx
 import numpy as np
 
-from costmodel._symbols import Dim
+from costmodel._symbols import Dim, total
 from costmodel.lowering import lower
 from costmodel.timing.network import kernel_terms, network_seconds, transferred_bytes
 from costmodel.timing.spread import log_spread, nudged
@@ -34,11 +34,14 @@ class NetworkTable:
         How often each network (row) runs each distinct kernel (column).
     transferred : ndarray
         Bytes of inputs and outputs that each network moves over the link. [byte]
+    distance : ndarray
+        Bytes touched from one inference to the next. [byte]
     """
 
     stacks: list[Stack]
     counts: csr_matrix
     transferred: np.ndarray
+    distance: np.ndarray
 
     @property
     def kernels(self) -> np.ndarray:
@@ -65,6 +68,7 @@ class NetworkTable:
                 (self.counts @ device.T).T,
                 self.transferred,
                 theta,
+                self.distance,
             )
         )
 
@@ -89,11 +93,23 @@ class NetworkTable:
             keep = position[part.index] >= 0
             if keep.any():
                 stacks.append(part.select(keep, position))
-        return NetworkTable(stacks, counts[:, used], self.transferred[index])
+        return NetworkTable(stacks, counts[:, used], self.transferred[index], self.distance[index])
 
 
-def tabulate(graphs: Sequence[nx.DiGraph], platform: Platform) -> NetworkTable:
+def tabulate(
+    graphs: Sequence[nx.DiGraph], platform: Platform, between: Sequence[float] | None = None
+) -> NetworkTable:
     """Lower ``graphs`` for ``platform`` and collect their distinct kernels.
+
+    Parameters
+    ----------
+    graphs : sequence of DiGraph
+        Networks or single operators.
+    platform : Platform
+        Whose runtime lowers them.
+    between : sequence of float, optional
+        Bytes that other kernels touch between two runs of each (see
+        :func:`~costmodel.timing.workload.workloads`); none by default. [byte]
 
     Examples
     --------
@@ -107,13 +123,19 @@ def tabulate(graphs: Sequence[nx.DiGraph], platform: Platform) -> NetworkTable:
 
     distinct: dict[Workload, int] = {}
     rows: list[Counter[int]] = []
-    for graph in graphs:
+    others = between or [0] * len(graphs)
+    distance = []
+    for graph, size in zip(graphs, others, strict=True):
         found: Counter[int] = Counter()
-        for workload in workloads(lower(graph, platform.runtime)):
+        kernels = lower(graph, platform.runtime)
+        for workload in workloads(kernels, size):
             found[distinct.setdefault(workload, len(distinct))] += 1
         rows.append(found)
-    entries = [(i, j, n) for i, row in enumerate(rows) for j, n in row.items()]
-    i, j, n = (np.array(column) for column in zip(*entries, strict=True))
+        distance.append(float(size + total(kernel.bytes for kernel in kernels)))
+    entries = np.array([(i, j, n) for i, row in enumerate(rows) for j, n in row.items()])
+    i, j, n = entries.reshape(-1, 3).T
     counts = csr_matrix((n.astype(float), (i, j)), shape=(len(rows), len(distinct)))
     moved = [transferred_bytes(g) if platform.transfers else 0 for g in graphs]
-    return NetworkTable(stack(list(distinct)), counts, np.array(moved, dtype=float))
+    return NetworkTable(
+        stack(list(distinct)), counts, np.array(moved, dtype=float), np.array(distance)
+    )

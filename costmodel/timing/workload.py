@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from costmodel._symbols import Dim, ceil_div, maximum, minimum, total
+from costmodel._symbols import Dim, ceil_div, maximum, minimum, same, total
 from costmodel.kernels import Kernel, Product
 
 _SIZES = (
@@ -25,6 +25,9 @@ _SIZES = (
     "k",
     "height",
     "width",
+    "taps",
+    "rows",
+    "since",
 )
 _NO_PRODUCT = Product(0, 0, 0, 0)
 
@@ -72,23 +75,24 @@ class Workload:
         Whether it is a dense 3x3 convolution of stride and dilation 1.
     passes : int
         Operators fused behind the first.
-    alone : bool
-        Whether it is the only kernel: a benchmark loop that finds everything warm.
     multiply_adds, elementwise, special : Dim
         Multiply-adds; other operations; exponentials among them, or what costs as many.
-    batch, m, n, k, height, width : Dim
+    batch, m, n, k, height, width, taps : Dim
         The matrix products, zero where it is none (see :class:`~costmodel.kernels.Product`). [1]
+    rows : Dim
+        Pieces that it handles one after the other. [1]
     reads, writes : tuple of Moved
         Activations read and written.
     weights : Moved
         Learned tensors read.
+    since : Dim
+        Bytes touched since a kernel of the same kind ran. [byte]
     """
 
     kind: str
     dtype: str
     winograd: bool
     passes: int
-    alone: bool
     multiply_adds: Dim
     elementwise: Dim
     special: Dim
@@ -98,9 +102,12 @@ class Workload:
     k: Dim
     height: Dim
     width: Dim
+    taps: Dim
+    rows: Dim
     reads: tuple[Moved, ...]
     writes: Moved
     weights: Moved
+    since: Dim
 
     @property
     def moved(self) -> tuple[Moved, ...]:
@@ -127,12 +134,20 @@ class Workload:
         return total(tensor.missed(capacity) for tensor in self.moved)
 
 
-def workloads(kernels: Sequence[Kernel]) -> list[Workload]:
+def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
     """Return the workload of every kernel, as the network runs again and again.
 
     Weights and inputs were touched last in the run before, a whole network ago; an activation when
     the kernel before made or read it; an output goes where an allocator puts it, into memory that
     was freed when the kernel before it was done.
+
+    Parameters
+    ----------
+    kernels : sequence of Kernel
+        In order of execution.
+    between : Dim
+        Bytes that other kernels touch between two runs, the inputs being made last: a kernel that
+        is measured as if inside a network. [byte]
 
     Examples
     --------
@@ -144,32 +159,36 @@ def workloads(kernels: Sequence[Kernel]) -> list[Workload]:
     (48, 3136, 24, True)
     """
     sizes = [kernel.bytes for kernel in kernels]
-    everything = total(sizes)
+    everything = total(sizes) + between
+    fresh = everything if same(between, 0) else total(sizes[:1])
     before: list[Dim] = [0]
     for size in sizes:
         before.append(before[-1] + size)
     # Bytes touched up to the moment when the output of a kernel was touched last.
     touched: dict[str, Dim] = {}
+    # Bytes touched up to the end of the last kernel of a kind; of the run before, to begin with.
+    ran = {kernel.kind: before[i + 1] - everything for i, kernel in enumerate(kernels)}
     result = []
     for i, kernel in enumerate(kernels):
+        since = before[i] - ran[kernel.kind]
+        ran[kernel.kind] = before[i + 1]
         reads = []
         for read in kernel.reads:
             if read.maker in touched:
                 reads.append(Moved(read.bytes, before[i + 1] - touched[read.maker]))
             else:
-                reads.append(Moved(read.bytes, everything))
+                reads.append(Moved(read.bytes, fresh))
         for read in kernel.reads:
             if read.maker in touched:
                 touched[read.maker] = before[i + 1] - read.bytes
         touched[kernel.name] = before[i + 1] - kernel.write_bytes
         recycled = sizes[i] + (sizes[i - 1] if i else 0)
-        alone = len(kernels) == 1
-        result.append(_workload(kernel, tuple(reads), recycled, everything, alone))
+        result.append(_workload(kernel, tuple(reads), recycled, everything, since))
     return result
 
 
 def _workload(
-    kernel: Kernel, reads: tuple[Moved, ...], recycled: Dim, everything: Dim, alone: bool
+    kernel: Kernel, reads: tuple[Moved, ...], recycled: Dim, everything: Dim, since: Dim
 ) -> Workload:
     product = kernel.product or _NO_PRODUCT
     return Workload(
@@ -177,7 +196,6 @@ def _workload(
         dtype=kernel.dtype,
         winograd=product.winograd,
         passes=kernel.passes,
-        alone=alone,
         multiply_adds=kernel.multiply_adds,
         elementwise=kernel.elementwise,
         special=kernel.special,
@@ -187,9 +205,12 @@ def _workload(
         k=product.k,
         height=product.height,
         width=product.width,
+        taps=product.taps,
+        rows=kernel.rows,
         reads=reads,
         writes=Moved(kernel.write_bytes, recycled),
         weights=Moved(kernel.weight_bytes, everything),
+        since=since,
     )
 
 
@@ -236,9 +257,9 @@ def stack(sequence: Sequence[Workload]) -> list[Stack]:
     >>> [s.workload.m.tolist() for s in stack(ws * 2)]
     [[48.0, 48.0]]
     """
-    groups: dict[tuple[str, str, bool, int, bool], list[int]] = {}
+    groups: dict[tuple[str, str, bool, int], list[int]] = {}
     for i, w in enumerate(sequence):
-        groups.setdefault((w.kind, w.dtype, w.winograd, w.passes, w.alone), []).append(i)
+        groups.setdefault((w.kind, w.dtype, w.winograd, w.passes), []).append(i)
     return [
         Stack(np.array(index), _stacked([sequence[i] for i in index])) for index in groups.values()
     ]

@@ -38,6 +38,7 @@ from costmodel.zoo.singles import concat as concat
 from costmodel.zoo.singles import conv2d as conv2d
 from costmodel.zoo.singles import depthwise as depthwise
 from costmodel.zoo.singles import elementwise as elementwise
+from costmodel.zoo.singles import identity as identity
 from costmodel.zoo.singles import layer_norm as layer_norm
 from costmodel.zoo.singles import linear as linear
 from costmodel.zoo.singles import matmul as matmul

@@ -29,6 +29,7 @@ from costmodel.zoo.singles import (
     conv2d,
     depthwise,
     elementwise,
+    identity,
     layer_norm,
     linear,
     matmul,
@@ -84,6 +85,7 @@ NETWORKS: dict[str, Network] = {
     "linear": linear,
     "matmul": matmul,
     "pool": pool,
+    "identity": identity,
     "softmax": softmax,
 }
 """Every network of the zoo by name."""

@@ -13,6 +13,7 @@ from costmodel.ops import (
     Concat,
     Conv,
     Elementwise,
+    Identity,
     LayerNorm,
     Linear,
     MatMul,
@@ -286,6 +287,18 @@ def attention(
     )
     query = (n, heads, length, depth)
     return _single("attention", Attention(causal), query, pairs, pairs, dtype=dtype)
+
+
+def identity(shape: Shape = (1, 64, 56, 56), dtype: str = "float32") -> nx.DiGraph:
+    """Return a network that returns its input: what is measured is the call of a network.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> cm.flops(identity()), cm.mac(identity())
+    (0, 0)
+    """
+    return _single("identity", Identity(), shape, dtype=dtype)
 
 
 def _single(name: str, op: Op, *shapes: Shape, dtype: str) -> nx.DiGraph:

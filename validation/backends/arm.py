@@ -44,6 +44,8 @@ class ArmBackend:
         ``"adb://serial"``.
     """
 
+    among_others = False
+
     def __init__(self, target: str = "native") -> None:
         self.name = f"arm:{target}"
         self._target = target

@@ -33,6 +33,9 @@ class Settings:
         Threads of the processor, each with a core of its own.
     cache : {"warm", "cold"}
         Whether inputs and weights are in the caches before a run, or flushed out of them.
+    between : int
+        Bytes that other operators touch before every run, after which the inputs are made anew: as
+        inside a network. 0: it runs again and again. [byte]
     """
 
     device: Literal["cpu", "cuda"] = "cpu"
@@ -41,6 +44,7 @@ class Settings:
     dtype: Literal["float32", "tf32", "float16", "bfloat16"] = "float32"
     threads: int = 1
     cache: Literal["warm", "cold"] = "warm"
+    between: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings by name, for the store."""
@@ -68,6 +72,8 @@ class Backend(Protocol):
     """Runs op graphs on one kind of device."""
 
     name: str
+    among_others: bool
+    """Whether it can time an operator among others (:attr:`Settings.between`)."""
 
     @property
     def label(self) -> Label:

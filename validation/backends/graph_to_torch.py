@@ -14,7 +14,7 @@ from torch import fx
 
 from costmodel.errors import GraphError
 from costmodel.graph import Node, free_symbols, nodes_in_order, sources_of
-from costmodel.ops import Constant, Embedding, Gather, Input, Output, Parameter
+from costmodel.ops import Constant, Embedding, Gather, Input, Output, Parameter, Pool
 from costmodel.tensor import Tensor
 from validation.backends.torch_emitter import DTYPES, Emitter
 from validation.backends.torch_ops import EMIT
@@ -74,7 +74,9 @@ def random_inputs(
     """Return random tensors for the inputs of ``graph``.
 
     Floating ones lie in [0.5, 1.5): no zeros, no denormal numbers, and fit for roots and
-    logarithms. Integers are valid indices of every table that they may reach.
+    logarithms. Only what goes straight into a maximum is as a convolution and a ReLU leave it: a
+    maximum is found by branches, whose time depends on the values. Integers are valid indices of
+    every table that they may reach.
 
     Parameters
     ----------
@@ -86,11 +88,15 @@ def random_inputs(
         Of the random numbers.
     """
     generator = torch.Generator().manual_seed(seed)
-    return [
-        random_tensor(node.outputs[0], generator, _index_limit(graph, node.name), dtype)
-        for node in nodes_in_order(graph)
-        if isinstance(node.op, Input)
-    ]
+    inputs = []
+    for node in nodes_in_order(graph):
+        if isinstance(node.op, Input):
+            limit = _index_limit(graph, node.name)
+            values = random_tensor(node.outputs[0], generator, limit, dtype)
+            if _feeds_maximum(graph, node.name) and values.is_floating_point():
+                values = _rectified(values)
+            inputs.append(values)
+    return inputs
 
 
 def random_tensor(
@@ -133,6 +139,20 @@ def _leaf(emitter: Emitter, node: Node) -> fx.Node | None:
         return None
     tensor = random_tensor(node.outputs[0], emitter.generator)
     return emitter.tensor(tensor, learned=isinstance(node.op, Parameter))
+
+
+def _rectified(values: torch.Tensor) -> torch.Tensor:
+    """Return images as a convolution and a ReLU leave them: neighbours alike, half of them zero."""
+    centred = values - values.mean()
+    if values.dim() == 4:
+        smooth = torch.nn.functional.avg_pool2d(centred.float(), 3, 1, 1)
+        centred = smooth.to(values.dtype)
+    return torch.relu(centred)
+
+
+def _feeds_maximum(graph: nx.DiGraph, name: str) -> bool:
+    users = [graph.nodes[user]["op"] for user in graph.successors(name)]
+    return any(isinstance(op, Pool) and op.kind == "max" for op in users)
 
 
 def _index_limit(graph: nx.DiGraph, name: str) -> int:

@@ -32,6 +32,7 @@ class NcnnBackend:
     """Runs op graphs in ncnn (see :class:`~validation.backends.base.Backend`)."""
 
     name = "ncnn"
+    among_others = False
     label: Label = "measured"
 
     def describe(self, settings: Settings) -> dict[str, str]:

@@ -23,14 +23,16 @@ from validation.backends.graph_to_torch import (
     random_inputs,
     to_torch,
 )
+from validation.backends.others import Others
 from validation.backends.torch_emitter import DTYPES
 from validation.errors import MeasuringError
 from validation.host import describe_host, pinned
-from validation.timing import CpuTimer, Plan, Subject, Timer, Timing, measure
+from validation.timing import CpuTimer, Plan, Probe, Subject, Timer, Timing, measure
 
 RUNTIMES = {"eager": "torch-eager", "compile": "torch-compile", "graphs": "torch-eager"}
 """The runtime (:mod:`costmodel.runtimes`) of each mode."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+_PROBE_SIZE = 80  # rows of the matrices of a probe: 10 to 100 us of arithmetic
 _FLUSH_BYTES = 2**28  # more than any last-level cache of a core or GPU at hand
 
 
@@ -38,6 +40,7 @@ class TorchBackend:
     """Runs op graphs in PyTorch (see :class:`~validation.backends.base.Backend`)."""
 
     name = "torch"
+    among_others = True
     label: Literal["measured"] = "measured"
 
     def describe(self, settings: Settings) -> dict[str, str]:
@@ -120,7 +123,14 @@ def session(settings: Settings) -> Iterator[Timer]:
         if settings.device == "cuda":
             yield CudaTimer(torch.cuda)
         else:
-            yield CpuTimer(own=time.thread_time if settings.threads == 1 else None)
+            own = time.thread_time if settings.threads == 1 else None
+            yield CpuTimer(own=own, probe=Probe(_arithmetic()))
+
+
+def _arithmetic() -> Callable[[], object]:
+    """Return a product of matrices that fit into the first cache."""
+    a, b, c = (torch.ones(_PROBE_SIZE, _PROBE_SIZE) for _ in range(3))
+    return lambda: torch.mm(a, b, out=c)
 
 
 def keep_freed_memory() -> None:
@@ -146,10 +156,8 @@ def prepare(
     MeasuringError
         If torch cannot run it, or its outputs have wrong shapes or hold NaN.
     """
-    module = _placed(to_torch(graph), settings)
+    module = _module(graph, settings)
     inputs = _inputs(graph, settings, alone)
-    if settings.mode == "compile":
-        module = torch.compile(module, fullgraph=True, options={"freezing": True})
     try:
         outputs = module(*inputs)
     except Exception as error:  # torch raises many kinds; each is one sentence here
@@ -161,7 +169,20 @@ def prepare(
     call: Callable[[], object] = lambda: module(*inputs)  # noqa: E731
     if settings.mode == "graphs":
         call = captured(torch.cuda, call)
-    return Subject(name, call, _flush(settings) if settings.cache == "cold" else None)
+    before: Callable[[], object] | None = None
+    if settings.between:
+        twin, others = _module(graph, settings, seed=1), _inputs(graph, settings, alone)
+        before = Others(settings.between, lambda: twin(*others), inputs, outputs)
+    elif settings.cache == "cold":
+        before = _flush(settings)
+    return Subject(name, call, before)
+
+
+def _module(graph: nx.DiGraph, settings: Settings, seed: int = 0) -> Any:
+    module = _placed(to_torch(graph, seed), settings)
+    if settings.mode == "compile":
+        module = torch.compile(module, fullgraph=True, options={"freezing": True})
+    return module
 
 
 def _inputs(graph: nx.DiGraph, settings: Settings, alone: Alone | None) -> list[torch.Tensor]:
@@ -194,6 +215,8 @@ def _refuse(settings: Settings) -> None:
         raise MeasuringError(
             "device cuda was asked for, but torch finds no NVIDIA GPU (or is a build without CUDA)"
         )
+    if settings.device == "cuda" and settings.between:
+        raise MeasuringError("operators are timed among others on device cpu only")
     if settings.device == "cpu" and settings.mode == "graphs":
         raise MeasuringError("mode graphs needs device cuda: CUDA graphs exist on a GPU only")
     if settings.device == "cpu" and settings.dtype == "tf32":

@@ -1,0 +1,133 @@
+"""Eager PyTorch on a CPU: images as they lie, or copied into blocks, as its source decides."""
+
+from __future__ import annotations
+
+import pytest
+
+import costmodel as cm
+from costmodel.lowering import lower
+from costmodel.platforms import Platform
+from costmodel.timing import cpu
+from costmodel.timing.cpu_products import Way, way
+from costmodel.timing.machine import machine_for
+from costmodel.timing.terms import Terms
+from costmodel.timing.workload import Moved, Workload, workloads
+
+ONE = cm.load_platform("xeon-gold-6240/torch-eager", calibrated=False)
+TWO = cm.load_platform("xeon-gold-6240/torch-eager?threads=2", calibrated=False)
+Q = ONE.fitted.theta
+
+
+def kernel(spec: str, between: int = 0) -> Workload:
+    (found,) = workloads(lower(cm.network(spec), ONE.runtime), between)
+    return found
+
+
+def carried(spec: str, where: Platform = ONE) -> Way:
+    return way(kernel(spec), machine_for(where, "float32"), where.fitted.theta)
+
+
+def time(w: Workload) -> Terms:
+    return cpu.terms(w, machine_for(ONE, "float32"), Q)
+
+
+@pytest.mark.parametrize(
+    ("spec", "call"),
+    [
+        ("conv2d?cin=64&cout=64&size=56&k=1", "product_call"),
+        ("conv2d?cin=64&cout=64&size=56&k=1&stride=2", "window_call"),  # leaves pixels out
+        ("conv2d?n=15&cin=64&cout=64&size=14&k=1", "product_call"),
+        ("conv2d?n=16&cin=64&cout=64&size=14&k=1", "window_call"),  # a large batch
+        ("conv2d?cin=20&cout=8&size=32&k=3", "product_call"),  # 20480 elements: unrolled
+        ("conv2d?cin=21&cout=8&size=32&k=3", "window_call"),
+        ("conv2d?n=2&cin=4&cout=8&size=32&k=3", "window_call"),  # two images
+        ("conv2d?cin=20&cout=8&size=32&k=5", "window_call"),  # a large window
+        ("conv2d?cin=16&cout=16&size=14&k=3&groups=2", "window_call"),
+        ("depthwise?c=8&size=7", "window_call"),
+        ("linear?n=1&cin=64&cout=64", "product_call"),
+    ],
+)
+def test_which_library_is_called(spec: str, call: str) -> None:
+    assert carried(spec).calls == Q[call]
+
+
+def test_with_several_threads_1x1_convolutions_are_blocked() -> None:
+    assert carried("conv2d?cin=64&cout=64&size=56&k=1", TWO).calls == Q["window_call"]
+
+
+def test_groups_of_1x1_are_products_one_after_the_other() -> None:
+    grouped = carried("conv2d?cin=64&cout=64&size=14&k=1&groups=4")
+    assert (grouped.calls, grouped.repeats) == (Q["product_call"], 3 * Q["product_call"])
+    assert grouped.copied == 2 * 64 * 14**2 * 4  # joined by a copy
+
+
+def test_pixels_fill_vectors() -> None:
+    assert machine_for(ONE, "float32").lanes == 16
+    seven, eight, nine = (
+        carried(f"conv2d?cin=512&cout=4096&size={s}&k=1").compute for s in (7, 8, 9)
+    )
+    assert seven == pytest.approx(eight, rel=0.01)  # 49 pixels take the lanes of 64
+    assert nine == pytest.approx(eight * 96 / 64, rel=0.02)
+
+
+def test_an_unrolled_window_is_written_and_read_once_more() -> None:
+    found = carried("conv2d?cin=16&cout=16&size=32&k=3")
+    assert found.copied == 2 * 16 * 9 * 32**2 * 4
+
+
+def test_what_is_used_once_is_not_packed() -> None:
+    vector = carried("linear?n=1&cin=1024&cout=1024").compute
+    matrix = carried("linear?n=16&cin=1024&cout=1024").compute
+    assert matrix > 10 * vector
+    # Packing the weights costs less and less for each row.
+    many = carried("linear?n=512&cin=1024&cout=1024").compute
+    assert many < 512 / 16 * matrix
+
+
+def test_channels_that_fill_no_blocks_are_moved_more_slowly() -> None:
+    full, odd = (carried(f"depthwise?c={c}&size=28") for c in (64, 63))
+    weights = 64 * 9 * 4
+    assert full.copied == pytest.approx(Q["reorder"] * (2 * 64 * 28**2 * 4 + weights))
+    image = 63 * 28**2 * 4
+    slow = Q["reorder"] * (2 * (1 + Q["tail"]) * image + weights * 63 / 64)
+    assert odd.copied == pytest.approx(slow)
+
+
+def test_images_of_few_channels_are_read_as_they_lie() -> None:
+    three, five = (carried(f"conv2d?cin={c}&cout=32&size=224&k=3") for c in (3, 5))
+    assert five.copied - three.copied > 0.9 * Q["reorder"] * 5 * 224**2 * 4
+
+
+def test_a_causal_mask_leaves_out_whole_blocks_only() -> None:
+    def compute(length: int, causal: bool) -> float:
+        spec = f"attention?heads=8&length={length}&depth=64&causal={causal}".lower()
+        return float(carried(spec).compute)
+
+    assert compute(512, True) == compute(512, False)
+    assert 0.5 < compute(4096, True) / compute(4096, False) < 0.62
+
+
+def test_an_operator_among_others() -> None:
+    spec = "conv2d?cin=64&cout=64&size=56&k=1"
+    alone, among = kernel(spec), kernel(spec, between=10**8)
+    assert among.weights.distance == alone.weights.distance + 10**8
+    # Its inputs were made just before, its outputs lie where memory was freed last.
+    assert among.reads == (Moved(alone.reads[0].bytes, alone.bytes),)
+    assert among.writes == alone.writes
+    assert time(among).launch == pytest.approx(Q["cold_call"] * time(alone).launch)
+
+
+def test_others_leave_a_share_of_the_shared_cache() -> None:
+    w = kernel("linear?n=1&cin=1024&cout=1024", between=2 * 10**7)
+    machine = machine_for(ONE, "float32")
+    mine, shared = (cpu.terms(w, machine, {**Q, "cache_share": s}).memory for s in (1.0, 0.2))
+    assert 10**7 < machine.cache < 4 * 10**7
+    assert shared - mine == pytest.approx(
+        (w.weights.bytes - w.weights.missed(machine.cache)) / Q["far_bandwidth"], rel=0.01
+    )
+
+
+def test_copies_in_blocks_that_the_cache_does_not_hold_come_from_memory() -> None:
+    small, large = (carried(f"depthwise?c=256&size={s}") for s in (28, 224))
+    assert small.spilled == 0
+    assert large.spilled == pytest.approx(2 * 256 * 224**2 * 4)
