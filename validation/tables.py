@@ -30,7 +30,7 @@ def networks_table(
     """
     measured = label == "measured"
     table = Table(title=f"Latency in ms: predicted, and {label} on {where}")
-    table.add_column("network")
+    table.add_column("network", overflow="fold")
     besides, noise = ("median", "noise") if measured else ("range", "half range")
     for name in ("predicted", "90 %", label, besides, "error", noise):
         table.add_column(name, justify="right")

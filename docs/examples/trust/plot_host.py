@@ -4,7 +4,8 @@ Measured against predicted on a host
 
 Fifty networks, measured on two cores of a server under eager PyTorch, one thread
 (``docs/data/host_networks.csv``; ``docs/data/README.md`` says how). Half of them are predicted,
-from a calibration with single operators only and from one that also saw the other half.
+from a calibration with single operators only (each timed again and again, and among others) and
+from one that also saw the other half.
 """
 
 import contextlib
@@ -24,10 +25,8 @@ networks = sorted(networks, key=lambda m: m.network)
 seen, held_out = networks[::2], networks[1::2]
 measured = np.array([m.seconds for m in held_out])
 calibrated = {
-    f"{len(operators)} operators": cm.calibrate(operators, priors),
-    f"{len(operators)} operators and {len(seen)} networks": cm.calibrate(
-        [*operators, *seen], priors
-    ),
+    "single operators": cm.calibrate(operators, priors),
+    f"single operators and {len(seen)} networks": cm.calibrate([*operators, *seen], priors),
 }
 
 # %%
