@@ -102,7 +102,10 @@ def load_platform(name: str | Platform, calibrated: bool = True) -> Platform:
     if calibrated:
         found = find_calibration(platform.name)
         if found is not None:
-            return replace(platform, fitted=from_toml(found.read_text("utf-8"), str(found))[1])
+            stated, fitted = from_toml(found.read_text("utf-8"), str(found))
+            if stated != platform.name:
+                raise DataError(f"{found}: it calibrates {stated!r}, not {platform.name!r}")
+            return _with_fitted(platform, fitted, found)
     return platform
 
 
@@ -164,7 +167,18 @@ def _from_file(file: Path) -> Platform:
         if not own.is_file():
             raise
         found = load_platform(f"{own}/{platform.partition('/')[2]}", calibrated=False)
-    return replace(found, fitted=fitted)
+    return _with_fitted(found, fitted, file)
+
+
+def _with_fitted(platform: Platform, fitted: Fitted, file: Path) -> Platform:
+    """Return ``platform`` with the parameters of a calibration, which has to know all of them."""
+    missing = platform.fitted.theta.keys() - fitted.theta.keys()
+    if missing:
+        raise DataError(
+            f"{file}: parameter {sorted(missing)[0]!r} is missing: another version of costmodel "
+            f"wrote it; calibrate {platform.name} again"
+        )
+    return replace(platform, fitted=fitted)
 
 
 def _bare(hardware_name: str, runtime_name: str, settings: dict[str, str]) -> Platform:

@@ -211,3 +211,17 @@ def test_a_correlation_of_another_size_is_refused(tmp_path: Path) -> None:
 def test_a_calibration_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_bytes(b"\xff\xfe")
     assert "not UTF-8 text" in refusal(str(tmp_path / "mine.toml"))
+
+
+def test_a_calibration_found_by_name_is_of_that_platform(home: Path) -> None:
+    file = home / calibration_file(PI)
+    file.write_text(calibration(f"{PI}?threads=4"), encoding="utf-8")
+    assert f"{file}: it calibrates '{PI}?threads=4', not '{PI}'" in refusal(PI)
+
+
+def test_a_calibration_of_another_version_is_told(home: Path) -> None:
+    text = calibration()
+    lines = [line for line in text.splitlines() if not line.startswith("unrolled = ")]
+    assert len(lines) == len(text.splitlines()) - 1
+    (home / calibration_file(PI)).write_text("\n".join(lines), encoding="utf-8")
+    assert "parameter 'unrolled' is missing: another version of costmodel wrote it" in refusal(PI)
