@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import typer
@@ -151,3 +152,20 @@ def test_measure_writes_a_store_and_a_table_and_goes_on(tmp_path) -> None:  # ty
     rows, _ = read_measurements(table)
     assert [r.network for r in rows] == ["linear", "softmax?shape=8x8"]
     assert store.read_text().count("\n") == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("linear", "no_such_network"), "unknown network 'no_such_network'"),
+        (("linear", "--platform", "no_such/torch-eager"), "no hardware 'no_such'"),
+    ],
+)
+def test_what_is_wrong_is_told_before_anything_is_measured(
+    words: tuple[str, ...], sentence: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    store = tmp_path / "s.jsonl"
+    result = CliRunner().invoke(app(), ["validate", *words, "-o", str(store)])
+    assert sentence in str(result.exception)
+    assert not store.exists() or store.read_text() == ""

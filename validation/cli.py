@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from costmodel.measurement import write_measurements
+from costmodel.platforms import load_platform
 from costmodel.specs import network
 from validation.backends import Backend, Settings, load_backend
 from validation.campaign import Campaign
@@ -159,6 +160,10 @@ def validate(
             tried = [try_guideline(name, how, store, console) for name in networks]
             show_guidelines(tried, runner, settings, as_json)
             return
+        # What can be told at once is told before anything is measured.
+        load_platform(where)
+        for spec in networks:
+            network(spec)
         runs = []
         for run in range(1 + repeat):
             campaign = Campaign(tuple(networks), runner, settings, plan, run, where)
