@@ -270,8 +270,8 @@ def rows_of(node: Node) -> Dim:
     """Return the pieces of a tensor that an operator handles one after the other [1].
 
     The planes of a batch normalization; the rows of a softmax or layer normalization;
-    the runs of elements that a copy finds side by side. None for what goes over a tensor in one
-    sweep.
+    the runs of elements that a channel shuffle finds side by side. Zero for what goes over a tensor
+    in one sweep.
 
     Examples
     --------
@@ -287,8 +287,8 @@ def rows_of(node: Node) -> Dim:
             return product(node.inputs[0].shape[:-axes])
         case GroupNorm(groups=groups):
             return node.inputs[0].shape[0] * groups
-        case Softmax():
-            return product(node.inputs[0].shape[:-1])
+        case Softmax(axis=axis):
+            return exact_div(node.inputs[0].elements, node.inputs[0].shape[axis])
     return 0
 
 

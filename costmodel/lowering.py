@@ -270,7 +270,7 @@ class _Fusion:
             role in taken
             and latest.last in feeds
             and self._uses[latest.last] == feeds.count(latest.last)
-            # A gate that is spread over an image is read by the product, not its maker's result.
+            # A gate is smaller than the image it is spread over: its maker cannot write that.
             and (role != "residual" or same(self._bytes[latest.last], node.outputs[0].bytes))
         ):
             return latest

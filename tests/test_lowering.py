@@ -301,6 +301,7 @@ def test_a_gate_does_not_take_up_the_image_it_is_spread_over(runtime: str) -> No
         (ops.GroupNorm(4), 4),
         (ops.LayerNorm(), 8 * 4),
         (ops.Softmax(), 8 * 4),
+        (ops.Softmax(1), 4 * 4),
         (RELU, 0),
     ],
 )

@@ -31,28 +31,42 @@ def time(w: Workload) -> Terms:
     return cpu.terms(w, machine_for(ONE, "float32"), Q)
 
 
-@pytest.mark.parametrize(
-    ("spec", "call"),
-    [
-        ("conv2d?cin=64&cout=64&size=56&k=1", "product_call"),
-        ("conv2d?cin=64&cout=64&size=56&k=1&stride=2", "window_call"),  # leaves pixels out
-        ("conv2d?n=15&cin=64&cout=64&size=14&k=1", "product_call"),
-        ("conv2d?n=16&cin=64&cout=64&size=14&k=1", "window_call"),  # a large batch
-        ("conv2d?cin=20&cout=8&size=32&k=3", "product_call"),  # 20480 elements: unrolled
-        ("conv2d?cin=21&cout=8&size=32&k=3", "window_call"),
-        ("conv2d?n=2&cin=4&cout=8&size=32&k=3", "window_call"),  # two images
-        ("conv2d?cin=20&cout=8&size=32&k=5", "window_call"),  # a large window
-        ("conv2d?cin=16&cout=16&size=14&k=3&groups=2", "window_call"),
-        ("depthwise?c=8&size=7", "window_call"),
-        ("linear?n=1&cin=64&cout=64", "product_call"),
-    ],
-)
-def test_which_library_is_called(spec: str, call: str) -> None:
-    assert carried(spec).calls == Q[call]
+# Batch, channels in and out, size, window, stride, groups.
+CONVOLUTIONS = [
+    (1, 64, 64, 56, 1, 1, 1),
+    (1, 64, 64, 56, 1, 2, 1),  # leaves pixels out
+    (1, 64, 64, 14, 1, 2, 1),  # small
+    (15, 64, 64, 14, 1, 1, 1),
+    (16, 64, 64, 14, 1, 1, 1),  # a large batch
+    (2, 16, 16, 14, 1, 1, 1),
+    (1, 20, 8, 32, 3, 1, 1),  # 20480 elements
+    (1, 21, 8, 32, 3, 1, 1),
+    (1, 8, 8, 14, 3, 2, 1),
+    (2, 4, 8, 32, 3, 1, 1),  # two images
+    (1, 20, 8, 32, 5, 1, 1),  # a large window
+    (1, 16, 16, 14, 3, 1, 2),
+    (1, 64, 64, 14, 1, 1, 4),
+    (1, 64, 64, 14, 1, 2, 4),
+    (1, 8, 8, 7, 3, 1, 8),  # depthwise
+]
 
 
-def test_with_several_threads_1x1_convolutions_are_blocked() -> None:
-    assert carried("conv2d?cin=64&cout=64&size=56&k=1", TWO).calls == Q["window_call"]
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("sizes", CONVOLUTIONS, ids=str)
+def test_the_library_is_the_one_that_torch_picks(sizes: tuple[int, ...], threads: int) -> None:
+    torch = pytest.importorskip("torch")
+    n, cin, cout, size, k, stride, groups = sizes
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        x, weight = torch.empty(n, cin, size, size), torch.empty(cout, cin // groups, k, k)
+        window = ([stride] * 2, [k // 2] * 2, [1, 1], False, [0, 0], groups)
+        picked = torch._C._select_conv_backend(x, weight, None, *window).name
+    finally:
+        torch.set_num_threads(before)
+    spec = f"n={n}&cin={cin}&cout={cout}&size={size}&k={k}&stride={stride}&groups={groups}"
+    found = carried(f"conv2d?{spec}", ONE if threads == 1 else TWO)
+    assert found.calls == Q[{"Slow2d": "product_call", "Mkldnn": "window_call"}[picked]]
 
 
 def test_groups_of_1x1_are_products_one_after_the_other() -> None:

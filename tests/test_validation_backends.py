@@ -142,16 +142,6 @@ def test_others_run_and_leave_inputs_as_they_were() -> None:
     assert index.tolist() == [1, 2]
 
 
-def test_among_others_an_operator_takes_longer() -> None:
-    graph = zoo.elementwise("relu", (1, 64, 28, 28))
-    plan = Plan(budget=0.3, warm_up=0.05, turn=0.02)
-    alone, among = (
-        TorchBackend().measure_network(graph, Settings(between=size), plan).minimum
-        for size in (0, 4_000_000)
-    )
-    assert alone < among
-
-
 def test_a_network_that_gives_nan_fails_alone_and_the_others_are_measured() -> None:
     b = Builder("bad")
     x = b.input((2, 3))

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from costmodel._symbols import Dim, at_most, ceil_div, minimum
+from costmodel._symbols import Dim, at_most, ceil_div, maximum, minimum
 from costmodel.tensor import DTYPE_BYTES
 from costmodel.timing.machine import Machine
 from costmodel.timing.workload import Moved, Workload
@@ -44,8 +44,8 @@ _ATTENTION_BLOCK = 512
 """Keys that a fused attention takes at once; a causal mask spares whole blocks only (PyTorch:
 ``kvSplitSize`` of its flash attention on CPUs)."""
 _SMALL_WINDOW, _FEW_IMAGES, _FEW_CHANNELS = 9, 15, 4
-"""PyTorch's choice of a library: windows of up to 3 x 3, batches of up to 15; oneDNN reads images
-of up to 4 channels as they lie (``aten/src/ATen/native/Convolution.cpp``, ``use_mkldnn``)."""
+"""PyTorch's choice of a library (2.13, ``aten/src/ATen/native/Convolution.cpp``, ``use_mkldnn``):
+windows of up to 3 x 3, batches of up to 15. oneDNN reads images of up to 4 channels as they lie."""
 _CALLS = {
     "pointwise": "product_call",
     "convolution": "window_call",
@@ -115,17 +115,19 @@ def _either(a: Way, b: Way, first: Dim) -> Way:
 
 
 def _stays(w: Workload, machine: Machine, q: Theta) -> Dim:
-    """Return 1 for a convolution on the plain layout, 0 for one in a blocked layout."""
+    """Return 1 for a convolution on the plain layout, 0 for one in a blocked layout.
+
+    Plain are 1x1 windows that leave no pixel out, on one thread, in small batches; and small
+    windows on one small image without groups.
+    """
     images = w.n / (w.height * w.width)
     elements = w.read_bytes / DTYPE_BYTES[w.dtype]
-    if w.kind == "convolution":
-        small = at_most(images, 1) * at_most(elements, q["unrolled"])
-        return small * at_most(w.taps, _SMALL_WINDOW)
-    if machine.units > 1:
-        return 0
     # A stride leaves pixels out: more is read than the product takes.
-    dense = at_most(elements, w.batch * w.n * w.k)
-    return dense * at_most(w.taps, 1) * at_most(images, _FEW_IMAGES)
+    dense = at_most(elements, w.batch * w.n * w.k) * at_most(w.taps, 1)
+    product = dense * at_most(images, _FEW_IMAGES) * at_most(machine.units, 1)
+    one = at_most(images, 1) * at_most(w.batch, 1)
+    small = one * at_most(w.taps, _SMALL_WINDOW) * at_most(elements, q["unrolled"])
+    return maximum(product, small)
 
 
 def _plain(w: Workload, machine: Machine, q: Theta) -> Way:
