@@ -24,7 +24,7 @@ from typing import Any
 
 import networkx as nx
 
-from costmodel._symbols import dim
+from costmodel.algebra.symbols import dim
 from costmodel.errors import CostModelError, DataError
 from costmodel.graph import validate
 from costmodel.zoo.parameters import accepted, check_names, parse_value
@@ -126,7 +126,7 @@ def _from_file(path: Path, strict: bool) -> nx.DiGraph:
     if not path.is_file():
         raise DataError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
     if path.suffix.lower() == ".json":
-        from costmodel.serialize import load
+        from costmodel.graph.serialize import load
 
         return load(path)
     from costmodel.importers import from_onnx

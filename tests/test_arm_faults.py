@@ -9,12 +9,18 @@ from pathlib import Path
 import pytest
 
 from costmodel.errors import CostModelError, DataError
-from validation.arm.count import CacheShape, count
+from validation.arm.bench.program import Spec, SpecBuilder
+from validation.arm.bench.remote import AdbTarget, SshTarget
+from validation.arm.bench.result import parse_output
+from validation.arm.bench.targets import (
+    LocalTarget,
+    emulated_target,
+    find_qemu,
+    native_target,
+    parse_target,
+)
 from validation.arm.errors import BackendError, KernelError
-from validation.arm.remote import AdbTarget, SshTarget
-from validation.arm.result import parse_output
-from validation.arm.run import LocalTarget, emulated_target, find_qemu, native_target, parse_target
-from validation.arm.spec import Spec, SpecBuilder
+from validation.arm.simulator.count import CacheShape, count
 
 
 def small_spec() -> Spec:

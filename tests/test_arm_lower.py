@@ -12,14 +12,14 @@ import costmodel as cm
 from costmodel import zoo
 from costmodel.errors import ShapeError, UnknownOperatorError
 from costmodel.ops import Elementwise
-from validation.arm.check import check, run_reference
-from validation.arm.core import load_core
-from validation.arm.count import count
-from validation.arm.distinct import shorten, simulate_distinct
-from validation.arm.lower import lower
-from validation.arm.reuse import reuse_memory
-from validation.arm.run import emulated_target
-from validation.arm.simulate import simulate
+from validation.arm.bench.targets import emulated_target
+from validation.arm.checks.check import check, run_reference
+from validation.arm.simulator.core import load_core
+from validation.arm.simulator.count import count
+from validation.arm.simulator.distinct import shorten, simulate_distinct
+from validation.arm.simulator.simulate import simulate
+from validation.arm.translate.lower import lower
+from validation.arm.translate.reuse import reuse_memory
 
 
 def kernels(graph: nx.DiGraph, **options: bool) -> list[str]:

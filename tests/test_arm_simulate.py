@@ -10,15 +10,15 @@ from functools import cache
 import pytest
 
 from costmodel.errors import DataError
-from validation.arm import regenerate
-from validation.arm.cases import CASES, one_spec
-from validation.arm.check import check
-from validation.arm.core import CORES, Core, Cost, block_cycles, core_names, load_core
-from validation.arm.count import Block, CacheShape, Counted, count
+from validation.arm.bench.program import Spec, SpecBuilder
+from validation.arm.checks.cases import CASES, one_spec
+from validation.arm.checks.check import check
 from validation.arm.errors import BackendError
-from validation.arm.isa import Instruction, disassemble
-from validation.arm.simulate import apply_core, simulate
-from validation.arm.spec import Spec, SpecBuilder
+from validation.arm.simulator import regenerate
+from validation.arm.simulator.core import CORES, Core, Cost, block_cycles, core_names, load_core
+from validation.arm.simulator.count import Block, CacheShape, Counted, count
+from validation.arm.simulator.isa import Instruction, disassemble
+from validation.arm.simulator.simulate import apply_core, simulate
 
 L1, L2 = CacheShape(1 << 15, 2), CacheShape(1 << 20, 16)
 

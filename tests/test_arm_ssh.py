@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from validation.arm.check import check
+from validation.arm.bench.program import Spec, SpecBuilder
+from validation.arm.bench.remote import SshTarget
+from validation.arm.bench.targets import find_qemu
+from validation.arm.checks.check import check
 from validation.arm.errors import BackendError, KernelError
-from validation.arm.remote import SshTarget
-from validation.arm.run import find_qemu
-from validation.arm.spec import Spec, SpecBuilder
 
 _SSHD = shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 _MISSING = [name for name, path in (("sshd", _SSHD), ("ssh", shutil.which("ssh"))) if path is None]
@@ -189,7 +189,7 @@ def test_validate_says_in_one_sentence_that_the_board_is_an_emulator(
     from typer.testing import CliRunner
 
     from costmodel.cli.app import app
-    from validation.arm.build import build_armbench
+    from validation.arm.bench.build import build_armbench
 
     wrapper = tmp_path / "ssh"
     wrapper.write_text(

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import costmodel as cm
-from costmodel import ops, strategies
-from costmodel._cost import op_cost
-from costmodel.bounds import convolution_bound, matmul_bound
+from costmodel import ops
+from costmodel.counting.bounds import convolution_bound, matmul_bound
+from costmodel.counting.cost import op_cost
 from costmodel.ops import Op
-from costmodel.tensor import Tensor
+from costmodel.ops.tensor import Tensor
+from costmodel.testing import strategies
 
 ANY_SIZE = st.integers(1, 2**20)
 HUGE = st.integers(2**50, 2**70)

@@ -7,7 +7,7 @@ import pytest
 import costmodel as cm
 from costmodel import ops
 from costmodel.graph import Link, graph_inputs, graph_outputs, sources_of
-from costmodel.tensor import Tensor
+from costmodel.ops.tensor import Tensor
 
 
 def test_names_count_up_and_modules_prefix_them() -> None:

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 import costmodel as cm
-from costmodel._design import candidates
+from costmodel.calibration.design import candidates
 from costmodel.errors import DataError
+from costmodel.prediction.table import tabulate
 from costmodel.timing.fitted import with_values
 from costmodel.timing.spread import STEP, nudged
-from costmodel.timing.table import tabulate
 
 CPU, GPU, PAPER = "raspberry-pi-4/ncnn", "gtx-1080-ti/torch-eager", "gtx-1080-ti/paper"
 PLATFORMS = pytest.mark.parametrize("name", [CPU, GPU, PAPER])

@@ -17,12 +17,12 @@ from typer.testing import CliRunner
 
 import costmodel as cm
 from costmodel.calibration import calibrate
+from costmodel.calibration.measurement import Measurement, write_measurements
 from costmodel.cli import group
 from costmodel.cli.app import app
 from costmodel.cli.networks import load_network, with_batch
 from costmodel.errors import DataError
 from costmodel.hardware import hardware_names
-from costmodel.measurement import Measurement, write_measurements
 from costmodel.report import schema
 
 GPU = "gtx-1080-ti/paper"
@@ -206,7 +206,7 @@ def test_formula_of_latency_can_be_evaluated():
     lines = run("formula", "pointwise", "--of", "latency", "--platform", CPU).stdout.splitlines()
     from sympy import sympify
 
-    from costmodel._latency import latency
+    from costmodel.prediction.latency import latency
 
     values = {"h": 56, "w": 56, "c1": 128, "c2": 256}
     for line in lines[:-1]:

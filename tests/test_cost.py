@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costmodel._cost import Cost, op_cost, sum_costs
+from costmodel.counting.cost import Cost, op_cost, sum_costs
 from costmodel.ops import Attention, BatchNorm, Conv, Linear, Recurrent
-from costmodel.tensor import Tensor
+from costmodel.ops.tensor import Tensor
 
 NUMBERS = st.integers(0, 10**12)
 COSTS = st.builds(Cost, **{f.name: NUMBERS for f in fields(Cost)})

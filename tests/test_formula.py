@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import costmodel as cm
-from costmodel.formula import tidy, to_latex, to_text
+from costmodel.algebra.formula import tidy, to_latex, to_text
 
 NAMES = cm.symbols("h w c1 c2 k")
 TERMS = st.builds(

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import costmodel as cm
-from costmodel import ops, strategies
-from costmodel.expressions import substitute
+from costmodel import ops
+from costmodel.algebra.expressions import substitute
 from costmodel.graph import Link, free_symbols, inputs_of, nodes_in_order
-from costmodel.tensor import Tensor
+from costmodel.ops.tensor import Tensor
+from costmodel.testing import strategies
 
 
 def fork_join() -> nx.DiGraph:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 import costmodel as cm
-from costmodel._latency import latency
 from costmodel.errors import DataError
 from costmodel.guidelines import advise, elementwise
 from costmodel.guidelines.case import Case
 from costmodel.platforms import load_platform
 from costmodel.prediction import Prediction
+from costmodel.prediction.latency import latency
 
 GPU = "gtx-1080-ti/paper"
 EAGER = "gtx-1080-ti/torch-eager"

@@ -499,7 +499,7 @@ def test_no_module_and_no_trace_are_one_sentence() -> None:
 
 
 def test_graph_survives_json() -> None:
-    from costmodel.serialize import from_json, to_json
+    from costmodel.graph.serialize import from_json, to_json
 
     graph = from_torch(front(), zeros(1, 3, 64, 64), dynamic={"n": 0})
     again = from_json(to_json(graph))

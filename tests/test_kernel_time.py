@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 
 import costmodel as cm
 from costmodel import zoo
-from costmodel.builder import Builder
-from costmodel.lowering import lower
+from costmodel.graph.builder import Builder
+from costmodel.kernels.lowering import lower
 from costmodel.ops import Elementwise, Softmax
 from costmodel.platforms import Platform
+from costmodel.platforms.machine import machine_for
 from costmodel.runtimes import load_runtime
 from costmodel.timing import cpu, gpu
 from costmodel.timing.cpu_products import last_cache
-from costmodel.timing.machine import Machine, machine_for
+from costmodel.timing.machine import Machine
 from costmodel.timing.terms import Terms, overlap
 from costmodel.timing.workload import Moved, Workload, workloads
 

@@ -12,9 +12,10 @@ import pytest
 import costmodel as cm
 from costmodel import zoo
 from costmodel.errors import DataError
+from costmodel.platforms.machine import machine_for
 from costmodel.prediction import KernelTime, Prediction
+from costmodel.prediction.table import tabulate
 from costmodel.timing.network import network_seconds
-from costmodel.timing.table import tabulate
 
 CPU = cm.load_platform("snapdragon-810/paper", calibrated=False)
 GPU = cm.load_platform("gtx-1080-ti/paper", calibrated=False)
@@ -63,17 +64,17 @@ def test_kernels_and_fixed_costs_sum(where: cm.Platform) -> None:
 
 
 def test_host_and_device_run_side_by_side_only_where_asynchronous() -> None:
-    theta = EAGER.fitted.theta
-    assert EAGER.runtime.asynchronous
-    assert not CPU.runtime.asynchronous
+    gpu, theta = machine_for(EAGER, "float32"), EAGER.fitted.theta
+    processor, cpu = machine_for(CPU, "float32"), CPU.fitted.theta
+    assert gpu.asynchronous
+    assert not processor.asynchronous
     for host, device in [(1.0, 3.0), (5.0, 3.0)]:
-        assert network_seconds(EAGER, host, device, 0, theta, 1e9) == theta["fixed"] + max(
-            host, device
-        )
-        cpu = CPU.fitted.theta
+        busy = max(host, device)
+        assert network_seconds(gpu, host, device, 0, theta, 1e9) == theta["fixed"] + busy
         cold = cpu["fixed"] * cpu["cold_call"]
-        assert network_seconds(CPU, host, device, 0, cpu, distance=1e9) == cold + device
-        assert network_seconds(CPU, host, device, 0, cpu, distance=0) == cpu["fixed"] + device
+        assert network_seconds(processor, host, device, 0, cpu, distance=1e9) == cold + device
+        fixed = cpu["fixed"]
+        assert network_seconds(processor, host, device, 0, cpu, distance=0) == fixed + device
 
 
 def test_a_framework_waits_for_its_host_on_small_batches_only() -> None:

@@ -10,7 +10,7 @@ import costmodel as cm
 from costmodel import ops
 from costmodel.graph import nodes_in_order
 from costmodel.kernels import KINDS, SPECIAL, Kernel, Product, Read
-from costmodel.lowering import follower_class, lower
+from costmodel.kernels.lowering import follower_class, lower
 from costmodel.ops import BatchNorm, Conv, Elementwise
 from costmodel.runtimes import load_runtime, runtime_names
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 import costmodel as cm
-from costmodel.errors import DataError
-from costmodel.measurement import (
+from costmodel.calibration.measurement import (
     BadRow,
     Measurement,
     check_rows,
     read_measurements,
     write_measurements,
 )
+from costmodel.errors import DataError
 
 PLATFORM = "raspberry-pi-4/ncnn"
 HEADER = "network,seconds,batch,threads,dtype\n"

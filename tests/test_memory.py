@@ -9,8 +9,9 @@ import pytest
 from hypothesis import assume, given
 
 import costmodel as cm
-from costmodel import ops, strategies
+from costmodel import ops
 from costmodel.graph import sources_of
+from costmodel.testing import strategies
 
 
 def simulate(graph: nx.DiGraph, order: list[str]) -> int:

@@ -7,7 +7,7 @@ import pytest
 
 import costmodel as cm
 from costmodel import ops
-from costmodel.tensor import Tensor
+from costmodel.ops.tensor import Tensor
 
 EVERY = (cm.flops, cm.mac, cm.params, cm.work, cm.span, cm.activation_memory, cm.mac_lower_bound)
 

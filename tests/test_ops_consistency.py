@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import ORACLES, size_of
 
-from costmodel import strategies
-from costmodel._cost import OpCost, op_cost
-from costmodel.expressions import substitute
+from costmodel.algebra.expressions import substitute
+from costmodel.counting.cost import OpCost, op_cost
 from costmodel.ops import OPERATORS, Op
-from costmodel.tensor import DTYPE_BYTES, Tensor
+from costmodel.ops.tensor import DTYPE_BYTES, Tensor
+from costmodel.testing import strategies
 
 NAMES = sorted(OPERATORS)
 BATCHED = [

@@ -7,7 +7,7 @@ import pytest
 import costmodel as cm
 from costmodel import ops
 from costmodel.ops import Op
-from costmodel.tensor import Tensor
+from costmodel.ops.tensor import Tensor
 
 IMAGE = Tensor((1, 64, 56, 56))
 

@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import costmodel as cm
-from costmodel import ops, strategies
-from costmodel._cost import op_cost
-from costmodel.expressions import substitute
+from costmodel import ops
+from costmodel.algebra.expressions import substitute
+from costmodel.counting.cost import op_cost
 from costmodel.graph import nodes_in_order
-from costmodel.tensor import Tensor
+from costmodel.ops.tensor import Tensor
+from costmodel.testing import strategies
 
 
 def longest_path(graph: nx.DiGraph) -> int:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 import costmodel as cm
-from costmodel.lowering import lower
+from costmodel.kernels.lowering import lower
 from costmodel.platforms import Platform
+from costmodel.platforms.machine import machine_for
 from costmodel.timing import cpu
 from costmodel.timing.cpu_products import Way, way
-from costmodel.timing.machine import machine_for
 from costmodel.timing.terms import Terms
 from costmodel.timing.workload import Moved, Workload, workloads
 

@@ -22,7 +22,7 @@ import costmodel as cm
 from costmodel import plots
 from costmodel.errors import DataError
 from costmodel.kernels import KINDS
-from costmodel.plots import _style
+from costmodel.plots import style
 
 GPU, CPU, EAGER = "gtx-1080-ti/paper", "snapdragon-810/paper", "gtx-1080-ti/torch-eager"
 
@@ -206,7 +206,7 @@ def test_every_operator_is_drawn_once_and_below_its_makers(ax):
     boxes = [t for t in ax.texts if t.get_text()]
     assert len(boxes) == len(unit)
     assert len({t.get_position() for t in boxes}) == len(unit)
-    from costmodel.plots._drawing import _layers, _place
+    from costmodel.plots.drawings import _layers, _place
 
     layers, chains = _layers(unit)
     spots = _place(layers, chains)
@@ -236,13 +236,13 @@ def test_a_large_graph_is_refused_with_a_way_out():
 
 
 def test_no_two_styles_look_alike_in_grey():
-    assert len({s.marker for s in _style.STYLES}) == len(_style.STYLES)
-    assert len({s.hatch for s in _style.STYLES}) == len(_style.STYLES)
-    assert len({s.line for s in _style.STYLES}) == len(_style.STYLES)
+    assert len({s.marker for s in style.STYLES}) == len(style.STYLES)
+    assert len({s.hatch for s in style.STYLES}) == len(style.STYLES)
+    assert len({s.line for s in style.STYLES}) == len(style.STYLES)
 
 
 def test_every_kind_of_kernel_has_a_look_of_its_own():
-    looks = {kind: _style.style_of_kind(kind) for kind in (*KINDS, "a kind of the future")}
+    looks = {kind: style.style_of_kind(kind) for kind in (*KINDS, "a kind of the future")}
     for a, b in combinations(looks, 2):
         assert (looks[a].color, looks[a].hatch) != (looks[b].color, looks[b].hatch), (a, b)
         assert (looks[a].color, looks[a].marker) != (looks[b].color, looks[b].marker), (a, b)
@@ -252,13 +252,13 @@ def test_every_kind_of_kernel_has_a_look_of_its_own():
     ("seconds", "name"), [(2.0, "s"), (0.5, "ms"), (9e-4, "µs"), (1e-12, "ns")]
 )
 def test_times_are_shown_in_a_unit_that_fits(seconds, name):
-    assert _style.time_scale([seconds, seconds / 10])[1] == name
+    assert style.time_scale([seconds, seconds / 10])[1] == name
 
 
 def test_logarithmic_axes_have_plain_labels_that_do_not_crowd(ax):
     for low, high, most in ((1.0, 8.0, 8), (1e-2, 1e3, 8)):
         ax.set_xlim(low, high)
-        _style.plain_log(ax, "x")
+        style.plain_log(ax, "x")
         ticks = [t for t in ax.get_xticks() if low <= t <= high]
         assert 2 <= len(ticks) <= most
         assert ax.xaxis.get_major_formatter()(0.5, 0) == "0.5"

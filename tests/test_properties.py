@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import costmodel as cm
-from costmodel import ops, strategies
+from costmodel import ops
+from costmodel.testing import strategies
 
 ADDITIVE = (cm.flops, cm.mac, cm.params, cm.work)
 EVERY = (*ADDITIVE, cm.span, cm.activation_memory, cm.mac_lower_bound, cm.io_lower_bound)

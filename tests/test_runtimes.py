@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from costmodel import runtimes
 from costmodel.errors import DataError
 from costmodel.kernels import CLASSES
 from costmodel.runtimes import FOLLOWERS, load_runtime, runtime_names
+from costmodel.runtimes import runtime as runtimes
 
 GOOD = 'name = "mine"\ntitle = "Mine"\nsource = "seen"\n'
 

@@ -7,7 +7,7 @@ import pytest
 
 from costmodel import zoo
 from costmodel.platforms import load_platform
-from costmodel.timing.table import tabulate
+from costmodel.prediction.table import tabulate
 from validation.scores.baselines import (
     features,
     flops_only,

@@ -9,7 +9,7 @@ import pytest
 import costmodel as cm
 from costmodel.errors import DataError
 from costmodel.platforms import load_platform
-from costmodel.timing.table import tabulate
+from costmodel.prediction.table import tabulate
 from validation.scores import deepbench, mlperf, nasbench201, ncnn, neusight, tophub
 from validation.scores.dataset import DATA_VARIABLE, DeviceSet
 from validation.scores.efficientnet_lite import efficientnet_lite

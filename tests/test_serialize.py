@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import costmodel as cm
-from costmodel import ops, strategies, zoo
+from costmodel import ops, zoo
 from costmodel.errors import DataError, UnknownOperatorError
+from costmodel.graph.serialize import from_json, to_json
 from costmodel.ops import Op
-from costmodel.serialize import from_json, to_json
-from costmodel.tensor import Tensor
+from costmodel.ops.tensor import Tensor
+from costmodel.testing import strategies
 
 
 def contents(graph: nx.DiGraph) -> Any:

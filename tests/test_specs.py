@@ -9,8 +9,8 @@ import pytest
 
 import costmodel as cm
 from costmodel import zoo
+from costmodel.algebra.formula import to_text
 from costmodel.errors import CostModelError, DataError
-from costmodel.formula import to_text
 from costmodel.specs import network
 
 CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|"

@@ -11,8 +11,8 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costmodel import _symbols as sym
-from costmodel import expressions
+from costmodel.algebra import expressions
+from costmodel.algebra import symbols as sym
 from costmodel.errors import CostModelError, DataError, ShapeError
 
 SIZES = st.integers(1, 10**6)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from costmodel._symbols import symbols
+from costmodel.algebra.symbols import symbols
 from costmodel.errors import DataError, ShapeError
-from costmodel.tensor import DTYPE_BYTES, Tensor
+from costmodel.ops.tensor import DTYPE_BYTES, Tensor
 
 
 @pytest.mark.parametrize(

@@ -15,18 +15,18 @@ from typer.testing import CliRunner
 from costmodel import zoo
 from costmodel.cli.app import app
 from costmodel.specs import network
-from validation.arm.core import load_core
-from validation.arm.emulate import TOTAL, emulate
+from validation.arm.bench.program import Spec
+from validation.arm.bench.result import OperatorTime, RunResult, Sample
+from validation.arm.checks.emulate import TOTAL, emulate
 from validation.arm.errors import BackendError
-from validation.arm.result import OperatorTime, RunResult, Sample
-from validation.arm.spec import Spec
+from validation.arm.simulator.core import load_core
 from validation.backends import BACKENDS, Settings, load_backend
 from validation.backends.arm import ArmBackend
-from validation.campaign import Campaign, run_campaign
+from validation.comparing.tables import NOTES
 from validation.errors import MeasuringError
-from validation.store import Store
-from validation.tables import NOTES
-from validation.timing import Plan, Timing
+from validation.measuring.campaign import Campaign, run_campaign
+from validation.measuring.clock import Plan, Timing
+from validation.measuring.store import Store
 
 _NEEDED = [name for name in ("unicorn", "capstone") if importlib.util.find_spec(name) is None]
 needs_simulation = pytest.mark.skipif(
@@ -154,7 +154,7 @@ def test_counts_of_a_copy_are_those_of_its_bytes() -> None:
 
 @needs_simulation
 def test_a_wrong_result_is_named_and_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
-    from validation.arm import emulate as module
+    from validation.arm.checks import emulate as module
 
     real = module.check
 
@@ -261,8 +261,8 @@ def test_an_absent_compiler_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> 
     def absent(*_: Any) -> Path:
         raise BackendError("no C compiler was found (cc): install the Python package ziglang")
 
-    monkeypatch.setattr("validation.arm.run.build_armbench", absent)
-    monkeypatch.setattr("validation.arm.count.build_armbench", absent)
+    monkeypatch.setattr("validation.arm.bench.targets.build_armbench", absent)
+    monkeypatch.setattr("validation.arm.simulator.count.build_armbench", absent)
     for target, code in (("emulated", 2), ("simulated", 1)):
         out = validate(SMALL, "--backend", f"arm:{target}", code=code).output
         assert "no C compiler was found" in out

@@ -15,9 +15,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from costmodel import zoo  # noqa: E402
-from costmodel.builder import Builder  # noqa: E402
 from costmodel.errors import DataError  # noqa: E402
-from costmodel.lowering import lower  # noqa: E402
+from costmodel.graph.builder import Builder  # noqa: E402
+from costmodel.kernels.lowering import lower  # noqa: E402
 from costmodel.ops import (  # noqa: E402
     Concat,
     Contiguous,
@@ -37,8 +37,8 @@ from validation.backends.inside import measure_inside  # noqa: E402
 from validation.backends.others import Others  # noqa: E402
 from validation.backends.torch import TorchBackend, prepare, session  # noqa: E402
 from validation.errors import MeasuringError  # noqa: E402
-from validation.host import allowed_cores, describe_host, pinned  # noqa: E402
-from validation.timing import Plan, Timing, measure  # noqa: E402
+from validation.measuring.clock import Plan, Timing, measure  # noqa: E402
+from validation.measuring.host import allowed_cores, describe_host, pinned  # noqa: E402
 
 FAST = Plan(budget=0.1, warm_up=0.05, turn=0.01, min_samples=5)
 EAGER = load_runtime("torch-eager")
@@ -243,7 +243,7 @@ def test_without_a_compiler_compile_mode_is_one_sentence(tmp_path: Path) -> None
     code = (
         "from costmodel import zoo\n"
         "from validation.backends import Settings, load_backend\n"
-        "from validation.timing import Plan\n"
+        "from validation.measuring.clock import Plan\n"
         "load_backend('torch').measure_network(\n"
         "    zoo.elementwise('gelu', (4, 4)), Settings(mode='compile'), Plan(budget=0.1))\n"
     )
@@ -354,7 +354,7 @@ def test_a_cuda_graph_is_captured_after_a_warm_up_aside_and_replayed() -> None:
 
 
 def test_the_protocol_runs_on_cuda_timers_too() -> None:
-    from validation.timing import Subject
+    from validation.measuring.clock import Subject
 
     cuda = FakeCuda()
     ((_, timing),) = measure([Subject("net", cuda.kernel)], FAST, CudaTimer(cuda))

@@ -15,10 +15,10 @@ import networkx as nx
 import pytest
 
 from validation.backends import KernelTiming, Settings
-from validation.campaign import Campaign, run_campaign
 from validation.errors import ClockError, MeasuringError
-from validation.store import Store
-from validation.timing import Plan, Timing, summary
+from validation.measuring.campaign import Campaign, run_campaign
+from validation.measuring.clock import Plan, Timing, summary
+from validation.measuring.store import Store
 
 NETWORKS = ("pointwise?h=7&w=7&c1=8&c2=8", "linear", "resnet18", "softmax")
 
@@ -109,9 +109,9 @@ def test_kill_9_of_a_real_campaign_is_resumed(tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from validation.backends import load_backend\n"
-        "from validation.campaign import Campaign, run_campaign\n"
-        "from validation.store import Store\n"
-        "from validation.timing import Plan\n"
+        "from validation.measuring.campaign import Campaign, run_campaign\n"
+        "from validation.measuring.store import Store\n"
+        "from validation.measuring.clock import Plan\n"
         "plan = Plan(budget=0.05, warm_up=0.01, turn=0.005)\n"
         "with Store(sys.argv[1]) as store:\n"
         "    print('open', flush=True)\n"

@@ -11,11 +11,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from costmodel import zoo
-from costmodel._latency import latency
+from costmodel.prediction.latency import latency
 from validation.backends import KernelTiming
-from validation.compare import Comparison, KernelComparison, compare, score
-from validation.tables import kernels_table, networks_table, to_dict
-from validation.timing import summary
+from validation.comparing.compare import Comparison, KernelComparison, compare, score
+from validation.comparing.tables import kernels_table, networks_table, to_dict
+from validation.measuring.clock import summary
 
 PLATFORM = "gtx-1080-ti/torch-eager"
 
@@ -140,7 +140,7 @@ def test_validate_prints_predicted_beside_measured() -> None:
 
 def test_measure_writes_a_store_and_a_table_and_goes_on(tmp_path) -> None:  # type: ignore[no-untyped-def]
     pytest.importorskip("torch")
-    from costmodel.measurement import read_measurements
+    from costmodel.calibration.measurement import read_measurements
 
     store, table = tmp_path / "s.jsonl", tmp_path / "t.csv"
     fast = ["--budget", "0.05", "-o", str(store), "--table", str(table)]

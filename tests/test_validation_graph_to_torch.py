@@ -9,10 +9,10 @@ torch = pytest.importorskip("torch")
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 from costmodel import zoo  # noqa: E402
-from costmodel.builder import Builder  # noqa: E402
 from costmodel.errors import GraphError  # noqa: E402
 from costmodel.graph import graph_outputs  # noqa: E402
-from costmodel.lowering import lower  # noqa: E402
+from costmodel.graph.builder import Builder  # noqa: E402
+from costmodel.kernels.lowering import lower  # noqa: E402
 from costmodel.ops import (  # noqa: E402
     OPERATORS,
     AdaptivePool,
@@ -57,8 +57,8 @@ from costmodel.ops import (  # noqa: E402
 )
 from costmodel.ops.elementwise import BINARY, TERNARY, UNARY  # noqa: E402
 from costmodel.ops.reduction import REDUCTIONS  # noqa: E402
+from costmodel.ops.tensor import Tensor  # noqa: E402
 from costmodel.runtimes import load_runtime  # noqa: E402
-from costmodel.tensor import Tensor  # noqa: E402
 from validation.backends.graph_to_torch import (  # noqa: E402
     check_outputs,
     random_inputs,
@@ -281,7 +281,7 @@ def test_what_goes_into_a_maximum_is_half_zeros_as_behind_a_relu() -> None:
 
 
 def test_symbols_are_refused_by_name() -> None:
-    from costmodel._symbols import symbols
+    from costmodel.algebra.symbols import symbols
 
     h, w = symbols("h w")
     with pytest.raises(GraphError, match="has the symbols h, w: give them numbers"):

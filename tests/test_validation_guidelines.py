@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 from costmodel.cli.app import app
 from costmodel.errors import DataError
 from validation.backends import KernelTiming, Label, Settings
-from validation.campaign import GROUP
 from validation.errors import MeasuringError
-from validation.guideline_claims import GUIDELINES, guidelines_only
+from validation.guidelines.claims import GUIDELINES, guidelines_only
+from validation.measuring.campaign import GROUP
+from validation.measuring.clock import Plan, Timing, summary
+from validation.measuring.store import Store
 from validation.scores.paper_tables import TABLES, cells
-from validation.store import Store
-from validation.timing import Plan, Timing, summary
 
 PRINTED = {cell.network: cell.seconds for cell in cells("arm")}
 

@@ -9,18 +9,18 @@ import pytest
 pytest.importorskip("ncnn", reason="the package ncnn is not installed: pip install ncnn")
 
 from costmodel import flops, zoo
-from costmodel._latency import latency
 from costmodel.importers import from_ncnn
+from costmodel.prediction.latency import latency
 from costmodel.specs import network
-from validation.arm.cases import CASES, Case, one_spec
-from validation.arm.check import relative_error, run_reference
-from validation.arm.lower import lower
-from validation.arm.spec import Spec, SpecBuilder
+from validation.arm.bench.program import Spec, SpecBuilder
+from validation.arm.checks.cases import CASES, Case, one_spec
+from validation.arm.checks.check import relative_error, run_reference
+from validation.arm.translate.lower import lower
 from validation.backends import Settings, load_backend
 from validation.backends.ncnn import NcnnBackend, run_once
 from validation.backends.ncnn_model import to_ncnn
 from validation.errors import MeasuringError
-from validation.timing import Plan, Timing
+from validation.measuring.clock import Plan, Timing
 
 FAST = Plan(budget=0.05, warm_up=0.05, turn=0.01, min_samples=5)
 BATCH_1 = [case for case in CASES if case[1][0][0] == 1]

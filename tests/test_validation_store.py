@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from costmodel.measurement import read_measurements, write_measurements
+from costmodel.calibration.measurement import read_measurements, write_measurements
 from validation.errors import StoreError
-from validation.store import Result, Store, result_key
-from validation.timing import summary
+from validation.measuring.clock import summary
+from validation.measuring.store import Result, Store, result_key
 
 WRITER = """
 import sys
-from validation.store import Result, Store
-from validation.timing import summary
+from validation.measuring.store import Result, Store
+from validation.measuring.clock import summary
 with Store(sys.argv[1]) as store:
     for i in range(int(sys.argv[2])):
         store.append(Result(f"net{i}", "fake", "p", {}, timing=summary([1.0 + i])))

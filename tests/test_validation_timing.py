@@ -14,7 +14,15 @@ from itertools import pairwise
 import pytest
 
 from validation.errors import ClockError
-from validation.timing import CpuTimer, Plan, Probe, Subject, measure, median_interval, summary
+from validation.measuring.clock import (
+    CpuTimer,
+    Plan,
+    Probe,
+    Subject,
+    measure,
+    median_interval,
+    summary,
+)
 
 FAST = Plan(budget=2.0, warm_up=0.02, turn=0.005, min_samples=15)
 

@@ -12,6 +12,7 @@ import pytest
 import costmodel as cm
 from costmodel import zoo
 from costmodel.errors import CostModelError, DataError, ShapeError
+from costmodel.graph.serialize import from_json, to_json
 from costmodel.ops import (
     ChannelShuffle,
     Concat,
@@ -24,7 +25,6 @@ from costmodel.ops import (
     Pool,
     Split,
 )
-from costmodel.serialize import from_json, to_json
 from costmodel.zoo.blocks import fragment_width
 from costmodel.zoo.parameters import KINDS
 

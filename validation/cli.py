@@ -11,18 +11,18 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from costmodel.measurement import write_measurements
+from costmodel.calibration.measurement import write_measurements
 from costmodel.platforms import load_platform
 from costmodel.specs import network
 from validation.backends import Backend, Settings, load_backend
-from validation.campaign import Campaign
-from validation.compare import Comparison, compare
-from validation.guideline_claims import guidelines_only
-from validation.guidelines import try_guideline
-from validation.running import run_or_exit
-from validation.show import show_emulated, show_guidelines, show_networks
-from validation.store import Store
-from validation.timing import Plan, Timing
+from validation.comparing.compare import Comparison, compare
+from validation.comparing.show import show_emulated, show_guidelines, show_networks
+from validation.guidelines.claims import guidelines_only
+from validation.guidelines.experiments import try_guideline
+from validation.measuring.campaign import Campaign
+from validation.measuring.clock import Plan, Timing
+from validation.measuring.running import run_or_exit
+from validation.measuring.store import Store
 
 _KERNEL_BUDGET = 0.3
 """Time on one kernel alone, as a share of that on a network; a network has dozens."""

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
+from costmodel.calibration.measurement import Measurement
 from costmodel.errors import DataError
-from costmodel.measurement import Measurement
 
 MEASURERS = "costmodel.measurers"
 """Entry points of this group measure; ``design`` is called with a backend and a platform."""
@@ -71,7 +71,7 @@ def calibrate(
     if platform is None:
         raise DataError("name what was measured: --platform, such as host/torch-eager")
     if design is not None:
-        from costmodel._design import design as choose
+        from costmodel.calibration.design import design as choose
 
         for spec in choose(platform, design):
             typer.echo(spec)
@@ -83,7 +83,7 @@ def calibrate(
 
 def fit_table(measurements: Path, platform: str, output: Path | None, keep_good: bool) -> None:
     """Fit ``platform`` to a table, write the result and say what it rests on."""
-    from costmodel.measurement import read_measurements
+    from costmodel.calibration.measurement import read_measurements
 
     rows, bad = read_measurements(measurements, keep_good)
     for row in bad:

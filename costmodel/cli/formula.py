@@ -14,7 +14,7 @@ from costmodel.cli.networks import JsonOption, NetworkArgument, PlatformOption, 
 if TYPE_CHECKING:
     import networkx as nx
 
-    from costmodel._symbols import Dim
+    from costmodel.algebra.symbols import Dim
 
 
 class Quantity(StrEnum):
@@ -76,8 +76,8 @@ def formula(
 
     Example: costmodel formula pointwise --of mac --latex
     """
+    from costmodel.algebra.formula import to_latex, to_text
     from costmodel.cli.console import print_json, working
-    from costmodel.formula import to_latex, to_text
 
     if (of is Quantity.LATENCY) != (platform is not None):
         raise typer.BadParameter("--platform goes with --of latency, and only with it")
@@ -104,10 +104,10 @@ def formula(
 
 
 def _expression(quantity: Quantity, graph: nx.DiGraph, platform: str | None) -> Dim:
-    from costmodel._latency import latency
-    from costmodel._parallelism import parallelism, span
-    from costmodel.bounds import mac_lower_bound
-    from costmodel.metrics import flops, mac, params
+    from costmodel.counting.bounds import mac_lower_bound
+    from costmodel.counting.metrics import flops, mac, params
+    from costmodel.counting.parallelism import parallelism, span
+    from costmodel.prediction.latency import latency
 
     match quantity:
         case Quantity.MULTIPLY_ADDS:
@@ -142,7 +142,7 @@ def _text_lines(expression: Dim) -> list[str]:
     """Return a formula, what occurs in it more than once written out before it if it is long."""
     import sympy
 
-    from costmodel.formula import to_text
+    from costmodel.algebra.formula import to_text
 
     text = to_text(expression)
     if len(text) <= _LONG:
@@ -153,7 +153,7 @@ def _text_lines(expression: Dim) -> list[str]:
 
 def _note(quantity: Quantity, expression: Dim, graph: nx.DiGraph) -> str:
     """Explain the symbol B, which the bound brings in."""
-    from costmodel._symbols import dim
+    from costmodel.algebra.symbols import dim
     from costmodel.graph import free_symbols
 
     brought = dim("B") in getattr(expression, "free_symbols", ()) and dim("B") not in free_symbols(
@@ -172,7 +172,7 @@ def _coverage(graph: nx.DiGraph) -> str:
 def _document(
     graph: nx.DiGraph, found: dict[Quantity, Dim], notes: dict[Quantity, str]
 ) -> dict[str, object]:
-    from costmodel.formula import to_latex, to_text
+    from costmodel.algebra.formula import to_latex, to_text
     from costmodel.graph import free_symbols
     from costmodel.report import document
 

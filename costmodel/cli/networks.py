@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from costmodel.counting.metrics import params, work
 from costmodel.errors import CostModelError, DataError
 from costmodel.graph import at, free_symbols, infer_node, nodes_in_order
-from costmodel.metrics import params, work
 from costmodel.ops import BroadcastTo, Input, Reshape
 from costmodel.specs import network
 from costmodel.zoo import NETWORKS

@@ -55,7 +55,7 @@ def report(
         graph = load_network(network, batch, lenient)
         prediction = None
         if platform is not None:
-            from costmodel._latency import latency
+            from costmodel.prediction.latency import latency
 
             prediction = latency(graph, platform)
         result = collect(graph, prediction, depth)
@@ -64,7 +64,7 @@ def report(
     elif csv:
         print(to_csv(result), end="")
     elif html is not None:
-        from costmodel.serialize import write_atomically
+        from costmodel.graph.serialize import write_atomically
 
         write_atomically(html, page(result))
         print(f"wrote {html}")

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import networkx as nx
 
-from costmodel._latency import latency
 from costmodel.errors import DataError
 from costmodel.graph import free_symbols
 from costmodel.guidelines.case import Advice as Advice
@@ -26,6 +25,7 @@ from costmodel.guidelines.channels import unequal_channels as unequal_channels
 from costmodel.guidelines.kernels import elementwise as elementwise
 from costmodel.guidelines.kernels import fragmentation as fragmentation
 from costmodel.platforms import Platform, load_platform
+from costmodel.prediction.latency import latency
 
 WORTH = 0.001
 """Findings that save a smaller share of the latency and of the MAC are left out."""

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import networkx as nx
 
-from costmodel._cost import op_cost
+from costmodel.counting.cost import op_cost
 from costmodel.graph import Node, nodes_in_order
 from costmodel.platforms import Platform
 from costmodel.prediction import KernelTime, Prediction

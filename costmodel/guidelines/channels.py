@@ -7,15 +7,15 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 
-from costmodel._cost import op_cost
-from costmodel._latency import latency
-from costmodel._symbols import product
-from costmodel.bounds import mac_lower_bound
-from costmodel.builder import Builder
+from costmodel.algebra.symbols import product
+from costmodel.counting.bounds import mac_lower_bound
+from costmodel.counting.cost import op_cost
+from costmodel.graph.builder import Builder
 from costmodel.guidelines.case import Case, Finding
 from costmodel.kernels import kernel_kind
 from costmodel.ops import Conv
-from costmodel.tensor import Tensor
+from costmodel.ops.tensor import Tensor
+from costmodel.prediction.latency import latency
 
 _Layer = tuple[Conv, tuple[Tensor, ...]]
 

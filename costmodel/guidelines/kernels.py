@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from costmodel._cost import op_cost
+from costmodel.counting.cost import op_cost
 from costmodel.graph import Node
 from costmodel.guidelines.case import Case, Finding
 from costmodel.kernels import kernel_kind

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from costmodel._symbols import Dim, product
+from costmodel.algebra.symbols import Dim, product
 from costmodel.importers.emitter import Emitter, Operand
 from costmodel.importers.learned import linear
 from costmodel.importers.registry import UnsupportedFormError

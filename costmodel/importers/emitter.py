@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 import networkx as nx
 
-from costmodel._symbols import Dim, same
-from costmodel.builder import Builder, Value
+from costmodel.algebra.symbols import Dim, same
+from costmodel.graph.builder import Builder, Value
 from costmodel.importers.registry import Occurrence
 from costmodel.importers.shuffle import fuse_channel_shuffles
 from costmodel.ops import (
@@ -24,7 +24,7 @@ from costmodel.ops import (
     Slice,
     Transpose,
 )
-from costmodel.tensor import Tensor
+from costmodel.ops.tensor import Tensor
 
 
 @dataclass(frozen=True)

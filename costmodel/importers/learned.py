@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from costmodel._symbols import Dim, same
-from costmodel.builder import Value
+from costmodel.algebra.symbols import Dim, same
 from costmodel.errors import ShapeError
+from costmodel.graph.builder import Value
 from costmodel.importers.emitter import Emitter, Operand, Stored
 from costmodel.ops import Conv, ConvTranspose, Elementwise, Linear, MatMul, Op
 

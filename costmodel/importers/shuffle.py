@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import networkx as nx
 
-from costmodel._symbols import Dim, same
+from costmodel.algebra.symbols import Dim, same
 from costmodel.graph import Link, sources_of
 from costmodel.ops import ChannelShuffle, Contiguous, Reshape, Transpose
 

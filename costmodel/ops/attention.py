@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from costmodel._symbols import Dim, exact_div, product, same
+from costmodel.algebra.symbols import Dim, exact_div, product, same
 from costmodel.errors import ShapeError
 from costmodel.ops.base import Expansion, Nest, Op, Program
 from costmodel.ops.reduction import Softmax, lower_triangle
-from costmodel.tensor import Tensor
+from costmodel.ops.tensor import Tensor
 
 
 @dataclass(frozen=True, slots=True)

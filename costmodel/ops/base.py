@@ -1,7 +1,7 @@
 """What an operator is: fields, a shape rule, and a loop nest or an expansion into other operators.
 
 Multiply-adds, traffic, parallel items and span are never written per operator: they follow from
-the nest in :mod:`costmodel._cost`.
+the nest in :mod:`costmodel.counting.cost`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 import numpy as np
 import sympy
 
-from costmodel._symbols import Dim
+from costmodel.algebra.symbols import Dim
 from costmodel.errors import DataError, ShapeError
-from costmodel.tensor import Tensor
+from costmodel.ops.tensor import Tensor
 
 
 @dataclass(frozen=True, slots=True)

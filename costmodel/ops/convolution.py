@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from costmodel._symbols import Dim, check_dim, exact_div, product
+from costmodel.algebra.symbols import Dim, check_dim, exact_div, product
 from costmodel.errors import ShapeError
-from costmodel.ops._window import (
+from costmodel.ops.base import Nest, Op, need_rank
+from costmodel.ops.tensor import Tensor
+from costmodel.ops.window import (
     Padding,
     Window,
     as_padding,
@@ -14,8 +16,6 @@ from costmodel.ops._window import (
     check_sizes,
     window_size,
 )
-from costmodel.ops.base import Nest, Op, need_rank
-from costmodel.tensor import Tensor
 
 _LAYOUT = "batch, channels, spatial sizes"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from costmodel.errors import ShapeError
-from costmodel.ops._broadcast import broadcast_shapes
 from costmodel.ops.base import Nest, Op
-from costmodel.tensor import Tensor
+from costmodel.ops.broadcast import broadcast_shapes
+from costmodel.ops.tensor import Tensor
 
 # Arithmetic operations for one element; a transcendental function counts as one.
 UNARY: dict[str, int] = {

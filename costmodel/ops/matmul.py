@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from costmodel._symbols import Dim, same
+from costmodel.algebra.symbols import Dim, same
 from costmodel.errors import ShapeError
-from costmodel.ops._broadcast import broadcast_shapes
-from costmodel.ops._window import check_sizes
 from costmodel.ops.base import Nest, Op
-from costmodel.tensor import Tensor
+from costmodel.ops.broadcast import broadcast_shapes
+from costmodel.ops.tensor import Tensor
+from costmodel.ops.window import check_sizes
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import sympy
 
-from costmodel._symbols import Dim, check_dim, exact_div, product, same, total
+from costmodel.algebra.symbols import Dim, check_dim, exact_div, product, same, total
 from costmodel.errors import ShapeError
-from costmodel.ops._window import Padding, as_padding, check_sizes
 from costmodel.ops.base import Nest, Op, need_axis, need_rank
-from costmodel.tensor import Tensor
+from costmodel.ops.tensor import Tensor
+from costmodel.ops.window import Padding, as_padding, check_sizes
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from costmodel._symbols import Dim, exact_div, product
+from costmodel.algebra.symbols import Dim, exact_div, product
 from costmodel.errors import ShapeError
-from costmodel.ops._window import check_sizes
 from costmodel.ops.base import Nest, Op
-from costmodel.tensor import Tensor
+from costmodel.ops.tensor import Tensor
+from costmodel.ops.window import check_sizes
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from costmodel._symbols import Dim, ceil_div
+from costmodel.algebra.symbols import Dim, ceil_div
 from costmodel.errors import ShapeError
-from costmodel.ops._window import Padding, Window, as_padding, as_sizes, window_size
 from costmodel.ops.base import Nest, Op, need_rank
-from costmodel.tensor import Tensor
+from costmodel.ops.tensor import Tensor
+from costmodel.ops.window import Padding, Window, as_padding, as_sizes, window_size
 
 _LAYOUT = "batch, channels, spatial sizes"
 

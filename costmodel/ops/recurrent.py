@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from costmodel._symbols import Dim, same
+from costmodel.algebra.symbols import Dim, same
 from costmodel.errors import ShapeError
-from costmodel.ops._window import check_sizes
 from costmodel.ops.base import Expansion, Op, Program, need_rank
 from costmodel.ops.elementwise import Elementwise
 from costmodel.ops.matmul import Linear
 from costmodel.ops.movement import Concat, Split
-from costmodel.tensor import Tensor
+from costmodel.ops.tensor import Tensor
+from costmodel.ops.window import check_sizes
 
 GATES: dict[str, int] = {"lstm": 4, "gru": 3, "rnn": 1}
 """Gates of each kind of cell."""

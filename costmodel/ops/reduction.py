@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from costmodel._symbols import Dim, exact_div, minimum, product
+from costmodel.algebra.symbols import Dim, exact_div, minimum, product
 from costmodel.errors import ShapeError
 from costmodel.ops.base import Nest, Op, need_axis
-from costmodel.tensor import Tensor
+from costmodel.ops.tensor import Tensor
 
 REDUCTIONS: dict[str, int] = {
     "all": 1,

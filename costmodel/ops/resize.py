@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from costmodel._symbols import Dim
+from costmodel.algebra.symbols import Dim
 from costmodel.errors import ShapeError
-from costmodel.ops._window import as_sizes
 from costmodel.ops.base import Nest, Op, need_rank
-from costmodel.tensor import Tensor
+from costmodel.ops.tensor import Tensor
+from costmodel.ops.window import as_sizes
 
 # Operations for one output element: none, or the weighted sum of 2^2 or 4^2 neighbours.
 RESIZES: dict[str, int] = {"nearest": 0, "bilinear": 7, "bicubic": 31}

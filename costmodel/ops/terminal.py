@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from costmodel.ops.base import Nest, Op
-from costmodel.tensor import Tensor
+from costmodel.ops.tensor import Tensor
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ figures are readable in grey: what differs in colour differs in marker, hatch or
 
 from __future__ import annotations
 
-from costmodel.plots._breakdown import breakdown as breakdown
-from costmodel.plots._comparison import mac_beside_bound as mac_beside_bound
-from costmodel.plots._comparison import scatter as scatter
-from costmodel.plots._drawing import draw as draw
-from costmodel.plots._roofline import roofline as roofline
+from costmodel.plots.breakdowns import breakdown as breakdown
+from costmodel.plots.comparisons import mac_beside_bound as mac_beside_bound
+from costmodel.plots.comparisons import scatter as scatter
+from costmodel.plots.drawings import draw as draw
+from costmodel.plots.rooflines import roofline as roofline
 
 __all__ = ["breakdown", "draw", "mac_beside_bound", "roofline", "scatter"]

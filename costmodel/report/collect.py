@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import networkx as nx
 
-from costmodel._cost import op_cost
-from costmodel._parallelism import kernels_in_series, span
-from costmodel.bounds import mac_lower_bound
+from costmodel.counting.bounds import mac_lower_bound
+from costmodel.counting.cost import op_cost
+from costmodel.counting.io_bounds import io_lower_bound
+from costmodel.counting.metrics import ModuleCost, activation_memory, by_module, cost, params
+from costmodel.counting.parallelism import kernels_in_series, span
 from costmodel.errors import DataError
 from costmodel.graph import Node, free_symbols, nodes_in_order
-from costmodel.io_bounds import io_lower_bound
-from costmodel.metrics import ModuleCost, activation_memory, by_module, cost, params
 from costmodel.ops import Output
 
 if TYPE_CHECKING:

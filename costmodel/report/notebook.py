@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from costmodel._symbols import is_symbolic
+from costmodel.algebra.symbols import is_symbolic
 from costmodel.graph import OpGraph, free_symbols
 from costmodel.prediction import Prediction
 from costmodel.report.html import graph_fragment, prediction_fragment

@@ -11,8 +11,8 @@ as ``pack`` multiply-adds (:mod:`costmodel.timing.cpu_products`). Cores take who
 
 from __future__ import annotations
 
-from costmodel._symbols import Dim, maximum, minimum
-from costmodel.tensor import DTYPE_BYTES
+from costmodel.algebra.symbols import Dim, maximum, minimum
+from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.timing.cpu_products import Theta, last_cache, way
 from costmodel.timing.machine import Machine
 from costmodel.timing.terms import Terms, overlap

@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from costmodel._symbols import Dim, at_most, ceil_div, maximum, minimum
-from costmodel.tensor import DTYPE_BYTES
+from costmodel.algebra.symbols import Dim, at_most, ceil_div, maximum, minimum
+from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.timing.machine import Machine
 from costmodel.timing.workload import Moved, Workload
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from costmodel._symbols import Dim, ceil_div, fastest, maximum, minimum
+from costmodel.algebra.symbols import Dim, ceil_div, fastest, maximum, minimum
 from costmodel.timing.machine import Machine
 from costmodel.timing.terms import Terms, overlap
 from costmodel.timing.tiles import CONVOLUTION_TILES, WINOGRAD_TILES, Tile

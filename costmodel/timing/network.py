@@ -4,33 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 import networkx as nx
 
-from costmodel._symbols import Dim, maximum, total
+from costmodel.algebra.symbols import Dim, maximum, total
 from costmodel.graph import nodes_in_order
 from costmodel.ops import Input, Output
 from costmodel.timing import cpu, gpu
-from costmodel.timing.machine import machine_for
+from costmodel.timing.machine import Machine
 from costmodel.timing.terms import Terms
 from costmodel.timing.workload import Workload
-
-if TYPE_CHECKING:
-    from costmodel.platforms import Platform
 
 _FORMULAS: Mapping[str, ModuleType] = {"cpu": cpu, "gpu": gpu}
 
 
-def kernel_terms(w: Workload, platform: Platform, theta: Mapping[str, Dim]) -> Terms:
+def kernel_terms(w: Workload, machine: Machine, theta: Mapping[str, Dim]) -> Terms:
     """Return the terms of one kernel, or of many of one kind as arrays."""
-    machine = machine_for(platform, w.dtype)
     result: Terms = _FORMULAS[machine.kind].terms(w, machine, theta)
     return result
 
 
 def network_seconds(
-    platform: Platform,
+    machine: Machine,
     host: Dim,
     device: Dim,
     transferred: Dim,
@@ -43,33 +38,32 @@ def network_seconds(
 
     Parameters
     ----------
-    platform : Platform
+    machine : Machine
         Where it runs; the host counts only where it dispatches ahead of the device.
     host, device : Dim
         Sums over the kernels. [s]
     transferred : Dim
-        Bytes of inputs and outputs that go over the link. [byte]
+        Bytes of inputs and outputs. [byte]
     theta : mapping
         Parameters.
     distance : Dim
         Bytes touched from one inference to the next. [byte]
     """
-    busy = maximum(host, device) if platform.runtime.asynchronous else device
-    fixed = fixed_seconds(platform, theta, distance)
-    return fixed + transfer_seconds(platform, transferred, theta) + busy
+    busy = maximum(host, device) if machine.asynchronous else device
+    fixed = fixed_seconds(machine, theta, distance)
+    return fixed + transfer_seconds(machine, transferred, theta) + busy
 
 
-def fixed_seconds(platform: Platform, theta: Mapping[str, Dim], distance: Dim) -> Dim:
+def fixed_seconds(machine: Machine, theta: Mapping[str, Dim], distance: Dim) -> Dim:
     """Return what one inference costs beyond its kernels; on a CPU its call gets cold, too [s]."""
-    if platform.hardware.kind != "cpu":
+    if machine.kind != "cpu":
         return theta["fixed"]
-    return theta["fixed"] * cpu.cold(machine_for(platform, "float32"), theta, distance, distance)
+    return theta["fixed"] * cpu.cold(machine, theta, distance, distance)
 
 
-def transfer_seconds(platform: Platform, transferred: Dim, theta: Mapping[str, Dim]) -> Dim:
+def transfer_seconds(machine: Machine, transferred: Dim, theta: Mapping[str, Dim]) -> Dim:
     """Return the time of moving inputs and outputs; none where host and device share memory [s]."""
-    link = platform.hardware.link
-    return transferred / (link * theta["copy"]) if link and platform.transfers else 0
+    return transferred / (machine.link * theta["copy"]) if machine.link else 0
 
 
 def transferred_bytes(graph: nx.DiGraph) -> Dim:

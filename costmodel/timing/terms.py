@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from costmodel._symbols import Dim, maximum, minimum
+from costmodel.algebra.symbols import Dim, maximum, minimum
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from costmodel._symbols import Dim, ceil_div, maximum, minimum, same, total
+from costmodel.algebra.symbols import Dim, ceil_div, maximum, minimum, same, total
 from costmodel.kernels import Kernel, Product
 
 _SIZES = (
@@ -152,7 +152,7 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
     Examples
     --------
     >>> from costmodel import zoo
-    >>> from costmodel.lowering import lower
+    >>> from costmodel.kernels.lowering import lower
     >>> from costmodel.runtimes import load_runtime
     >>> (w,) = workloads(lower(zoo.pointwise(56, 56, 24, 48), load_runtime("paper")))
     >>> w.m, w.n, w.k, w.weights.distance == w.bytes
@@ -251,7 +251,7 @@ def stack(sequence: Sequence[Workload]) -> list[Stack]:
     Examples
     --------
     >>> from costmodel import zoo
-    >>> from costmodel.lowering import lower
+    >>> from costmodel.kernels.lowering import lower
     >>> from costmodel.runtimes import load_runtime
     >>> ws = workloads(lower(zoo.pointwise(56, 56, 24, 48), load_runtime("paper")))
     >>> [s.workload.m.tolist() for s in stack(ws * 2)]

@@ -12,10 +12,10 @@ from typing import Literal, TypeAlias
 import networkx as nx
 import sympy
 
-from costmodel._symbols import Dim
-from costmodel.builder import Builder, Value
+from costmodel.algebra.symbols import Dim
 from costmodel.errors import DataError
-from costmodel.zoo._layers import Size, activation, add, conv, pair
+from costmodel.graph.builder import Builder, Value
+from costmodel.zoo.layers import Size, activation, add, conv, pair
 
 Structure: TypeAlias = Literal[
     "1-fragment",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import networkx as nx
 
-from costmodel._symbols import Dim
-from costmodel.builder import Builder, Value
+from costmodel.algebra.symbols import Dim
 from costmodel.errors import DataError
+from costmodel.graph.builder import Builder, Value
 from costmodel.ops import AdaptivePool, Concat, Conv, Linear, Pool
-from costmodel.zoo._layers import (
+from costmodel.zoo.layers import (
     Size,
     activation,
     classify,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import networkx as nx
 
-from costmodel._symbols import Dim, maximum
-from costmodel.builder import Builder, Value
-from costmodel.zoo._layers import Size, Width, classify, conv_bn, depthwise_bn, image, rounded
-from costmodel.zoo._mobilenet import inverted_residual
+from costmodel.algebra.symbols import Dim, maximum
+from costmodel.graph.builder import Builder, Value
+from costmodel.zoo.layers import Size, Width, classify, conv_bn, depthwise_bn, image, rounded
+from costmodel.zoo.mobilenets import inverted_residual
 
 Stages = tuple[tuple[int, int, int, int, int], ...]
 

@@ -12,9 +12,9 @@ import networkx as nx
 import numpy as np
 import sympy
 
-from costmodel._symbols import Dim
+from costmodel.algebra.expressions import parse_dim
+from costmodel.algebra.symbols import Dim
 from costmodel.errors import DataError
-from costmodel.expressions import parse_dim
 from costmodel.zoo.blocks import Structure
 
 Network = Callable[..., nx.DiGraph]

@@ -8,18 +8,18 @@ from typing import Any
 import networkx as nx
 
 from costmodel.errors import DataError
-from costmodel.zoo._densenet import condensenet, densenet
-from costmodel.zoo._igcv3 import igcv3
-from costmodel.zoo._mobilenet import mobilenet_v1, mobilenet_v2
-from costmodel.zoo._mobilenet_v3 import mobilenet_v3
-from costmodel.zoo._nasbench201 import nasbench201
-from costmodel.zoo._resnet import resnet, resnet18, resnet50
-from costmodel.zoo._shufflenet_v1 import shufflenet_v1, shufflenet_v1_50, xception_like
-from costmodel.zoo._shufflenet_v2 import se_shufflenet_v2_164, shufflenet_v2, shufflenet_v2_50
 from costmodel.zoo.blocks import g1_stack, g2_stack, g3_stack, g4_stack, pointwise
 from costmodel.zoo.classic import alexnet, googlenet, squeezenet, vgg16
+from costmodel.zoo.densenets import condensenet, densenet
 from costmodel.zoo.efficientnet import efficientnet_b0, efficientnet_lite0, mnasnet
+from costmodel.zoo.igcv import igcv3
+from costmodel.zoo.mobilenets import mobilenet_v1, mobilenet_v2
+from costmodel.zoo.mobilenets_v3 import mobilenet_v3
+from costmodel.zoo.nasbench import nasbench201
 from costmodel.zoo.parameters import Network, check_values
+from costmodel.zoo.resnets import resnet, resnet18, resnet50
+from costmodel.zoo.shufflenets_v1 import shufflenet_v1, shufflenet_v1_50, xception_like
+from costmodel.zoo.shufflenets_v2 import se_shufflenet_v2_164, shufflenet_v2, shufflenet_v2_50
 from costmodel.zoo.singles import (
     attention,
     batch_norm,

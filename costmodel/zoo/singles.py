@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import networkx as nx
 
-from costmodel._symbols import Dim
-from costmodel.builder import Builder
+from costmodel.algebra.symbols import Dim
+from costmodel.graph.builder import Builder
 from costmodel.ops import (
     Attention,
     BatchNorm,
@@ -21,7 +21,7 @@ from costmodel.ops import (
     Pool,
     Softmax,
 )
-from costmodel.zoo._layers import Shape, Size, half_up, pair
+from costmodel.zoo.layers import Shape, Size, half_up, pair
 
 
 def conv2d(

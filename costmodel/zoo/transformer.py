@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import networkx as nx
 
-from costmodel._symbols import Dim, exact_div
-from costmodel.builder import Builder, Value
+from costmodel.algebra.symbols import Dim, exact_div
 from costmodel.errors import DataError
+from costmodel.graph.builder import Builder, Value
 from costmodel.ops import (
     Attention,
     BroadcastTo,
@@ -22,7 +22,7 @@ from costmodel.ops import (
     Split,
     Transpose,
 )
-from costmodel.zoo._layers import Size, activation, add, image
+from costmodel.zoo.layers import Size, activation, add, image
 
 VITS: dict[str, tuple[int, int, int]] = {
     "tiny": (192, 12, 3),

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import networkx as nx
 
-from costmodel.builder import Builder, Value
 from costmodel.graph import Node, nodes_in_order, sources_of
+from costmodel.graph.builder import Builder, Value
 from costmodel.kernels import Kernel
 from costmodel.ops import Constant, Parameter
 from validation.errors import MeasuringError
@@ -53,7 +53,7 @@ def cut_out(graph: nx.DiGraph, kernel: Kernel) -> Alone:
     Examples
     --------
     >>> from costmodel import zoo
-    >>> from costmodel.lowering import lower
+    >>> from costmodel.kernels.lowering import lower
     >>> from costmodel.runtimes import load_runtime
     >>> g = zoo.shufflenet_v2()
     >>> kernels = lower(g, load_runtime("torch-eager"))

@@ -13,21 +13,21 @@ from functools import cached_property
 import networkx as nx
 
 from costmodel.errors import CostModelError
-from costmodel.lowering import lower as lower_kernels
+from costmodel.kernels.lowering import lower as lower_kernels
 from costmodel.runtimes import load_runtime
-from validation.arm.core import load_core
-from validation.arm.distinct import simulate_distinct
+from validation.arm.bench.program import Spec, SpecBuilder
+from validation.arm.bench.result import RunResult, Sample
+from validation.arm.bench.targets import EMULATED_CPU, parse_target
 from validation.arm.errors import BackendError
-from validation.arm.lower import lower
-from validation.arm.result import RunResult, Sample
-from validation.arm.reuse import reuse_memory
-from validation.arm.run import EMULATED_CPU, parse_target
-from validation.arm.simulate import DEFAULT_CORE, Simulated
-from validation.arm.spec import Spec, SpecBuilder
+from validation.arm.simulator.core import load_core
+from validation.arm.simulator.distinct import simulate_distinct
+from validation.arm.simulator.simulate import DEFAULT_CORE, Simulated
+from validation.arm.translate.lower import lower
+from validation.arm.translate.reuse import reuse_memory
 from validation.backends.base import KernelTiming, Label, Settings
 from validation.errors import MeasuringError
-from validation.host import describe_host, load
-from validation.timing import Plan, Timing
+from validation.measuring.clock import Plan, Timing
+from validation.measuring.host import describe_host, load
 
 RUNTIME = "neon"
 _SIMULATED_HARDWARE = {"cortex-a57": "snapdragon-810"}

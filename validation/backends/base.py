@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 import networkx as nx
 
 from validation.errors import MeasuringError
-from validation.timing import Plan, Timing
+from validation.measuring.clock import Plan, Timing
 
 Label = Literal["measured", "simulated", "emulated"]
 """What the times of a backend are; only measured ones validate anything."""

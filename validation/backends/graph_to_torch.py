@@ -15,7 +15,7 @@ from torch import fx
 from costmodel.errors import GraphError
 from costmodel.graph import Node, free_symbols, nodes_in_order, sources_of
 from costmodel.ops import Constant, Embedding, Gather, Input, Output, Parameter, Pool
-from costmodel.tensor import Tensor
+from costmodel.ops.tensor import Tensor
 from validation.backends.torch_emitter import DTYPES, Emitter
 from validation.backends.torch_ops import EMIT
 from validation.errors import MeasuringError

@@ -13,7 +13,7 @@ from validation.backends.base import Settings
 from validation.backends.graph_to_torch import random_inputs, to_torch
 from validation.backends.torch import session
 from validation.errors import MeasuringError
-from validation.timing import Plan, Timing, summary
+from validation.measuring.clock import Plan, Timing, summary
 
 
 def measure_inside(graph: nx.DiGraph, settings: Settings, plan: Plan) -> dict[str, Timing]:

@@ -13,17 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.errors import CostModelError
-from costmodel.lowering import lower as lower_kernels
+from costmodel.kernels.lowering import lower as lower_kernels
 from costmodel.runtimes import load_runtime
-from validation.arm.lower import lower
-from validation.arm.reference import WEIGHT, uniform
-from validation.arm.spec import Shape, Spec
+from validation.arm.bench.program import Shape, Spec
+from validation.arm.checks.reference import WEIGHT, uniform
+from validation.arm.translate.lower import lower
 from validation.backends.alone import cut_out
 from validation.backends.base import KernelTiming, Label, Settings
 from validation.backends.ncnn_model import NcnnModel, to_ncnn
 from validation.errors import MeasuringError
-from validation.host import describe_host, pinned
-from validation.timing import CpuTimer, Plan, Subject, Timing, measure
+from validation.measuring.clock import CpuTimer, Plan, Subject, Timing, measure
+from validation.measuring.host import describe_host, pinned
 
 RUNTIME = "ncnn"
 

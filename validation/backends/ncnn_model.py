@@ -1,8 +1,9 @@
 """An op graph as an ncnn model: the text of its layers, and the bytes of its weights.
 
-It starts from the specification that the project's own kernels run (:mod:`validation.arm.lower`):
-batch norms are folded there and activations fused, as ncnn's converters do, and the numbers are
-those of :mod:`validation.arm.reference`, which the outputs can be checked against.
+It starts from the specification that the project's own kernels run
+(:mod:`validation.arm.translate.lower`): batch norms are folded there and activations fused, as
+ncnn's converters do, and the numbers are those of :mod:`validation.arm.checks.reference`, which
+the outputs can be checked against.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from validation.arm.reference import SCALE, SHIFT, uniform, weights
-from validation.arm.spec import Call, Shape, Spec
+from validation.arm.bench.program import Call, Shape, Spec
+from validation.arm.checks.reference import SCALE, SHIFT, uniform, weights
 from validation.backends.ncnn_words import (
     ACTIVATIONS,
     CONVOLUTIONS,

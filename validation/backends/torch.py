@@ -13,7 +13,7 @@ from typing import Any, Literal
 import networkx as nx
 import torch
 
-from costmodel.lowering import lower
+from costmodel.kernels.lowering import lower
 from costmodel.runtimes import load_runtime
 from validation.backends.alone import Alone, cut_out
 from validation.backends.base import KernelTiming, Settings
@@ -26,8 +26,8 @@ from validation.backends.graph_to_torch import (
 from validation.backends.others import Others
 from validation.backends.torch_emitter import DTYPES
 from validation.errors import MeasuringError
-from validation.host import describe_host, pinned
-from validation.timing import CpuTimer, Plan, Probe, Subject, Timer, Timing, measure
+from validation.measuring.clock import CpuTimer, Plan, Probe, Subject, Timer, Timing, measure
+from validation.measuring.host import describe_host, pinned
 
 RUNTIMES = {"eager": "torch-eager", "compile": "torch-compile", "graphs": "torch-eager"}
 """The runtime (:mod:`costmodel.runtimes`) of each mode."""

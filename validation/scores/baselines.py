@@ -14,8 +14,8 @@ from scipy.optimize import nnls
 from scipy.sparse import csr_matrix
 
 from costmodel.platforms import Platform
-from costmodel.timing.machine import machine_for
-from costmodel.timing.table import NetworkTable
+from costmodel.platforms.machine import machine_for
+from costmodel.prediction.table import NetworkTable
 from costmodel.timing.workload import Workload
 
 _PULL = 0.3

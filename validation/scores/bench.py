@@ -8,10 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
-from costmodel.calibration import fit
+from costmodel.calibration.fit import fit
 from costmodel.platforms import Platform, load_platform
+from costmodel.prediction.table import NetworkTable, tabulate
 from costmodel.timing.fitted import PRIOR_NETWORK_SPREAD, PRIOR_OPERATOR_SPREAD, Fitted
-from costmodel.timing.table import NetworkTable, tabulate
 from validation.scores.baselines import BASELINES, Features, features
 from validation.scores.dataset import DeviceSet
 from validation.scores.figures import Figures, average, judge

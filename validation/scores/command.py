@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from costmodel.errors import DataError
-from costmodel.serialize import write_atomically
+from costmodel.graph.serialize import write_atomically
 from validation.scores.bench import MODEL, Score
 from validation.scores.goals import Verdict, verdicts
 from validation.scores.protocols import SETS, Job, Outcome, jobs, run

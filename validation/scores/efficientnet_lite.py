@@ -6,10 +6,10 @@ import math
 
 import networkx as nx
 
-from costmodel.builder import Builder
-from costmodel.zoo._layers import classify, conv_bn, rounded
-from costmodel.zoo._mobilenet import inverted_residual
+from costmodel.graph.builder import Builder
 from costmodel.zoo.efficientnet import STAGES
+from costmodel.zoo.layers import classify, conv_bn, rounded
+from costmodel.zoo.mobilenets import inverted_residual
 
 # Width, depth and input size of each version (TensorFlow TPU repository, efficientnet/lite).
 _VERSIONS = ((1.0, 1.0, 224), (1.0, 1.1, 240), (1.1, 1.2, 260), (1.2, 1.4, 280), (1.4, 1.8, 300))

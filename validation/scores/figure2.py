@@ -7,8 +7,8 @@ inference and belongs to no operator is "Other".
 
 from __future__ import annotations
 
-from costmodel._latency import latency
 from costmodel.platforms import Platform
+from costmodel.prediction.latency import latency
 from costmodel.specs import network
 from validation.scores.paper_tables import printed
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from costmodel.platforms import Platform, load_platform
+from costmodel.prediction.table import tabulate
 from costmodel.specs import network
-from costmodel.timing.table import tabulate
 from validation.scores.baselines import BASELINES
 from validation.scores.bench import MODEL, Bench, Guess, Score, scores_of
 from validation.scores.figure2 import worst_distance

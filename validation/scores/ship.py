@@ -9,8 +9,8 @@ import numpy as np
 import typer
 from rich.console import Console
 
+from costmodel.graph.serialize import write_atomically
 from costmodel.platforms import calibration_file
-from costmodel.serialize import write_atomically
 from costmodel.timing.fitted import to_toml
 from validation.scores.paper_scores import paper_bench, with_transfers
 from validation.scores.paper_tables import PLATFORMS, printed

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import networkx as nx
 
-from costmodel._symbols import Dim
+from costmodel.algebra.symbols import Dim
 from costmodel.errors import CostModelError, DataError, ShapeError
 from costmodel.importers.emitter import Operand
 from costmodel.importers.ncnn import arithmetic, movement, weighted  # noqa: F401  (handlers)

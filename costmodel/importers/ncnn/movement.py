@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from costmodel._symbols import Dim, product
+from costmodel.algebra.symbols import Dim, product
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.ncnn.parse import Layer
 from costmodel.importers.ncnn.walk import LAYERS, Walk
@@ -18,7 +18,7 @@ from costmodel.ops import (
     Slice,
     Split,
 )
-from costmodel.tensor import Tensor
+from costmodel.ops.tensor import Tensor
 
 _REST = -233  # written for "what is left"
 _ORDERS: dict[int, dict[int, tuple[int, ...]]] = {  # Permute order types by rank, batch in front

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from costmodel._symbols import Dim
+from costmodel.algebra.symbols import Dim
 from costmodel.importers.emitter import Emitter, Operand
 from costmodel.importers.ncnn.parse import Layer
 from costmodel.importers.registry import Occurrence, Registry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from costmodel._symbols import exact_div, product
+from costmodel.algebra.symbols import exact_div, product
 from costmodel.importers.emitter import Operand
 from costmodel.importers.ncnn.parse import Layer
 from costmodel.importers.ncnn.walk import LAYERS, Walk

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import networkx as nx
 
-from costmodel._symbols import Dim
+from costmodel.algebra.symbols import Dim
 from costmodel.importers.onnx_file import (  # noqa: F401  (these file their handlers)
     arithmetic,
     layers,

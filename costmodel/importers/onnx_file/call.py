@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import sympy
 
-from costmodel._symbols import Dim
+from costmodel.algebra.symbols import Dim
 from costmodel.importers.emitter import Operand
 from costmodel.importers.onnx_file.fold import attribute
 from costmodel.importers.registry import Registry, UnsupportedFormError

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import sympy
 
-from costmodel._symbols import Dim, ceil_div, maximum, minimum
+from costmodel.algebra.symbols import Dim, ceil_div, maximum, minimum
 from costmodel.importers.registry import Registry
 
 MAX_ELEMENTS = 4096

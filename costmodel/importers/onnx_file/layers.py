@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from costmodel._symbols import same
-from costmodel.builder import Value
+from costmodel.algebra.symbols import same
+from costmodel.graph.builder import Value
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.learned import convolve, linear
 from costmodel.importers.onnx_file.call import HANDLERS, Call, Result

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from costmodel._symbols import Dim
+from costmodel.algebra.symbols import Dim
 from costmodel.errors import DataError
 from costmodel.graph import MAX_NODES
-from costmodel.tensor import Tensor
+from costmodel.ops.tensor import Tensor
 
 MAX_BYTES = 2**31
 """Largest file that is read: the limit of the format itself. [byte]"""

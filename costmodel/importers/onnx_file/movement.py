@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from costmodel._symbols import Dim, exact_div, product, same
+from costmodel.algebra.symbols import Dim, exact_div, product, same
 from costmodel.errors import ShapeError
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.onnx_file.call import HANDLERS, Call, Result
@@ -22,8 +22,8 @@ from costmodel.ops import (
     Slice,
     Split,
 )
-from costmodel.ops._broadcast import broadcast_shapes
-from costmodel.tensor import Tensor
+from costmodel.ops.broadcast import broadcast_shapes
+from costmodel.ops.tensor import Tensor
 
 
 @HANDLERS.register("Identity")

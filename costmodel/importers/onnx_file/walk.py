@@ -11,14 +11,14 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from costmodel.builder import Value
 from costmodel.errors import CostModelError, DataError, GraphError, UnknownOperatorError
+from costmodel.graph.builder import Value
 from costmodel.importers.emitter import Emitter, Operand, Stored
 from costmodel.importers.onnx_file.call import HANDLERS, Call
 from costmodel.importers.onnx_file.fold import FOLDS, MAX_ELEMENTS, attribute, shape_array
 from costmodel.importers.onnx_file.load import dtype_of
 from costmodel.importers.registry import Occurrence, UnsupportedFormError
-from costmodel.tensor import Tensor
+from costmodel.ops.tensor import Tensor
 
 _FREE = frozenset({"Shape", "Size", "Constant"})
 _DOMAINS = frozenset({"", "ai.onnx"})

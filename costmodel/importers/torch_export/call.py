@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from costmodel._symbols import Dim
+from costmodel.algebra.symbols import Dim
 from costmodel.importers.emitter import Operand
 from costmodel.importers.registry import Registry, UnsupportedFormError
-from costmodel.tensor import Tensor
+from costmodel.ops.tensor import Tensor
 
 if TYPE_CHECKING:
     from costmodel.importers.torch_export.walk import Walk

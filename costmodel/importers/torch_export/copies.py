@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from costmodel._symbols import product, same
+from costmodel.algebra.symbols import product, same
 from costmodel.importers.emitter import Stored
 from costmodel.importers.registry import UnsupportedFormError
 from costmodel.importers.torch_export.call import ATEN, Call, Result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.torch_export.call import ATEN, Call, Result
 from costmodel.ops import Elementwise, PReLU, Split
-from costmodel.tensor import Tensor
+from costmodel.ops.tensor import Tensor
 
 # The kind says what an element costs: names that cost the same share one.
 _UNARY = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from costmodel._symbols import Dim, same
+from costmodel.algebra.symbols import Dim, same
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.registry import UnsupportedFormError
 from costmodel.importers.torch_export.call import ATEN, Call, Result

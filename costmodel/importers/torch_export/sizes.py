@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import sympy
 
-from costmodel._symbols import Dim, ceil_div, dim
+from costmodel.algebra.symbols import Dim, ceil_div, dim
 from costmodel.errors import DataError
 from costmodel.importers.registry import UnsupportedFormError
 

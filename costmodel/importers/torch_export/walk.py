@@ -7,9 +7,9 @@ from typing import Any, TypeGuard
 
 import networkx as nx
 
-from costmodel._symbols import Dim, same
-from costmodel.builder import Value
+from costmodel.algebra.symbols import Dim, same
 from costmodel.errors import CostModelError, ShapeError, UnknownOperatorError
+from costmodel.graph.builder import Value
 from costmodel.importers.emitter import Emitter, Operand, Stored
 from costmodel.importers.registry import Occurrence, UnsupportedFormError
 from costmodel.importers.torch_export.call import (
@@ -23,7 +23,7 @@ from costmodel.importers.torch_export.call import (
 )
 from costmodel.importers.torch_export.sizes import SizeReader
 from costmodel.ops import Cast
-from costmodel.tensor import Tensor
+from costmodel.ops.tensor import Tensor
 
 
 class Walk:

@@ -8,7 +8,7 @@ units of ShuffleNet v2, with stride 2 and with stride 1, and what a runtime make
 
 import costmodel as cm
 from costmodel import plots
-from costmodel.lowering import lower
+from costmodel.kernels.lowering import lower
 from costmodel.runtimes import load_runtime
 
 graph = cm.zoo.shufflenet_v2(width=1.0)

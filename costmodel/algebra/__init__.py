@@ -1,0 +1,1 @@
+"""Formulas: symbols and the functions that dispatch on them, text of expressions, closed forms."""

@@ -1,0 +1,169 @@
+"""Expressions of dimensions: put numbers in, and read them from text without running code."""
+
+from __future__ import annotations
+
+import ast
+import math
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import sympy
+
+from costmodel.algebra.symbols import Dim, dim
+from costmodel.errors import DataError
+
+
+def substitute(value: Dim, values: dict[str, Dim]) -> Dim:
+    """Return ``value`` with symbols replaced by name; a fully numeric result becomes int or array.
+
+    Examples
+    --------
+    >>> substitute(dim("h") * dim("w"), {"h": 4, "w": 5})
+    20
+    """
+    if not isinstance(value, sympy.Expr):
+        return value
+    free = {s.name for s in value.free_symbols}
+    used = {name: v for name, v in values.items() if name in free}
+    if not used:
+        return value
+    if any(isinstance(v, np.ndarray) for v in used.values()):
+        if free - set(used):
+            raise DataError(f"arrays need a value for every symbol; missing {free - set(used)}")
+        names = sorted(used)
+        args = np.broadcast_arrays(*(np.asarray(used[n]) for n in names))
+        array = _array_function(value, tuple(names))(*args)
+        return _whole_numbers(np.broadcast_to(array, args[0].shape))
+    if len(used) == len(free) and all(isinstance(v, int) for v in used.values()):
+        try:
+            number = _evaluate(value, used)
+        except _NotExactError:
+            pass
+        else:
+            return int(number) if number == int(number) else sympy.Rational(number)
+    result = value.subs({dim(n): v for n, v in used.items()}, simultaneous=True)
+    return int(result) if result.is_Integer else result
+
+
+class _NotExactError(Exception):
+    """An expression holds functions whose values are no fractions."""
+
+
+def _evaluate(expression: sympy.Expr, values: dict[str, int]) -> int | Fraction:
+    """Return the exact value, much faster than ``subs`` does."""
+    if isinstance(expression, sympy.Symbol):
+        return values[expression.name]
+    if isinstance(expression, sympy.Rational):
+        return expression.p if expression.q == 1 else Fraction(expression.p, expression.q)
+    arguments = expression.args
+    match expression:
+        case sympy.Add():
+            return sum(_evaluate(a, values) for a in arguments)
+        case sympy.Mul():
+            return math.prod(_evaluate(a, values) for a in arguments)
+        case sympy.Pow() if arguments[1].is_Integer:
+            base, exponent = _evaluate(arguments[0], values), int(arguments[1])
+            if base != 0 or exponent > 0:
+                return base**exponent if exponent > 0 else Fraction(1) / base**-exponent
+        case sympy.ceiling():
+            return math.ceil(_evaluate(arguments[0], values))
+        case sympy.floor():
+            return math.floor(_evaluate(arguments[0], values))
+        case sympy.Max():
+            return max(_evaluate(a, values) for a in arguments)
+        case sympy.Min():
+            return min(_evaluate(a, values) for a in arguments)
+    raise _NotExactError
+
+
+def parse_dim(text: str) -> Dim:
+    """Return the expression written in ``text`` without running any code.
+
+    Only numbers, names, ``+ - * / **`` and ``ceiling``, ``floor``, ``Max``, ``Min``, ``sqrt`` are
+    understood.
+
+    Raises
+    ------
+    DataError
+        If anything else is found.
+
+    Examples
+    --------
+    >>> parse_dim("2*c1 + ceiling(h/2)")
+    2*c1 + ceiling(h/2)
+    >>> parse_dim("__import__('os')")
+    Traceback (most recent call last):
+    ...
+    costmodel.errors.DataError: cannot read the expression "__import__('os')": only ...
+    """
+    if len(text) > 10_000:
+        raise DataError(f"an expression of {len(text)} characters is too long (at most 10000)")
+    try:
+        return _from_ast(ast.parse(text, mode="eval").body)
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError, DataError):
+        shown = text if len(text) <= 100 else text[:100] + "..."
+        raise DataError(
+            f'cannot read the expression "{shown}": only integers, names, + - * / ** and '
+            f"{', '.join(_FUNCTIONS)} are allowed"
+        ) from None
+
+
+_FUNCTIONS = {
+    "ceiling": sympy.ceiling,
+    "floor": sympy.floor,
+    "Max": sympy.Max,
+    "Min": sympy.Min,
+    "sqrt": sympy.sqrt,
+}
+_OPERATORS: dict[type[ast.operator], Any] = {
+    ast.Add: lambda a, b: a + b,
+    ast.Sub: lambda a, b: a - b,
+    ast.Mult: lambda a, b: a * b,
+    ast.Div: lambda a, b: sympy.sympify(a) / b,
+}
+
+
+def _from_ast(node: ast.expr) -> Dim:
+    match node:
+        case ast.Constant(value=int() as number) if not isinstance(number, bool):
+            return number
+        case ast.Name(id=name):
+            return dim(name)
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_from_ast(operand)
+        case ast.BinOp(left=left, op=ast.Pow(), right=right):
+            return _power(sympy.sympify(_from_ast(left)), sympy.sympify(_from_ast(right)))
+        case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _OPERATORS:
+            result = _OPERATORS[type(operator)](_from_ast(left), _from_ast(right))
+            if isinstance(result, sympy.Expr) and result.has(sympy.zoo, sympy.nan):
+                raise ValueError("division by zero")
+            return result
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
+            return _FUNCTIONS[name](*(_from_ast(a) for a in args))
+    raise ValueError("not an expression of dimensions")
+
+
+def _power(base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr:
+    """Raise to a power; towers of powers, which fill the memory with digits, are refused."""
+    digits = max((abs(n.p) + n.q for n in base.atoms(sympy.Rational)), default=1)
+    inner = max((abs(p.exp) for p in base.atoms(sympy.Pow) if p.exp.is_number), default=1)
+    if not exponent.is_Rational or abs(exponent) * inner > 64 or digits > 2**64:
+        raise ValueError("exponent")
+    result = base**exponent
+    if result.has(sympy.zoo, sympy.nan):
+        raise ValueError("division by zero")
+    return result
+
+
+@lru_cache(maxsize=1024)
+def _array_function(expression: sympy.Expr, names: tuple[str, ...]) -> Any:
+    return sympy.lambdify([dim(n) for n in names], expression, modules="numpy", cse=True)
+
+
+def _whole_numbers(array: np.ndarray) -> np.ndarray:
+    """Return an array of whole floats as integers, any other as it is."""
+    if array.dtype.kind != "f" or not np.array_equal(array, np.rint(array)):
+        return array
+    return array.astype(np.int64)

@@ -1,0 +1,275 @@
+"""Fits the parameters of a platform to measurements, however few, and says what they determine.
+
+Maximum a posteriori in log time: log-normal priors (:mod:`costmodel.timing.parameters`), a robust
+loss that a tenth of wrong rows does not mislead, and physical bounds. Nothing is fitted that has no
+meaning, so that 0, 5, 10 and 500 measurements all give a sane model.
+"""
+
+from __future__ import annotations
+
+import datetime
+import inspect
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import networkx as nx
+import numpy as np
+
+from costmodel.calibration.measurement import Measurement
+from costmodel.errors import CostModelError, DataError
+from costmodel.graph.serialize import write_atomically
+from costmodel.platforms import (
+    Platform,
+    calibration_file,
+    calibration_folder,
+    load_platform,
+)
+from costmodel.prediction.table import NetworkTable, tabulate
+from costmodel.specs import network
+from costmodel.timing.fitted import (
+    PRIOR_NETWORK_SPREAD,
+    PRIOR_OPERATOR_SPREAD,
+    Fitted,
+    to_toml,
+)
+from costmodel.timing.parameters import Parameter
+from costmodel.zoo import NETWORKS
+
+UNDETERMINED = 0.7
+"""A parameter whose error is above this share of its prior spread is not determined."""
+_PRIOR_ROWS = 4.0
+"""Weight of the prior residual spreads, in rows."""
+_START_NOISE = 0.05
+"""First guess of the noise of log times. [1]"""
+_CAUCHY = 2.0
+"""Residuals beyond this many times the noise count less and less. [1]"""
+_ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A platform fitted to measurements.
+
+    Parameters
+    ----------
+    platform : Platform
+        The platform with fitted parameters: give it to :func:`costmodel.latency`.
+    residuals : ndarray
+        Log of predicted over measured, one a row. [1]
+    undetermined : tuple of str
+        Parameters that the data could not determine; they keep about their prior value.
+    at_bounds : tuple of str
+        Parameters that ended at a limit of their physical range: look at the data or the hardware.
+    """
+
+    platform: Platform
+    residuals: np.ndarray
+    undetermined: tuple[str, ...]
+    at_bounds: tuple[str, ...]
+
+    @property
+    def median_error(self) -> float:
+        """Median of the absolute relative error on the fitted rows [1]."""
+        return float(np.median(np.abs(np.expm1(self.residuals))))
+
+    def save(self, path: str | os.PathLike[str] | None = None) -> Path:
+        """Write the calibration as TOML, whole or not at all, and return where.
+
+        By default to the user's calibrations, where the name of the platform finds it.
+        """
+        name = self.platform.name
+        if path is None:
+            folder = calibration_folder()
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / calibration_file(name)
+        write_atomically(Path(path), to_toml(name, self.platform.fitted))
+        return Path(path)
+
+
+def calibrate(
+    measurements: Sequence[Measurement],
+    platform: str | Platform,
+    provenance: Mapping[str, str] | None = None,
+) -> Calibration:
+    """Fit the parameters of ``platform`` to ``measurements``.
+
+    Parameters
+    ----------
+    measurements : sequence of Measurement
+        Operators, whole networks, or both; rows of other platforms are refused.
+    platform : str or Platform
+        What was measured; its priors are where the fit starts.
+    provenance : mapping, optional
+        What the data are, stored beside the parameters.
+
+    Returns
+    -------
+    Calibration
+
+    Raises
+    ------
+    DataError
+        If there are no rows, or a row names another platform or a network that does not exist.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> rows = [cm.Measurement("pointwise?h=56&w=56&c1=128&c2=128", 1e-3)]
+    >>> result = cm.calibrate(rows, "gtx-1080-ti/paper")
+    >>> result.platform.fitted.rows
+    1
+    """
+    where = load_platform(platform, calibrated=False)
+    if not measurements:
+        raise DataError("there is nothing to calibrate with: no measurements")
+    graphs = [measured_graph(m, where, i) for i, m in enumerate(measurements)]
+    seconds = np.array([m.seconds for m in measurements])
+    table = tabulate(graphs, where, [m.between for m in measurements])
+    return fit(table, seconds, where, provenance or {})
+
+
+def measured_graph(m: Measurement, platform: Platform, row: int = 0) -> nx.DiGraph:
+    """Return the network of a measurement.
+
+    Raises
+    ------
+    DataError
+        If the row is of another platform, or the network cannot be built; the row is named.
+    """
+    base = platform.name.partition("?")[0]
+    if m.platform and m.platform.partition("?")[0] != base:
+        raise DataError(f"row {row + 2}: platform {m.platform!r} is not {base!r}")
+    try:
+        return network(_with_settings(m))
+    except CostModelError as error:
+        raise DataError(f"row {row + 2}: {error}") from None
+
+
+def _with_settings(m: Measurement) -> str:
+    """Return the network with the batch and dtype of the row; a file has them itself."""
+    name, _, query = m.network.partition("?")
+    if name not in NETWORKS:
+        return m.network
+    stated = dict(parse_qsl(query))
+    for key, value in (("batch", m.batch), ("dtype", m.dtype)):
+        if value and key not in stated and key in inspect.signature(NETWORKS[name]).parameters:
+            query += f"&{key}={value}"
+    return f"{name}?{query.lstrip('&')}" if query else name
+
+
+def fit(
+    table: NetworkTable,
+    seconds: np.ndarray,
+    platform: Platform,
+    provenance: Mapping[str, str],
+) -> Calibration:
+    """Fit the parameters of ``platform`` to networks that are lowered already."""
+    from scipy.optimize import least_squares
+
+    start = platform.fitted
+    free = [p for p in start.parameters if p.spread > 0]
+    mean = np.log([p.value for p in free])
+    spread = np.array([p.spread for p in free])
+    lower = np.log([p.lower for p in free])
+    upper = np.log([p.upper for p in free])
+    target = np.log(seconds)
+    single = table.kernels <= 1
+    noise = np.full(len(seconds), _START_NOISE)
+
+    def theta(x: np.ndarray) -> dict[str, float]:
+        return {**start.theta, **dict(zip((p.name for p in free), np.exp(x), strict=True))}
+
+    def residual(x: np.ndarray) -> np.ndarray:
+        return np.asarray(np.log(table.seconds(platform, theta(x))) - target)
+
+    def objective(x: np.ndarray) -> np.ndarray:
+        return np.concatenate([_soft(residual(x) / noise), (x - mean) / spread])
+
+    margin = 1e-6 * (upper - lower)
+    x = np.clip(mean, lower + margin, upper - margin)
+    for _ in range(_ROUNDS):
+        solution: Any = least_squares(
+            objective, x, bounds=(lower, upper), x_scale=spread, xtol=1e-5, ftol=1e-5, max_nfev=60
+        )
+        x = solution.x
+        noise = _noise(residual(x), single)
+    covariance = np.linalg.inv(solution.jac.T @ solution.jac)
+    errors = np.sqrt(np.diag(covariance))
+    # Each parameter that the data determine takes one degree of freedom.
+    used = float(np.sum(1 - np.minimum(1, (errors / spread) ** 2)))
+    rest = residual(x)
+    operator_spread, network_spread = _spreads(rest, single, used)
+    return Calibration(
+        replace(
+            platform,
+            fitted=Fitted(
+                _with_values(start.parameters, free, x, errors),
+                covariance,
+                operator_spread,
+                network_spread,
+                rows=len(seconds),
+                provenance={"date": datetime.date.today().isoformat(), **provenance},
+            ),
+        ),
+        rest,
+        tuple(p.name for p, e in zip(free, errors, strict=True) if e > UNDETERMINED * p.spread),
+        tuple(
+            p.name
+            for p, v, lo, hi in zip(free, x, lower, upper, strict=True)
+            if min(v - lo, hi - v) < 1e-3
+        ),
+    )
+
+
+def _soft(r: np.ndarray) -> np.ndarray:
+    """Return residuals whose square is the Cauchy loss: it hardly grows far out."""
+    scaled = r / _CAUCHY
+    return np.asarray(np.sign(r) * _CAUCHY * np.sqrt(np.log1p(scaled * scaled)))
+
+
+def _noise(residual: np.ndarray, single: np.ndarray) -> np.ndarray:
+    """Return the noise of each row: that of operators or of networks, outliers left out."""
+    noise = np.empty(len(residual))
+    for group in (single, ~single):
+        if group.any():
+            r = residual[group]
+            cut = 3 * 1.4826 * np.median(np.abs(r)) + 1e-9
+            squares = float(np.sum(np.minimum(np.abs(r), cut) ** 2))
+            weight = _PRIOR_ROWS * _START_NOISE**2
+            noise[group] = np.sqrt((weight + squares) / (_PRIOR_ROWS + len(r)))
+    return noise
+
+
+def _spreads(residual: np.ndarray, single: np.ndarray, used: float) -> tuple[float, float]:
+    """Return the residual spread of operators and of networks, degrees of freedom taken off.
+
+    From the 90 % quantile of the absolute residuals, so that intervals cover what they say also
+    where the tails are heavier than normal.
+    """
+    found = []
+    for group, prior in ((single, PRIOR_OPERATOR_SPREAD), (~single, PRIOR_NETWORK_SPREAD)):
+        n = int(group.sum())
+        if n == 0:
+            found.append(prior)
+            continue
+        wide = float(np.quantile(np.abs(residual[group]), 0.9)) / 1.645
+        freedom = max(n - used * n / len(residual), 0.25 * n)
+        found.append(float(np.sqrt((wide**2 * n + prior**2) / (freedom + 1))))
+    return found[0], found[1]
+
+
+def _with_values(
+    parameters: tuple[Parameter, ...], free: list[Parameter], x: np.ndarray, errors: np.ndarray
+) -> tuple[Parameter, ...]:
+    found = {
+        p.name: (float(np.clip(np.exp(v), p.lower, p.upper)), float(e))
+        for p, v, e in zip(free, x, errors, strict=True)
+    }
+    return tuple(
+        replace(p, value=found[p.name][0], spread=found[p.name][1]) if p.name in found else p
+        for p in parameters
+    )

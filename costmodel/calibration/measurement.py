@@ -1,0 +1,248 @@
+"""Tables of measured latencies: what ``measure`` writes, ``calibrate`` and ``score`` read.
+
+A table is CSV (or Parquet, where pyarrow is installed) with one measurement a row. Columns:
+
+``network``
+    A network as in :mod:`costmodel.specs`: a zoo name with parameters, a file, or a single operator
+    such as ``conv2d?cin=64&size=56&cout=64&k=1``. Required.
+``seconds``
+    The measured latency of one inference. Required; positive. [s]
+``platform``, ``batch``, ``dtype``, ``threads``
+    Where and how it was measured. Optional; an empty cell means "not said".
+``between``
+    Bytes that other kernels touched between two runs, the inputs being made last: an operator
+    measured as if inside a network. Optional; 0 or empty where it ran again and again. [byte]
+
+Further columns are kept as they are.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from costmodel.errors import DataError
+from costmodel.graph.serialize import write_atomically
+from costmodel.ops.tensor import DTYPE_BYTES
+
+REQUIRED = ("network", "seconds")
+COLUMNS = ("network", "platform", "batch", "dtype", "threads", "between", "seconds")
+MAX_ROWS = 1_000_000
+"""Most rows that are read."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One measured latency.
+
+    Parameters
+    ----------
+    network : str
+        The network, as in :mod:`costmodel.specs`.
+    seconds : float
+        Latency of one inference. [s]
+    platform : str
+        Where it was measured; ``""`` if not said.
+    batch, threads : int, optional
+        Inputs at once, threads used.
+    dtype : str
+        Dtype of the network; ``""`` if not said.
+    extra : mapping
+        Further columns.
+    between : int
+        Bytes that other kernels touched between two runs. [byte]
+    """
+
+    network: str
+    seconds: float
+    platform: str = ""
+    batch: int | None = None
+    dtype: str = ""
+    threads: int | None = None
+    extra: Mapping[str, str] = field(default_factory=dict, compare=False)
+    between: int = 0
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that was refused.
+
+    Parameters
+    ----------
+    row : int
+        Its number in the file, the header being row 1.
+    reason : str
+        What is wrong with it.
+    """
+
+    row: int
+    reason: str
+
+
+def read_measurements(
+    path: str | os.PathLike[str], keep_good: bool = False
+) -> tuple[list[Measurement], list[BadRow]]:
+    """Return the measurements of a table, and the rows that are bad.
+
+    Parameters
+    ----------
+    path : path
+        A ``.csv`` or ``.parquet`` file.
+    keep_good : bool
+        Whether good rows are returned beside bad ones; else one bad row refuses the table.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, lacks a column, or holds bad rows and ``keep_good`` is false:
+        the first bad rows are named with the reason.
+    """
+    file = Path(path)
+    rows = _parquet_rows(file) if file.suffix == ".parquet" else _csv_rows(file)
+    try:
+        good, bad = check_rows(rows)
+    except DataError as error:
+        raise DataError(f"{file}: {error}") from None
+    if bad and not keep_good:
+        shown = "; ".join(f"row {b.row}: {b.reason}" for b in bad[:5])
+        more = f" (and {len(bad) - 5} more)" if len(bad) > 5 else ""
+        raise DataError(
+            f"{file}: {len(bad)} of {len(rows)} rows are bad: {shown}{more}; mend them, or ask to "
+            "keep the good ones"
+        )
+    return good, bad
+
+
+def check_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Measurement], list[BadRow]]:
+    """Return the measurements of ``rows``, and the rows that are bad.
+
+    Examples
+    --------
+    >>> check_rows([{"network": "shufflenet_v2", "seconds": "-1"}])
+    ([], [BadRow(row=2, reason="seconds should be a positive number, got '-1'")])
+    """
+    if not rows:
+        raise DataError("the table has no rows")
+    if len(rows) > MAX_ROWS:
+        raise DataError(f"{len(rows)} rows are too many (at most {MAX_ROWS})")
+    missing = [name for name in REQUIRED if name not in rows[0]]
+    if missing:
+        raise DataError(
+            f"column {missing[0]!r} is missing; there are {', '.join(map(str, rows[0]))}"
+        )
+    good: list[Measurement] = []
+    bad: list[BadRow] = []
+    seen: dict[tuple[str, ...], int] = {}
+    for number, row in enumerate(rows, start=2):
+        try:
+            measurement = _measurement(row)
+        except DataError as error:
+            bad.append(BadRow(number, str(error)))
+            continue
+        key = tuple(f"{name}={value}" for name, value in row.items())
+        if key in seen:
+            bad.append(BadRow(number, f"the same as row {seen[key]} in every column"))
+            continue
+        seen[key] = number
+        good.append(measurement)
+    return good, bad
+
+
+def write_measurements(path: str | os.PathLike[str], measurements: Iterable[Measurement]) -> None:
+    """Write a CSV table, whole or not at all."""
+    rows = list(measurements)
+    extra = list(dict.fromkeys(name for m in rows for name in m.extra))
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([*COLUMNS, *extra])
+    for m in rows:
+        known = (
+            m.network,
+            m.platform,
+            m.batch,
+            m.dtype,
+            m.threads,
+            m.between or None,
+            repr(m.seconds),
+        )
+        writer.writerow(
+            [*("" if v is None else v for v in known), *(m.extra.get(n, "") for n in extra)]
+        )
+    write_atomically(Path(path), stream.getvalue())
+
+
+def _measurement(row: Mapping[str, Any]) -> Measurement:
+    if None in row or any(value is None for value in row.values()):
+        raise DataError("it has another number of cells than the header")
+    network = str(row["network"]).strip()
+    if not network:
+        raise DataError("network is empty")
+    dtype = str(row.get("dtype", "")).strip()
+    if dtype and dtype not in DTYPE_BYTES:
+        raise DataError(f"dtype should be one of {', '.join(DTYPE_BYTES)}, got {dtype!r}")
+    return Measurement(
+        network=network,
+        seconds=_seconds(row["seconds"]),
+        platform=str(row.get("platform", "")).strip(),
+        batch=_count(row, "batch"),
+        dtype=dtype,
+        threads=_count(row, "threads"),
+        between=_count(row, "between", smallest=0) or 0,
+        extra={k: str(v) for k, v in row.items() if k not in COLUMNS},
+    )
+
+
+def _seconds(cell: Any) -> float:
+    try:
+        seconds = float(cell)
+    except (TypeError, ValueError):
+        raise DataError(f"seconds should be a number in seconds, got {cell!r}") from None
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise DataError(f"seconds should be a positive number, got {cell!r}")
+    if seconds > 86_400:
+        raise DataError(f"seconds is {seconds:g}, more than a day: is it in another unit?")
+    return seconds
+
+
+def _count(row: Mapping[str, Any], name: str, smallest: int = 1) -> int | None:
+    text = str(row.get(name, "")).strip()
+    if text in ("", "nan", "None"):
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not value.is_integer() or value < smallest:
+        wanted = "a positive integer" if smallest else "a whole number of bytes"
+        raise DataError(f"{name} should be {wanted}, got {text!r}")
+    return int(value)
+
+
+def _csv_rows(file: Path) -> list[dict[str, Any]]:
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as stream:
+            return list(csv.DictReader(stream))
+    except UnicodeDecodeError:
+        raise DataError(f"{file}: not UTF-8 text; a table is CSV or Parquet") from None
+    except csv.Error as error:
+        raise DataError(f"{file}: not CSV: {error}") from None
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def _parquet_rows(file: Path) -> list[dict[str, Any]]:
+    try:
+        import pyarrow.parquet as parquet
+    except ImportError:
+        raise DataError(f"{file}: reading Parquet needs pyarrow: pip install pyarrow") from None
+    try:
+        rows: list[dict[str, Any]] = parquet.read_table(file).to_pylist()
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file}: not Parquet: {error}") from None
+    return [{k: "" if v is None else v for k, v in row.items()} for row in rows]

@@ -1,0 +1,1 @@
+"""Counts that need no hardware: cost, metrics, memory, parallelism, lower bounds."""

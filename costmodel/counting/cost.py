@@ -1,0 +1,194 @@
+"""What one operator costs, derived in one place from its loop nest or expansion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from costmodel.algebra.symbols import Dim, maximum, product, total
+from costmodel.ops.base import Expansion, Nest, Op
+from costmodel.ops.tensor import DTYPE_BYTES, Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Additive costs. Quantities that combine by a maximum (peak memory, span) are not in here.
+
+    Parameters
+    ----------
+    multiply_adds : Dim
+        Multiply-adds. [multiply-add]
+    elementwise : Dim
+        Arithmetic operations that are no multiply-adds: activations, additions, comparisons,
+        biases, normalizations. [operation]
+    reads, weight_reads, writes : Dim
+        Elements of inputs read, of weights read, of outputs written. [element]
+    bytes : Dim
+        The same traffic in bytes, each tensor by its dtype. [byte]
+
+    Examples
+    --------
+    >>> Cost(multiply_adds=2, writes=1) + Cost(multiply_adds=3) * 2
+    Cost(multiply_adds=8, elementwise=0, reads=0, weight_reads=0, writes=1, bytes=0)
+    """
+
+    multiply_adds: Dim = 0
+    elementwise: Dim = 0
+    reads: Dim = 0
+    weight_reads: Dim = 0
+    writes: Dim = 0
+    bytes: Dim = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.multiply_adds + other.multiply_adds,
+            self.elementwise + other.elementwise,
+            self.reads + other.reads,
+            self.weight_reads + other.weight_reads,
+            self.writes + other.writes,
+            self.bytes + other.bytes,
+        )
+
+    def __mul__(self, times: Dim) -> Cost:
+        return Cost(
+            self.multiply_adds * times,
+            self.elementwise * times,
+            self.reads * times,
+            self.weight_reads * times,
+            self.writes * times,
+            self.bytes * times,
+        )
+
+    @property
+    def mac(self) -> Dim:
+        """Memory access cost: everything read and written [element]."""
+        return self.reads + self.weight_reads + self.writes
+
+    @property
+    def work(self) -> Dim:
+        """Steps of one processor: multiply-adds and elementwise operations [step]."""
+        return self.multiply_adds + self.elementwise
+
+
+def sum_costs(parts: list[Cost]) -> Cost:
+    """Return the sum of many costs, in one step for each quantity.
+
+    Examples
+    --------
+    >>> sum_costs([Cost(writes=1), Cost(writes=2)]).writes
+    3
+    """
+    return Cost(
+        multiply_adds=total([p.multiply_adds for p in parts]),
+        elementwise=total([p.elementwise for p in parts]),
+        reads=total([p.reads for p in parts]),
+        weight_reads=total([p.weight_reads for p in parts]),
+        writes=total([p.writes for p in parts]),
+        bytes=total([p.bytes for p in parts]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OpCost:
+    """Everything that follows from an operator on given inputs.
+
+    Parameters
+    ----------
+    cost : Cost
+        The additive costs.
+    items : Dim
+        Results that can be computed independently of each other. [1]
+    span : Dim
+        Dependent steps to make one of them: the reduction runs in order. [step]
+    params : Dim
+        Learned elements. [element]
+    """
+
+    cost: Cost
+    items: Dim
+    span: Dim
+    params: Dim
+
+
+def op_cost(op: Op, inputs: tuple[Tensor, ...]) -> OpCost:
+    """Return the costs of ``op`` on ``inputs``.
+
+    Examples
+    --------
+    >>> from costmodel.ops import Conv
+    >>> pointwise = Conv(128, (1, 1))
+    >>> op_cost(pointwise, (Tensor((1, 128, 56, 56)),)).cost.mac
+    819200
+    """
+    try:
+        return _cached(op, inputs)
+    except TypeError:  # dimensions that are arrays cannot be hashed
+        return _op_cost(op, inputs)
+
+
+@lru_cache(maxsize=1 << 16)
+def _cached(op: Op, inputs: tuple[Tensor, ...]) -> OpCost:
+    return _op_cost(op, inputs)
+
+
+def _op_cost(op: Op, inputs: tuple[Tensor, ...]) -> OpCost:
+    expansion = op.expand(*inputs)
+    if expansion is not None:
+        return _expansion_cost(expansion, params=_elements(op.weights(*inputs)))
+    return _nest_cost(op.nest(*inputs), inputs, op.weights(*inputs), op.infer(*inputs))
+
+
+def _nest_cost(
+    nest: Nest, inputs: tuple[Tensor, ...], weights: tuple[Tensor, ...], outputs: tuple[Tensor, ...]
+) -> OpCost:
+    items = product(nest.parallel)
+    chain = product(nest.reduced)
+    points = items * chain if nest.points is None else nest.points
+    params = _elements(weights)
+    reads, read_bytes = _traffic(inputs, nest.reads)
+    writes, write_bytes = _traffic(outputs, nest.writes)
+    if nest.weight_reads is None:
+        weight_reads, weight_bytes = _traffic(weights, None)
+    else:
+        weight_reads = nest.weight_reads
+        # Statistics that are not learned (BatchNorm without affine) have the dtype of the input.
+        stored = (*weights, *inputs)
+        weight_bytes = weight_reads * DTYPE_BYTES[stored[0].dtype] if stored else 0
+    cost = Cost(
+        multiply_adds=nest.multiply_adds * points,
+        elementwise=nest.elementwise * points + nest.epilogue * items + nest.extra,
+        reads=reads,
+        weight_reads=weight_reads,
+        writes=writes,
+        bytes=read_bytes + weight_bytes + write_bytes,
+    )
+    span = (nest.multiply_adds + nest.elementwise) * chain + nest.epilogue
+    return OpCost(cost, items, span, params)
+
+
+def _expansion_cost(expansion: Expansion, params: Dim) -> OpCost:
+    """Sum the costs of the steps; the span is the longest chain of steps through the program."""
+    tensors = list(expansion.inputs)
+    depth: list[Dim] = [0] * len(tensors)
+    parts: list[OpCost] = []
+    for step in expansion.steps:
+        taken = tuple(tensors[i] for i in step.inputs)
+        part = op_cost(step.op, taken)
+        outputs = step.op.infer(*taken)
+        parts.append(part)
+        tensors.extend(outputs)
+        depth.extend([maximum(*(depth[i] for i in step.inputs)) + part.span] * len(outputs))
+    cost = sum((part.cost for part in parts), Cost()) * expansion.times
+    span = maximum(*(depth[i] for i in expansion.outputs)) * expansion.times
+    return OpCost(cost, parts[0].items, span, params)
+
+
+def _elements(tensors: tuple[Tensor, ...]) -> Dim:
+    return total(t.elements for t in tensors)
+
+
+def _traffic(tensors: tuple[Tensor, ...], elements: tuple[Dim, ...] | None) -> tuple[Dim, Dim]:
+    """Return elements and bytes; tensors beyond the end of ``elements`` are not touched."""
+    counts = tuple(t.elements for t in tensors) if elements is None else elements
+    size = [n * DTYPE_BYTES[t.dtype] for t, n in zip(tensors, counts, strict=False)]
+    return total(counts), total(size)

@@ -1,0 +1,156 @@
+"""What any schedule of a network moves at least, through a fast memory of any or a given size."""
+
+from __future__ import annotations
+
+import networkx as nx
+import numpy as np
+
+from costmodel.algebra.symbols import (
+    Dim,
+    is_symbolic,
+    least_once,
+    maximum,
+    minimum,
+    product,
+    sqrt,
+    total,
+)
+from costmodel.counting.cost import OpCost
+from costmodel.counting.subject import Prepared, Subject, prepare
+from costmodel.errors import DataError
+from costmodel.graph import Node, Source
+from costmodel.ops import Constant, Conv, Input, Linear, MatMul, Output, Parameter
+from costmodel.ops.tensor import Tensor
+
+
+def io_lower_bound(graph: nx.DiGraph | Prepared) -> Dim:
+    """Return what any schedule of the network moves at least: inputs, outputs, parameters.
+
+    Returns
+    -------
+    Dim
+        Elements. [element]
+
+    Notes
+    -----
+    Everything else could stay in a fast memory that is large enough. What is never used is not
+    moved: an embedding counts by the rows that are read, an input by the largest part of it that
+    one operator takes, an output by what an operator has written of it.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> cm.io_lower_bound(cm.zoo.pointwise(56, 56, 128, 128))
+    819200
+    """
+    ready = prepare(graph)
+    buffers: dict[Source, Source] = {}
+    sizes: dict[Source, Dim] = {}
+    moved: dict[Source, Dim] = {}
+    learned: dict[str, Dim] = {}
+    given: set[Source] = set()
+    for node, result in zip(ready.nodes, ready.costs, strict=True):
+        for slot, source in enumerate(node.sources):
+            buffer = buffers[source]
+            # Inputs move when they are read, results when they leave.
+            if not node.op.is_view and (buffer in given) != isinstance(node.op, Output):
+                part = _at_most(_taken(node, slot), sizes[buffer])
+                moved[buffer] = part if buffer not in moved else maximum(moved[buffer], part)
+        for i, tensor in enumerate(node.outputs):
+            buffers[node.name, i] = buffers[node.sources[0]] if node.op.is_view else (node.name, i)
+            sizes[node.name, i] = tensor.elements
+            if isinstance(node.op, Input | Constant | Parameter):
+                given.add((node.name, i))
+        learned.setdefault(node.weights, least_once(result.params, result.cost.weight_reads))
+    return total([*moved.values(), *learned.values()])
+
+
+def cache_lower_bound(subject: Subject, *inputs: Tensor, capacity: Dim) -> Dim:
+    r"""Return what each operator moves at least through a fast memory of ``capacity`` elements.
+
+    .. math:: Q \ge \frac{2mnk}{\sqrt S} - 2S
+
+    for products of matrices (linear layers, 1x1 convolutions of stride 1, batched products), and
+    never less than every operand once.
+
+    Parameters
+    ----------
+    subject : DiGraph, Op or Prepared
+        A graph, or an operator with its ``inputs``; operators run one after the other.
+    capacity : Dim
+        Elements that the fast memory holds, ``S``. [element]
+
+    Returns
+    -------
+    Dim
+        Elements. [element]
+
+    Notes
+    -----
+    The red-blue pebble game of :cite:t:`hong1981io` with the constant of :cite:t:`smith2019tight`.
+    The bound holds for any order of the classical multiply-adds, not for Strassen or Winograd.
+
+    Examples
+    --------
+    >>> from costmodel.ops import Linear
+    >>> x = Tensor((1024, 1024))
+    >>> round(cache_lower_bound(Linear(1024, bias=False), x, capacity=8192))
+    23710182
+    >>> cache_lower_bound(Linear(1024, bias=False), x, capacity=2**24)
+    3145728
+    """
+    if not is_symbolic(capacity) and not np.all(capacity >= 1):
+        raise DataError(f"capacity must be at least 1 element, got {capacity}")
+    ready = prepare(subject, *inputs)
+    return total(
+        _cache_bound(node, result, capacity)
+        for node, result in zip(ready.nodes, ready.costs, strict=True)
+    )
+
+
+def compulsory(node: Node, result: OpCost) -> Dim:
+    """Return every operand once: for one nest its MAC, for an expansion its outer tensors."""
+    if not node.op.expands:
+        return result.cost.mac
+    outer = total(t.elements for t in (*node.inputs, *node.outputs))
+    return outer + least_once(result.params, result.cost.weight_reads)
+
+
+def _cache_bound(node: Node, result: OpCost, capacity: Dim) -> Dim:
+    once = compulsory(node, result)
+    if not _is_product(node):
+        return once
+    products = _products(node)
+    pebbles = 2 * result.cost.multiply_adds / sqrt(capacity) - 2 * capacity * products
+    return maximum(once, pebbles)
+
+
+def _is_product(node: Node) -> bool:
+    """Say whether the operator is a product of matrices, every element of which is stored."""
+    match node.op:
+        case Linear() | MatMul():
+            return True
+        case Conv(kernel=kernel, stride=stride, padding=padding):
+            padded = padding != "same" and any(p != (0, 0) for p in padding)
+            return all(size == 1 for size in (*kernel, *stride)) and not padded
+    return False
+
+
+def _products(node: Node) -> Dim:
+    """Return how many separate matrix products the operator is."""
+    match node.op:
+        case Conv(groups=groups):
+            return groups * node.inputs[0].shape[0]
+        case MatMul():
+            return product(node.outputs[0].shape[:-2])
+    return 1
+
+
+def _taken(node: Node, slot: int) -> Dim:
+    """Return how many elements the operator reads of one input."""
+    reads = None if node.op.expands or not node.outputs else node.op.nest(*node.inputs).reads
+    return node.inputs[slot].elements if reads is None else reads[slot]
+
+
+def _at_most(part: Dim, whole: Dim) -> Dim:
+    return part if is_symbolic(whole) and part == whole else minimum(part, whole)

@@ -1,0 +1,138 @@
+"""Peak memory of activations over an order of execution."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from itertools import pairwise
+
+import networkx as nx
+import numpy as np
+import sympy
+
+from costmodel.algebra.symbols import Dim, is_symbolic, maximum
+from costmodel.counting.subject import Prepared, nodes_of
+from costmodel.graph import Node, Source
+from costmodel.ops import Parameter
+
+
+@dataclass(frozen=True, slots=True)
+class _Buffers:
+    """Which buffers each operator makes and uses, views resolved."""
+
+    sizes: list[Dim]
+    made: list[tuple[int, ...]]
+    used: list[frozenset[int]]
+
+
+def peak(graph: nx.DiGraph | Prepared, unit: str) -> Dim:
+    """Return the peak memory (see :func:`costmodel.counting.metrics.activation_memory`)."""
+    nodes = nodes_of(graph)
+    buffers = _buffers(nodes, unit)
+    order = list(range(len(nodes)))
+    if any(isinstance(size, sympy.Expr | np.ndarray) for size in buffers.sizes):
+        return _largest(_live_sizes(buffers, order))
+    first = max(_live_sizes(buffers, order))
+    if _is_chain(nodes):
+        return first
+    return min(first, max(_live_sizes(buffers, _greedy_order(nodes, buffers))))
+
+
+def _is_chain(nodes: list[Node]) -> bool:
+    """Say whether every operator takes only from the one before it: there is one order only."""
+    return all(
+        source == before.name
+        for before, node in pairwise(nodes)
+        for source, _ in node.sources or [("", 0)]
+    )
+
+
+def _buffers(nodes: list[Node], unit: str) -> _Buffers:
+    sizes: list[Dim] = []
+    made: list[tuple[int, ...]] = []
+    used: list[frozenset[int]] = []
+    holder: dict[Source, int] = {}
+    for node in nodes:
+        taken = [holder[source] for source in node.sources]
+        fresh = []
+        for i, tensor in enumerate(node.outputs):
+            if node.op.is_view:
+                holder[node.name, i] = taken[0]
+                continue
+            holder[node.name, i] = len(sizes)
+            fresh.append(len(sizes))
+            if isinstance(node.op, Parameter):  # counted by params(), in memory all the time
+                sizes.append(0)
+            else:
+                sizes.append(tensor.elements if unit == "elements" else tensor.bytes)
+        made.append(tuple(fresh))
+        used.append(frozenset(taken))
+    return _Buffers(sizes, made, used)
+
+
+def _live_sizes(buffers: _Buffers, order: list[int]) -> list[Dim]:
+    """Return the memory in use while each operator of ``order`` runs."""
+    last: dict[int, int] = {}
+    for step, i in enumerate(order):
+        for b in buffers.made[i]:
+            last[b] = step
+        for b in buffers.used[i]:
+            last[b] = step
+    freed: list[list[int]] = [[] for _ in order]
+    for b, step in last.items():
+        freed[step].append(b)
+    live: Dim = 0
+    result = []
+    for i, gone in zip(order, freed, strict=True):
+        for b in buffers.made[i]:
+            live = live + buffers.sizes[b]
+        result.append(live)
+        for b in gone:
+            live = live - buffers.sizes[b]
+    return result
+
+
+def _greedy_order(nodes: list[Node], buffers: _Buffers) -> list[int]:
+    """Run next the ready operator that adds least memory; ties go to the earlier one."""
+    index = {node.name: i for i, node in enumerate(nodes)}
+    makers = [{index[source] for source, _ in node.sources} for node in nodes]
+    takers: list[list[int]] = [[] for _ in nodes]
+    for i, sources in enumerate(makers):
+        for j in sources:
+            takers[j].append(i)
+    waiting = [len(sources) for sources in makers]
+    uses = [0] * len(buffers.sizes)
+    for used in buffers.used:
+        for b in used:
+            uses[b] += 1
+
+    def growth(i: int) -> Dim:
+        freed = sum(buffers.sizes[b] for b in buffers.used[i] if uses[b] == 1)
+        return sum(buffers.sizes[b] for b in buffers.made[i]) - freed
+
+    ready = [(growth(i), i) for i, n in enumerate(waiting) if n == 0]
+    heapq.heapify(ready)
+    order = []
+    while ready:
+        _, i = heapq.heappop(ready)
+        order.append(i)
+        for b in buffers.used[i]:
+            uses[b] -= 1
+        for j in takers[i]:
+            waiting[j] -= 1
+            if waiting[j] == 0:
+                heapq.heappush(ready, (growth(j), j))
+    return order
+
+
+def _largest(sizes: list[Dim]) -> Dim:
+    """Return the largest of ``sizes``; expressions that another one bounds are dropped."""
+    if not any(is_symbolic(size) for size in sizes):
+        return maximum(*sizes)
+    kept: list[Dim] = []
+    for size in dict.fromkeys(sizes):
+        if any((other - size).is_nonnegative for other in kept):
+            continue
+        kept = [other for other in kept if not (size - other).is_nonnegative]
+        kept.append(size)
+    return kept[0] if len(kept) == 1 else sympy.Max(*kept)

@@ -1,0 +1,228 @@
+"""Costs of a whole network, or of one operator: exact ints, arrays or sympy expressions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import networkx as nx
+import numpy as np
+
+from costmodel.algebra.formula import tidy
+from costmodel.algebra.symbols import Dim, is_symbolic, total
+from costmodel.counting.cost import Cost, sum_costs
+from costmodel.counting.subject import Prepared, Subject, prepare
+from costmodel.errors import DataError
+from costmodel.ops import Output
+from costmodel.ops.tensor import Tensor
+
+Unit = Literal["elements", "bytes"]
+
+
+def cost(subject: Subject, *inputs: Tensor) -> Cost:
+    """Return the additive costs, summed over the operators (no fusion).
+
+    Parameters
+    ----------
+    subject : DiGraph, Op or Prepared
+        A graph, or an operator with its ``inputs``.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> cm.cost(cm.zoo.pointwise(56, 56, 128, 128)).multiply_adds
+    51380224
+    """
+    return prepare(subject, *inputs).total
+
+
+def flops(subject: Subject, *inputs: Tensor, per_multiply_add: int = 1) -> Dim:
+    """Return the FLOPs of the paper: multiply-adds, elementwise operations not counted.
+
+    Parameters
+    ----------
+    subject : DiGraph, Op or Prepared
+        A graph, or an operator with its ``inputs``.
+    per_multiply_add : {1, 2}
+        1 counts multiply-adds as the paper does, 2 counts as hardware vendors do.
+
+    Returns
+    -------
+    Dim
+        [multiply-add], or [FLOP] with ``per_multiply_add=2``.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> cm.flops(cm.zoo.pointwise(*cm.symbols("h w c1 c2")))
+    c1*c2*h*w
+    """
+    if per_multiply_add not in (1, 2):
+        raise DataError(f"per_multiply_add must be 1 or 2, got {per_multiply_add!r}")
+    return tidy(cost(subject, *inputs).multiply_adds * per_multiply_add)
+
+
+def mac(subject: Subject, *inputs: Tensor, unit: Unit = "elements") -> Dim:
+    r"""Return the memory access cost: all inputs, weights and outputs of every operator, once.
+
+    Parameters
+    ----------
+    subject : DiGraph, Op or Prepared
+        A graph, or an operator with its ``inputs``.
+    unit : {"elements", "bytes"}
+        Elements as in the paper, or bytes by the dtype of each tensor.
+
+    Returns
+    -------
+    Dim
+        [element] or [byte]
+
+    Notes
+    -----
+    For a 1x1 convolution :math:`hw(c_1 + c_2) + c_1 c_2` :cite:p:`ma2018shufflenet`. Assumes each
+    operator moves each tensor once; nothing is fused, views are free.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> cm.mac(cm.zoo.pointwise(*cm.symbols("h w c1 c2")))
+    c1*c2 + h*w*(c1 + c2)
+    """
+    costs = cost(subject, *inputs)
+    return tidy(costs.mac if _check_unit(unit) == "elements" else costs.bytes)
+
+
+def params(subject: Subject, *inputs: Tensor, unit: Unit = "elements") -> Dim:
+    """Return the learned elements; weights that operators share count once.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> cm.params(cm.zoo.pointwise(56, 56, 128, 64))
+    8192
+    """
+    ready = prepare(subject, *inputs)
+    owners: dict[str, int] = {}
+    for i, node in enumerate(ready.nodes):
+        owners.setdefault(node.weights, i)
+    if _check_unit(unit) == "elements":
+        return tidy(total([ready.costs[i].params for i in owners.values()]))
+    nodes = (ready.nodes[i] for i in owners.values())
+    return tidy(total(t.bytes for node in nodes for t in node.op.weights(*node.inputs)))
+
+
+def work(subject: Subject, *inputs: Tensor) -> Dim:
+    """Return the steps of a single processor: multiply-adds and elementwise operations [step].
+
+    Examples
+    --------
+    >>> from costmodel.ops import Elementwise
+    >>> work(Elementwise("relu"), Tensor((1, 8, 7, 7)))
+    392
+    """
+    return tidy(cost(subject, *inputs).work)
+
+
+def intensity(
+    subject: Subject, *inputs: Tensor, per_multiply_add: int = 2, unit: Unit = "bytes"
+) -> Dim:
+    """Return the arithmetic intensity: FLOPs for each byte moved, nothing fused.
+
+    Parameters
+    ----------
+    subject : DiGraph, Op or Prepared
+        A graph, or an operator with its ``inputs``.
+    per_multiply_add : {1, 2}
+        2 gives FLOPs, 1 multiply-adds.
+    unit : {"bytes", "elements"}
+        What traffic is counted in.
+
+    Returns
+    -------
+    Dim
+        [FLOP/byte]
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> cm.intensity(cm.zoo.pointwise(56, 56, 128, 128))
+    31.36
+    """
+    ready = prepare(subject, *inputs)
+    moved = mac(ready, unit=unit)
+    done = flops(ready, per_multiply_add=per_multiply_add)
+    if not is_symbolic(moved) and not isinstance(moved, np.ndarray) and moved == 0:
+        raise DataError("arithmetic intensity is undefined: nothing is moved")
+    return done / moved
+
+
+def activation_memory(graph: nx.DiGraph | Prepared, unit: Unit = "elements") -> Dim:
+    """Return the peak memory of activations over the best order that is known.
+
+    A tensor lives from the operator that makes it to the last one that takes it; views share
+    memory. Orders tried: the order of insertion and one that frees memory greedily; finding the
+    best of all is NP-hard. For symbols and arrays only the first is taken.
+
+    Returns
+    -------
+    Dim
+        [element] or [byte]
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> cm.activation_memory(cm.zoo.pointwise(56, 56, 128, 64))
+    602112
+    """
+    from costmodel.counting.memory import peak
+
+    return peak(graph, unit=_check_unit(unit))
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleCost:
+    """The costs of the operators of one module.
+
+    Parameters
+    ----------
+    module : str
+        Dotted path, ``""`` for operators outside modules.
+    cost : Cost
+        Their sum.
+    operators : int
+        Their number.
+    """
+
+    module: str
+    cost: Cost
+    operators: int
+
+
+def by_module(graph: nx.DiGraph | Prepared, depth: int = 1) -> list[ModuleCost]:
+    """Return the costs of each module, in order of appearance.
+
+    Parameters
+    ----------
+    graph : DiGraph
+        An op graph whose source has modules.
+    depth : int
+        How many parts of the dotted path tell modules apart.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> [m.module for m in by_module(cm.zoo.shufflenet_v2())][:3]
+    ['conv1', 'maxpool', 'stage2']
+    """
+    ready = prepare(graph)
+    groups: dict[str, list[Cost]] = {}
+    for node, result in zip(ready.nodes, ready.costs, strict=True):
+        if node.inputs and not isinstance(node.op, Output):
+            groups.setdefault(".".join(node.module.split(".")[:depth]), []).append(result.cost)
+    return [ModuleCost(name, sum_costs(parts), len(parts)) for name, parts in groups.items()]
+
+
+def _check_unit(unit: str) -> Unit:
+    if unit == "elements" or unit == "bytes":
+        return unit  # type: ignore[return-value]
+    raise DataError(f"unit must be 'elements' or 'bytes', got {unit!r}")

@@ -1,0 +1,159 @@
+"""Work and span of a network: how much could run at the same time (guideline G3)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import networkx as nx
+import numpy as np
+
+from costmodel.algebra.symbols import Dim, is_symbolic, maximum
+from costmodel.counting.metrics import work
+from costmodel.counting.subject import Prepared, Subject, nodes_of, prepare
+from costmodel.errors import DataError
+from costmodel.graph import Node
+from costmodel.ops.tensor import Tensor
+
+_ROOT = object()
+_SINK = object()
+
+
+class Bracket(NamedTuple):
+    """A lower and an upper bound."""
+
+    lower: Dim
+    upper: Dim
+
+
+def span(subject: Subject, *inputs: Tensor) -> Dim:
+    """Return the length of the longest chain of dependent steps (the critical path) [step].
+
+    A reduction runs in order: ``c1`` multiply-adds for one output of a 1x1 convolution. A tree
+    would take about ``log2 c1`` steps, which no runtime does within one output.
+
+    Notes
+    -----
+    For symbols the span comes in factored form: from each operator back to its immediate
+    dominator, the operator that every path passes, so that ``f + Max(p, q)`` does not double at
+    every fork and join.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> c = cm.symbols("c")[0]
+    >>> cm.span(cm.zoo.pointwise(56, 56, c, 64))
+    c
+    """
+    ready = prepare(subject, *inputs)
+    spans = {node.name: c.span for node, c in zip(ready.nodes, ready.costs, strict=True)}
+    if any(is_symbolic(s) for s in spans.values()):
+        return _symbolic_span(ready.nodes, spans)
+    finish: dict[str, Dim] = {}
+    for node in ready.nodes:
+        before = [finish[source] for source, _ in node.sources]
+        start = maximum(*before) if len(before) > 1 else sum(before)
+        finish[node.name] = spans[node.name] + start
+    return maximum(*finish.values())
+
+
+def parallelism(subject: Subject, *inputs: Tensor) -> Dim:
+    """Return the average parallelism, work over span: processors that could be kept busy [1].
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> cm.parallelism(cm.zoo.pointwise(56, 56, 128, 64))
+    200704.0
+    """
+    ready = prepare(subject, *inputs)
+    longest = span(ready)
+    if _is_zero(longest):
+        raise DataError("average parallelism is undefined: nothing is computed")
+    return work(ready) / longest
+
+
+def brent(subject: Subject, *inputs: Tensor, processors: Dim) -> Bracket:
+    r"""Return Brent's bracket of the steps that ``processors`` processors take.
+
+    .. math:: \max(W/P, S) \le T_P \le W/P + S
+
+    Parameters
+    ----------
+    subject : DiGraph, Op or Prepared
+        A graph, or an operator with its ``inputs``.
+    processors : Dim
+        Processors that do one step at a time, ``P``. [1]
+
+    Returns
+    -------
+    Bracket
+        Lower and upper bound. [step]
+
+    References
+    ----------
+    :cite:t:`brent1974parallel`
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> brent(cm.zoo.pointwise(56, 56, 128, 64), processors=28 * 128)
+    Bracket(lower=7168.0, upper=7296.0)
+    """
+    if not is_symbolic(processors) and not np.all(processors >= 1):
+        raise DataError(f"processors must be at least 1, got {processors}")
+    ready = prepare(subject, *inputs)
+    share = work(ready) / processors
+    longest = span(ready)
+    return Bracket(maximum(share, longest), share + longest)
+
+
+def kernels_in_series(graph: nx.DiGraph | Prepared) -> int:
+    """Return the most operators on one path, views not counted: the launches that cannot overlap.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> kernels_in_series(cm.zoo.pointwise(56, 56, 128, 64))
+    1
+    """
+    depth: dict[str, int] = {}
+    for node in nodes_of(graph):
+        before = max((depth[source] for source, _ in node.sources), default=0)
+        depth[node.name] = before + bool(node.inputs and node.outputs and not node.op.is_view)
+    return max(depth.values())
+
+
+def _symbolic_span(nodes: tuple[Node, ...], spans: dict[str, Dim]) -> Dim:
+    rooted: nx.DiGraph = nx.DiGraph()
+    for node in nodes:
+        makers: list[object] = [source for source, _ in node.sources] or [_ROOT]
+        rooted.add_edges_from((maker, node.name) for maker in makers)
+    ends = [node.name for node in nodes if rooted.out_degree(node.name) == 0]
+    rooted.add_edges_from((name, _SINK) for name in ends)
+    dominator = nx.immediate_dominators(rooted, _ROOT)
+    # local[v]: the longest chain from the dominator of v (without it) to v (with it).
+    local: dict[object, Dim] = {}
+    for name in (*(node.name for node in nodes), _SINK):
+        chains = []
+        for source in rooted.pred[name]:
+            chain: Dim = 0
+            while source != dominator[name]:
+                chain = chain + local[source]
+                source = dominator[source]
+            chains.append(chain)
+        local[name] = _max_of(chains) + (0 if name is _SINK else spans[str(name)])
+    total: Dim = 0
+    at: object = _SINK
+    while at is not _ROOT:
+        total = total + local[at]
+        at = dominator[at]
+    return total
+
+
+def _max_of(chains: list[Dim]) -> Dim:
+    distinct = list(dict.fromkeys(chains))
+    return distinct[0] if len(distinct) == 1 else maximum(*distinct)
+
+
+def _is_zero(value: Dim) -> bool:
+    return not hasattr(value, "shape") and value == 0

@@ -1,0 +1,93 @@
+"""What the metrics take: a graph, one operator with its input tensors, or a graph read once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import networkx as nx
+
+from costmodel.counting.cost import Cost, OpCost, op_cost, sum_costs
+from costmodel.errors import GraphError
+from costmodel.graph import Node, infer_node, nodes_in_order
+from costmodel.ops import Op
+from costmodel.ops.tensor import Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A subject read once: what all metrics share (see :func:`prepare`).
+
+    Parameters
+    ----------
+    nodes : tuple of Node
+        The operators in order.
+    costs : tuple of OpCost
+        What follows from each.
+    total : Cost
+        The sum of their additive costs.
+    """
+
+    nodes: tuple[Node, ...]
+    costs: tuple[OpCost, ...]
+    total: Cost
+
+
+Subject: TypeAlias = nx.DiGraph | Op | Prepared
+"""A graph, an operator (its input tensors are given beside it), or a graph that is prepared."""
+
+
+def prepare(subject: Subject, *inputs: Tensor) -> Prepared:
+    """Read a graph once, for many metrics of one graph; each of them takes the result.
+
+    Later changes of the graph do not show in it.
+
+    Parameters
+    ----------
+    subject : DiGraph, Op or Prepared
+        A graph, or an operator with its ``inputs``.
+
+    Raises
+    ------
+    GraphError
+        If ``subject`` is neither, or tensors come with a graph.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> ready = prepare(cm.zoo.pointwise(56, 56, 128, 128))
+    >>> cm.flops(ready), cm.mac(ready)
+    (51380224, 819200)
+    """
+    if isinstance(subject, Prepared):
+        _refuse(inputs)
+        return subject
+    nodes = nodes_of(subject, inputs)
+    costs = tuple(op_cost(node.op, node.inputs) for node in nodes)
+    return Prepared(tuple(nodes), costs, sum_costs([c.cost for c in costs]))
+
+
+def nodes_of(subject: Subject, inputs: tuple[Tensor, ...] = ()) -> list[Node]:
+    """Return the nodes of a graph in order, or one node for an operator and its inputs.
+
+    Raises
+    ------
+    GraphError
+        If ``subject`` is neither, or tensors come with a graph.
+
+    Examples
+    --------
+    >>> from costmodel.ops import Linear
+    >>> nodes_of(Linear(10), (Tensor((1, 20)),))[0].outputs[0].shape
+    (1, 10)
+    """
+    if isinstance(subject, Op):
+        name = type(subject).__name__
+        return [Node(name, subject, inputs, infer_node(name, subject, inputs), "", name)]
+    _refuse(inputs)
+    return list(subject.nodes if isinstance(subject, Prepared) else nodes_in_order(subject))
+
+
+def _refuse(inputs: tuple[Tensor, ...]) -> None:
+    if inputs:
+        raise GraphError("input tensors go with a single operator, not with a graph")

@@ -1,0 +1,353 @@
+"""The op graph: a ``networkx.DiGraph`` of a fixed schema.
+
+Schema
+------
+Graph attributes
+    ``name`` (str), ``schema`` (int, :data:`SCHEMA`).
+Node
+    Key: its name, a string. Attributes: ``op``, a frozen operator of :mod:`costmodel.ops`;
+    ``outputs``, the tuple of its output :class:`~costmodel.ops.tensor.Tensor`; ``module``, the
+    dotted path of the module that it belongs to (``""`` at the top); ``weights``, the name under
+    which its learned tensors are stored: nodes of one name share them, and they count once.
+Edge
+    From the operator that makes a tensor to one that takes it. Attribute ``links``: a tuple of
+    :class:`Link`, one for each tensor that flows along the edge, saying which output feeds which
+    input slot. Two nodes have one edge however many tensors flow, so that every networkx function
+    for directed graphs works, those that refuse multigraphs included.
+
+Inputs are nodes with an :class:`~costmodel.ops.Input` operator, outputs are nodes with an
+:class:`~costmodel.ops.Output`; both may be several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, TypeAlias
+
+import networkx as nx
+
+from costmodel.algebra.expressions import substitute
+from costmodel.algebra.symbols import Dim, check_dim, same
+from costmodel.errors import CostModelError, GraphError, ShapeError
+from costmodel.ops import OPERATORS, Input, Op, Output
+from costmodel.ops.tensor import Tensor
+
+SCHEMA = 1
+"""Version of the schema, raised when it changes."""
+MAX_NODES = 1_000_000
+"""Most operators a graph may have."""
+MAX_ELEMENTS = 2**48
+"""Largest tensor that is taken for real. [element]"""
+
+
+class OpGraph(nx.DiGraph):  # type: ignore[misc]
+    """A directed graph of networkx that a notebook shows with its totals.
+
+    What the library builds; every function takes any ``networkx.DiGraph`` of the schema.
+
+    Examples
+    --------
+    >>> from costmodel import zoo
+    >>> isinstance(zoo.pointwise(56, 56, 24, 48), nx.DiGraph)
+    True
+    """
+
+
+class Link(NamedTuple):
+    """One tensor along an edge: output number of the maker, input slot of the taker."""
+
+    output: int
+    slot: int
+
+
+Source: TypeAlias = tuple[str, int]
+"""Where a tensor comes from: the name of a node and the number of its output."""
+
+
+class Node(NamedTuple):
+    """A node as the metrics see it: name, operator, the tensors on both sides and their makers."""
+
+    name: str
+    op: Op
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    module: str
+    weights: str
+    sources: tuple[Source, ...] = ()
+
+
+def inputs_of(graph: nx.DiGraph, name: str) -> tuple[Tensor, ...]:
+    """Return the input tensors of node ``name``, by slot.
+
+    Examples
+    --------
+    >>> from costmodel import zoo
+    >>> [str(t) for t in inputs_of(zoo.pointwise(56, 56, 24, 48), "conv")]
+    ['float32[1, 24, 56, 56]']
+    """
+    return tuple(
+        graph.nodes[source]["outputs"][output] for source, output in sources_of(graph, name)
+    )
+
+
+def sources_of(graph: nx.DiGraph, name: str) -> tuple[Source, ...]:
+    """Return (node, output number) of what feeds each slot of node ``name``."""
+    slots = sorted(
+        (slot, source, output)
+        for source, attributes in graph.pred[name].items()
+        for output, slot in attributes["links"]
+    )
+    return tuple((source, output) for _, source, output in slots)
+
+
+def nodes_in_order(graph: nx.DiGraph) -> Iterator[Node]:
+    """Yield every node after those that feed it, in an order that insertion decides.
+
+    Raises
+    ------
+    GraphError
+        If the graph has a cycle or is not of the schema.
+    """
+    if not isinstance(graph, nx.DiGraph) or graph.is_multigraph():
+        raise GraphError(
+            f"expected an op graph (networkx.DiGraph, see costmodel.graph), "
+            f"got {type(graph).__name__}"
+        )
+    data = dict(graph.nodes(data=True))
+    sources = _all_sources(graph)
+    for name in _topological_order(graph, sources):
+        attributes = data[name]
+        try:
+            yield Node(
+                name,
+                attributes["op"],
+                tuple(data[source]["outputs"][output] for source, output in sources[name]),
+                attributes["outputs"],
+                attributes.get("module", ""),
+                attributes.get("weights", name),
+                sources[name],
+            )
+        except KeyError as missing:
+            raise GraphError(
+                f"node {name!r} has no {missing} attribute; build graphs with costmodel.Builder"
+            ) from None
+
+
+def validate(graph: nx.DiGraph) -> None:
+    """Check that ``graph`` is of the schema and every shape follows from the inputs.
+
+    Raises
+    ------
+    GraphError
+        Naming the node and what is wrong: a cycle, a missing attribute, an empty or doubly fed
+        slot, an output number that does not exist, a shape that does not follow.
+
+    Examples
+    --------
+    >>> import networkx as nx
+    >>> validate(nx.DiGraph([("a", "b")]))
+    Traceback (most recent call last):
+    ...
+    costmodel.errors.GraphError: node 'a' has no 'op' attribute; build graphs with costmodel.Builder
+    """
+    if not isinstance(graph, nx.DiGraph) or graph.is_multigraph():
+        raise GraphError(f"expected a networkx.DiGraph, got {type(graph).__name__}")
+    if len(graph) > MAX_NODES:
+        raise GraphError(f"a graph of {len(graph)} nodes is too large (at most {MAX_NODES})")
+    if len(graph) == 0:
+        raise GraphError("the graph has no nodes")
+    for name, attributes in graph.nodes(data=True):
+        _validate_attributes(name, attributes)
+    for source, target, links in graph.edges(data="links"):
+        _validate_links(source, target, links, len(graph.nodes[source]["outputs"]))
+    for name in graph:
+        slots = sorted(link[1] for data in graph.pred[name].values() for link in data["links"])
+        if slots != list(range(len(slots))):
+            raise GraphError(
+                f"node {name!r}: input slots {slots} should be {list(range(len(slots)))}, "
+                "each fed once"
+            )
+    for node in nodes_in_order(graph):
+        _validate_shapes(node)
+
+
+def infer_node(name: str, op: Op, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Return the outputs of ``op`` on ``inputs``; a misfit names the node.
+
+    Raises
+    ------
+    ShapeError
+    """
+    try:
+        op.check_arity(inputs)
+        return op.infer(*inputs)
+    except CostModelError as error:
+        raise ShapeError(f"node {name!r}: {error}") from None
+
+
+def at(graph: nx.DiGraph, **values: Dim) -> nx.DiGraph:
+    """Return ``graph`` with symbols replaced by name, shapes worked out anew.
+
+    Parameters
+    ----------
+    graph : DiGraph
+        An op graph with symbolic dimensions.
+    **values : Dim
+        A number, array or expression for each symbol; symbols not named stay.
+
+    Raises
+    ------
+    GraphError
+        If a name is no symbol of the graph.
+    ShapeError
+        If the numbers do not fit (a channel count that groups do not divide).
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> g = cm.zoo.pointwise(*cm.symbols("h w c1 c2"))
+    >>> cm.mac(at(g, h=56, w=56, c1=128, c2=128))
+    819200
+    """
+    unknown = set(values) - {s.name for s in free_symbols(graph)}
+    if unknown:
+        known = ", ".join(sorted(s.name for s in free_symbols(graph))) or "none"
+        raise GraphError(f"no symbol {sorted(unknown)} in the graph; its symbols are: {known}")
+    checked = {name: check_dim(value, f"the value of {name}") for name, value in values.items()}
+    result = graph.copy()
+    data = dict(result.nodes(data=True))
+    sources = _all_sources(graph)
+    for name in _topological_order(graph, sources):
+        attributes = data[name]
+        inputs = tuple(data[source]["outputs"][output] for source, output in sources[name])
+        attributes["op"] = _substitute_op(name, attributes["op"], checked)
+        attributes["outputs"] = infer_node(name, attributes["op"], inputs)
+    return result
+
+
+def free_symbols(graph: nx.DiGraph) -> set[Any]:
+    """Return the symbols in the fields of the operators, hence of all shapes.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> sorted(map(str, free_symbols(cm.zoo.pointwise(*cm.symbols("h w c1 c2")))))
+    ['c1', 'c2', 'h', 'w']
+    """
+    found: set[Any] = set()
+    for _, op in graph.nodes(data="op"):
+        for value in op.fields().values():
+            found |= _symbols_in(value)
+    return found
+
+
+def graph_inputs(graph: nx.DiGraph) -> list[str]:
+    """Return the names of the input nodes, in order of insertion."""
+    return [name for name, op in graph.nodes(data="op") if isinstance(op, Input)]
+
+
+def graph_outputs(graph: nx.DiGraph) -> list[str]:
+    """Return the names of the output nodes, in order of insertion."""
+    return [name for name, op in graph.nodes(data="op") if isinstance(op, Output)]
+
+
+def _all_sources(graph: nx.DiGraph) -> dict[str, tuple[Source, ...]]:
+    """Return what feeds every node, by slot, in one pass over the edges."""
+    feeds: dict[str, list[tuple[int, str, int]]] = {name: [] for name in graph}
+    for source, targets in graph.adjacency():
+        for target, attributes in targets.items():
+            links = attributes.get("links")
+            if links is None:
+                raise GraphError(f"edge {source!r} -> {target!r} has no 'links' attribute")
+            for output, slot in links:
+                feeds[target].append((slot, source, output))
+    return {
+        name: tuple((source, output) for _, source, output in sorted(slots))
+        for name, slots in feeds.items()
+    }
+
+
+def _topological_order(graph: nx.DiGraph, sources: dict[str, tuple[Source, ...]]) -> list[str]:
+    """Sort by Kahn's algorithm; where the insertion order is already one, that is the result."""
+    seen: set[str] = set()
+    for name, feeds in sources.items():
+        for source, _ in feeds:
+            if source not in seen:
+                return _sorted(graph)
+        seen.add(name)
+    return list(sources)
+
+
+def _sorted(graph: nx.DiGraph) -> list[str]:
+    try:
+        return list(nx.topological_sort(graph))
+    except nx.NetworkXUnfeasible:
+        cycle = " -> ".join(str(edge[0]) for edge in nx.find_cycle(graph))
+        raise GraphError(f"the graph has a cycle: {cycle}") from None
+
+
+def _validate_attributes(name: object, attributes: dict[str, Any]) -> None:
+    if not isinstance(name, str):
+        raise GraphError(f"node {name!r}: its name should be a text")
+    for key in ("op", "outputs"):
+        if key not in attributes:
+            raise GraphError(
+                f"node {name!r} has no {key!r} attribute; build graphs with costmodel.Builder"
+            )
+    op, outputs = attributes["op"], attributes["outputs"]
+    if OPERATORS.get(type(op).__name__) is not type(op):
+        raise GraphError(f"node {name!r}: {op!r} is no operator of costmodel.ops")
+    if not isinstance(outputs, tuple) or not all(isinstance(t, Tensor) for t in outputs):
+        raise GraphError(f"node {name!r}: outputs should be a tuple of tensors, got {outputs!r}")
+    for key in ("module", "weights"):
+        if not isinstance(attributes.get(key, ""), str):
+            raise GraphError(f"node {name!r}: {key} should be a text, got {attributes[key]!r}")
+    try:
+        op.check_fields()
+    except CostModelError as error:
+        raise GraphError(f"node {name!r}: {error}") from None
+
+
+def _validate_links(source: str, target: str, links: Any, outputs: int) -> None:
+    if not isinstance(links, tuple) or not links:
+        raise GraphError(f"edge {source!r} -> {target!r} has no 'links' attribute")
+    for link in links:
+        if not (isinstance(link, tuple) and [type(number) for number in link] == [int, int]):
+            raise GraphError(
+                f"edge {source!r} -> {target!r}: a link should be (output, slot), got {link!r}"
+            )
+        if not 0 <= link[0] < outputs:
+            raise GraphError(f"node {source!r} has no output {link[0]} for node {target!r}")
+
+
+def _validate_shapes(node: Node) -> None:
+    outputs = infer_node(node.name, node.op, node.inputs)
+    if len(outputs) != len(node.outputs) or not all(map(_same_tensor, outputs, node.outputs)):
+        found, right = (", ".join(map(str, ts)) for ts in (node.outputs, outputs))
+        raise ShapeError(f"node {node.name!r}: outputs are {found} but should be {right}")
+    for tensor in (*outputs, *node.op.weights(*node.inputs)):
+        if isinstance(tensor.elements, int) and tensor.elements > MAX_ELEMENTS:
+            raise ShapeError(f"node {node.name!r}: {tensor} is absurdly large")
+
+
+def _same_tensor(a: Tensor, b: Tensor) -> bool:
+    return a.dtype == b.dtype and a.rank == b.rank and all(map(same, a.shape, b.shape))
+
+
+def _substitute_op(name: str, op: Op, values: dict[str, Dim]) -> Op:
+    try:
+        return type(op)(**{k: _substitute_field(v, values) for k, v in op.fields().items()})
+    except CostModelError as error:
+        raise ShapeError(f"node {name!r}: {error}") from None
+
+
+def _substitute_field(value: object, values: dict[str, Dim]) -> object:
+    if isinstance(value, tuple):
+        return tuple(_substitute_field(v, values) for v in value)
+    return substitute(value, values)
+
+
+def _symbols_in(value: Any) -> set[Any]:
+    if isinstance(value, tuple):
+        return {symbol for entry in value for symbol in _symbols_in(entry)}
+    return set(getattr(value, "free_symbols", ()))

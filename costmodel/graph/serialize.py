@@ -1,0 +1,259 @@
+"""Op graphs as JSON text that round-trips exactly and runs no code when it is read."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import sympy
+
+from costmodel.algebra.expressions import parse_dim
+from costmodel.errors import DataError, GraphError, UnknownOperatorError
+from costmodel.graph.schema import MAX_NODES, SCHEMA, Link, OpGraph, sources_of, validate
+from costmodel.ops import OPERATORS, Op
+from costmodel.ops.tensor import Tensor
+
+MAX_BYTES = 256 * 2**20
+"""Largest graph file that is read. [byte]"""
+_DEEPEST = 3
+
+
+def to_json(graph: nx.DiGraph) -> str:
+    """Return ``graph`` as JSON text.
+
+    Raises
+    ------
+    GraphError
+        If the graph is not of the schema, or holds arrays.
+
+    Examples
+    --------
+    >>> from costmodel import zoo, symbols
+    >>> g = zoo.pointwise(*symbols("h w c1 c2"))
+    >>> from_json(to_json(g)).nodes["conv"]["op"] == g.nodes["conv"]["op"]
+    True
+    """
+    validate(graph)
+    nodes = [
+        {
+            "name": name,
+            "op": type(attributes["op"]).__name__,
+            "fields": {k: _encode(v, name) for k, v in attributes["op"].fields().items()},
+            "inputs": [list(source) for source in sources_of(graph, name)],
+            "outputs": [
+                {"shape": _encode(t.shape, name), "dtype": t.dtype} for t in attributes["outputs"]
+            ],
+            "module": attributes.get("module", ""),
+            "weights": attributes.get("weights", name),
+        }
+        for name, attributes in graph.nodes(data=True)
+    ]
+    document = {"format": "costmodel-graph", "schema": SCHEMA, "name": graph.name, "nodes": nodes}
+    if "coverage" in graph.graph:
+        document["coverage"] = float(graph.graph["coverage"])
+        document["unknown"] = [str(name) for name in graph.graph.get("unknown", ())]
+    return json.dumps(document, indent=1)
+
+
+def from_json(text: str) -> nx.DiGraph:
+    """Return the graph written in ``text``.
+
+    Raises
+    ------
+    GraphError
+        If the text is no graph: a cycle, a dangling edge, a wrong shape, an absurd size; the node
+        is named.
+    UnknownOperatorError
+        If it holds operators that do not exist; all are named.
+    """
+    try:
+        document = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"not JSON: {error}") from None
+    if not isinstance(document, dict) or document.get("format") != "costmodel-graph":
+        raise DataError('not a graph file: "format" should be "costmodel-graph"')
+    if document.get("schema") != SCHEMA:
+        raise DataError(
+            f"graph schema {document.get('schema')!r} is not the one this version reads: {SCHEMA}"
+        )
+    entries = document.get("nodes")
+    if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
+        raise DataError('"nodes" should be a list of objects')
+    if len(entries) > MAX_NODES:
+        raise GraphError(f"a graph of {len(entries)} nodes is too large (at most {MAX_NODES})")
+    name = document.get("name", "network")
+    if not isinstance(name, str):
+        raise DataError(f'"name" should be a text, got {name!r}')
+    _refuse_unknown_operators(entries)
+    graph = OpGraph(name=name, schema=SCHEMA)
+    for entry in entries:
+        _add_node(graph, entry)
+    for entry in entries:
+        _add_edges(graph, entry)
+    validate(graph)
+    if "coverage" in document:
+        graph.graph["coverage"], graph.graph["unknown"] = _coverage(document)
+    return graph
+
+
+def save(graph: nx.DiGraph, path: str | os.PathLike[str]) -> None:
+    """Write ``graph`` to a JSON file, whole or not at all."""
+    write_atomically(Path(path), to_json(graph) + "\n")
+
+
+def load(path: str | os.PathLike[str]) -> nx.DiGraph:
+    """Return the graph of a JSON file.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read.
+    GraphError, UnknownOperatorError
+        As :func:`from_json`; the file is named.
+    """
+    file = Path(path)
+    try:
+        if file.stat().st_size > MAX_BYTES:
+            raise DataError(f"{file}: larger than {MAX_BYTES} bytes")
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise DataError(f"{file}: cannot be read: {reason}") from None
+    try:
+        return from_json(text)
+    except (DataError, GraphError, UnknownOperatorError) as error:
+        raise type(error)(f"{file}: {error}") from None
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` so that a reader never sees half of it.
+
+    Raises
+    ------
+    DataError
+        If the place cannot be written.
+    """
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _umask() -> int:
+    """Return the file mode creation mask; it can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _encode(value: Any, node: str) -> Any:
+    """Return numbers, texts and tuples as they are, and an expression as {"expr": text}."""
+    if isinstance(value, tuple):
+        return [_encode(v, node) for v in value]
+    if isinstance(value, sympy.Expr):
+        text = str(value)
+        if parse_dim(text) != value:
+            raise GraphError(f"node {node!r}: expression {text} cannot be written exactly")
+        return {"expr": text}
+    if value is None or isinstance(value, bool | int | float | str):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise GraphError(f"node {node!r}: {value} cannot be written to JSON")
+        return value
+    raise GraphError(f"node {node!r}: a {type(value).__name__} cannot be written to JSON")
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _decode(value: Any, depth: int = 0) -> Any:
+    if isinstance(value, list):
+        if depth > _DEEPEST:
+            raise DataError(f"lists are nested more than {_DEEPEST} deep")
+        return tuple(_decode(v, depth + 1) for v in value)
+    if isinstance(value, dict):
+        if set(value) != {"expr"} or not isinstance(value["expr"], str):
+            raise DataError(f'expected {{"expr": text}}, got {value}')
+        return parse_dim(value["expr"])
+    return value
+
+
+def _coverage(document: dict[str, Any]) -> tuple[float, tuple[str, ...]]:
+    """Return the share of operators that were known at import, and the names of the others."""
+    coverage, unknown = document["coverage"], document.get("unknown", [])
+    number = isinstance(coverage, int | float) and not isinstance(coverage, bool)
+    if not number or not 0 <= coverage <= 1:
+        raise DataError(f'"coverage" should lie between 0 and 1, got {coverage!r}')
+    if not isinstance(unknown, list) or not all(isinstance(n, str) for n in unknown):
+        raise DataError('"unknown" should be a list of names')
+    return float(coverage), tuple(unknown)
+
+
+def _refuse_unknown_operators(entries: list[dict[str, Any]]) -> None:
+    unknown = [e for e in entries if str(e.get("op")) not in OPERATORS]
+    if unknown:
+        where = ", ".join(f"{e.get('op')!r} (node {e.get('name')!r})" for e in unknown)
+        raise UnknownOperatorError(f"unknown operators: {where}; known are {', '.join(OPERATORS)}")
+
+
+def _add_node(graph: nx.DiGraph, entry: dict[str, Any]) -> None:
+    name = entry.get("name")
+    if not isinstance(name, str) or name in graph:
+        raise GraphError(f"node name {name!r} is missing, no text, or used twice")
+    graph.add_node(
+        name,
+        op=_decode_op(name, entry),
+        outputs=_decode_outputs(name, entry.get("outputs")),
+        module=entry.get("module", ""),
+        weights=entry.get("weights", name),
+    )
+
+
+def _decode_op(name: str, entry: dict[str, Any]) -> Op:
+    cls = OPERATORS[str(entry["op"])]
+    fields = entry.get("fields", {})
+    try:
+        op = cls(**{key: _decode(value) for key, value in fields.items()})
+        op.check_fields()
+        return op
+    except (TypeError, ValueError, AttributeError) as error:
+        raise GraphError(f"node {name!r}: wrong fields for {cls.__name__}: {error}") from None
+    except (DataError, GraphError) as error:
+        raise GraphError(f"node {name!r}: {error}") from None
+
+
+def _decode_outputs(name: str, outputs: Any) -> tuple[Tensor, ...]:
+    try:
+        return tuple(Tensor(_decode(o["shape"]), o["dtype"]) for o in outputs)
+    except (DataError, GraphError, TypeError, KeyError, ValueError) as error:
+        raise GraphError(f"node {name!r}: wrong outputs: {error}") from None
+
+
+def _add_edges(graph: nx.DiGraph, entry: dict[str, Any]) -> None:
+    name = entry["name"]
+    inputs = entry.get("inputs", [])
+    if not isinstance(inputs, list):
+        raise GraphError(f"node {name!r}: inputs should be a list, got {inputs!r}")
+    for slot, source in enumerate(inputs):
+        if not (isinstance(source, list) and len(source) == 2 and type(source[1]) is int):
+            raise GraphError(f"node {name!r}: input {slot} should be [node, output], got {source}")
+        maker, output = source
+        if not isinstance(maker, str) or maker not in graph:
+            raise GraphError(f"node {name!r}: input {slot} comes from {maker!r}, which is no node")
+        links = graph.get_edge_data(maker, name, {"links": ()})["links"]
+        graph.add_edge(maker, name, links=(*links, Link(output, slot)))

@@ -1,0 +1,94 @@
+"""Sizes, strides and padding of sliding windows, shared by convolution and pooling."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+from costmodel.algebra.symbols import Dim, ceil_div, check_dim, minimum
+from costmodel.errors import ShapeError
+from costmodel.ops.base import Op
+from costmodel.ops.tensor import Tensor
+
+Window: TypeAlias = Any
+"""One number for all axes, or a tuple of one number an axis; stored as the tuple."""
+Padding: TypeAlias = Any
+"""``"same"``, one number, or one number or (before, after) pair an axis; stored as pairs."""
+
+
+def as_sizes(value: Window, rank: int, smallest: int = 1) -> tuple[Dim, ...]:
+    """Return one size for each of ``rank`` axes.
+
+    Examples
+    --------
+    >>> as_sizes(2, 2)
+    (2, 2)
+    """
+    sizes = tuple(value) if isinstance(value, tuple | list) else (value,) * rank
+    if len(sizes) != rank:
+        raise ShapeError(f"{value!r} gives {len(sizes)} sizes for {rank} axes")
+    what = "a padding" if smallest == 0 else "a kernel size, stride or dilation"
+    return tuple(check_dim(s, what, smallest) for s in sizes)
+
+
+def as_padding(value: Padding, rank: int) -> tuple[tuple[Dim, Dim], ...] | Literal["same"]:
+    """Return a (before, after) pair for each of ``rank`` axes, or ``"same"``.
+
+    Examples
+    --------
+    >>> as_padding(1, 2), as_padding(((0, 1), (0, 1)), 2)
+    (((1, 1), (1, 1)), ((0, 1), (0, 1)))
+    """
+    if isinstance(value, str):
+        if value == "same":
+            return "same"
+        raise ShapeError(f"padding must be numbers or 'same', got {value!r}")
+    entries = tuple(value) if isinstance(value, tuple | list) else (value,) * rank
+    if len(entries) != rank:
+        raise ShapeError(f"padding {value!r} gives {len(entries)} entries for {rank} axes")
+    pairs = (tuple(e) if isinstance(e, tuple | list) else (e, e) for e in entries)
+    return tuple((a, b) for a, b in (as_sizes(pair, 2, smallest=0) for pair in pairs))
+
+
+def window_size(
+    op: Op,
+    x: Tensor,
+    kernel: tuple[Dim, ...],
+    stride: Window,
+    padding: Padding,
+    dilation: Window,
+    ceil_mode: bool = False,
+) -> tuple[Dim, ...]:
+    r"""Return how many windows fit along each spatial axis of ``x``.
+
+    .. math:: o = \lceil (i + p - d(k - 1)) / s \rceil
+                = \lfloor (i + p - d(k - 1) - 1) / s \rfloor + 1
+    """
+    sizes = x.shape[2:]
+    if padding == "same":
+        return tuple(ceil_div(size, s) for size, s in zip(sizes, stride, strict=True))
+    out = []
+    for size, k, s, (before, after), d in zip(
+        sizes, kernel, stride, padding, dilation, strict=True
+    ):
+        span = size + before + after - d * (k - 1)
+        if isinstance(span, int) and span < 1:
+            raise ShapeError(
+                f"{type(op).__name__} window of {k} taps, dilation {d}, does not fit into size "
+                f"{size} with padding {before}+{after}"
+            )
+        windows = ceil_div(span, s)
+        if ceil_mode:
+            windows = ceil_div(span - 1, s) + 1
+            # The last window must start inside the input or the padding before it (as in torch);
+            # with this little padding it always does.
+            overhang = after + s - 1 - d * (k - 1)
+            if not (isinstance(overhang, int) and overhang <= 0):
+                windows = minimum(windows, ceil_div(size + before, s))
+        out.append(windows)
+    return tuple(out)
+
+
+def check_sizes(op: Op, **sizes: Dim) -> None:
+    """Raise ``ShapeError`` unless every named field of ``op`` is a possible size."""
+    for name, value in sizes.items():
+        check_dim(value, f"{type(op).__name__} {name}")

@@ -1,0 +1,219 @@
+"""Platforms: hardware + runtime (+ calibration), the thing that has a latency.
+
+A platform is named ``hardware/runtime``, with settings behind a question mark:
+``raspberry-pi-4/ncnn?threads=4``, ``rtx-3090/torch-eager?dtype=float16``. Or it is the TOML file
+that ``costmodel calibrate`` wrote.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+from costmodel.errors import DataError
+from costmodel.ops.tensor import DTYPE_BYTES
+from costmodel.runtimes import Runtime, load_runtime, runtime_names
+from costmodel.timing.fitted import Fitted, from_toml
+from costmodel.timing.parameters import adjusted, priors
+
+if TYPE_CHECKING:
+    from costmodel.hardware import Hardware
+
+_NO_THREADS = 1
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Hardware and runtime with the parameters of the time model.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        Facts of the device.
+    runtime : Runtime
+        How networks become kernels.
+    threads : int
+        CPU cores used; a GPU always uses all its units.
+    dtype : str
+        Dtype of the arithmetic where it differs from the network's (``"tf32"``); ``""`` if not.
+    fitted : Fitted
+        Parameters, their covariance and the residuals.
+    transfers : bool
+        Whether inputs and outputs are moved between host and device within the time.
+    """
+
+    hardware: Hardware
+    runtime: Runtime
+    threads: int
+    dtype: str
+    fitted: Fitted
+    transfers: bool
+
+    @property
+    def name(self) -> str:
+        """``hardware/runtime?settings``."""
+        settings = []
+        if self.threads != _NO_THREADS:
+            settings.append(f"threads={self.threads}")
+        if self.dtype:
+            settings.append(f"dtype={self.dtype}")
+        if self.transfers != self.runtime.transfers:
+            settings.append(f"transfers={'yes' if self.transfers else 'no'}")
+        query = "?" + "&".join(settings) if settings else ""
+        return f"{self.hardware.name}/{self.runtime.name}{query}"
+
+
+def load_platform(name: str | Platform, calibrated: bool = True) -> Platform:
+    """Return a platform by name or from a calibration file.
+
+    Parameters
+    ----------
+    name : str or Platform
+        ``hardware/runtime?settings`` or a TOML file.
+    calibrated : bool
+        Whether a calibration of the platform is taken where there is one; else priors.
+
+    Raises
+    ------
+    DataError
+        If a part is unknown; what is known is listed.
+
+    Examples
+    --------
+    >>> load_platform("gtx-1080-ti/paper").hardware.units
+    28
+    """
+    if isinstance(name, Platform):
+        return name
+    if name.endswith(".toml"):
+        return _from_file(Path(name))
+    base, _, query = name.partition("?")
+    hardware_name, slash, runtime_name = base.rpartition("/")
+    if not slash:
+        raise DataError(
+            f"platform {name!r} should be HARDWARE/RUNTIME, such as gtx-1080-ti/paper; runtimes: "
+            f"{', '.join(runtime_names())}"
+        )
+    platform = _bare(hardware_name, runtime_name, _settings(name, query))
+    if calibrated:
+        found = find_calibration(platform.name)
+        if found is not None:
+            stated, fitted = from_toml(found.read_text("utf-8"), str(found))
+            if stated != platform.name:
+                raise DataError(f"{found}: it calibrates {stated!r}, not {platform.name!r}")
+            return _with_fitted(platform, fitted, found)
+    return platform
+
+
+def calibration_folder() -> Path:
+    """Return the folder where the user's calibrations are kept.
+
+    ``$COSTMODEL_HOME/calibrations``, by default under ``~/.local/share/costmodel``.
+    """
+    home = os.environ.get("COSTMODEL_HOME")
+    base = Path(home) if home else Path.home() / ".local" / "share" / "costmodel"
+    return base / "calibrations"
+
+
+def calibration_file(platform: str) -> str:
+    """Return the file name of the calibration of a platform.
+
+    Examples
+    --------
+    >>> calibration_file("host/torch-eager?threads=2")
+    'host--torch-eager--threads=2.toml'
+    """
+    return platform.replace("/", "--").replace("?", "--").replace("&", "--") + ".toml"
+
+
+def find_calibration(platform: str) -> Path | None:
+    """Return the calibration of a platform: the user's, else the one of the package."""
+    own = calibration_folder() / calibration_file(platform)
+    if own.is_file():
+        return own
+    shipped = Path(str(resources.files("costmodel") / "calibrations" / calibration_file(platform)))
+    return shipped if shipped.is_file() else None
+
+
+def platform_names() -> list[str]:
+    """Return the platforms that have a calibration, the user's and those of the package."""
+    names = set()
+    shipped = Path(str(resources.files("costmodel") / "calibrations"))
+    for folder in (shipped, calibration_folder()):
+        if folder.is_dir():
+            for file in folder.glob("*--*.toml"):
+                hardware, runtime, *settings = file.stem.split("--")
+                query = "?" + "&".join(settings) if settings else ""
+                names.add(f"{hardware}/{runtime}{query}")
+    return sorted(names)
+
+
+def _from_file(file: Path) -> Platform:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise DataError(f"{file}: cannot be read: {reason}") from None
+    platform, fitted = from_toml(text, str(file))
+    try:
+        found = load_platform(platform, calibrated=False)
+    except DataError:
+        # Hardware of the user's own: its file is looked for beside the calibration.
+        own = file.parent / f"{platform.partition('/')[0]}.toml"
+        if not own.is_file():
+            raise
+        found = load_platform(f"{own}/{platform.partition('/')[2]}", calibrated=False)
+    return _with_fitted(found, fitted, file)
+
+
+def _with_fitted(platform: Platform, fitted: Fitted, file: Path) -> Platform:
+    """Return ``platform`` with the parameters of a calibration, which has to know all of them."""
+    missing = platform.fitted.theta.keys() - fitted.theta.keys()
+    if missing:
+        raise DataError(
+            f"{file}: parameter {sorted(missing)[0]!r} is missing: another version of costmodel "
+            f"wrote it; calibrate {platform.name} again"
+        )
+    return replace(platform, fitted=fitted)
+
+
+def _bare(hardware_name: str, runtime_name: str, settings: dict[str, str]) -> Platform:
+    from costmodel.hardware import load_hardware
+
+    hardware = load_hardware(hardware_name)
+    runtime = load_runtime(runtime_name)
+    threads = _threads(settings.get("threads", str(_NO_THREADS)), hardware)
+    parameters = adjusted(
+        priors(hardware.kind), runtime.priors.get(hardware.kind, {}), f"runtime {runtime.name}"
+    )
+    moved = settings.get("transfers", "yes" if runtime.transfers else "no") == "yes"
+    fitted = Fitted.prior(parameters)
+    return Platform(hardware, runtime, threads, settings.get("dtype", ""), fitted, moved)
+
+
+def _settings(name: str, query: str) -> dict[str, str]:
+    settings = dict(parse_qsl(query, keep_blank_values=True))
+    unknown = set(settings) - {"threads", "dtype", "transfers"}
+    if unknown:
+        raise DataError(
+            f"platform {name!r}: unknown setting {sorted(unknown)[0]!r}; settings are threads, "
+            "dtype, transfers"
+        )
+    if settings.get("transfers", "yes") not in ("yes", "no"):
+        raise DataError(f"platform {name!r}: transfers should be yes or no")
+    if settings.get("dtype") and settings["dtype"] not in DTYPE_BYTES:
+        raise DataError(f"platform {name!r}: dtype should be one of {', '.join(DTYPE_BYTES)}")
+    return settings
+
+
+def _threads(text: str, hardware: Hardware) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise DataError(f"threads should be a positive integer, got {text!r}")
+    available = sum(c.units for c in hardware.clusters) or hardware.units
+    if hardware.kind == "cpu" and int(text) > available:
+        raise DataError(f"{hardware.name} has {available} cores, not {text}")
+    return int(text)

@@ -1,0 +1,141 @@
+"""What the time of networks is spent on, as stacked bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from costmodel.errors import DataError
+from costmodel.plots.style import STYLES, Style, as_predictions, axes, style_of_kind, time_scale
+from costmodel.prediction import Prediction
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+TERMS = ("compute", "memory", "launch", "passes", "dispatch", "transfer", "fixed")
+"""What a kernel or a network can wait for, in the order of the bars."""
+_OUTSIDE = ("dispatch", "transfer", "fixed")
+"""What is no time of any kernel."""
+_GREYS = {
+    "dispatch": Style("#555555", "o", "xx", "-"),
+    "transfer": Style("#AAAAAA", "o", "//", "-"),
+    "fixed": Style("#EEEEEE", "o", "", "-"),
+}
+
+
+def breakdown(
+    predictions: Prediction | Sequence[Prediction],
+    by: Literal["kind", "term"] = "kind",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw what the predicted time of one or several networks is spent on.
+
+    Parameters
+    ----------
+    predictions : Prediction or sequence of Prediction
+        One bar each, of concrete networks.
+    by : {"kind", "term"}
+        Kinds of kernel, or the terms of the time model: arithmetic, traffic, fixed cost of kernels
+        ("launch"), fused operators ("passes").
+    ax : Axes, optional
+        Where to draw, by default on a new figure.
+
+    Returns
+    -------
+    Axes
+        One horizontal bar a network, its parts adding up to the predicted time, in the unit that
+        fits.
+
+    Raises
+    ------
+    DataError
+        If there is no prediction.
+
+    Notes
+    -----
+    Arithmetic and traffic of a kernel overlap: the time of both counts for the longer one. Where
+    the host dispatches more slowly than the device runs, the time that the device waits is
+    "dispatch".
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> from matplotlib.figure import Figure
+    >>> p = cm.latency(cm.zoo.shufflenet_v2(), "gtx-1080-ti/paper")
+    >>> breakdown(p, "term", Figure().add_subplot()).get_xlabel()
+    'predicted time [µs]'
+    """
+    found = as_predictions(predictions)
+    if not found:
+        raise DataError("there is nothing to draw: no predictions")
+    spent = [_spent(p, by) for p in found]
+    ax = axes(ax, height=1.4 + 0.5 * len(found))
+    unit, name = time_scale(float(p.seconds) for p in found)
+    left = [0.0] * len(found)
+    for part in _order(spent):
+        width = [times.get(part, 0.0) / unit for times in spent]
+        style = _style(part)
+        ax.barh(
+            range(len(found)),
+            width,
+            left=left,
+            height=0.6,
+            color=style.color,
+            hatch=style.hatch,
+            edgecolor="black",
+            linewidth=0.5,
+            label=part,
+        )
+        left = [a + b for a, b in zip(left, width, strict=True)]
+    ax.set_yticks(range(len(found)), _labels(found))
+    ax.invert_yaxis()
+    ax.set_xlabel(f"predicted time [{name}]")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small", frameon=False)
+    return ax
+
+
+def _spent(p: Prediction, by: str) -> dict[str, float]:
+    """Return seconds by part; they add up to those of the network."""
+    spent: dict[str, float] = {}
+    for k in p.kernels:
+        busy = float(k.seconds) - float(k.launch) - float(k.passes)
+        parts = (
+            {k.kernel.kind: float(k.seconds)}
+            if by == "kind"
+            else {
+                "launch": float(k.launch),
+                "passes": float(k.passes),
+                "compute" if float(k.compute) >= float(k.memory) else "memory": busy,
+            }
+        )
+        for part, seconds in parts.items():
+            spent[part] = spent.get(part, 0.0) + seconds
+    known = sum(spent.values()) + float(p.fixed) + float(p.transfer)
+    spent |= {"transfer": float(p.transfer), "fixed": float(p.fixed)}
+    # Rounding apart, what is left is time in which the device waits for the host.
+    waiting = float(p.seconds) - known
+    spent["dispatch"] = waiting if waiting > 1e-9 * float(p.seconds) else 0.0
+    return {part: seconds for part, seconds in spent.items() if seconds > 0}
+
+
+def _order(spent: list[dict[str, float]]) -> list[str]:
+    """Return the parts, those that take most time first; what is no kernel comes last."""
+    totals: dict[str, float] = {}
+    for times in spent:
+        for part, seconds in times.items():
+            totals[part] = totals.get(part, 0.0) + seconds
+    return sorted(totals, key=lambda part: (part in _OUTSIDE, -totals[part]))
+
+
+def _style(part: str) -> Style:
+    """Return a style; grey tones for what is no kernel, so that kinds keep the colours."""
+    if part in _OUTSIDE:
+        return _GREYS[part]
+    return STYLES[TERMS.index(part)] if part in TERMS else style_of_kind(part)
+
+
+def _labels(predictions: list[Prediction]) -> list[str]:
+    """Return the names of the networks, with the platform where it is not one for all."""
+    if len({p.platform for p in predictions}) == 1:
+        return [p.network for p in predictions]
+    return [f"{p.network}\n{p.platform}" for p in predictions]

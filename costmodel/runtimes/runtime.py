@@ -1,0 +1,190 @@
+"""Runtimes: how a framework turns a network into kernels. Data files, one a runtime."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from costmodel import ops
+from costmodel.errors import DataError
+
+CLASSES = (
+    "attention",
+    "convolution",
+    "copy",
+    "elementwise",
+    "gather",
+    "matmul",
+    "norm",
+    "pool",
+    "recurrent",
+)
+"""Classes of kernels, some of which take something up behind them
+(:func:`costmodel.kernels.kernel_class`)."""
+ALGORITHMS = {
+    "gpu": ("implicit_gemm", "winograd"),
+    "cpu": ("implicit_gemm", "winograd", "plain", "blocked"),
+}
+"""Algorithms of convolution, by kind of hardware (:mod:`costmodel.timing`)."""
+GROUPED = ("batched", "serial")
+"""Ways of running the groups of a convolution on a GPU."""
+FOLLOWERS = ("batch_norm", "activation", "residual", "copy")
+"""What a kernel can take up behind it."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The rules by which a framework runs a network.
+
+    Parameters
+    ----------
+    name, title : str
+        Short and full name.
+    source : str
+        Where the rules are known from.
+    dead_code : bool
+        Whether operators that no output depends on are dropped.
+    fold_constants : bool
+        Whether what is known before any input is computed beforehand.
+    fold_zero_products : bool
+        Whether that includes a product with zero (strictly, zero times infinity is none).
+    fused_attention : bool
+        Whether attention is one kernel.
+    fusion : mapping of str to tuple of str
+        For each class of kernel, what it takes up behind it (:data:`FOLLOWERS`).
+    copies : tuple of str
+        Operators that are views elsewhere and copies here.
+    algorithms : mapping of str to tuple of str
+        By kind of hardware, the algorithms of convolution that the runtime picks the fastest of. On
+        a CPU, ``plain`` and ``blocked`` say instead that it takes images as they lie, and which of
+        the two it picks is known (:mod:`costmodel.timing.cpu_products`).
+    asynchronous : bool
+        Whether the host dispatches kernels ahead of the device.
+    transfers : bool
+        Whether the time of a network includes moving inputs and outputs to and from the device.
+    grouped : {"batched", "serial"}
+        Whether the groups of a convolution on a GPU run in one kernel or one after the other.
+    priors : mapping
+        By kind of hardware, priors of the time model that this runtime changes.
+    """
+
+    name: str
+    title: str
+    source: str
+    dead_code: bool
+    fold_constants: bool
+    fold_zero_products: bool
+    fused_attention: bool
+    fusion: Mapping[str, tuple[str, ...]]
+    copies: tuple[str, ...]
+    algorithms: Mapping[str, tuple[str, ...]]
+    asynchronous: bool
+    transfers: bool
+    grouped: str
+    priors: Mapping[str, Mapping[str, Mapping[str, float]]]
+
+
+def runtime_names() -> list[str]:
+    """Return the names of the runtimes that come with the package.
+
+    Examples
+    --------
+    >>> "torch-eager" in runtime_names()
+    True
+    """
+    files = resources.files(__package__).iterdir()
+    return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
+
+
+@cache
+def load_runtime(name: str) -> Runtime:
+    """Return a runtime by name, or from a TOML file.
+
+    Raises
+    ------
+    DataError
+        If there is none, or a field is missing or wrong.
+
+    Examples
+    --------
+    >>> load_runtime("torch-eager").fusion
+    {}
+    """
+    if name.endswith(".toml"):
+        path: Any = Path(name)
+    elif name in runtime_names():
+        path = resources.files(__package__) / f"{name}.toml"
+    else:
+        raise DataError(f"unknown runtime {name!r}; known are {', '.join(runtime_names())}")
+    try:
+        return _runtime(tomllib.loads(path.read_text(encoding="utf-8")), str(name))
+    except OSError as error:
+        raise DataError(f"{name}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{name}: not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"{name}: not TOML: {error}") from None
+
+
+def _runtime(data: dict[str, Any], file: str) -> Runtime:
+    fields: dict[str, tuple[type, Any]] = {
+        name: (kind, default)
+        for name, kind, default in (
+            ("name", str, None),
+            ("title", str, None),
+            ("source", str, None),
+            ("dead_code", bool, False),
+            ("fold_constants", bool, False),
+            ("fold_zero_products", bool, True),
+            ("fused_attention", bool, True),
+            ("fusion", dict, {}),
+            ("copies", list, []),
+            ("algorithms", dict, {}),
+            ("asynchronous", bool, False),
+            ("transfers", bool, False),
+            ("grouped", str, "batched"),
+            ("priors", dict, {}),
+        )
+    }
+    unknown = set(data) - set(fields)
+    if unknown:
+        raise DataError(f"{file}: unknown field {sorted(unknown)}; known are {', '.join(fields)}")
+    values: dict[str, Any] = {}
+    for field, (kind, default) in fields.items():
+        value = data.get(field, default)
+        if not isinstance(value, kind):
+            raise DataError(f"{file}: {field} should be a {kind.__name__}, got {value!r}")
+        values[field] = value
+    for table in ("fusion", "algorithms"):
+        for key, value in values[table].items():
+            if not isinstance(value, list):
+                raise DataError(f"{file}: {table}.{key} should be a list, got {value!r}")
+    _check_names(values, file)
+    values["copies"] = tuple(values["copies"])
+    for table in ("fusion", "algorithms"):
+        values[table] = {key: tuple(value) for key, value in values[table].items()}
+    return Runtime(**values)
+
+
+def _check_names(values: dict[str, Any], file: str) -> None:
+    """Raise if a table of a runtime holds a name that means nothing here."""
+    for kernel, followers in values["fusion"].items():
+        _check((kernel,), CLASSES, f"{file}: fusion.{kernel}")
+        _check(followers, FOLLOWERS, f"{file}: fusion.{kernel}")
+    for kind, algorithms in values["algorithms"].items():
+        _check((kind,), tuple(ALGORITHMS), f"{file}: algorithms.{kind}")
+        _check(algorithms, ALGORITHMS[kind], f"{file}: algorithms.{kind}")
+    views = sorted(name for name in ops.__all__ if getattr(getattr(ops, name), "is_view", False))
+    _check(values["copies"], tuple(views), f"{file}: copies")
+    _check((values["grouped"],), GROUPED, f"{file}: grouped")
+
+
+def _check(names: Iterable[Any], known: tuple[str, ...], where: str) -> None:
+    for name in names:
+        if name not in known:
+            raise DataError(f"{where}: {name!r} is unknown; known are {', '.join(known)}")

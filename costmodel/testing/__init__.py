@@ -1,0 +1,1 @@
+"""Tools for tests of operators and graphs; they need the extra ``testing`` (hypothesis)."""

@@ -1,0 +1,1 @@
+"""Checks of the NEON kernels against a reference."""

@@ -1,0 +1,95 @@
+"""Compare what the binary computed with the NumPy reference, operator by operator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from validation.arm.bench.program import Spec
+from validation.arm.checks.reference import WEIGHT, Float32, call_kernel, uniform
+
+TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """Largest error of one operator's outputs, relative to the largest reference value."""
+
+    index: int
+    kernel: str
+    relative: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the error is within 1e-5."""
+        return self.relative <= TOLERANCE
+
+
+def relative_error(actual: NDArray[Any], expected: NDArray[Any]) -> float:
+    """Return the largest difference over the largest expected magnitude.
+
+    It is infinite where shapes differ or a value is not finite.
+
+    >>> relative_error(np.array([1.0, 2.0]), np.array([1.0, 2.5]))
+    0.2
+    """
+    if actual.shape != expected.shape or not np.isfinite(actual).all():
+        return float("inf")
+    scale = float(np.abs(expected).max())
+    return float(np.abs(actual - expected).max()) / (scale if scale > 0 else 1.0)
+
+
+def check(spec: Spec, tensors: Mapping[int, NDArray[np.float32]]) -> list[Deviation]:
+    """Each operator against the reference applied to the inputs that the binary itself had.
+
+    Parameters
+    ----------
+    spec
+        The network; every tensor an operator writes must have been dumped.
+    tensors
+        Dumped values by tensor number.
+
+    Returns
+    -------
+    list of Deviation
+        One entry an operator, in order.
+    """
+    deviations = []
+    for index, call in enumerate(spec.calls):
+        inputs = [_value(spec, tensors, number) for number in call.inputs]
+        shapes = [spec.buffers[number].shape for number in call.outputs]
+        expected = call_kernel(call, inputs, shapes)
+        worst = max(
+            relative_error(tensors[number], value)
+            for number, value in zip(call.outputs, expected, strict=True)
+        )
+        deviations.append(Deviation(index, call.kernel, worst))
+    return deviations
+
+
+def run_reference(spec: Spec) -> dict[int, NDArray[Any]]:
+    """All tensors of the network by the reference alone."""
+    tensors: dict[int, NDArray[Any]] = {}
+    for call in spec.calls:
+        inputs = [_value(spec, tensors, number) for number in call.inputs]
+        shapes = [spec.buffers[number].shape for number in call.outputs]
+        tensors.update(zip(call.outputs, call_kernel(call, inputs, shapes), strict=True))
+    return tensors
+
+
+def _value(spec: Spec, tensors: Mapping[int, NDArray[Any]], number: int) -> NDArray[Any]:
+    """Return a tensor as written by an operator, filled from its seed, or seen through a view."""
+    if number in tensors:
+        return tensors[number]
+    buffer = spec.buffers[number]
+    if buffer.base is not None:
+        base = _value(spec, tensors, buffer.base).reshape(-1)
+        return base[buffer.offset : buffer.offset + buffer.elements].reshape(buffer.shape)
+    if buffer.seed is None:
+        raise KeyError(f"tensor {number} was neither dumped nor filled from a seed")
+    filled: Float32 = uniform(buffer.seed, WEIGHT, buffer.elements)
+    return filled.reshape(buffer.shape)

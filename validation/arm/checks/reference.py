@@ -1,0 +1,258 @@
+"""Every kernel again in plain NumPy, sharing nothing with the C but the generator of numbers.
+
+Sums are made in float64, so the reference is exact to float32 for the sizes used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from costmodel.errors import DataError
+from validation.arm.bench.program import Call, Shape
+
+Array = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+
+WEIGHT, BIAS, SCALE, SHIFT = range(4)
+
+
+def uniform(seed: int, role: int, count: int) -> Float32:
+    """Return the first ``count`` numbers of a stream, in (-1, 1): what ``src/random.c`` makes.
+
+    >>> [float(x) for x in uniform(1, WEIGHT, 2)] == [float(x) for x in uniform(1, WEIGHT, 3)[:2]]
+    True
+    """
+    x = np.arange(count, dtype=np.uint32) * np.uint32(0x9E3779B9)
+    x += np.uint32(((4 * seed + role) * 0x85EBCA6B + 0x01234567) & 0xFFFFFFFF)
+    x ^= x >> np.uint32(16)
+    x *= np.uint32(0x7FEB352D)
+    x ^= x >> np.uint32(15)
+    x *= np.uint32(0x846CA68B)
+    x ^= x >> np.uint32(16)
+    odd = (2 * (x >> np.uint32(8)) + np.uint32(1)).astype(np.int64) - (1 << 24)
+    return (odd / (1 << 24)).astype(np.float32)
+
+
+def weights(shape: Sequence[int], fan_in: int, seed: int) -> Array:
+    """Weights with He's scale, in the order (cout, cin / groups, kh, kw)."""
+    scale = np.sqrt(np.float32(6) / np.float32(fan_in))
+    values = uniform(seed, WEIGHT, int(np.prod(shape))) * scale
+    weighted: Array = values.reshape(shape).astype(np.float64)
+    return weighted
+
+
+@dataclass(frozen=True)
+class Args:
+    """Operands and parameters of one call, with the defaults of ``src/spec.c``."""
+
+    inputs: list[Array]
+    shapes: list[Shape]
+    params: Mapping[str, Any]
+
+    @property
+    def x(self) -> Array:
+        """The first input."""
+        return self.inputs[0]
+
+    def get(self, key: str, default: int) -> int:
+        """Return a whole number among the parameters."""
+        return int(self.params.get(key, default))
+
+    def pair(self, both: str, first: str, second: str, default: int) -> tuple[int, int]:
+        """Two numbers that one key may set together."""
+        value = self.get(both, default)
+        return self.get(first, value), self.get(second, value)
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """Kernel height and width."""
+        return self.pair("k", "kh", "kw", 1)
+
+    @property
+    def pad(self) -> tuple[int, int]:
+        """Rows and columns added before the input."""
+        return self.pair("pad", "ph", "pw", 0)
+
+    @property
+    def pad_end(self) -> tuple[int, int]:
+        """Rows and columns added after the input."""
+        ph, pw = self.pad
+        return self.get("ph_end", ph), self.get("pw_end", pw)
+
+
+def _bias(args: Args, channels: int) -> Array:
+    if not args.get("bias", 0):
+        return np.zeros(channels)
+    return uniform(args.get("seed", 0), BIAS, channels).astype(np.float64) * 0.125
+
+
+def _activate(args: Args, y: Array) -> Array:
+    match args.params.get("act", "none"):
+        case "relu":
+            return np.maximum(y, 0)
+        case "relu6":
+            return np.clip(y, 0, 6)
+        case _:
+            return y
+
+
+def _patches(args: Args, window: tuple[int, int], fill: float) -> Array:
+    """Windows of the padded input: (n, c, kh, kw, oh, ow), as many as the output has places."""
+    (kh, kw), (ph, pw) = window, args.pad
+    stride, dilation = args.get("stride", 1), args.get("dilation", 1)
+    _, _, oh, ow = args.shapes[0]
+    n, c, h, w = args.x.shape
+    height = max((oh - 1) * stride + dilation * (kh - 1) + 1, h + ph)
+    width = max((ow - 1) * stride + dilation * (kw - 1) + 1, w + pw)
+    padded = np.full((n, c, height, width), fill)
+    padded[:, :, ph : ph + h, pw : pw + w] = args.x
+    patches = np.empty((n, c, kh, kw, oh, ow))
+    for ky in range(kh):
+        for kx in range(kw):
+            y, x = ky * dilation, kx * dilation
+            patches[:, :, ky, kx] = padded[
+                :, :, y : y + (oh - 1) * stride + 1 : stride, x : x + (ow - 1) * stride + 1 : stride
+            ]
+    return patches
+
+
+def _conv(args: Args, window: tuple[int, int], groups: int) -> list[Array]:
+    cout, cin = args.shapes[0][1], args.x.shape[1] // groups
+    kernel = weights(
+        (groups, cout // groups, cin, *window), cin * window[0] * window[1], args.get("seed", 0)
+    )
+    patches = _patches(args, window, 0.0)
+    n, _, kh, kw, oh, ow = patches.shape
+    rows = patches.reshape(n, groups, cin * kh * kw, oh * ow)
+    product = kernel.reshape(groups, cout // groups, -1) @ rows
+    y = product.reshape(n, cout, oh, ow) + _bias(args, cout)[:, None, None]
+    return [_activate(args, y)]
+
+
+def _conv1x1(args: Args) -> list[Array]:
+    return _conv(args, (1, 1), args.get("groups", 1))
+
+
+def _conv3x3(args: Args) -> list[Array]:
+    return _conv(args, (3, 3), 1)
+
+
+def _conv_any(args: Args) -> list[Array]:
+    return _conv(args, args.window, args.get("groups", 1))
+
+
+def _depthwise(args: Args) -> list[Array]:
+    return _conv(args, args.window, args.x.shape[1])
+
+
+def _linear(args: Args) -> list[Array]:
+    n, cout = args.x.shape[0], args.shapes[0][1]
+    x = args.x.reshape(n, -1)
+    y = x @ weights((cout, x.shape[1]), x.shape[1], args.get("seed", 0)).T + _bias(args, cout)
+    return [_activate(args, y[:, :, None, None])]
+
+
+def _maxpool(args: Args) -> list[Array]:
+    return [_patches(args, args.window, -np.inf).max(axis=(2, 3))]
+
+
+def _avgpool(args: Args) -> list[Array]:
+    counts = np.ones_like(args.x)
+    if args.get("include_pad", 1):
+        (ph, pw), (ph_end, pw_end) = args.pad, args.pad_end
+        counts = np.pad(counts, ((0, 0), (0, 0), (ph, ph_end), (pw, pw_end)), constant_values=1)
+        unpadded = {k: v for k, v in args.params.items() if k not in {"pad", "ph", "pw"}}
+        places = _patches(Args([counts], args.shapes, unpadded), args.window, 0.0)
+    else:
+        places = _patches(Args([counts], args.shapes, args.params), args.window, 0.0)
+    return [_patches(args, args.window, 0.0).sum(axis=(2, 3)) / places.sum(axis=(2, 3))]
+
+
+def _globalpool(args: Args) -> list[Array]:
+    return [args.x.mean(axis=(2, 3), keepdims=True)]
+
+
+def _sigmoid(x: Array) -> Array:
+    return 0.5 * (1 + np.tanh(x / 2))  # exp(-x) would overflow
+
+
+def _hard_sigmoid(x: Array) -> Array:
+    return np.clip(x + 3, 0, 6) / 6
+
+
+def _softmax(args: Args) -> list[Array]:
+    powers = np.exp(args.x - args.x.max(axis=1, keepdims=True))
+    return [powers / powers.sum(axis=1, keepdims=True)]
+
+
+def _batchnorm(args: Args) -> list[Array]:
+    seed, channels = args.get("seed", 0), args.x.shape[1]
+    scale = np.float32(1) + np.float32(0.25) * uniform(seed, SCALE, channels)
+    shift = np.float32(0.125) * uniform(seed, SHIFT, channels)
+    y = args.x * scale.astype(np.float64)[:, None, None] + shift.astype(np.float64)[:, None, None]
+    return [_activate(args, y)]
+
+
+def _add_bias(args: Args) -> list[Array]:
+    shift = 0.125 * uniform(args.get("seed", 0), BIAS, args.x.shape[1]).astype(np.float64)
+    return [_activate(args, args.x + shift[:, None, None])]
+
+
+def _shuffle(args: Args) -> list[Array]:
+    n, c, h, w = args.x.shape
+    groups = args.get("groups", 1)
+    split = args.x.reshape(n, groups, c // groups, h, w)
+    return [split.transpose(0, 2, 1, 3, 4).reshape(n, c, h, w)]
+
+
+def _split(args: Args) -> list[Array]:
+    ends = np.cumsum([shape[1] for shape in args.shapes])
+    return list(np.split(args.x, ends[:-1], axis=1))
+
+
+def _slice(args: Args) -> list[Array]:
+    begin = args.get("begin", 0)
+    return [args.x[:, begin : begin + args.shapes[0][1]]]
+
+
+KERNELS: dict[str, Callable[[Args], list[Array]]] = {
+    "conv1x1": _conv1x1,
+    "conv3x3": _conv3x3,
+    "winograd3x3": _conv3x3,
+    "conv": _conv_any,
+    "depthwise": _depthwise,
+    "linear": _linear,
+    "maxpool": _maxpool,
+    "avgpool": _avgpool,
+    "globalpool": _globalpool,
+    "relu": lambda args: [np.maximum(args.x, 0)],
+    "relu6": lambda args: [np.clip(args.x, 0, 6)],
+    "sigmoid": lambda args: [_sigmoid(args.x)],
+    "silu": lambda args: [args.x * _sigmoid(args.x)],
+    "hsigmoid": lambda args: [_hard_sigmoid(args.x)],
+    "hswish": lambda args: [args.x * _hard_sigmoid(args.x)],
+    "tanh": lambda args: [np.tanh(args.x)],
+    "softmax": _softmax,
+    "add": lambda args: [_activate(args, args.x + args.inputs[1])],
+    "mul": lambda args: [_activate(args, args.x * args.inputs[1])],
+    "batchnorm": _batchnorm,
+    "bias": _add_bias,
+    "shuffle": _shuffle,
+    "concat": lambda args: [np.concatenate(args.inputs, axis=1)],
+    "split": _split,
+    "slice": _slice,
+    "copy": lambda args: [args.x.reshape(args.shapes[0])],
+}
+
+
+def call_kernel(call: Call, inputs: Sequence[NDArray[Any]], shapes: Sequence[Shape]) -> list[Array]:
+    """Return the outputs of one call, given its inputs and the shapes of its outputs."""
+    if call.kernel not in KERNELS:
+        raise DataError(f"no kernel is called {call.kernel!r}; there are {', '.join(KERNELS)}")
+    wide = [np.asarray(x, dtype=np.float64) for x in inputs]
+    return KERNELS[call.kernel](Args(wide, list(shapes), call.params))

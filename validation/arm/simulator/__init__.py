@@ -1,0 +1,1 @@
+"""Counted and simulated runs of the NEON kernels."""

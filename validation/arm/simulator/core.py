@@ -1,0 +1,204 @@
+"""A core for the simulation: its caches, latencies and costs of instructions.
+
+``cores/*.toml`` has the first two; ``cores/*.instructions.json`` the last, made from llvm-mca by
+``python -m validation.arm.simulator.regenerate``.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from costmodel.errors import DataError
+from costmodel.hardware.load import load_hardware
+from validation.arm.simulator.count import CacheShape
+from validation.arm.simulator.isa import Instruction
+
+CORES = Path(__file__).parent / "cores"
+_ROUNDS = 8  # of a block over itself, to see what it waits for
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cost of one instruction form.
+
+    Parameters
+    ----------
+    latency
+        From its operands to its result. [cycle]
+    accumulate
+        The same from the addend of a multiply-add that another one made. [cycle]
+    uops
+        Micro-operations dispatched.
+    units
+        Cycles it keeps each execution unit busy, by unit; spread over those it may use.
+    """
+
+    latency: float
+    accumulate: float
+    uops: int
+    units: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Core:
+    """One core of the simulation, with the device it is taken from."""
+
+    name: str
+    title: str
+    device: str
+    llvm_cpu: str
+    clock: float
+    l1: CacheShape
+    l2: CacheShape
+    l2_cycles: float
+    memory_cycles: float
+    misses_at_once: tuple[int, int, int]
+    dispatch_width: int
+    costs: Mapping[str, Cost] = field(repr=False)
+    origin: str = field(repr=False)
+
+    def parameters(self) -> str:
+        """Say in one sentence what a simulated time depends on besides the counts."""
+        low, nominal, high = self.misses_at_once
+        return (
+            f"{self.title} at {self.clock / 1e9:.3g} GHz ({self.device}), "
+            f"L1 {self.l1.bytes // 1024} KiB {self.l1.ways}-way, "
+            f"L2 {self.l2.bytes // 1024} KiB {self.l2.ways}-way, L2 hit "
+            f"+{self.l2_cycles:g} cycles, memory +{self.memory_cycles:g} cycles, "
+            f"{nominal} misses at once "
+            f"(range: {high} to {low}); {self.origin}; none of it calibrated"
+        )
+
+    def cost(self, form: str) -> Cost | None:
+        """Cost of a form, or of one with the same mnemonic; nothing when there is none."""
+        exact = self.costs.get(form)
+        if exact is not None:
+            return exact
+        mnemonic = form.split(" ")[0]
+        alike = (cost for known, cost in self.costs.items() if known.split(" ")[0] == mnemonic)
+        return next(alike, None)
+
+
+def core_names() -> tuple[str, ...]:
+    """Cores that can be simulated."""
+    return tuple(sorted(path.stem for path in CORES.glob("*.toml")))
+
+
+@cache
+def load_core(name: str) -> Core:
+    """Load a core of ``core_names()``."""
+    path = CORES / f"{name}.toml"
+    if name not in core_names():
+        raise DataError(
+            f"no ARM core {name!r} can be simulated; there are {', '.join(core_names())}"
+        )
+    facts = tomllib.loads(path.read_text())
+    table = json.loads((CORES / f"{name}.instructions.json").read_text())
+    hardware = load_hardware(facts["device"])
+    sizes = {level.name: level.size for level in hardware.levels}
+    return Core(
+        name=name,
+        title=facts["title"],
+        device=facts["device"],
+        llvm_cpu=facts["llvm_cpu"],
+        clock=hardware.clock,
+        l1=CacheShape(int(sizes["l1"] or 0), facts["l1_ways"]["value"]),
+        l2=CacheShape(int(sizes["l2"] or 0), facts["l2_ways"]["value"]),
+        l2_cycles=facts["l2_cycles"]["value"],
+        memory_cycles=facts["memory_cycles"]["value"],
+        misses_at_once=tuple(facts["misses_at_once"]["value"]),
+        dispatch_width=table["dispatch_width"],
+        costs=_read_costs(table["instructions"]),
+        origin=table["origin"],
+    )
+
+
+def _read_costs(table: Mapping[str, Mapping[str, Any]]) -> dict[str, Cost]:
+    return {
+        form: Cost(row["latency"], row.get("accumulate", row["latency"]), row["uops"], row["units"])
+        for form, row in table.items()
+    }
+
+
+def block_cycles(core: Core, block: Sequence[Instruction]) -> tuple[float, int]:
+    """Return the cycles of a block that runs over and over, and instructions without a cost.
+
+    The largest of three bounds: dispatch of the micro-operations; work over the execution units
+    that may do it; and the chain of instructions that wait for one another from round to round.
+    """
+    costs = [core.cost(instruction.form) for instruction in block]
+    unknown = sum(cost is None for cost in costs)
+    known = [cost or Cost(1, 1, 1, {}) for cost in costs]
+    dispatch = _dispatch_bound(known, core.dispatch_width)
+    return max(dispatch, _unit_bound(known), _chain_bound(block, known)), unknown
+
+
+def _dispatch_bound(costs: Sequence[Cost], width: int) -> float:
+    """Cycles to dispatch a round: what an instruction is made of goes together when it fits."""
+    cycle, used = 0, 0
+    for _ in range(_ROUNDS):
+        for cost in costs:
+            if used + cost.uops > width and used > 0:
+                cycle, used = cycle + 1, 0
+            used += cost.uops
+            cycle, used = cycle + used // width, used % width
+    return (cycle + used / width) / _ROUNDS
+
+
+def _unit_bound(costs: Sequence[Cost]) -> float:
+    """Least time the units need: for a set of units, the work only they do over their number."""
+    work: dict[frozenset[str], float] = {}
+    for cost in costs:
+        for allowed, cycles in _alternatives(cost):
+            work[allowed] = work.get(allowed, 0.0) + cycles
+    best = 0.0
+    sets = list(work)
+    for size in range(1, min(len(sets), 4) + 1):
+        for chosen in combinations(sets, size):
+            union = frozenset().union(*chosen)
+            inside = sum(amount for allowed, amount in work.items() if allowed <= union)
+            best = max(best, inside / len(union))
+    return best
+
+
+def _alternatives(cost: Cost) -> list[tuple[frozenset[str], float]]:
+    """Return the units one instruction uses, those that can stand in for one another together.
+
+    llvm names them A57UnitI.0, A57UnitI.1 (alike), A57UnitW and A57UnitX (the two vector pipes),
+    N1UnitL.0 and so on: a store takes a load/store unit and a vector unit, not one of all four.
+    """
+    kinds: dict[str, dict[str, float]] = {}
+    for unit, cycles in cost.units.items():
+        letter = unit.partition("Unit")[2][:1]
+        kinds.setdefault("V" if letter in "WX" else letter, {})[unit] = cycles
+    return [(frozenset(units), sum(units.values())) for units in kinds.values()]
+
+
+def _chain_bound(block: Sequence[Instruction], costs: Sequence[Cost]) -> float:
+    """Cycles a round adds when only waiting for registers counts."""
+    ready: dict[int, float] = {}
+    adds: dict[int, bool] = {}
+    accumulated: dict[int, float] = {}
+    ends = []
+    for _ in range(_ROUNDS):
+        for instruction, cost in zip(block, costs, strict=True):
+            start = 0.0
+            for register in instruction.reads:
+                forwarded = register == instruction.addend and adds.get(register, False)
+                at = accumulated[register] if forwarded else ready.get(register, 0.0)
+                start = max(start, at)
+            for register in instruction.writes:
+                is_sum = instruction.addend is not None
+                # the next address is there at once, whatever the load waits for
+                ready[register] = start + (1 if register == instruction.base else cost.latency)
+                accumulated[register] = start + cost.accumulate
+                adds[register] = is_sum
+        ends.append(max(ready.values(), default=0.0))
+    return max(0.0, (ends[-1] - ends[_ROUNDS // 2 - 1]) / (_ROUNDS - _ROUNDS // 2))

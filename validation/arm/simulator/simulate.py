@@ -1,0 +1,133 @@
+"""Simulated times: exact executed blocks x static cycles a block, plus a cache model.
+
+Never a measurement. What is left out: overlap between blocks, branch mispredictions, instruction
+fetch, TLB, prefetchers (the range over misses in flight stands for them), and all other cores do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from validation.arm.bench.program import Spec
+from validation.arm.errors import BackendError
+from validation.arm.simulator.core import Core, block_cycles, load_core
+from validation.arm.simulator.count import Counted, OperatorCounts, count
+from validation.arm.simulator.elf import Program
+from validation.arm.simulator.isa import Instruction, disassemble
+
+DEFAULT_CORE = "cortex-a57"
+_MOST_UNKNOWN = 0.02  # of the executed instructions; more, and the tables must be regenerated
+
+
+@dataclass(frozen=True)
+class SimulatedOperator:
+    """One operator: what it executed, and the cycles made of it.
+
+    ``core_cycles`` are those of the instructions with every access an L1 hit; ``miss_cycles`` those
+    of the misses one after the other.
+    """
+
+    counts: OperatorCounts
+    name: str
+    core_cycles: float
+    miss_cycles: float
+    unknown: int
+
+    def seconds(self, core: Core, misses_at_once: int) -> float:
+        """Time with that many misses in flight together."""
+        return (self.core_cycles + self.miss_cycles / misses_at_once) / core.clock
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """Simulated times of a network; all times in seconds."""
+
+    core: Core
+    operators: tuple[SimulatedOperator, ...]
+
+    @property
+    def label(self) -> str:
+        """Always ``"simulated"``."""
+        return "simulated"
+
+    @property
+    def seconds(self) -> float:
+        """Time of the whole network with the nominal number of misses in flight."""
+        return self._total(self.core.misses_at_once[1])
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The same with the most and the fewest misses in flight."""
+        fewest, _, most = self.core.misses_at_once
+        return self._total(most), self._total(fewest)
+
+    @property
+    def operator_seconds(self) -> tuple[float, ...]:
+        """Nominal time of each operator."""
+        return tuple(op.seconds(self.core, self.core.misses_at_once[1]) for op in self.operators)
+
+    @property
+    def instructions(self) -> int:
+        """Instructions executed."""
+        return sum(op.counts.instructions for op in self.operators)
+
+    @property
+    def unknown_share(self) -> float:
+        """Share of the executed instructions without a cost; each takes one slot."""
+        return sum(op.unknown for op in self.operators) / max(1, self.instructions)
+
+    def _total(self, misses_at_once: int) -> float:
+        return sum(op.seconds(self.core, misses_at_once) for op in self.operators)
+
+
+def simulate(spec: Spec, core_name: str = DEFAULT_CORE, compiler: str | None = None) -> Simulated:
+    """Simulate a network on a core: one pass that warms the caches, one that counts.
+
+    Parameters
+    ----------
+    spec
+        The network.
+    core_name
+        One of ``core.core_names()``.
+    compiler
+        A key of ``build.ARM_COMPILERS``.
+    """
+    core = load_core(core_name)
+    counted = count(spec.timed(warmup=1, repeats=1, budget_ms=1000), core.l1, core.l2, compiler)
+    return apply_core(core, spec, counted)
+
+
+def apply_core(core: Core, spec: Spec, counted: Counted) -> Simulated:
+    """Make times of counts; their cache misses are those of the caches they were made with."""
+    operators = tuple(
+        _simulate_operator(core, counts, call.name or call.kernel, counted.program)
+        for call, counts in zip(spec.calls, counted.operators, strict=True)
+    )
+    simulated = Simulated(core, operators)
+    if simulated.unknown_share > _MOST_UNKNOWN:
+        raise BackendError(
+            f"arm:simulated: {simulated.unknown_share:.1%} of the executed instructions are not in "
+            f"the tables of {core.name}; run python -m validation.arm.simulator.regenerate with "
+            "this compiler"
+        )
+    return simulated
+
+
+def _simulate_operator(
+    core: Core, counts: OperatorCounts, name: str, program: Program
+) -> SimulatedOperator:
+    instructions = disassemble(program, counts.blocks)
+    cycles, unknown = 0.0, 0
+    for block in counts.blocks:
+        each, missing = _cycles(core, instructions[block.address])
+        cycles += each * block.executions
+        unknown += missing * block.executions
+    l2_hits = counts.l1_misses - counts.l2_misses
+    misses = l2_hits * core.l2_cycles + counts.l2_misses * core.memory_cycles
+    return SimulatedOperator(counts, name, cycles, misses, unknown)
+
+
+@lru_cache(maxsize=65536)
+def _cycles(core: Core, block: tuple[Instruction, ...]) -> tuple[float, int]:
+    return block_cycles(core, block)

@@ -1,0 +1,1 @@
+"""From the op graph to the specification of a run."""

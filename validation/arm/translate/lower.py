@@ -1,0 +1,75 @@
+"""Op graph -> specification for ``armbench``.
+
+What an inference engine does anyway is done here too: batch norms go into the convolution before
+them, ReLU and ReLU6 into the operator that feeds them, and operators that move nothing become
+views. An operator without a kernel is refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import networkx as nx
+
+from costmodel.errors import UnknownOperatorError
+from costmodel.graph import Node, nodes_in_order
+from validation.arm.bench.program import Spec
+from validation.arm.translate.lowering import Lowering, RefusedError, check_tensors
+from validation.arm.translate.rules import RULES
+
+
+def lower(graph: nx.DiGraph, fuse: bool = True) -> Spec:
+    """Translate an op graph.
+
+    Parameters
+    ----------
+    graph
+        A concrete float32 graph with tensors of at most four axes.
+    fuse
+        Whether batch norms are folded and activations fused.
+
+    Raises
+    ------
+    UnknownOperatorError
+        Some operators have no ARM kernel; all are listed.
+
+    Examples
+    --------
+    >>> from costmodel import zoo
+    >>> spec = lower(zoo.shufflenet_v2(width=0.5))
+    >>> sorted({call.kernel for call in spec.calls})
+    ['concat', 'conv1x1', 'conv3x3', 'depthwise', 'globalpool', 'linear', 'maxpool', 'shuffle']
+    """
+    state = Lowering(graph, fuse)
+    refused: dict[str, list[str]] = {}
+    blocked: set[str] = set()
+    for node in nodes_in_order(graph):
+        if node.name in state.done:
+            continue
+        try:
+            check_tensors(node)
+            rule = _rule(node)
+            if blocked.isdisjoint(graph.predecessors(node.name)):
+                rule(state, node)
+                continue
+        except RefusedError as why:
+            refused.setdefault(f"{type(node.op).__name__} ({why})", []).append(node.name)
+        blocked.add(node.name)
+    if refused:
+        raise UnknownOperatorError(
+            "the ARM backend has no kernel for "
+            + "; ".join(f"{what}: {', '.join(names[:3])}" for what, names in refused.items())
+        )
+    return state.builder.build()
+
+
+def supported_operators() -> tuple[str, ...]:
+    """Names of the operators that have a kernel."""
+    return tuple(sorted(op.__name__ for op in RULES))
+
+
+def _rule(node: Node) -> Callable[[Lowering, Node], None]:
+    rule = RULES.get(type(node.op))
+    if rule is None:
+        raise RefusedError("no such kernel")
+    return rule

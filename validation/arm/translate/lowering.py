@@ -1,0 +1,108 @@
+"""State and checks shared by the rules that turn operators into calls of kernels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import networkx as nx
+
+from costmodel.errors import ShapeError
+from costmodel.graph import Node, sources_of
+from costmodel.ops import BatchNorm, Elementwise
+from costmodel.ops.tensor import Tensor
+from validation.arm.bench.program import Call, Shape, SpecBuilder
+
+Source = tuple[str, int]
+Params = dict[str, int | str]
+_FUSED_ACTIVATIONS = ("relu", "relu6")
+
+
+class RefusedError(Exception):
+    """The operator has no kernel; the message says what of it has none."""
+
+
+def check_tensors(node: Node) -> None:
+    """Refuse tensors the kernels cannot take."""
+    for tensor in (*node.inputs, *node.outputs):
+        if tensor.dtype != "float32":
+            raise RefusedError(f"its tensors are {tensor.dtype}, the kernels take float32")
+        if tensor.rank > 4:
+            raise RefusedError(f"a tensor of {tensor.rank} axes, the kernels take 4")
+        if not all(isinstance(extent, int) for extent in tensor.shape):
+            raise ShapeError(
+                f"node {node.name!r} has the shape {tensor}: "
+                "put numbers for its symbols with costmodel.at"
+            )
+
+
+def four_axes(tensor: Tensor) -> Shape:
+    """Return the shape with ones after it up to four axes."""
+    extents: list[Any] = [*tensor.shape, 1, 1, 1, 1][: max(4, tensor.rank)]
+    return extents[0], extents[1], extents[2], extents[3]
+
+
+@dataclass
+class Lowering:
+    """What is known half way: tensors by the node and output they come from."""
+
+    graph: nx.DiGraph
+    fuse: bool
+    builder: SpecBuilder = field(default_factory=SpecBuilder)
+    tensors: dict[Source, int] = field(default_factory=dict)
+    done: set[str] = field(default_factory=set)
+    seeds: dict[str, int] = field(default_factory=dict)
+
+    def seed(self, key: str) -> int:
+        """Return a number for each set of weights, one for nodes that share them."""
+        return self.seeds.setdefault(key, len(self.seeds) + 1)
+
+    def inputs(self, node: Node) -> list[int]:
+        """Tensors that a node reads, by slot."""
+        return [self.tensors[source] for source in sources_of(self.graph, node.name)]
+
+    def write(
+        self, node: Node, kernel: str, inputs: list[int], params: Params, end: str = ""
+    ) -> None:
+        """One operator with one output, known from now on as the output of node ``end``."""
+        out = self.builder.tensor(four_axes(node.outputs[0]))
+        self.builder.add(Call(kernel, tuple(inputs), (out,), params, node.name))
+        self.tensors[end or node.name, 0] = out
+        if end:
+            self.tensors[node.name, 0] = out
+
+    def view(self, node: Node, output: int, offset: int = 0) -> None:
+        """Make an output a part of the node's only input."""
+        (whole,) = self.inputs(node)
+        shape = four_axes(node.outputs[output])
+        self.tensors[node.name, output] = self.builder.view(whole, shape, offset)
+
+    def only_reader(self, name: str) -> Node | None:
+        """Return the node that alone reads this one's single output."""
+        readers = list(self.graph.successors(name))
+        if len(readers) != 1 or len(self.graph.edges[name, readers[0]]["links"]) != 1:
+            return None
+        data = self.graph.nodes[readers[0]]
+        return Node(
+            readers[0], data["op"], (), data["outputs"], "", data.get("weights", readers[0])
+        )
+
+    def fused_tail(self, node: Node, fold_norm: bool) -> tuple[str, Params, bool]:
+        """Nodes that go into this one: the last one's name, its activation, whether a norm was."""
+        end, params, folded = node.name, Params(), False
+        if not self.fuse:
+            return end, params, folded
+        after = self.only_reader(end)
+        if fold_norm and after is not None and isinstance(after.op, BatchNorm):
+            end, folded = after.name, True
+            self.done.add(end)
+            after = self.only_reader(end)
+        if (
+            after is not None
+            and isinstance(after.op, Elementwise)
+            and after.op.kind in _FUSED_ACTIVATIONS
+        ):
+            end = after.name
+            params["act"] = after.op.kind
+            self.done.add(end)
+        return end, params, folded

@@ -1,0 +1,1 @@
+"""Comparing: measured beside predicted, as tables and JSON."""

@@ -1,0 +1,104 @@
+"""What ``costmodel validate`` prints: networks, guidelines, counts; each says its label."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from costmodel.errors import DataError
+from costmodel.specs import network
+from validation.backends import Backend, Settings
+from validation.comparing.compare import Comparison
+from validation.comparing.tables import NOTES, kernels_table, networks_table, to_dict
+from validation.guidelines.claims import guidelines_only
+from validation.guidelines.experiments import Experiment
+from validation.guidelines.tables import experiment_dict, experiment_table
+
+
+def show_networks(
+    compared: Sequence[Comparison], backend: Backend, settings: Settings, as_json: bool
+) -> None:
+    """Print predicted beside measured (or simulated) networks and kernels."""
+    host, label = backend.describe(settings), backend.label
+    if as_json:
+        _print_json(to_dict(compared, host, label))
+        return
+    console = Console()
+    console.print(networks_table(compared, _where(backend, settings, host), label))
+    for comparison in compared:
+        if comparison.kernels:
+            console.print(kernels_table(comparison, label))
+    _print_note(console, NOTES[label], host)
+
+
+def show_guidelines(
+    tried: Sequence[Experiment], backend: Backend, settings: Settings, as_json: bool
+) -> None:
+    """Print the paper's tables with what was measured (or simulated) here, and the verdicts."""
+    host, label = backend.describe(settings), backend.label
+    if as_json:
+        note = NOTES[label] + host.get("parameters", "")
+        experiments = [experiment_dict(experiment) for experiment in tried]
+        _print_json({"label": label, "note": note, "host": host, "guidelines": experiments})
+        return
+    console = Console()
+    for experiment in tried:
+        console.print(experiment_table(experiment))
+    console.print(
+        f"{label} on {_where(backend, settings, host)}; predicted for {tried[0].platform}"
+    )
+    _print_note(console, NOTES[label], host)
+
+
+def show_emulated(networks: list[str], as_json: bool) -> None:
+    """Check and count every network under the emulator; exit 1 where a result is wrong.
+
+    Raises
+    ------
+    DataError
+        If guidelines are asked for.
+    """
+    from validation.arm.checks.emulate import emulate, emulated_table
+
+    if guidelines_only(networks):
+        raise DataError("guidelines are about speed, and an emulator has none: arm:simulated has")
+    console = Console()
+    found = []
+    for name in networks:
+        found.append(emulate(name, network(name)))
+        if not as_json:
+            console.print(emulated_table(found[-1]))
+            for wrong in found[-1].wrong:
+                console.print(f"wrong: {wrong}", style="red")
+    note = NOTES["emulated"].strip()
+    if as_json:
+        networks_found = [emulated.to_dict() for emulated in found]
+        _print_json({"label": "emulated", "note": note, "networks": networks_found})
+    else:
+        console.print(note)
+    if any(emulated.wrong for emulated in found):
+        raise typer.Exit(1)
+
+
+def _print_json(document: Mapping[str, Any]) -> None:
+    typer.echo(json.dumps(document, indent=1))
+
+
+def _print_note(console: Console, note: str, host: Mapping[str, str]) -> None:
+    if note:
+        console.print(note + host.get("parameters", ""))
+
+
+def _where(backend: Backend, settings: Settings, host: Mapping[str, str]) -> str:
+    """Say in a line what ran the networks: device, software, threads, load."""
+    device = host.get("gpu") or host.get("cpu") or "the device"
+    if backend.label == "simulated":
+        return f"{device}, by {backend.name}"
+    software = f"{backend.name} {host.get(backend.name, '')}".strip()
+    threads = "1 thread" if settings.threads == 1 else f"{settings.threads} threads"
+    parts = (device, f"{software} {settings.mode}", settings.dtype, threads)
+    return f"{', '.join(parts)}, load {host.get('load', 'unknown')}"

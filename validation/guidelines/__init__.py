@@ -1,0 +1,1 @@
+"""The guidelines of the ShuffleNet V2 paper as experiments."""

@@ -1,0 +1,1 @@
+"""Measuring: clocks, campaigns, their store, the machine that measures."""

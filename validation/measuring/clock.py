@@ -1,0 +1,311 @@
+"""One protocol of measuring, for every backend.
+
+Each subject is warmed up until its time is steady; then all subjects are timed in turns, in an
+order shuffled anew every round, so that a drift of the machine falls on all of them alike; a
+subject is done when the confidence interval of its median is as narrow as asked, or its time is
+used up. Samples during which others had the processor are left out where enough others remain:
+the system took it away (where a thread runs alone, the time that it had it is taken), or a probe
+before or after the sample was slow, as it is when a hyper-thread shares the core. Samples that only
+a jumping clock explains are rejected.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import resource
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from validation.errors import ClockError
+from validation.measuring.summary import Timing as Timing
+from validation.measuring.summary import median_interval as median_interval
+from validation.measuring.summary import summary as summary
+
+_STEADY = 0.03  # two windows of the warm-up agree within this share
+_WINDOW = 3  # samples in a window of the warm-up
+_TOO_LONG = 100.0  # times the median so far, undisturbed: only a clock that jumps does that
+_ENOUGH = 7  # undisturbed samples that are better than all samples
+_PROBE_SLACK = 1.06  # times the fastest probe: the core is ours
+_REJECTED = 5  # samples that may be rejected, whatever their share
+_MAX_REPEAT = 2**20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How exactly to measure, and how long at most.
+
+    Parameters
+    ----------
+    precision : float
+        Half the width of the interval of the median that is enough, as a share of the median. [1]
+    budget : float
+        Time spent on samples of one subject at most. [s]
+    warm_up : float
+        Time spent on warming one subject up at most. [s]
+    min_samples : int
+        Samples of one subject at least, whatever the interval.
+    rounds : int
+        Turns of one subject at least: drift shows only between turns.
+    turn : float
+        Length of one turn. [s]
+    sample : float
+        A sample repeats short calls until it takes this long. [s]
+    seed : int
+        Decides the order of the turns.
+    """
+
+    precision: float = 0.01
+    budget: float = 10.0
+    warm_up: float = 2.0
+    min_samples: int = 15
+    rounds: int = 3
+    turn: float = 0.25
+    sample: float = 0.001
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Something that can be timed.
+
+    Parameters
+    ----------
+    name : str
+        For messages and results.
+    call : callable
+        Runs it once.
+    before : callable, optional
+        Runs before every sample, untimed (empties the caches); samples are then single calls.
+    """
+
+    name: str
+    call: Callable[[], object]
+    before: Callable[[], object] | None = None
+
+
+class Timer(Protocol):
+    """Times calls on one kind of device."""
+
+    def time(self, call: Callable[[], object], repeat: int) -> tuple[float, bool]:
+        """Return the seconds of ``repeat`` calls, and whether the run was disturbed."""
+
+
+class Probe:
+    """Notices a core that is shared: a short piece of arithmetic takes longer than it did before.
+
+    Parameters
+    ----------
+    call : callable
+        Some ten microseconds of arithmetic on data that stay in the first cache.
+    clock : callable
+        Seconds of a monotonic clock. [s]
+    """
+
+    def __init__(
+        self, call: Callable[[], object], clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._call = call
+        self._clock = clock
+        self._fastest = math.inf
+
+    def slow(self) -> bool:
+        """Say whether it takes notably longer now than the fastest time so far."""
+        self._call()  # its code and data come back into the caches
+        seconds = min(self._once() for _ in range(_WINDOW))
+        self._fastest = min(self._fastest, seconds)
+        return seconds > _PROBE_SLACK * self._fastest
+
+    def _once(self) -> float:
+        start = self._clock()
+        self._call()
+        return self._clock() - start
+
+
+@dataclass(frozen=True)
+class CpuTimer:
+    """Times calls that return when they are done.
+
+    Parameters
+    ----------
+    clock : callable
+        Seconds of a monotonic clock. [s]
+    own : callable, optional
+        Seconds that the calling thread had a processor; for calls that run in this thread alone.
+        [s]
+    probe : Probe, optional
+        Tells whether others share the core.
+    """
+
+    clock: Callable[[], float] = time.perf_counter
+    own: Callable[[], float] | None = None
+    probe: Probe | None = None
+
+    def time(self, call: Callable[[], object], repeat: int) -> tuple[float, bool]:
+        """Return the seconds of ``repeat`` calls, and whether others had the processor.
+
+        Where it was taken away, and ``own`` is known, the seconds are those that the thread had it.
+        """
+        shared = self.probe is not None and self.probe.slow()
+        seconds, disturbed = self._time(call, repeat)
+        shared = (self.probe is not None and self.probe.slow()) or shared
+        return seconds, disturbed or shared
+
+    def _time(self, call: Callable[[], object], repeat: int) -> tuple[float, bool]:
+        own = self.own() if self.own is not None else 0.0
+        switches = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
+        start = self.clock()
+        for _ in range(repeat):
+            call()
+        seconds = self.clock() - start
+        disturbed = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw != switches
+        if disturbed and self.own is not None:
+            seconds = self.own() - own
+        return seconds, disturbed
+
+
+def measure(subjects: Sequence[Subject], plan: Plan, timer: Timer) -> Iterator[tuple[str, Timing]]:
+    """Time ``subjects`` in turns; yield each name with its timing as soon as it is done.
+
+    Parameters
+    ----------
+    subjects : sequence of Subject
+        What is timed, in one interleaved experiment.
+    plan : Plan
+        How exactly and how long.
+    timer : Timer
+        The clock of the device.
+
+    Raises
+    ------
+    ClockError
+        If the clock stands still, or jumps in more than a tenth of the samples.
+
+    Examples
+    --------
+    >>> plan = Plan(budget=0.05, warm_up=0.02, turn=0.01)
+    >>> (name, timing), = measure([Subject("sum", lambda: sum(range(1000)))], plan, CpuTimer())
+    >>> timing.minimum <= timing.low <= timing.median <= timing.high
+    True
+    """
+    order = random.Random(plan.seed)
+    running = [_Run(subject, plan, timer) for subject in subjects]
+    for run in running:
+        run.warm_up()
+    while running:
+        order.shuffle(running)
+        for run in running:
+            run.turn()
+        for run in [run for run in running if run.done()]:
+            running.remove(run)
+            yield run.subject.name, run.timing()
+
+
+@dataclass
+class _Run:
+    """The samples of one subject so far."""
+
+    subject: Subject
+    plan: Plan
+    timer: Timer
+    repeat: int = 1
+    steady: bool = False
+    spent: float = 0.0
+    rejected: int = 0
+    clean: list[float] = field(default_factory=list)
+    disturbed: list[float] = field(default_factory=list)
+    medians: list[float] = field(default_factory=list)
+
+    def warm_up(self) -> None:
+        """Call until two windows of samples agree, and find how often a sample must call."""
+        begin = time.monotonic()
+        self._once()
+        while self.subject.before is None and (taken := self._once()) < self.plan.sample:
+            if self.repeat >= _MAX_REPEAT:
+                raise ClockError(
+                    f"{self.subject.name}: the clock stands still: {self.repeat} calls took "
+                    f"{taken:g} s by it"
+                )
+            growth = self.plan.sample / taken if taken > 0 else 2.0
+            self.repeat = min(_MAX_REPEAT, self.repeat * max(2, math.ceil(growth)))
+        last = math.inf
+        while not self.steady and time.monotonic() - begin < self.plan.warm_up:
+            now = statistics.median(self._once() for _ in range(_WINDOW))
+            self.steady = abs(now - last) <= _STEADY * now
+            last = now
+
+    def turn(self) -> None:
+        """Take samples for the length of a turn, after one call that warms the caches again."""
+        if self.subject.before is None:
+            self.subject.call()
+        begin = time.monotonic()
+        kept: list[float] = []
+        before = len(self.clean)
+        while len(kept) < _WINDOW or time.monotonic() - begin < self.plan.turn:
+            if self.subject.before is not None:
+                self.subject.before()
+            seconds, disturbed = self.timer.time(self.subject.call, self.repeat)
+            seconds /= self.repeat
+            if not self._plausible(seconds, disturbed):
+                self._reject(seconds)
+                continue
+            kept.append(seconds)
+            (self.disturbed if disturbed else self.clean).append(seconds)
+        self.medians.append(statistics.median(self.clean[before:] or kept))
+        self.spent += time.monotonic() - begin
+
+    def done(self) -> bool:
+        """Say whether the interval is narrow enough, or the time used up."""
+        if self.spent >= self.plan.budget:
+            return True
+        return len(self.medians) >= self.plan.rounds and self._precise(sorted(self._kept()))
+
+    def timing(self) -> Timing:
+        """Return what the samples say."""
+        kept = sorted(self._kept())
+        return summary(
+            kept,
+            medians=self.medians,
+            repeat=self.repeat,
+            disturbed=len(self.disturbed),
+            rejected=self.rejected,
+            steady=self.steady,
+            precise=self._precise(kept),
+        )
+
+    def _once(self) -> float:
+        if self.subject.before is not None:
+            self.subject.before()
+        return self.timer.time(self.subject.call, self.repeat)[0]
+
+    def _kept(self) -> list[float]:
+        """Undisturbed samples, or all where those are too few."""
+        enough = len(self.clean) >= min(_ENOUGH, self.plan.min_samples)
+        return self.clean if enough else self.clean + self.disturbed
+
+    def _precise(self, kept: list[float]) -> bool:
+        low, high = median_interval(kept)
+        middle = statistics.median(kept)
+        return len(kept) >= self.plan.min_samples and high - low <= 2 * self.plan.precision * middle
+
+    def _plausible(self, seconds: float, disturbed: bool) -> bool:
+        if not (math.isfinite(seconds) and seconds > 0):
+            return False
+        known = self.clean + self.disturbed
+        # While others had the processor any time is possible; and a first few slow samples must
+        # not make the right ones impossible, so that nothing is too short.
+        if disturbed or len(known) < _WINDOW:
+            return True
+        return seconds < _TOO_LONG * statistics.median(known)
+
+    def _reject(self, seconds: float) -> None:
+        self.rejected += 1
+        taken = self.rejected + len(self.clean) + len(self.disturbed)
+        if self.rejected > max(_REJECTED, taken // 10):
+            raise ClockError(
+                f"{self.subject.name}: the clock jumps: {self.rejected} of {taken} samples are "
+                f"impossible (the last: {seconds:g} s); measure where nothing sets the clock"
+            )

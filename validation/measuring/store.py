@@ -1,0 +1,259 @@
+"""Results as an append-only file of JSON lines that survives an interruption at any point.
+
+A result is one line, written at once and forced to the disk before the next measurement starts.
+A line that was cut off (power cut, ``kill -9``) is left where it is, reported, and never read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Container, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from costmodel.calibration.measurement import Measurement
+from validation.errors import StoreError
+from validation.measuring.clock import Timing
+
+SCHEMA = 1
+"""Version of the lines, raised when they change."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One measurement with where it comes from.
+
+    Parameters
+    ----------
+    spec : str
+        What was measured, as in :mod:`costmodel.specs`.
+    backend, platform : str
+        What ran it; the platform that it is to be compared with (``"host/torch-eager"``).
+    settings : mapping
+        Every setting of the backend and of the plan.
+    batch : int
+        Inputs at once.
+    timing : Timing, optional
+        What was measured; None where it failed.
+    failure : str
+        Why it failed: one sentence; ``""`` where it did not.
+    host : mapping
+        The machine, its load and the versions of the software.
+    run : int
+        Repetition of the same measurement at another time; 0 is the first.
+    kernel : str
+        The kernel of ``spec`` that was measured alone; ``""`` for all of it.
+    measured_at : str
+        UTC, ISO 8601.
+    """
+
+    spec: str
+    backend: str
+    platform: str
+    settings: Mapping[str, Any]
+    batch: int = 1
+    timing: Timing | None = None
+    failure: str = ""
+    host: Mapping[str, Any] = field(default_factory=dict)
+    run: int = 0
+    kernel: str = ""
+    measured_at: str = field(
+        default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds")
+    )
+
+    @property
+    def key(self) -> str:
+        """What makes two results the same measurement: spec, backend, settings, run, kernel."""
+        return result_key(self.spec, self.backend, self.settings, self.run, self.kernel)
+
+
+def result_key(
+    spec: str, backend: str, settings: Mapping[str, Any], run: int = 0, kernel: str = ""
+) -> str:
+    """Return the key under which a result is stored.
+
+    Examples
+    --------
+    >>> result_key("a", "torch", {"threads": 1}) == result_key("a", "torch", {"threads": 2})
+    False
+    """
+    text = json.dumps([spec, backend, dict(settings), run, kernel], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+class Store:
+    """The results in one file; open it in a ``with`` block to append.
+
+    Parameters
+    ----------
+    path : path
+        The file; it is made if it does not exist.
+
+    Attributes
+    ----------
+    torn : list of int
+        Numbers of the lines that were cut off and are not read.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be read, or (on entering) another process appends to it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> with Store(f"{folder.name}/results.jsonl") as store:
+    ...     store.append(Result("shufflenet_v2", "torch", "host/torch-eager", {}, failure="tried"))
+    >>> [r.spec for r in Store(f"{folder.name}/results.jsonl").results()]
+    ['shufflenet_v2']
+    >>> folder.cleanup()
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.torn: list[int] = []
+        self._results: dict[str, Result] = {}
+        self._file = -1
+        self._read()
+
+    def __enter__(self) -> Store:
+        try:
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._file)
+            raise StoreError(
+                f"{self.path}: another measurement writes to it; wait for it, or take another file"
+            ) from None
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be opened: {error.strerror}") from None
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        os.close(self._file)
+        self._file = -1
+
+    def __contains__(self, key: str) -> bool:
+        """Say whether a successful result is stored under ``key``."""
+        return key in self._results and not self._results[key].failure
+
+    def results(self) -> list[Result]:
+        """Return the results in the order of measuring; the last one of a key stands."""
+        return list(self._results.values())
+
+    def append(self, result: Result) -> None:
+        """Write ``result`` and force it to the disk.
+
+        Raises
+        ------
+        StoreError
+            If the disk is full or fails; the results before it are kept whole.
+        """
+        line = json.dumps({"schema": SCHEMA, **asdict(result)}, sort_keys=True) + "\n"
+        size = os.fstat(self._file).st_size
+        # A line that was cut off stays alone: the next result must not be glued to it.
+        if size and os.pread(self._file, 1, size - 1) != b"\n":
+            line = "\n" + line
+        data = line.encode()
+        try:
+            written = os.write(self._file, data)
+            if written < len(data):  # a disk that fills up takes part of a line first
+                os.write(self._file, data[written:])
+            os.fsync(self._file)
+        except OSError as error:
+            self._cut_back(size)
+            raise StoreError(self._sentence(error)) from None
+        self._results.pop(result.key, None)
+        self._results[result.key] = result
+
+    def to_measurements(self, keys: Container[str] | None = None) -> list[Measurement]:
+        """Return the successful results of whole specs as rows of a measurement table.
+
+        Parameters
+        ----------
+        keys : container of str, optional
+            Only the results of these keys.
+        """
+        return [
+            _measurement(result)
+            for key, result in self._results.items()
+            if result.timing is not None and not result.kernel and (keys is None or key in keys)
+        ]
+
+    def _sentence(self, error: OSError) -> str:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        what = "the disk is full" if full else f"writing failed: {error.strerror}"
+        return (
+            f"{self.path}: {what}; the {len(self._results)} results before are kept: make room "
+            "and run the same command again to go on"
+        )
+
+    def _cut_back(self, size: int) -> None:
+        with contextlib.suppress(OSError):  # a failing disk: reading skips the torn line anyway
+            os.ftruncate(self._file, size)
+
+    def _read(self) -> None:
+        try:
+            text = self.path.read_bytes() if self.path.is_file() else b""
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be read: {error.strerror}") from None
+        for number, line in enumerate(text.split(b"\n"), start=1):
+            if not line:
+                continue
+            result = _parse(line)
+            if result is None:
+                self.torn.append(number)
+            else:
+                self._results.pop(result.key, None)
+                self._results[result.key] = result
+        if self.torn and not self._results:
+            raise StoreError(f"{self.path}: no line of it is a result; it is no store")
+
+
+def _parse(line: bytes) -> Result | None:
+    try:
+        data = json.loads(line)
+        if data.pop("schema") != SCHEMA:
+            return None
+        timing = data.pop("timing")
+        return Result(**data, timing=Timing(**timing) if timing else None)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _measurement(result: Result) -> Measurement:
+    timing = result.timing
+    assert timing is not None
+    extra = {
+        "low": timing.low,
+        "high": timing.high,
+        "minimum": timing.minimum,
+        "p90": timing.p90,
+        "median": timing.median,
+        "samples": timing.samples,
+        "run": result.run,
+    }
+    return Measurement(
+        network=result.spec,
+        seconds=timing.quiet,
+        platform=result.platform,
+        batch=result.batch,
+        dtype=str(result.settings.get("dtype", "")),
+        threads=result.settings.get("threads"),
+        between=result.settings.get("between", 0),
+        extra={name: repr(value) for name, value in extra.items()},
+    )
