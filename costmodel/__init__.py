@@ -38,6 +38,7 @@ from costmodel.ops.tensor import Tensor as Tensor
 from costmodel.platforms import Platform as Platform
 from costmodel.platforms import load_platform as load_platform
 from costmodel.prediction import Prediction as Prediction
+from costmodel.prediction.latency import latencies as latencies
 from costmodel.prediction.latency import latency as latency
 from costmodel.report import notebook as _notebook  # noqa: F401  (its import is its effect)
 from costmodel.specs import network as network

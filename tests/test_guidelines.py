@@ -91,7 +91,7 @@ def test_one_group_of_the_same_multiply_adds_is_what_groups_are_compared_with():
 def test_saving_of_fragmentation_is_all_launches_but_one_of_a_block():
     graph = cm.zoo.g3_stack("4-fragment-series", 128)
     (finding,) = found(graph, GPU, "G3")
-    launches = [k.launch for k in latency(graph, GPU).kernels]
+    launches = [k.terms.launch for k in latency(graph, GPU).kernels]
     assert len(set(launches)) == 1
     assert finding.saving == pytest.approx(sum(launches) * 3 / 4)
 
@@ -135,9 +135,9 @@ def test_what_is_fused_pays_for_its_pass_once():
     kinds = ("depthwise", "copy", "elementwise", "batch_norm", "norm", "softmax")
     own = [k for k in case.prediction.kernels if k.kernel.kind in kinds]
     others = [k for k in case.prediction.kernels if k not in own]
-    assert any(len(k.kernel.nodes) > 2 and k.passes for k in others)
+    assert any(len(k.kernel.nodes) > 2 and k.terms.passes for k in others)
     # A follower of an element-wise kernel is saved with it, and by itself.
-    passes = sum(k.passes for k in case.prediction.kernels)
+    passes = sum(k.terms.passes for k in case.prediction.kernels)
     assert sum(f.saving for f in findings) == pytest.approx(sum(k.seconds for k in own) + passes)
 
 

@@ -158,9 +158,9 @@ def test_groups_one_after_the_other_cost_a_launch_each() -> None:
 
 @BOTH
 def test_winograd_is_for_dense_3x3_of_stride_1_only(where: Platform) -> None:
-    assert kernel("conv2d?k=3", where).winograd
+    assert kernel("conv2d?k=3", where).product.winograd
     for other in ("k=1", "k=5", "k=3&stride=2", "k=3&groups=2", "k=3&dilation=2"):
-        assert not kernel(f"conv2d?{other}", where).winograd
+        assert not kernel(f"conv2d?{other}", where).product.winograd
 
 
 @BOTH
@@ -253,7 +253,7 @@ def test_calls_are_cold_where_the_caches_were_filled_in_between() -> None:
     assert repeated < later < much_later == pytest.approx(cold * repeated)
 
 
-def test_half_of_what_is_cold_is_code_that_kernels_of_a_kind_share() -> None:
+def test_half_of_a_cold_call_is_code_that_kernels_of_a_kind_share() -> None:
     xeon = cm.load_platform("xeon-gold-6240/torch-eager", calibrated=False)
     machine, q = machine_for(xeon, "float32"), xeon.fitted.theta
     far, near = 2 * last_cache(machine, q), 2 * machine.private_cache

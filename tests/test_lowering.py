@@ -9,10 +9,12 @@ import pytest
 import costmodel as cm
 from costmodel import ops
 from costmodel.graph import nodes_in_order
-from costmodel.kernels import KINDS, SPECIAL, Kernel, Product, Read
-from costmodel.kernels.lowering import follower_class, lower
+from costmodel.kernels import KINDS, Kernel, Product, Read, lower
+from costmodel.kernels.fusion import follower_names
 from costmodel.ops import BatchNorm, Conv, Elementwise
+from costmodel.ops.elementwise import TRANSCENDENTAL
 from costmodel.runtimes import load_runtime, runtime_names
+from costmodel.timing.functions import costs, exponentials
 
 SHAPE = (1, 8, 4, 4)
 TENSOR = 8 * 16 * 4  # bytes of SHAPE in float32
@@ -48,7 +50,7 @@ def test_a_convolution_alone() -> None:
         nodes=("conv",),
         multiply_adds=8 * 8 * 16,
         elementwise=8 * 16,  # the bias
-        product=Product(batch=1, m=8, n=16, k=8, height=4, width=4),
+        products=(Product(batch=1, m=8, n=16, k=8, height=4, width=4),),
         reads=(Read(None, TENSOR),),
         weight_bytes=WEIGHT,
         write_bytes=TENSOR,
@@ -86,12 +88,12 @@ def test_kind_of_kernel(op: ops.Op, kind: str) -> None:
 )
 def test_winograd_only_at_stride_one(op: Conv, size: int, stride: int, winograd: bool) -> None:
     (kernel,) = kernels(chain(op), "torch-eager")
-    assert kernel.product == Product(1, 8, size**2, 72, size, size, 9, winograd)
+    assert kernel.products == (Product(1, 8, size**2, 72, size, size, 9, winograd),)
 
 
 def test_groups_are_products_of_their_own() -> None:
     (kernel,) = kernels(chain(Conv(8, (1, 1), groups=2)), "torch-eager")
-    assert kernel.product == Product(2, 4, 16, 4, 4, 4)
+    assert kernel.products == (Product(2, 4, 16, 4, 4, 4),)
 
 
 def test_a_value_read_twice_is_moved_once() -> None:
@@ -102,34 +104,43 @@ def test_a_value_read_twice_is_moved_once() -> None:
 
 
 @pytest.mark.parametrize("kind", ["relu", "sigmoid", "tanh", "gelu", "silu", "mish"])
-def test_exponentials_of_an_elementwise_operator(kind: str) -> None:
+def test_functions_of_an_elementwise_operator(kind: str) -> None:
     (kernel,) = kernels(chain(Elementwise(kind)), "torch-eager")
     each = {"relu": 0, "sigmoid": 1, "tanh": 5, "gelu": 1, "silu": 1, "mish": 2}[kind]
-    assert kernel.special == each * 8 * 16
-    assert SPECIAL.get(kind, 0) == each
+    assert kernel.functions == (((kind, 8 * 16),) if each else ())
+    assert exponentials(kernel.functions) == each * 8 * 16
 
 
-def test_exponentials_of_a_fused_activation_and_of_softmax() -> None:
-    (fused,) = kernels(chain(PLAIN, Elementwise("silu")), "ncnn")
+def test_functions_of_a_fused_activation_and_of_softmax() -> None:
+    (fused,) = kernels(chain(PLAIN, Elementwise("sigmoid")), "ncnn")
     (softmax,) = kernels(chain(ops.Softmax()), "ncnn")
-    assert fused.special == softmax.special == 8 * 16
+    assert fused.functions == (("sigmoid", 8 * 16),)
+    assert softmax.functions == (("exp", 8 * 16),)
+
+
+def test_costs_of_functions_are_complete() -> None:
+    assert set(costs()) == TRANSCENDENTAL
 
 
 @pytest.mark.parametrize(
-    ("op", "role"),
+    ("op", "names"),
     [
         (BatchNorm(), "batch_norm"),
-        (RELU, "activation"),
-        (ops.PReLU(), "activation"),
-        (ADD, "residual"),
-        (Elementwise("add", 1.0), "activation"),
+        (RELU, "relu unary"),
+        (ops.PReLU(), "prelu unary"),
+        (ops.Cast("float16"), "cast unary"),
+        (ADD, "add nary"),
+        (Elementwise("where"), "where nary"),
+        (Elementwise("add", 1.0), "scalar unary"),
         (ops.ChannelShuffle(2), "copy"),
-        (PLAIN, None),
-        (ops.Softmax(), None),
+        (PLAIN, ""),
+        (ops.Softmax(), ""),
+        (ops.Embedding(8, 8), ""),
+        (ops.Input((1,)), ""),
     ],
 )
-def test_what_an_operator_is_to_the_kernel_before_it(op: ops.Op, role: str | None) -> None:
-    assert follower_class(op) == role
+def test_names_by_which_a_rule_takes_an_operator_up(op: ops.Op, names: str) -> None:
+    assert follower_names(op) == tuple(names.split())
 
 
 # Dead code and constants.
@@ -230,7 +241,7 @@ def test_batch_norm_and_activation_join_the_convolution() -> None:
 
 
 def test_slopes_of_a_fused_prelu_are_read() -> None:
-    (kernel,) = kernels(chain(PLAIN, ops.PReLU()), "ncnn")
+    (kernel,) = kernels(chain(PLAIN, ops.PReLU()), "paper")
     assert kernel.nodes == ("conv", "prelu")
     assert kernel.weight_bytes == (8 * 8 + 8) * 4
 
@@ -294,7 +305,7 @@ def test_a_gate_does_not_take_up_the_image_it_is_spread_over(runtime: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("op", "rows"),
+    ("op", "pieces"),
     [
         (BatchNorm(), 8),
         (ops.ChannelShuffle(2), 8),
@@ -305,9 +316,9 @@ def test_a_gate_does_not_take_up_the_image_it_is_spread_over(runtime: str) -> No
         (RELU, 0),
     ],
 )
-def test_rows_of_a_kernel(op: ops.Op, rows: int) -> None:
+def test_pieces_of_a_kernel(op: ops.Op, pieces: int) -> None:
     (kernel,) = kernels(chain(op), "torch-eager")
-    assert kernel.rows == rows
+    assert kernel.pieces == pieces
 
 
 def test_a_value_used_twice_is_written_and_fused_into_nothing() -> None:
@@ -329,7 +340,7 @@ def test_chains_of_elementwise_operators() -> None:
     assert names(g, "ncnn") == [("relu",), ("sigmoid",), ("mul",)]
     (kernel,) = kernels(g, "torch-compile")
     assert kernel.nodes == ("relu", "sigmoid", "mul")
-    assert (kernel.passes, kernel.special) == (2, 128)
+    assert (kernel.passes, kernel.functions) == (2, (("sigmoid", 128),))
     assert (kernel.read_bytes, kernel.write_bytes) == (TENSOR, TENSOR)
 
 
@@ -384,7 +395,8 @@ def test_attention_is_one_kernel() -> None:
     (kernel,) = kernels(attention(), "torch-eager")
     assert (kernel.kind, kernel.multiply_adds) == ("attention", 2 * 2 * 4 * 4 * 8)
     assert (kernel.read_bytes, kernel.write_bytes) == (3 * 64 * 4, 64 * 4)
-    assert (kernel.product, kernel.special) == (Product(2, 4, 4, 8), 2 * 4 * 4)
+    assert kernel.products == (Product(2, 4, 4, 8), Product(2, 4, 8, 4))
+    assert kernel.functions == (("exp", 2 * 4 * 4),)
 
 
 @pytest.mark.parametrize("runtime", ["tflite", "ncnn"])
@@ -395,8 +407,8 @@ def test_attention_expanded(runtime: str) -> None:
     assert scores.multiply_adds == mix.multiply_adds == 2 * 4 * 4 * 8
     assert scores.write_bytes == softmax.read_bytes == softmax.write_bytes == 2 * 4 * 4 * 4
     assert set(mix.reads) == {Read(softmax.name, 128), Read(None, 256)}
-    assert scores.special == mix.special == 0
-    assert softmax.special == 2 * 4 * 4
+    assert scores.functions == mix.functions == ()
+    assert softmax.functions == (("exp", 2 * 4 * 4),)
 
 
 # Whole networks.

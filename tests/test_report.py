@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html.parser
 import io
+import math
+from statistics import NormalDist
 
 import jsonschema
 import pytest
@@ -27,11 +29,12 @@ from costmodel.report import (
 )
 from costmodel.report.terminal import print_report
 from costmodel.report.text import bar, count, share, shorten
+from costmodel.timing.terms import Terms
 
 
 def kernel_time(name="conv", seconds=4.0, launch=1.0, compute=3.0, memory=2.0, host=0.5):
-    kernel = Kernel(name, "pointwise", (name, "relu"), 8, 2, None, (), 4, 4, "float32")
-    return KernelTime(kernel, seconds, launch, compute, memory, 0.0, host, "winograd")
+    kernel = Kernel(name, "pointwise", (name, "relu"), 8, 2, (), (), 4, 4, "float32")
+    return KernelTime(kernel, Terms(host, launch, compute, memory, 0.0, seconds))
 
 
 def prediction(*kernels: KernelTime, **changes) -> Prediction:
@@ -40,7 +43,7 @@ def prediction(*kernels: KernelTime, **changes) -> Prediction:
         "network": "net",
         "platform": "board/engine",
         "seconds": device + 1.5,
-        "interval": (1.0, 20.0),
+        "uncertainty": lambda: math.log(2) / NormalDist().inv_cdf(0.95),
         "level": 0.9,
         "kernels": kernels,
         "fixed": 1.0,
@@ -141,7 +144,7 @@ def test_a_device_that_waits_for_its_host_is_said_to():
 
 
 def test_json_follows_the_schema_with_and_without_an_interval():
-    for p in (prediction(kernel_time()), prediction(kernel_time(), interval=None), None):
+    for p in (prediction(kernel_time()), prediction(kernel_time(), uncertainty=None), None):
         document = report_document(collect(small(), p))
         jsonschema.validate(document, schema())
         assert (document["prediction"] is None) == (p is None)
@@ -157,9 +160,9 @@ def test_csv_of_kernels_keeps_the_terms():
 
 def test_terminal_says_predicted_interval_basis_and_bottleneck():
     text = shown(collect(small(), prediction(kernel_time())), explain=True)
-    assert "predicted 5.5 s (90 % interval 1 s to 20 s), from priors" in text
+    assert "predicted 5.5 s (90 % interval 2.75 s to 11 s), from priors" in text
     assert "bottleneck: arithmetic" in text
-    assert "pointwise, winograd + relu" in text
+    assert "pointwise + relu" in text
 
 
 def test_terminal_draws_on_terminals_only():
@@ -210,7 +213,7 @@ def test_html_is_balanced_and_escaped():
 
 def test_html_fragments_say_what_the_terminal_says():
     text = prediction_fragment(prediction(kernel_time()))
-    for words in ("predicted", "5.5 s", "90 % interval 1 s to 20 s", "priors", "arithmetic"):
+    for words in ("predicted", "5.5 s", "90 % interval 2.75 s to 11 s", "priors", "arithmetic"):
         assert words in text
     assert "FLOPs" in graph_fragment(small())
 

@@ -7,11 +7,15 @@ from pathlib import Path
 import pytest
 
 from costmodel.errors import DataError
-from costmodel.kernels import CLASSES
-from costmodel.runtimes import FOLLOWERS, load_runtime, runtime_names
-from costmodel.runtimes import runtime as runtimes
+from costmodel.runtimes import ANCHORS, FOLLOWERS, load_runtime, runtime_names
 
 GOOD = 'name = "mine"\ntitle = "Mine"\nsource = "seen"\n'
+
+
+def rule(**changes: str) -> str:
+    """Return a fusion rule as TOML, fields replaced or (empty) left out."""
+    fields = {"behind": '["linear"]', "takes": '["relu"]', "source": '"seen"', **changes}
+    return "[[fusion]]\n" + "".join(f"{k} = {v}\n" for k, v in fields.items() if v)
 
 
 def written(folder: Path, text: str) -> str:
@@ -31,16 +35,19 @@ def test_shipped_files_load(name: str) -> None:
     assert runtime.name == name
     assert runtime.title
     assert runtime.source
-    assert set(runtime.fusion) <= {*CLASSES.values(), "copy"}
-    assert {f for followers in runtime.fusion.values() for f in followers} <= set(FOLLOWERS)
+    assert {name for rule in runtime.fusion for name in rule.behind} <= set(ANCHORS)
+    assert {name for rule in runtime.fusion for name in rule.takes} <= set(FOLLOWERS)
+    assert all(rule.source for rule in runtime.fusion)
     assert set(runtime.algorithms) <= {"cpu", "gpu"}
     assert set(runtime.priors) <= {"cpu", "gpu"}
     assert runtime.grouped in ("batched", "serial")
 
 
 def test_a_file_of_ones_own_with_its_defaults(tmp_path: Path) -> None:
-    runtime = load_runtime(written(tmp_path, GOOD + '[fusion]\nmatmul = ["activation"]\n'))
-    assert (runtime.name, runtime.fusion) == ("mine", {"matmul": ("activation",)})
+    runtime = load_runtime(written(tmp_path, GOOD + rule() + rule(takes='["clamp", "add"]')))
+    assert (runtime.name, len(runtime.fusion)) == ("mine", 2)
+    assert runtime.taken_behind("linear", "add") == {"relu", "clamp", "add"}
+    assert runtime.taken_behind("matmul") == frozenset()
     assert (runtime.dead_code, runtime.transfers) == (False, False)
     assert (runtime.fused_attention, runtime.fold_zero_products) == (True, True)
     assert runtime.copies == ()
@@ -53,14 +60,20 @@ def test_a_file_of_ones_own_with_its_defaults(tmp_path: Path) -> None:
         (GOOD + 'dead_code = "yes"\n', "dead_code should be a bool, got 'yes'"),
         (GOOD + "dead_code = 1\n", "dead_code should be a bool"),
         (GOOD + 'copies = "Split"\n', "copies should be a list"),
-        (GOOD + "fusion = 3\n", "fusion should be a dict"),
+        (GOOD + "fusion = 3\n", "fusion should be a list"),
+        (GOOD + "fusion = [3]\n", "fusion rule 1 should have the fields behind, takes, source"),
+        (GOOD + rule(source=""), "fusion rule 1 should have the fields behind, takes, source"),
+        (GOOD + rule(source='" "'), "fusion rule 1: source should say where the rule is known"),
+        (GOOD + rule() + rule(takes="5"), "fusion rule 2: takes should be a list of names, got 5"),
+        (GOOD + rule(behind="[]"), "fusion rule 1: behind should be a list of names, got []"),
+        (GOOD + rule(takes='["activation"]'), "rule 1: takes: 'activation' is unknown; known are"),
+        (GOOD + rule(takes="[3]"), "fusion rule 1: takes: 3 is unknown"),
         (
-            GOOD + '[fusion]\nmatmul = ["relu"]\n',
-            "fusion.matmul: 'relu' is unknown; known are batch_norm",
+            'name = "yours"\ntitle = "Mine"\nsource = "s"\n',
+            "its name is 'yours' but should be 'mine'",
         ),
-        (GOOD + "[fusion]\nmatmul = 5\n", "fusion.matmul should be a list, got 5"),
         (GOOD + '[algorithms]\ncpu = "winograd"\n', "algorithms.cpu should be a list"),
-        (GOOD + '[fusion]\nconv = ["activation"]\n', "fusion.conv: 'conv' is unknown"),
+        (GOOD + rule(behind='["conv"]'), "fusion rule 1: behind: 'conv' is unknown; known are"),
         (GOOD + '[algorithms]\ncpu = ["fft"]\n', "algorithms.cpu: 'fft' is unknown"),
         (GOOD + "[algorithms]\ntpu = []\n", "algorithms.tpu: 'tpu' is unknown; known are gpu, cpu"),
         (GOOD + 'copies = ["Spilt"]\n', "copies: 'Spilt' is unknown; known are"),
@@ -88,7 +101,3 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_name_lists_the_known() -> None:
     with pytest.raises(DataError, match=r"unknown runtime 'tensorrt'; known are .*torch-eager"):
         load_runtime("tensorrt")
-
-
-def test_the_classes_that_may_fuse_are_those_of_the_kernels() -> None:
-    assert set(runtimes.CLASSES) == {*CLASSES.values(), "copy"}

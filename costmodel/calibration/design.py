@@ -137,12 +137,7 @@ def design(platform: str | Platform, n: int, specs: list[str] | None = None) -> 
     table = tabulate([network(spec) for spec in pool], where)
     fitted = where.fitted
     columns = nudged(fitted.theta, fitted.free)
-    logs = np.stack(
-        [
-            np.log(table.seconds(where, {name: float(v[i, 0]) for name, v in columns.items()}))
-            for i in range(len(fitted.free) + 1)
-        ]
-    )
+    logs = np.log(table.seconds(where, columns, bounded=False))
     gradients = ((logs[1:] - logs[0]) / STEP).T / _NOISE
     covariance = fitted.covariance.copy()
     chosen: list[int] = []

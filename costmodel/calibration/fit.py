@@ -184,7 +184,7 @@ def fit(
         return {**start.theta, **dict(zip((p.name for p in free), np.exp(x), strict=True))}
 
     def residual(x: np.ndarray) -> np.ndarray:
-        return np.asarray(np.log(table.seconds(platform, theta(x))) - target)
+        return np.asarray(np.log(table.seconds(platform, theta(x), bounded=False)) - target)
 
     def objective(x: np.ndarray) -> np.ndarray:
         return np.concatenate([_soft(residual(x) / noise), (x - mean) / spread])

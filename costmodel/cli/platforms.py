@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -177,7 +177,8 @@ def _document(found: Platform | Runtime | Hardware) -> dict[str, Any]:
             "hardware", name=found.name, title=found.title, kind=found.kind, facts=facts
         )
     if isinstance(found, Runtime):
-        rules = {k: _plain(v) for k, v in vars(found).items() if k not in _NOT_RULES}
+        names = [f.name for f in fields(found) if f.name not in _NOT_RULES]
+        rules = {name: _plain(getattr(found, name)) for name in names}
         return document(
             "runtime",
             name=found.name,
@@ -196,7 +197,7 @@ _PARAMETER_FIELDS = ("name", "value", "spread", "lower", "upper", "unit", "meani
 def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain(v) for v in value] if isinstance(value, tuple) else value
 
 
 def _print(document: dict[str, Any]) -> None:
@@ -240,11 +241,18 @@ def _source(fact: Fact) -> str:
 def _rule(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return "\n".join(map(_fusion_rule, value))
     if isinstance(value, dict):
         return "\n".join(f"{k}: {_rule(v)}" for k, v in value.items()) or "none"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "none"
     return str(value)
+
+
+def _fusion_rule(rule: dict[str, Any]) -> str:
+    names = f"{', '.join(rule['behind'])} take {', '.join(rule['takes'])}"
+    return f"{names} ({rule['source']})"
 
 
 def _si(value: float | None, unit: str) -> str:

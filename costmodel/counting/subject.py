@@ -26,11 +26,14 @@ class Prepared:
         What follows from each.
     total : Cost
         The sum of their additive costs.
+    name : str
+        Of the network.
     """
 
     nodes: tuple[Node, ...]
     costs: tuple[OpCost, ...]
     total: Cost
+    name: str = ""
 
 
 Subject: TypeAlias = nx.DiGraph | Op | Prepared
@@ -64,7 +67,8 @@ def prepare(subject: Subject, *inputs: Tensor) -> Prepared:
         return subject
     nodes = nodes_of(subject, inputs)
     costs = tuple(op_cost(node.op, node.inputs) for node in nodes)
-    return Prepared(tuple(nodes), costs, sum_costs([c.cost for c in costs]))
+    name = "" if isinstance(subject, Op) else str(subject.name)
+    return Prepared(tuple(nodes), costs, sum_costs([c.cost for c in costs]), name)
 
 
 def nodes_of(subject: Subject, inputs: tuple[Tensor, ...] = ()) -> list[Node]:

@@ -12,7 +12,6 @@ from costmodel.counting.bounds import mac_lower_bound
 from costmodel.counting.cost import op_cost
 from costmodel.graph.builder import Builder
 from costmodel.guidelines.case import Case, Finding
-from costmodel.kernels import kernel_kind
 from costmodel.ops import Conv
 from costmodel.ops.tensor import Tensor
 from costmodel.prediction.latency import latency
@@ -74,7 +73,7 @@ def _alike(case: Case, kind: str) -> dict[_Layer, list[str]]:
     """Return the convolutions of a kind (see ``costmodel.kernels``), equal ones together."""
     found: dict[_Layer, list[str]] = defaultdict(list)
     for name, node in case.nodes.items():
-        if isinstance(node.op, Conv) and kernel_kind(node.op, node.inputs) == kind:
+        if isinstance(node.op, Conv) and node.op.kernel_kind(*node.inputs) == kind:
             found[node.op, node.inputs].append(name)
     return found
 

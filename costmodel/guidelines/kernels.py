@@ -9,11 +9,9 @@ from collections.abc import Iterable, Iterator
 from costmodel.counting.cost import op_cost
 from costmodel.graph import Node
 from costmodel.guidelines.case import Case, Finding
-from costmodel.kernels import kernel_kind
+from costmodel.kinds import KINDS
 from costmodel.ops import BatchNorm, Conv, Elementwise, Pool
 from costmodel.prediction import KernelTime
-
-_ELEMENTWISE_KINDS = ("elementwise", "batch_norm", "norm", "softmax", "copy", "depthwise")
 
 
 def fragmentation(case: Case) -> Iterator[Finding]:
@@ -27,7 +25,7 @@ def fragmentation(case: Case) -> Iterator[Finding]:
     if most < 2:
         return
     count, series = len(case.prediction.kernels), _in_series(case.prediction.kernels)
-    launch = sum(float(k.launch) for k in case.prediction.kernels)
+    launch = sum(float(k.terms.launch) for k in case.prediction.kernels)
     several = [ks for name, ks in blocks.items() if name and len(ks) > 1]
     rest = [[sum(t) - max(t) for t in _times(ks)] for ks in several]
     saving = case.saved(sum(r[0] for r in rest), sum(r[1] for r in rest))
@@ -57,7 +55,7 @@ def elementwise(case: Case) -> Iterator[Finding]:
             members[label].append(k.kernel.name)
         paid = [n for n in followers if not isinstance(case.nodes[n].op, BatchNorm)]
         for name in paid:
-            passes[_label(case.nodes[name])] += float(k.passes) / len(paid)
+            passes[_label(case.nodes[name])] += float(k.terms.passes) / len(paid)
         for name in followers:
             members[_label(case.nodes[name])].append(name)
     for label, layers in members.items():
@@ -72,7 +70,7 @@ def elementwise(case: Case) -> Iterator[Finding]:
             f"the network where nothing is fused, {_arithmetic(case, layers)} of its arithmetic. "
             "The saving is that of leaving all of them out.",
             layers,
-            case.saved(seconds, sum(float(k.host) for k in alone)),
+            case.saved(seconds, sum(float(k.terms.host) for k in alone)),
             float(moved),
         )
 
@@ -97,7 +95,7 @@ def _fragments(case: Case, kernels: list[KernelTime]) -> int:
 
 
 def _times(kernels: list[KernelTime]) -> tuple[list[float], list[float]]:
-    return [float(k.launch) for k in kernels], [float(k.host) for k in kernels]
+    return [float(k.terms.launch) for k in kernels], [float(k.terms.host) for k in kernels]
 
 
 def _in_series(kernels: Iterable[KernelTime]) -> int:
@@ -113,8 +111,10 @@ def _label(node: Node) -> str:
 
     Depthwise convolutions count as element-wise in the paper: much traffic for their arithmetic.
     """
-    kind = kernel_kind(node.op, node.inputs) if node.inputs else ""
-    if kind not in _ELEMENTWISE_KINDS or node.op.is_view:
+    if not node.op.kernel_kinds or node.op.is_view:
+        return ""
+    kind = node.op.kernel_kind(*node.inputs)
+    if not KINDS[kind].elementwise:
         return ""
     if kind == "depthwise":
         return "depthwise convolution"

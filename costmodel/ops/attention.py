@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from costmodel.algebra.symbols import Dim, exact_div, product, same
 from costmodel.errors import ShapeError
 from costmodel.ops.base import Expansion, Nest, Op, Program
+from costmodel.ops.product import Product
 from costmodel.ops.reduction import Softmax, lower_triangle
 from costmodel.ops.tensor import Tensor
 
@@ -41,6 +42,7 @@ class Attention(Op):
     """
 
     causal: bool = False
+    kernel_kinds = ("attention",)
     arity = 3
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -81,6 +83,7 @@ class AttentionScores(Op):
     """
 
     causal: bool = False
+    kernel_kinds = ("matmul",)
     arity = 2
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -101,6 +104,12 @@ class AttentionScores(Op):
             writes=(product(outer) * pairs,),
         )
 
+    def products(self, *inputs: Tensor) -> tuple[Product, ...]:
+        q, k = inputs
+        outer, length, keys, depth = product(q.shape[:-2]), q.shape[-2], k.shape[-2], q.shape[-1]
+        needed = outer * _pairs(length, keys, True) * depth if self.causal else None
+        return (Product(outer, length, keys, depth, needed=needed),)
+
 
 @dataclass(frozen=True, slots=True)
 class AttentionMix(Op):
@@ -119,6 +128,7 @@ class AttentionMix(Op):
     """
 
     causal: bool = False
+    kernel_kinds = ("matmul",)
     arity = 2
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -143,6 +153,12 @@ class AttentionMix(Op):
             multiply_adds=1,
             reads=(pairs, v.elements),
         )
+
+    def products(self, *inputs: Tensor) -> tuple[Product, ...]:
+        weights, v = inputs
+        outer, (length, keys), depth = product(weights.shape[:-2]), weights.shape[-2:], v.shape[-1]
+        needed = outer * _pairs(length, keys, True) * depth if self.causal else None
+        return (Product(outer, length, depth, keys, needed=needed),)
 
 
 def _pairs(length: Dim, keys: Dim, causal: bool) -> Dim:

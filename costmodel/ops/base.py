@@ -1,4 +1,4 @@
-"""What an operator is: fields, a shape rule, and a loop nest or an expansion into other operators.
+"""What an operator is: fields, a shape rule, a loop nest or an expansion, and the kernel it starts.
 
 Multiply-adds, traffic, parallel items and span are never written per operator: they follow from
 the nest in :mod:`costmodel.counting.cost`.
@@ -7,7 +7,8 @@ the nest in :mod:`costmodel.counting.cost`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -16,6 +17,8 @@ import sympy
 
 from costmodel.algebra.symbols import Dim
 from costmodel.errors import DataError, ShapeError
+from costmodel.kinds import KINDS
+from costmodel.ops.product import Product
 from costmodel.ops.tensor import Tensor
 
 
@@ -98,6 +101,14 @@ class Expansion:
     outputs: tuple[int, ...]
     times: Dim = 1
 
+    def operators(self) -> Iterator[tuple[Op, tuple[Tensor, ...]]]:
+        """Yield the operator of every step with the tensors that it takes."""
+        tensors = list(self.inputs)
+        for step in self.steps:
+            taken = tuple(tensors[i] for i in step.inputs)
+            yield step.op, taken
+            tensors.extend(step.op.infer(*taken))
+
 
 @dataclass
 class Program:
@@ -148,14 +159,30 @@ class Op:
     """Base of all operators. A subclass is a frozen dataclass and final.
 
     It gives the shape rule :meth:`infer`, the tensors of its :meth:`weights`, and either
-    :meth:`nest` or :meth:`expand`.
+    :meth:`nest` or :meth:`expand`. It names the kinds of kernel that it may start
+    (``kernel_kinds``), and where there are several, :meth:`kernel_kind` says which. A kind that is
+    made of matrix products needs :meth:`products`, unless the operator expands.
+
+    Raises
+    ------
+    TypeError
+        When a subclass is defined that leaves out one of these.
     """
 
     __slots__ = ()
+    kernel_kinds: ClassVar[tuple[str, ...]]
+    """Kinds of kernel (:data:`costmodel.kinds.KINDS`) that it may start; none for what launches
+    nothing under any runtime."""
     arity: ClassVar[int | None] = 1
     """Number of inputs; ``None`` for any number, at least one."""
     is_view: ClassVar[bool] = False
     """Whether the outputs share the memory of the first input."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        problem = _undeclared(cls)
+        if problem:
+            raise TypeError(f"operator {cls.__name__} {problem}")
 
     # No abstract base class: instance checks of one are slow, and lowering makes many.
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -173,6 +200,44 @@ class Op:
     def expand(self, *inputs: Tensor) -> Expansion | None:
         """Return the program that this operator stands for, or None where it is one nest."""
         return None
+
+    def kernel_kind(self, *inputs: Tensor) -> str:
+        """Return the kind of kernel that the operator starts on ``inputs``."""
+        (only,) = self.kernel_kinds
+        return only
+
+    def products(self, *inputs: Tensor) -> tuple[Product, ...]:
+        """Return the matrix products that its multiply-adds are, by default of its expansion."""
+        expansion = self.expand(*inputs)
+        if expansion is None:
+            return ()
+        return tuple(
+            dataclasses.replace(p, times=p.times * expansion.times, needed=_times(p, expansion))
+            for op, taken in expansion.operators()
+            for p in op.products(*taken)
+        )
+
+    def functions(self, *inputs: Tensor) -> Mapping[str, Dim]:
+        """Return how often it evaluates each transcendental function, by default its expansion.
+
+        The names are those of :data:`costmodel.ops.elementwise.TRANSCENDENTAL`.
+        """
+        counts: Counter[str] = Counter()
+        expansion = self.expand(*inputs)
+        if expansion is None:
+            return counts
+        for op, taken in expansion.operators():
+            for name, count in op.functions(*taken).items():
+                counts[name] += count * expansion.times
+        return counts
+
+    def pieces(self, *inputs: Tensor) -> Dim:
+        """Return the pieces that it handles one after the other; 0 for one sweep [1].
+
+        The planes of a batch normalization; the rows of a softmax or layer normalization; the runs
+        of elements that a channel shuffle finds side by side.
+        """
+        return 0
 
     @property
     def expands(self) -> bool:
@@ -209,6 +274,29 @@ class Op:
                 raise ShapeError(f"{type(self).__name__} needs at least one input")
         elif len(inputs) != self.arity:
             raise ShapeError(f"{type(self).__name__} takes {self.arity} inputs, got {len(inputs)}")
+
+
+def _undeclared(cls: type[Op]) -> str:
+    """Return what the definition of an operator leaves out, ``""`` if nothing."""
+    kinds = vars(cls).get("kernel_kinds")
+    if not isinstance(kinds, tuple):
+        return (
+            "does not say which kernel it starts: it needs kernel_kinds, a tuple of kinds "
+            "(costmodel.kinds.KINDS), () if it launches nothing"
+        )
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown:
+        return f"starts the unknown kind {unknown[0]!r}; known are {', '.join(KINDS)}"
+    if len(kinds) > 1 and cls.kernel_kind is Op.kernel_kind:
+        return f"starts one of {', '.join(kinds)}: it needs kernel_kind to say which"
+    made = any(KINDS[kind].product for kind in kinds)
+    if made and cls.products is Op.products and cls.expand is Op.expand:
+        return f"starts {', '.join(kinds)}: it needs products, the matrix products that this is"
+    return ""
+
+
+def _times(product: Product, expansion: Expansion) -> Dim | None:
+    return None if product.needed is None else product.needed * expansion.times
 
 
 def need_rank(op: Op, x: Tensor, rank: int, layout: str) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from costmodel.algebra.symbols import Dim, check_dim, exact_div, product
+from costmodel.algebra.symbols import Dim, check_dim, exact_div, product, same
 from costmodel.errors import ShapeError
 from costmodel.ops.base import Nest, Op, need_rank
+from costmodel.ops.product import Product
 from costmodel.ops.tensor import Tensor
 from costmodel.ops.window import (
     Padding,
@@ -17,6 +18,8 @@ from costmodel.ops.window import (
     window_size,
 )
 
+CONVOLUTIONS = ("pointwise", "convolution", "grouped", "depthwise")
+"""The kinds of kernel of convolutions."""
 _LAYOUT = "batch, channels, spatial sizes"
 
 
@@ -63,6 +66,7 @@ class Conv(Op):
     dilation: Window = 1
     groups: Dim = 1
     bias: bool = False
+    kernel_kinds = CONVOLUTIONS
 
     def __post_init__(self) -> None:
         rank = len(self.kernel)
@@ -93,6 +97,27 @@ class Conv(Op):
             reduced=(exact_div(x.shape[1], self.groups), *self.kernel),
             multiply_adds=1,
             epilogue=int(self.bias),
+        )
+
+    def kernel_kind(self, *inputs: Tensor) -> str:
+        return kind_of_convolution(self.kernel, self.groups, inputs[0].shape[1])
+
+    def products(self, *inputs: Tensor) -> tuple[Product, ...]:
+        (x,) = inputs
+        sizes = self.infer(x)[0].shape[2:]
+        height, width = sizes if len(sizes) == 2 else (1, product(sizes))
+        unit = all(same(s, 1) for s in (*self.stride, *self.dilation, self.groups))
+        return (
+            Product(
+                batch=self.groups,
+                m=exact_div(self.out_channels, self.groups),
+                n=x.shape[0] * height * width,
+                k=exact_div(x.shape[1], self.groups) * product(self.kernel),
+                height=height,
+                width=width,
+                taps=product(self.kernel),
+                winograd=unit and len(sizes) == 2 and all(same(k, 3) for k in self.kernel),
+            ),
         )
 
 
@@ -129,6 +154,7 @@ class ConvTranspose(Op):
     dilation: Window = 1
     groups: Dim = 1
     bias: bool = False
+    kernel_kinds = CONVOLUTIONS
 
     def __post_init__(self) -> None:
         rank = len(self.kernel)
@@ -180,3 +206,30 @@ class ConvTranspose(Op):
             multiply_adds=1,
             extra=output if self.bias else 0,
         )
+
+    def kernel_kind(self, *inputs: Tensor) -> str:
+        return kind_of_convolution(self.kernel, self.groups, inputs[0].shape[1])
+
+    def products(self, *inputs: Tensor) -> tuple[Product, ...]:
+        (x,) = inputs
+        return (
+            Product(
+                batch=self.groups,
+                m=exact_div(self.out_channels, self.groups) * product(self.kernel),
+                n=x.shape[0] * product(x.shape[2:]),
+                k=exact_div(x.shape[1], self.groups),
+            ),
+        )
+
+
+def kind_of_convolution(kernel: tuple[Dim, ...], groups: Dim, channels: Dim) -> str:
+    """Return the kind of kernel of a convolution of ``channels`` input channels.
+
+    Examples
+    --------
+    >>> kind_of_convolution((3, 3), 8, 8), kind_of_convolution((1, 1), 1, 8)
+    ('depthwise', 'pointwise')
+    """
+    if not same(groups, 1):
+        return "depthwise" if same(groups, channels) else "grouped"
+    return "pointwise" if all(same(k, 1) for k in kernel) else "convolution"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from costmodel.algebra.symbols import Dim
 from costmodel.errors import ShapeError
 from costmodel.ops.base import Nest, Op
 from costmodel.ops.broadcast import broadcast_shapes
@@ -64,6 +66,25 @@ BINARY: dict[str, int] = {
     "xor": 1,
 }
 TERNARY: dict[str, int] = {"where": 1}
+TRANSCENDENTAL = frozenset(
+    {
+        "cos",
+        "elu",
+        "erf",
+        "exp",
+        "gelu",
+        "gelu_tanh",
+        "log",
+        "mish",
+        "pow",
+        "sigmoid",
+        "silu",
+        "sin",
+        "softplus",
+        "tanh",
+    }
+)
+"""Kinds whose time is that of a transcendental function, more than of their operations."""
 _BOOLEAN = {
     "and",
     "equal",
@@ -102,6 +123,7 @@ class Elementwise(Op):
 
     kind: str
     value: float | None = None
+    kernel_kinds = ("elementwise",)
     arity = None
 
     def __post_init__(self) -> None:
@@ -134,6 +156,11 @@ class Elementwise(Op):
         operations = {**UNARY, **BINARY, **TERNARY}[self.kind]
         return Nest(parallel=self.infer(*inputs)[0].shape, elementwise=operations)
 
+    def functions(self, *inputs: Tensor) -> Mapping[str, Dim]:
+        if self.kind not in TRANSCENDENTAL:
+            return {}
+        return {self.kind: self.infer(*inputs)[0].elements}
+
 
 @dataclass(frozen=True, slots=True)
 class PReLU(Op):
@@ -151,6 +178,7 @@ class PReLU(Op):
     """
 
     shared: bool = False
+    kernel_kinds = ("elementwise",)
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         if inputs[0].rank < 2:
@@ -175,6 +203,7 @@ class Cast(Op):
     """
 
     dtype: str
+    kernel_kinds = ("elementwise",)
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         return (Tensor(inputs[0].shape, self.dtype),)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from costmodel.algebra.symbols import Dim, same
+from costmodel.algebra.symbols import Dim, product, same
 from costmodel.errors import ShapeError
 from costmodel.ops.base import Nest, Op
 from costmodel.ops.broadcast import broadcast_shapes
+from costmodel.ops.product import Product
 from costmodel.ops.tensor import Tensor
 from costmodel.ops.window import check_sizes
 
@@ -31,6 +32,7 @@ class Linear(Op):
 
     out_features: Dim
     bias: bool = True
+    kernel_kinds = ("linear",)
 
     def __post_init__(self) -> None:
         check_sizes(self, out_features=self.out_features)
@@ -55,6 +57,10 @@ class Linear(Op):
             epilogue=int(self.bias),
         )
 
+    def products(self, *inputs: Tensor) -> tuple[Product, ...]:
+        *rows, features = inputs[0].shape
+        return (Product(1, self.out_features, product(rows), features),)
+
 
 @dataclass(frozen=True, slots=True)
 class MatMul(Op):
@@ -74,6 +80,7 @@ class MatMul(Op):
 
     transpose_a: bool = False
     transpose_b: bool = False
+    kernel_kinds = ("matmul",)
     arity = 2
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -91,6 +98,11 @@ class MatMul(Op):
         a, b = inputs
         inner = self._matrix(a, self.transpose_a)[1]
         return Nest(parallel=self.infer(a, b)[0].shape, reduced=(inner,), multiply_adds=1)
+
+    def products(self, *inputs: Tensor) -> tuple[Product, ...]:
+        *batch, m, n = self.infer(*inputs)[0].shape
+        inner = self._matrix(inputs[0], self.transpose_a)[1]
+        return (Product(product(batch), m, n, inner),)
 
     @staticmethod
     def _matrix(x: Tensor, transposed: bool) -> tuple[Dim, Dim]:

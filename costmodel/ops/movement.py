@@ -24,6 +24,7 @@ class Identity(Op):
     True
     """
 
+    kernel_kinds = ("copy",)
     is_view = True
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -46,6 +47,7 @@ class Reshape(Op):
     """
 
     shape: tuple[Dim, ...]
+    kernel_kinds = ("copy",)
     is_view = True
 
     def __post_init__(self) -> None:
@@ -83,6 +85,7 @@ class Transpose(Op):
     """
 
     order: tuple[int, ...]
+    kernel_kinds = ("copy",)
     is_view = True
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -109,6 +112,7 @@ class BroadcastTo(Op):
     """
 
     shape: tuple[Dim, ...]
+    kernel_kinds = ("copy",)
     is_view = True
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -130,6 +134,8 @@ class Contiguous(Op):
     >>> Contiguous().nest(Tensor((2, 3))).parallel
     (2, 3)
     """
+
+    kernel_kinds = ("copy",)
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         return inputs
@@ -154,6 +160,7 @@ class ChannelShuffle(Op):
     """
 
     groups: Dim
+    kernel_kinds = ("copy",)
 
     def __post_init__(self) -> None:
         check_sizes(self, groups=self.groups)
@@ -167,6 +174,9 @@ class ChannelShuffle(Op):
 
     def nest(self, *inputs: Tensor) -> Nest:
         return Nest(parallel=inputs[0].shape)
+
+    def pieces(self, *inputs: Tensor) -> Dim:
+        return product(inputs[0].shape[:2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +196,7 @@ class Concat(Op):
     """
 
     axis: int
+    kernel_kinds = ("copy",)
     arity = None
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -225,6 +236,7 @@ class Split(Op):
 
     axis: int
     parts: int | tuple[Dim, ...]
+    kernel_kinds = ("copy",)
     is_view = True
 
     def __post_init__(self) -> None:
@@ -273,6 +285,7 @@ class Slice(Op):
     start: int
     size: Dim
     step: int = 1
+    kernel_kinds = ("copy",)
     is_view = True
 
     def __post_init__(self) -> None:
@@ -304,6 +317,7 @@ class Pad(Op):
     """
 
     padding: Padding
+    kernel_kinds = ("copy",)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "padding", as_padding(self.padding, len(self.padding)))
@@ -333,6 +347,7 @@ class PixelShuffle(Op):
     """
 
     factor: Dim
+    kernel_kinds = ("copy",)
 
     def __post_init__(self) -> None:
         check_sizes(self, factor=self.factor)
@@ -374,6 +389,7 @@ class Embedding(Op):
     rows: Dim
     features: Dim
     dtype: str = "float32"
+    kernel_kinds = ("gather",)
 
     def __post_init__(self) -> None:
         check_sizes(self, rows=self.rows, features=self.features)
@@ -405,6 +421,7 @@ class Gather(Op):
     """
 
     axis: int = 0
+    kernel_kinds = ("gather",)
     arity = 2
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:

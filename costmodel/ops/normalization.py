@@ -32,6 +32,7 @@ class BatchNorm(Op):
     """
 
     affine: bool = True
+    kernel_kinds = ("batch_norm",)
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         if inputs[0].rank < 2:
@@ -49,6 +50,9 @@ class BatchNorm(Op):
             elementwise=2,
             weight_reads=(4 if self.affine else 2) * channels,
         )
+
+    def pieces(self, *inputs: Tensor) -> Dim:
+        return product(inputs[0].shape[:2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ class LayerNorm(Op):
     affine: bool = True
     rms: bool = False
     bias: bool = True
+    kernel_kinds = ("norm",)
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         if not 1 <= self.axes <= inputs[0].rank:
@@ -97,6 +102,9 @@ class LayerNorm(Op):
         return Nest(
             parallel=shape[: -self.axes], reduced=shape[-self.axes :], elementwise=operations
         )
+
+    def pieces(self, *inputs: Tensor) -> Dim:
+        return product(inputs[0].shape[: -self.axes])
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +126,7 @@ class GroupNorm(Op):
 
     groups: Dim
     affine: bool = True
+    kernel_kinds = ("norm",)
 
     def __post_init__(self) -> None:
         check_sizes(self, groups=self.groups)
@@ -140,6 +149,9 @@ class GroupNorm(Op):
             elementwise=5 + 2 * self.affine,
         )
 
+    def pieces(self, *inputs: Tensor) -> Dim:
+        return inputs[0].shape[0] * self.groups
+
 
 @dataclass(frozen=True, slots=True)
 class LocalResponseNorm(Op):
@@ -157,6 +169,7 @@ class LocalResponseNorm(Op):
     """
 
     size: int = 5
+    kernel_kinds = ("norm",)
 
     def __post_init__(self) -> None:
         check_sizes(self, size=self.size)

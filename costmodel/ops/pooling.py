@@ -40,6 +40,7 @@ class Pool(Op):
     padding: Padding = 0
     dilation: Window = 1
     ceil_mode: bool = False
+    kernel_kinds = ("max_pool", "pool")
 
     def __post_init__(self) -> None:
         _check_kind(self.kind)
@@ -59,6 +60,9 @@ class Pool(Op):
 
     def nest(self, *inputs: Tensor) -> Nest:
         return Nest(parallel=self.infer(*inputs)[0].shape, reduced=self.kernel, elementwise=1)
+
+    def kernel_kind(self, *inputs: Tensor) -> str:
+        return "max_pool" if self.kind == "max" else "pool"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ class AdaptivePool(Op):
 
     kind: str
     output: tuple[Dim, ...] = (1, 1)
+    kernel_kinds = ("pool",)
 
     def __post_init__(self) -> None:
         _check_kind(self.kind)

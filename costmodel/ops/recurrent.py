@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from costmodel.algebra.symbols import Dim, same
 from costmodel.errors import ShapeError
@@ -10,6 +10,7 @@ from costmodel.ops.base import Expansion, Op, Program, need_rank
 from costmodel.ops.elementwise import Elementwise
 from costmodel.ops.matmul import Linear
 from costmodel.ops.movement import Concat, Split
+from costmodel.ops.product import Product
 from costmodel.ops.tensor import Tensor
 from costmodel.ops.window import check_sizes
 
@@ -57,6 +58,7 @@ class Recurrent(Op):
     layers: int = 1
     bidirectional: bool = False
     bias: bool = True
+    kernel_kinds = ("recurrent",)
 
     def __post_init__(self) -> None:
         if self.kind not in GATES:
@@ -92,6 +94,18 @@ class Recurrent(Op):
             layer = joined
         return program.finish(layer)
 
+    def products(self, *inputs: Tensor) -> tuple[Product, ...]:
+        # Layers and directions of one size are one product that runs several times.
+        merged: list[Product] = []
+        for found in Op.products(self, *inputs):
+            for i, p in enumerate(merged):
+                if same(p.m, found.m) and same(p.n, found.n) and same(p.k, found.k):
+                    merged[i] = replace(p, times=p.times + found.times)
+                    break
+            else:
+                merged.append(found)
+        return tuple(merged)
+
     def _direction(self, program: Program, x: int) -> int:
         gates = program.add(Linear(GATES[self.kind] * self.hidden, bias=self.bias), x)
         return program.add(RecurrentSteps(self.kind, self.hidden, self.bias), gates)
@@ -115,6 +129,7 @@ class RecurrentSteps(Op):
     kind: str
     hidden: Dim
     bias: bool = True
+    kernel_kinds = ("recurrent",)
 
     def __post_init__(self) -> None:
         if self.kind not in GATES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from costmodel.algebra.symbols import Dim, exact_div, minimum, product
@@ -48,6 +49,7 @@ class Reduce(Op):
     kind: str
     axes: tuple[int, ...]
     keepdims: bool = False
+    kernel_kinds = ("pool",)
 
     def __post_init__(self) -> None:
         if self.kind not in REDUCTIONS:
@@ -100,6 +102,7 @@ class Softmax(Op):
 
     axis: int = -1
     causal: bool = False
+    kernel_kinds = ("softmax",)
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         (x,) = inputs
@@ -125,6 +128,12 @@ class Softmax(Op):
             reads=(points,),
             writes=(points,),
         )
+
+    def functions(self, *inputs: Tensor) -> Mapping[str, Dim]:
+        return {"exp": product(inputs[0].shape)}
+
+    def pieces(self, *inputs: Tensor) -> Dim:
+        return exact_div(inputs[0].elements, inputs[0].shape[self.axis])
 
 
 def lower_triangle(rows: Dim, columns: Dim) -> Dim:

@@ -33,6 +33,7 @@ class Resize(Op):
 
     output: tuple[Dim, ...]
     kind: str = "nearest"
+    kernel_kinds = ("resample",)
 
     def __post_init__(self) -> None:
         if self.kind not in RESIZES:

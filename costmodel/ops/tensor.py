@@ -22,6 +22,8 @@ DTYPE_BYTES: dict[str, int] = {
     "bool": 1,
 }
 """Bytes of one element by dtype [byte]."""
+FLOATING = frozenset({"float64", "float32", "tf32", "float16", "bfloat16", "float8"})
+"""The floating-point dtypes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ class Input(Op):
 
     shape: tuple[object, ...]
     dtype: str = "float32"
+    kernel_kinds = ()
     arity = 0
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -52,6 +53,7 @@ class Constant(Op):
 
     shape: tuple[object, ...]
     dtype: str = "float32"
+    kernel_kinds = ()
     arity = 0
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -81,6 +83,7 @@ class Parameter(Op):
 
     shape: tuple[object, ...]
     dtype: str = "float32"
+    kernel_kinds = ()
     arity = 0
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -102,6 +105,8 @@ class Output(Op):
     >>> Output().infer(Tensor((1, 1000)))
     ()
     """
+
+    kernel_kinds = ()
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         return ()

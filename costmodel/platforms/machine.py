@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from costmodel.hardware import Hardware
 from costmodel.platforms.platform import Platform
 from costmodel.timing.machine import Machine
 from costmodel.timing.tiles import generation
@@ -9,6 +10,11 @@ from costmodel.timing.tiles import generation
 _CACHE_BYTES_PER_CYCLE = 32
 """What one multiprocessor takes from the last-level cache at most: 32 bytes a cycle, on all
 generations since Pascal (Jia et al. 2018, 2019: L1 to L2 path). [byte]"""
+
+
+_PORT_BYTES_PER_CYCLE = 64
+"""The widest path from the last-level cache into one multiprocessor on any generation: 64 bytes a
+cycle (NVIDIA A100 and H100 architecture white papers, L2 cache). [byte]"""
 
 
 def machine_for(platform: Platform, dtype: str) -> Machine:
@@ -22,7 +28,6 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
     (4, 1, 7.83)
     """
     hardware = platform.hardware
-    dtype = platform.dtype or dtype
     cpu = hardware.kind == "cpu"
     peak = hardware.peak_for(dtype, platform.threads if cpu else None) / 2
     vector = hardware.peak_for("float32", platform.threads if cpu else None) / 2
@@ -34,6 +39,7 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         kind=hardware.kind,
         units=platform.threads if cpu else hardware.units,
         multiply_adds=peak,
+        ceiling=peak * _overclock(hardware),
         vector=vector,
         lanes=hardware.lane_width(dtype),
         cache=float(last.size or 0) * shared,
@@ -46,7 +52,34 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         generation=kind,
         sustained=(hardware.tdp or 0) * kind.flops_per_watt / 2 * peak / vector,
         cache_bandwidth=_CACHE_BYTES_PER_CYCLE * hardware.units * hardware.clock,
+        interfaces=_interfaces(platform),
     )
+
+
+def _overclock(hardware: Hardware) -> float:
+    """Return the highest known clock over the one that the peaks are given for [1]."""
+    fastest = hardware.facts.get("max_clock")
+    return max(1.0, fastest.value / hardware.clock) if fastest else 1.0
+
+
+def _interfaces(platform: Platform) -> tuple[tuple[float, float], ...]:
+    """Return what may lie nearer than each level of memory, and the most that level delivers."""
+    hardware = platform.hardware
+    memory = float(hardware.dram.bandwidth or 0)
+    speed = _overclock(hardware)
+    if hardware.kind == "gpu":
+        port = _PORT_BYTES_PER_CYCLE * hardware.units * hardware.clock * speed
+        last = [level.size for level in hardware.levels[:-1] if level.size][-1]
+        return ((0.0, port), (float(last), memory))
+    found, inner = [], 0.0
+    for level in hardware.levels[1:-1]:
+        # Bandwidths are of all big cores together.
+        share = platform.threads / hardware.units if level.scope == "unit" else 1.0
+        if level.bandwidth:
+            found.append((inner, level.bandwidth * share * speed))
+        cores = platform.threads if level.scope == "unit" else 1
+        inner = max(inner, float(level.size or 0) * cores)
+    return (*found, (inner, memory))
 
 
 def _private_cache(platform: Platform) -> float:

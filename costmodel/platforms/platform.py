@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from costmodel.errors import DataError
-from costmodel.ops.tensor import DTYPE_BYTES
+from costmodel.ops.tensor import DTYPE_BYTES, FLOATING
 from costmodel.runtimes import Runtime, load_runtime, runtime_names
 from costmodel.timing.fitted import Fitted, from_toml
 from costmodel.timing.parameters import adjusted, priors
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from costmodel.hardware import Hardware
 
 _NO_THREADS = 1
+DTYPES = tuple(d for d in DTYPE_BYTES if d in FLOATING or d in ("int8", "uint8"))
+"""Dtypes that a platform may convert networks to."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Platform:
     threads : int
         CPU cores used; a GPU always uses all its units.
     dtype : str
-        Dtype of the arithmetic where it differs from the network's (``"tf32"``); ``""`` if not.
+        Dtype that every floating-point tensor of a network is converted to; ``""`` for none.
     fitted : Fitted
         Parameters, their covariance and the residuals.
     transfers : bool
@@ -205,8 +207,8 @@ def _settings(name: str, query: str) -> dict[str, str]:
         )
     if settings.get("transfers", "yes") not in ("yes", "no"):
         raise DataError(f"platform {name!r}: transfers should be yes or no")
-    if settings.get("dtype") and settings["dtype"] not in DTYPE_BYTES:
-        raise DataError(f"platform {name!r}: dtype should be one of {', '.join(DTYPE_BYTES)}")
+    if settings.get("dtype") and settings["dtype"] not in DTYPES:
+        raise DataError(f"platform {name!r}: dtype should be one of {', '.join(DTYPES)}")
     return settings
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from costmodel.errors import DataError
 from costmodel.plots.style import STYLES, Style, as_predictions, axes, style_of_kind, time_scale
-from costmodel.prediction import Prediction
+from costmodel.prediction import KernelTime, Prediction
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,20 +94,23 @@ def breakdown(
     return ax
 
 
+def _terms(k: KernelTime) -> dict[str, float]:
+    """Return the seconds of a kernel by term; arithmetic and traffic count for the longer one."""
+    t = k.terms
+    busy = "compute" if float(t.compute) >= float(t.memory) else "memory"
+    return {
+        "launch": float(t.launch),
+        "passes": float(t.passes),
+        busy: float(t.model) - float(t.launch) - float(t.passes),
+        "bound": float(k.seconds) - float(t.model),
+    }
+
+
 def _spent(p: Prediction, by: str) -> dict[str, float]:
     """Return seconds by part; they add up to those of the network."""
     spent: dict[str, float] = {}
     for k in p.kernels:
-        busy = float(k.seconds) - float(k.launch) - float(k.passes)
-        parts = (
-            {k.kernel.kind: float(k.seconds)}
-            if by == "kind"
-            else {
-                "launch": float(k.launch),
-                "passes": float(k.passes),
-                "compute" if float(k.compute) >= float(k.memory) else "memory": busy,
-            }
-        )
+        parts = {k.kernel.kind: float(k.seconds)} if by == "kind" else _terms(k)
         for part, seconds in parts.items():
             spent[part] = spent.get(part, 0.0) + seconds
     known = sum(spent.values()) + float(p.fixed) + float(p.transfer)

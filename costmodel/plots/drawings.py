@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import networkx as nx
 
 from costmodel.errors import DataError
-from costmodel.kernels import kernel_class
+from costmodel.kinds import KINDS
 from costmodel.ops import Conv, Elementwise, Input, Op, Output, Pool
 from costmodel.ops.tensor import Tensor
 from costmodel.plots.style import axes
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 MOST_NODES = 80
 """Most operators that one picture holds."""
 _SWEEPS = 8
-_SHADES = {"convolution": "#BBD5E8", "matmul": "#BBD5E8", "attention": "#BBD5E8"}
-_PLAIN, _VIEW = "#F2F2F2", "#FFFFFF"
+_PRODUCT, _PLAIN, _VIEW = "#BBD5E8", "#F2F2F2", "#FFFFFF"
 
 # A node of the picture: an operator, or the bend of an edge that passes a layer.
 _Spot: TypeAlias = "str | tuple[str, str, int]"
@@ -140,7 +139,8 @@ def _edge(ax: Axes, start: tuple[float, float], end: tuple[float, float], arrow:
 
 
 def _box(ax: Axes, place: tuple[float, float], label: str, op: Op) -> None:
-    shade = _VIEW if op.is_view else _SHADES.get(kernel_class(op), _PLAIN)
+    products = any(KINDS[kind].product for kind in op.kernel_kinds)
+    shade = _VIEW if op.is_view else _PRODUCT if products else _PLAIN
     ax.text(
         *place,
         label,

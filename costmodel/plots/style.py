@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from costmodel.kinds import complete
 from costmodel.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -35,25 +36,29 @@ STYLES = (
 )
 """Styles of series, in order."""
 
-_OFTEN = (
-    "pointwise",
-    "convolution",
-    "grouped",
-    "depthwise",
-    "linear",
-    "elementwise",
-    "batch_norm",
-    "copy",
-    "matmul",
-    "pool",
-    "attention",
-    "recurrent",
-    "max_pool",
-    "norm",
-    "softmax",
-    "gather",
+_PLACES: Mapping[str, int] = complete(
+    {
+        "pointwise": 0,
+        "convolution": 1,
+        "grouped": 2,
+        "depthwise": 3,
+        "linear": 4,
+        "elementwise": 5,
+        "batch_norm": 6,
+        "copy": 7,
+        "matmul": 8,
+        "pool": 9,
+        "attention": 10,
+        "recurrent": 11,
+        "max_pool": 12,
+        "norm": 13,
+        "softmax": 14,
+        "gather": 15,
+        "resample": 16,
+    },
+    "plot styles",
 )
-"""Kinds of kernel, those that meet in one figure first: they get colours of their own."""
+"""The place of each kind of kernel among the styles: those that meet in one figure come first."""
 
 SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 """Units of time, largest first."""
@@ -69,8 +74,7 @@ def style_of_kind(kind: str) -> Style:
     >>> style_of_kind("pointwise") == style_of_kind("depthwise")
     False
     """
-    place = _OFTEN.index(kind) if kind in _OFTEN else len(_OFTEN)
-    turns, place = divmod(place, len(STYLES))
+    turns, place = divmod(_PLACES[kind], len(STYLES))
     style = STYLES[place]
     # Past the last style: the colours again, each with the marker and hatch of another.
     other = STYLES[(place + 3) % len(STYLES)]

@@ -1,43 +1,44 @@
-"""The latency of a network on a platform: kernels, host, transfers, interval."""
+"""The latency of networks on a platform: kernels, host, transfers, interval."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from statistics import NormalDist
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice
 
-import networkx as nx
 import numpy as np
 import sympy
 
-from costmodel.algebra.symbols import Dim, maximum, total
+from costmodel.algebra.symbols import Dim, total
+from costmodel.counting.subject import Prepared, Subject
 from costmodel.errors import DataError
-from costmodel.kernels import Kernel
-from costmodel.kernels.lowering import lower
 from costmodel.platforms import Platform, load_platform
 from costmodel.platforms.machine import machine_for
 from costmodel.prediction.prediction import KernelTime, Prediction
+from costmodel.prediction.table import Lowered, lowered, table_of
 from costmodel.timing.network import (
     fixed_seconds,
     kernel_terms,
     network_seconds,
     transfer_seconds,
-    transferred_bytes,
 )
-from costmodel.timing.spread import log_spread, nudged
-from costmodel.timing.terms import Terms
-from costmodel.timing.workload import Workload, stack, workloads
+from costmodel.timing.spread import log_spread, nudged, nudges
+from costmodel.timing.terms import NAMES, Terms
 
 LEVEL = 0.9
 """Probability of the intervals."""
+_AT_ONCE = 1000
+"""Networks of numbers that are timed together, to bound the memory that this takes."""
 
 
-def latency(graph: nx.DiGraph, platform: str | Platform, level: float = LEVEL) -> Prediction:
+def latency(graph: Subject, platform: str | Platform, level: float = LEVEL) -> Prediction:
     """Predict the latency of one inference of ``graph`` on ``platform``.
 
     Parameters
     ----------
-    graph : DiGraph
-        An op graph; numbers, arrays (a design space) or symbols.
+    graph : DiGraph or Prepared
+        An op graph, or one that is prepared (:func:`costmodel.prepare`), of numbers, arrays (a
+        design space) or symbols. Of arrays, times, intervals and bottlenecks are arrays, too.
     platform : str or Platform
         ``"hardware/runtime"``, a calibration file, or a platform (see :mod:`costmodel.platforms`).
     level : float
@@ -48,6 +49,11 @@ def latency(graph: nx.DiGraph, platform: str | Platform, level: float = LEVEL) -
     Prediction
         Seconds, interval, and the terms of every kernel.
 
+    Raises
+    ------
+    DataError
+        If the platform is unknown, or the network cannot be converted to its dtype.
+
     Examples
     --------
     >>> import costmodel as cm
@@ -55,104 +61,151 @@ def latency(graph: nx.DiGraph, platform: str | Platform, level: float = LEVEL) -
     >>> p.interval[0] < p.seconds < p.interval[1]
     True
     """
+    (prediction,) = latencies([graph], platform, level)
+    return prediction
+
+
+def latencies(
+    graphs: Iterable[Subject], platform: str | Platform, level: float = LEVEL
+) -> list[Prediction]:
+    """Predict the latency of many networks on ``platform``, kernels of all of them at once.
+
+    Parameters
+    ----------
+    graphs : iterable of DiGraph or Prepared
+        The networks.
+    platform, level
+        As in :func:`latency`.
+
+    Returns
+    -------
+    list of Prediction
+        The same as :func:`latency` gives for each.
+
+    Raises
+    ------
+    DataError
+        As :func:`latency`.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> widths = [cm.zoo.shufflenet_v2(width=w) for w in (0.5, 1.0)]
+    >>> half, whole = cm.latencies(widths, "gtx-1080-ti/paper")
+    >>> half.seconds < whole.seconds
+    True
+    """
     if not 0 < level < 1:
         raise DataError(f"level should lie between 0 and 1, got {level}")
     where = load_platform(platform)
-    kernels = lower(graph, where.runtime)
-    sequence = workloads(kernels)
-    transferred = transferred_bytes(graph)
-    if _is_concrete(sequence):
-        return _concrete(graph, where, kernels, sequence, transferred, level)
-    theta = where.fitted.theta
-    times = [kernel_terms(w, machine_for(where, w.dtype), theta) for w in sequence]
-    return _prediction(graph, where, kernels, times, transferred, None, level)
+    rest = iter(graphs)
+    predictions: list[Prediction] = []
+    while batch := list(islice(rest, _AT_ONCE)):
+        predictions += _batch(batch, where, level)
+    return predictions
+
+
+def _batch(graphs: Sequence[Subject], where: Platform, level: float) -> list[Prediction]:
+    networks = [(_name(graph), lowered(graph, where)) for graph in graphs]
+    numbers = iter(_concrete([n for n in networks if _is_concrete(n[1])], where, level))
+    return [
+        next(numbers) if _is_concrete(network) else _open(name, network, where, level)
+        for name, network in networks
+    ]
 
 
 def _concrete(
-    graph: nx.DiGraph,
-    where: Platform,
-    kernels: Sequence[Kernel],
-    sequence: list[Workload],
-    transferred: Dim,
-    level: float,
-) -> Prediction:
-    """Time all kernels at once, under the parameters and under each of them nudged."""
+    networks: Sequence[tuple[str, Lowered]], where: Platform, level: float
+) -> Iterator[Prediction]:
+    """Time networks of numbers, under the parameters and under each of them nudged."""
+    if not networks:
+        return
+    table, places = table_of([network for _, network in networks])
     fitted = where.fitted
     theta = nudged(fitted.theta, fitted.free)
-    names = ("host", "launch", "compute", "memory", "passes", "seconds")
-    rows = {name: np.zeros((len(fitted.free) + 1, len(sequence))) for name in names}
-    for part in stack(sequence):
-        found = kernel_terms(part.workload, machine_for(where, part.workload.dtype), theta)
-        for name in names:
-            rows[name][:, part.index] = getattr(found, name)
-    totals = network_seconds(
+    terms = table.terms(where, theta)
+    seconds = table.network_seconds(where, terms, theta)
+    spread = table.log_spread(where, seconds)
+    rows = np.stack([getattr(terms, name)[0] for name in NAMES])
+    for i, ((name, network), place) in enumerate(zip(networks, places, strict=True)):
+        times = [Terms(*column) for column in rows[:, place].T.tolist()]
+        known = partial(float, spread[i])
+        yield _prediction(name, network, where, times, float(seconds[0, i]), known, level)
+
+
+def _open(name: str, network: Lowered, where: Platform, level: float) -> Prediction:
+    """Time a network of arrays or symbols, kernel by kernel."""
+    theta = where.fitted.theta
+    times = _times(network, where, theta)
+    seconds = _seconds(network, where, times, theta)
+    spread = None if isinstance(seconds, sympy.Expr) else partial(_spread, network, where, seconds)
+    return _prediction(name, network, where, times, seconds, spread, level)
+
+
+def _spread(network: Lowered, where: Platform, seconds: np.ndarray) -> np.ndarray:
+    """Return the standard deviation of the log latency of a network of arrays [1].
+
+    One parameter is nudged at a time: all at once would take too much memory.
+    """
+    fitted = where.fitted
+    rows = [seconds]
+    for theta in nudges(fitted.theta, fitted.free):
+        times = _times(network, where, theta)
+        rows.append(_seconds(network, where, times, theta))
+    single = len(network.kernels) <= 1
+    residual = fitted.operator_spread if single else fitted.network_spread
+    flat = np.stack([np.ravel(np.broadcast_to(row, seconds.shape)) for row in rows])
+    return log_spread(flat, fitted.covariance, residual).reshape(seconds.shape)
+
+
+def _times(network: Lowered, where: Platform, theta: Mapping[str, float]) -> list[Terms]:
+    machines = {dtype: machine_for(where, dtype) for dtype in {w.dtype for w in network.workloads}}
+    return [kernel_terms(w, machines[w.dtype], theta) for w in network.workloads]
+
+
+def _seconds(
+    network: Lowered, where: Platform, times: list[Terms], theta: Mapping[str, float]
+) -> Dim:
+    return network_seconds(
         machine_for(where, "float32"),
-        rows["host"].sum(axis=1),
-        rows["seconds"].sum(axis=1),
-        transferred,
-        {name: np.ravel(value) for name, value in theta.items()},
-        total(kernel.bytes for kernel in kernels),
+        total(t.host for t in times),
+        total(t.seconds for t in times),
+        network.transferred,
+        theta,
+        network.distance,
     )
-    residual = fitted.operator_spread if len(sequence) <= 1 else fitted.network_spread
-    spread = log_spread(totals[:, None], fitted.covariance, residual)[0]
-    columns = [rows[name][0].tolist() for name in names]
-    times = [Terms(*terms) for terms in zip(*columns, strict=True)]
-    return _prediction(graph, where, kernels, times, transferred, float(spread), level)
 
 
 def _prediction(
-    graph: nx.DiGraph,
+    name: str,
+    network: Lowered,
     where: Platform,
-    kernels: Sequence[Kernel],
     times: list[Terms],
-    transferred: Dim,
-    spread: float | None,
+    seconds: Dim,
+    uncertainty: Callable[[], Dim] | None,
     level: float,
 ) -> Prediction:
     theta = where.fitted.theta
-    host = total(t.host for t in times)
-    device = total(t.seconds for t in times)
-    touched = total(kernel.bytes for kernel in kernels)
     machine = machine_for(where, "float32")
-    seconds = network_seconds(machine, host, device, transferred, theta, touched)
     return Prediction(
-        network=graph.name,
+        network=name,
         platform=where.name,
         seconds=seconds,
-        interval=None if spread is None else _interval(float(seconds), spread, level),
+        uncertainty=uncertainty,
         level=level,
-        kernels=tuple(
-            KernelTime(k, t.seconds, t.launch, t.compute, t.memory, t.passes, t.host)
-            for k, t in zip(kernels, times, strict=True)
-        ),
-        fixed=fixed_seconds(machine, theta, touched),
-        transfer=transfer_seconds(machine, transferred, theta),
-        dispatch=host if where.runtime.asynchronous else 0,
-        bound_seconds=roofline_seconds(kernels, where),
+        kernels=tuple(map(KernelTime, network.kernels, times)),
+        fixed=fixed_seconds(machine, theta, network.distance),
+        transfer=transfer_seconds(machine, network.transferred, theta),
+        dispatch=total(t.host for t in times) if machine.asynchronous else 0,
+        bound_seconds=total(t.bound for t in times),
         basis=where.fitted.basis,
     )
 
 
-def roofline_seconds(kernels: Sequence[Kernel], platform: Platform) -> Dim:
-    """Return the datasheet roofline: each kernel as fast as peak and bandwidth allow [s]."""
-    machines = {dtype: machine_for(platform, dtype) for dtype in {k.dtype for k in kernels}}
-    return total(
-        maximum(
-            k.multiply_adds / machines[k.dtype].multiply_adds,
-            k.bytes / machines[k.dtype].bandwidth,
-        )
-        for k in kernels
-    )
+def _name(graph: Subject) -> str:
+    return graph.name if isinstance(graph, Prepared) else str(getattr(graph, "name", ""))
 
 
-def _interval(seconds: float, spread: float, level: float) -> tuple[float, float]:
-    width = float(np.exp(NormalDist().inv_cdf(0.5 + level / 2) * spread))
-    return seconds / width, seconds * width
-
-
-def _is_concrete(sequence: Sequence[Workload]) -> bool:
-    return not any(
-        isinstance(value, np.ndarray | sympy.Expr)
-        for w in sequence
-        for value in (w.multiply_adds, w.elementwise, w.writes.bytes, w.writes.distance)
-    )
+def _is_concrete(network: Lowered) -> bool:
+    """Say whether all sizes are numbers: every size of a kernel shows in its bytes touched."""
+    return not isinstance(network.distance, np.ndarray | sympy.Expr)

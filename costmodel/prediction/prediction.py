@@ -2,60 +2,55 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from statistics import NormalDist
 
-from costmodel.algebra.symbols import Dim
+import numpy as np
+
+from costmodel.algebra.symbols import Dim, total
 from costmodel.kernels import Kernel
+from costmodel.timing.terms import Terms
 
 LABEL = "predicted"
 """What every number of this module is."""
 _ROUNDING = 1e-9
 """Relative difference of two sums that are equal but for rounding."""
+_TERMS = ("launch", "compute", "memory", "passes")
+"""Terms of a kernel that the device can wait for."""
+_WAITS = (*_TERMS, "bound")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class KernelTime:
-    """The predicted time of one kernel and the terms it is made of.
+    """The predicted time of one kernel.
 
     Parameters
     ----------
     kernel : Kernel
         The kernel.
-    seconds : Dim
-        Its time on the device. [s]
-    launch : Dim
-        Fixed cost of a kernel: launch, call, synchronization. [s]
-    compute : Dim
-        Time of the arithmetic, padding and idle units included. [s]
-    memory : Dim
-        Time of the traffic. [s]
-    passes : Dim
-        Time of what is fused behind the kernel. [s]
-    host : Dim
-        Time in which the host dispatches it, ahead of the device. [s]
-    algorithm : str
-        The algorithm that was fastest, ``""`` where there is one only.
+    terms : Terms
+        What its time is made of.
     """
 
     kernel: Kernel
-    seconds: Dim
-    launch: Dim
-    compute: Dim
-    memory: Dim
-    passes: Dim
-    host: Dim
-    algorithm: str = ""
+    terms: Terms
+
+    @property
+    def seconds(self) -> Dim:
+        """Its time on the device [s]."""
+        return self.terms.seconds
 
     @property
     def waits_for(self) -> str:
-        """Return ``"launch"``, ``"compute"``, ``"memory"`` or ``"passes"``: the largest term."""
-        terms = {
-            "launch": self.launch,
-            "compute": self.compute,
-            "memory": self.memory,
-            "passes": self.passes,
-        }
-        return max(terms, key=lambda name: float(terms[name]))
+        """Return the largest term: ``"launch"``, ``"compute"``, ``"memory"`` or ``"passes"``.
+
+        Or ``"bound"``, where the bound of the hardware decides the time, not the model.
+        """
+        if float(self.terms.bound) > float(self.terms.model):
+            return "bound"
+        return max(_TERMS, key=lambda name: float(getattr(self.terms, name)))
 
 
 @dataclass(frozen=True)
@@ -68,8 +63,8 @@ class Prediction:
         What was predicted, on what.
     seconds : Dim
         Latency of one inference. [s]
-    interval : tuple of float, optional
-        Where a measurement is expected with probability ``level``; None for symbols and arrays. [s]
+    uncertainty : callable, optional
+        Gives the standard deviation of the logarithm of ``seconds``; None for symbols.
     level : float
         Probability of the interval.
     kernels : tuple of KernelTime
@@ -81,8 +76,8 @@ class Prediction:
     dispatch : Dim
         Host time of all kernels, where the device runs asynchronously. [s]
     bound_seconds : Dim
-        Roofline bound of the datasheet: nothing on this hardware runs the network faster without
-        another algorithm. [s]
+        Least time of all kernels: no algorithm of the runtime runs them faster on this hardware.
+        [s]
     basis : str
         What the parameters rest on: ``"priors"``, or the calibration and its number of rows.
     """
@@ -90,7 +85,7 @@ class Prediction:
     network: str
     platform: str
     seconds: Dim
-    interval: tuple[float, float] | None
+    uncertainty: Callable[[], Dim] | None = field(compare=False)
     level: float
     kernels: tuple[KernelTime, ...]
     fixed: Dim
@@ -99,37 +94,64 @@ class Prediction:
     bound_seconds: Dim
     basis: str
 
+    @cached_property
+    def interval(self) -> tuple[Dim, Dim] | None:
+        """Where a measurement is expected with probability ``level``; None for symbols [s].
+
+        Of arrays, a pair of arrays, worked out when it is first asked for.
+        """
+        if self.uncertainty is None:
+            return None
+        width = np.exp(NormalDist().inv_cdf(0.5 + self.level / 2) * self.uncertainty())
+        if np.ndim(width) == 0:
+            width = float(width)
+        return self.seconds / width, self.seconds * width
+
     @property
     def device_seconds(self) -> Dim:
         """Sum of the kernels' times on the device [s]."""
-        return sum(k.seconds for k in self.kernels)
+        return total(k.seconds for k in self.kernels)
 
-    def waits(self) -> dict[str, float]:
+    def waits(self) -> dict[str, Dim]:
         """Return the seconds by what is waited for, most first [s].
 
-        The terms are ``"launch"``, ``"compute"``, ``"memory"``, ``"passes"``, ``"dispatch"``,
-        ``"transfer"`` and ``"fixed"``. A kernel's time counts for its largest term. Where the
-        device is idle because the host is slower, all of its time counts as the host's dispatch:
-        faster kernels would not help.
+        The terms are ``"launch"``, ``"compute"``, ``"memory"``, ``"passes"``, ``"bound"``,
+        ``"dispatch"``, ``"transfer"`` and ``"fixed"``. A kernel's time counts for the term that it
+        waits for. Where the device is idle because the host is slower, all of its time counts as
+        the host's dispatch: faster kernels would not help. Of arrays, the most in the mean comes
+        first.
 
         Examples
         --------
         >>> Prediction("n", "p", 6.0, None, 0.9, (), 1.0, 2.0, 3.0, 0.0, "priors").waits()
         {'dispatch': 3.0, 'transfer': 2.0, 'fixed': 1.0}
         """
-        spent = {"fixed": float(self.fixed), "transfer": float(self.transfer)}
-        busy = float(self.seconds) - spent["fixed"] - spent["transfer"]
-        if busy > float(self.device_seconds) * (1 + _ROUNDING):
-            spent["dispatch"] = float(self.dispatch)
-        else:
-            for k in self.kernels:
-                spent[k.waits_for] = spent.get(k.waits_for, 0.0) + float(k.seconds)
-        return {k: v for k, v in sorted(spent.items(), key=lambda item: -item[1]) if v > 0}
+        shape = np.shape(self.seconds)
+        device = np.zeros(shape)
+        spent = {name: np.zeros(shape) for name in _WAITS}
+        for k in self.kernels:
+            terms = [np.asarray(getattr(k.terms, name), dtype=float) for name in _TERMS]
+            largest = np.argmax(np.stack(np.broadcast_arrays(*terms)), axis=0)
+            largest = np.where(k.terms.bound > k.terms.model, len(_TERMS), largest)
+            for i, name in enumerate(_WAITS):
+                spent[name] = spent[name] + np.where(largest == i, k.seconds, 0.0)
+            device = device + k.seconds
+        busy = self.seconds - self.fixed - self.transfer
+        host_bound = busy > device * (1 + _ROUNDING)
+        spent = {name: np.where(host_bound, 0.0, value) for name, value in spent.items()}
+        spent["dispatch"] = np.where(host_bound, self.dispatch, 0.0)
+        spent["fixed"] = np.broadcast_to(self.fixed, shape)
+        spent["transfer"] = np.broadcast_to(self.transfer, shape)
+        order = sorted(spent.items(), key=lambda item: -float(np.mean(item[1])))
+        return {name: v if shape else float(v) for name, v in order if np.any(v > 0)}
 
     @property
-    def bottleneck(self) -> str:
-        """What most of the time is spent on, a term of :meth:`waits`."""
-        return next(iter(self.waits()), "fixed")
+    def bottleneck(self) -> Dim:
+        """The term of :meth:`waits` that takes most of the time; of arrays, an array."""
+        waits = self.waits()
+        if not np.shape(self.seconds):
+            return next(iter(waits), "fixed")
+        return np.array(list(waits))[np.argmax(np.stack(list(waits.values())), axis=0)]
 
     def by_kind(self) -> dict[str, float]:
         """Return the seconds spent in each kind of kernel, most first [s]."""

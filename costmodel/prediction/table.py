@@ -1,26 +1,83 @@
-"""Many networks at once, as counts of the distinct kernels that they are made of."""
+"""Networks lowered for one platform, as counts of the distinct kernels that they are made of.
+
+The one way in which networks of numbers are timed: :func:`costmodel.latency` has a table of one
+network, calibration and design have tables of many.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import networkx as nx
 import numpy as np
 
 from costmodel.algebra.symbols import Dim, total
-from costmodel.kernels.lowering import lower
+from costmodel.counting.subject import Subject, nodes_of
+from costmodel.graph import Node, in_dtype
+from costmodel.kernels import Kernel
+from costmodel.kernels.lowering import lower_nodes
+from costmodel.platforms import Platform
 from costmodel.platforms.machine import machine_for
 from costmodel.timing.network import kernel_terms, network_seconds, transferred_bytes
 from costmodel.timing.spread import log_spread, nudged
+from costmodel.timing.terms import NAMES, Terms
 from costmodel.timing.workload import Stack, Workload, stack, workloads
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-    from costmodel.platforms import Platform
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """One network as a platform runs it.
+
+    Parameters
+    ----------
+    kernels : tuple of Kernel
+        What runs, in order.
+    workloads : tuple of Workload
+        The same, as the time formulas see them.
+    transferred : Dim
+        Bytes of inputs and outputs. [byte]
+    distance : Dim
+        Bytes touched from one inference to the next. [byte]
+    """
+
+    kernels: tuple[Kernel, ...]
+    workloads: tuple[Workload, ...]
+    transferred: Dim
+    distance: Dim
+
+
+def lowered(graph: Subject, platform: Platform, between: Dim = 0) -> Lowered:
+    """Return ``graph`` as ``platform`` runs it.
+
+    Parameters
+    ----------
+    graph : DiGraph or Prepared
+        A network, converted to the dtype of ``platform`` where that has one.
+    platform : Platform
+        Whose runtime lowers it.
+    between : Dim
+        Bytes that other kernels touch between two runs
+        (:func:`~costmodel.timing.workload.workloads`). [byte]
+
+    Examples
+    --------
+    >>> from costmodel import zoo
+    >>> from costmodel.platforms import load_platform
+    >>> found = lowered(zoo.pointwise(56, 56, 24, 48), load_platform("gtx-1080-ti/paper"))
+    >>> found.transferred
+    903168
+    """
+    nodes: list[Node] = nodes_of(graph)
+    if platform.dtype:
+        nodes = in_dtype(nodes, platform.dtype)
+    kernels = lower_nodes(nodes, platform.runtime)
+    touched = between + total(kernel.bytes for kernel in kernels)
+    found = tuple(workloads(kernels, between))
+    return Lowered(kernels, found, transferred_bytes(nodes), touched)
 
 
 @dataclass(frozen=True)
@@ -31,8 +88,12 @@ class NetworkTable:
     ----------
     stacks : list of Stack
         The distinct kernels of all networks, sorted into kinds.
-    counts : csr_matrix
-        How often each network (row) runs each distinct kernel (column).
+    column : ndarray of int
+        For each network in turn, the distinct kernels that it runs.
+    count : ndarray
+        How often it runs each of these. [1]
+    start : ndarray of int
+        Where each network begins in ``column``, and the end of the last.
     transferred : ndarray
         Bytes of inputs and outputs that each network moves over the link. [byte]
     distance : ndarray
@@ -40,72 +101,134 @@ class NetworkTable:
     """
 
     stacks: list[Stack]
-    counts: csr_matrix
+    column: np.ndarray
+    count: np.ndarray
+    start: np.ndarray
     transferred: np.ndarray
     distance: np.ndarray
 
     @property
+    def distinct(self) -> int:
+        """Number of distinct kernels."""
+        return sum(len(part.index) for part in self.stacks)
+
+    @property
+    def counts(self) -> csr_matrix:
+        """How often each network (row) runs each distinct kernel (column)."""
+        from scipy.sparse import csr_matrix  # 0.3 s to import: only where networks are compared
+
+        shape = (len(self.start) - 1, self.distinct)
+        return csr_matrix((self.count, self.column, self.start), shape=shape)
+
+    @property
     def kernels(self) -> np.ndarray:
         """Kernels of each network."""
-        return np.asarray(self.counts.sum(axis=1)).ravel()
+        return self.sums(np.ones(self.distinct))
 
-    def seconds(self, platform: Platform, theta: Mapping[str, Dim]) -> np.ndarray:
-        """Return the latency of each network under parameters ``theta`` [s].
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Return the sum of ``values`` (..., distinct kernels) over the kernels of each network."""
+        runs = values[..., self.column] * self.count
+        result = np.zeros((*values.shape[:-1], len(self.start) - 1))
+        filled = self.start[:-1] < self.start[1:]
+        if filled.any():
+            result[..., filled] = np.add.reduceat(runs, self.start[:-1][filled], axis=-1)
+        return result
 
-        Parameters that are columns (:func:`~costmodel.timing.spread.nudged`) give one row of
-        latencies for each of their entries.
+    def terms(self, platform: Platform, theta: Mapping[str, Dim]) -> Terms:
+        """Return the terms of the distinct kernels [s].
+
+        Parameters that are columns (:func:`~costmodel.timing.spread.nudged`) give one row for each
+        of their entries.
         """
         sets = np.broadcast_shapes(*(np.shape(value) for value in theta.values()))[:-1]
-        host = np.zeros((*sets, self.counts.shape[1]))
-        device = np.zeros_like(host)
+        rows = {name: np.zeros((*sets, self.distinct)) for name in NAMES}
+        machines = {
+            dtype: machine_for(platform, dtype)
+            for dtype in {part.workload.dtype for part in self.stacks}
+        }
         for part in self.stacks:
-            found = kernel_terms(part.workload, machine_for(platform, part.workload.dtype), theta)
-            host[..., part.index] = found.host
-            device[..., part.index] = found.seconds
+            found = kernel_terms(part.workload, machines[part.workload.dtype], theta)
+            for name in NAMES:
+                rows[name][..., part.index] = getattr(found, name)
+        return Terms(**rows)
+
+    def seconds(
+        self, platform: Platform, theta: Mapping[str, Dim], bounded: bool = True
+    ) -> np.ndarray:
+        """Return the latency of each network under parameters ``theta`` [s].
+
+        Parameters
+        ----------
+        platform : Platform
+            Where they run.
+        theta : mapping
+            Parameters.
+        bounded : bool
+            Whether no kernel takes less than its bound. A fit goes without: where the bound
+            decides, the parameters would not matter.
+        """
+        return self.network_seconds(platform, self.terms(platform, theta), theta, bounded)
+
+    def network_seconds(
+        self, platform: Platform, terms: Terms, theta: Mapping[str, Dim], bounded: bool = True
+    ) -> np.ndarray:
+        """Return the latency of each network from the terms of its kernels [s]."""
         return np.asarray(
             network_seconds(
                 machine_for(platform, "float32"),
-                (self.counts @ host.T).T,
-                (self.counts @ device.T).T,
+                self.sums(terms.host),
+                self.sums(terms.seconds if bounded else terms.model),
                 self.transferred,
                 theta,
                 self.distance,
             )
         )
 
-    def log_spread(self, platform: Platform) -> np.ndarray:
+    def log_spread(self, platform: Platform, seconds: np.ndarray | None = None) -> np.ndarray:
         """Return the standard deviation of the log latency of each network [1].
 
         From the errors of the parameters of ``platform`` and its residuals.
+
+        Parameters
+        ----------
+        platform : Platform
+            Its fitted parameters.
+        seconds : ndarray, optional
+            Latencies under its nudged parameters where they are known. [s]
         """
         fitted = platform.fitted
-        seconds = self.seconds(platform, nudged(fitted.theta, fitted.free))
+        if seconds is None:
+            seconds = self.seconds(platform, nudged(fitted.theta, fitted.free))
         residual = np.where(self.kernels <= 1, fitted.operator_spread, fitted.network_spread)
         return log_spread(seconds, fitted.covariance, residual)
 
     def rows(self, index: np.ndarray) -> NetworkTable:
         """Return some of the networks."""
-        counts = self.counts[index]
-        used = np.unique(counts.indices)
-        position = np.full(self.counts.shape[1], -1)
+        parts = [np.arange(self.start[i], self.start[i + 1]) for i in index]
+        entries = np.concatenate([np.arange(0), *parts])
+        used, column = np.unique(self.column[entries], return_inverse=True)
+        position = np.full(self.distinct, -1)
         position[used] = np.arange(len(used))
-        stacks = []
-        for part in self.stacks:
-            keep = position[part.index] >= 0
-            if keep.any():
-                stacks.append(part.select(keep, position))
-        return NetworkTable(stacks, counts[:, used], self.transferred[index], self.distance[index])
+        kept = [(part, position[part.index] >= 0) for part in self.stacks]
+        return NetworkTable(
+            [part.select(keep, position) for part, keep in kept if keep.any()],
+            column,
+            self.count[entries],
+            np.cumsum([0, *(len(part) for part in parts)]),
+            self.transferred[index],
+            self.distance[index],
+        )
 
 
 def tabulate(
-    graphs: Sequence[nx.DiGraph], platform: Platform, between: Sequence[float] | None = None
+    graphs: Sequence[Subject], platform: Platform, between: Sequence[float] | None = None
 ) -> NetworkTable:
     """Lower ``graphs`` for ``platform`` and collect their distinct kernels.
 
     Parameters
     ----------
-    graphs : sequence of DiGraph
-        Networks or single operators.
+    graphs : sequence of DiGraph or Prepared
+        Networks or single operators of numbers.
     platform : Platform
         Whose runtime lowers them.
     between : sequence of float, optional
@@ -117,26 +240,31 @@ def tabulate(
     >>> from costmodel import zoo
     >>> from costmodel.platforms import load_platform
     >>> table = tabulate([zoo.pointwise(56, 56, 24, 48)] * 2, load_platform("gtx-1080-ti/paper"))
-    >>> table.counts.shape
-    (2, 1)
+    >>> table.distinct, table.kernels.tolist()
+    (1, [1.0, 1.0])
     """
-    from scipy.sparse import csr_matrix  # 0.3 s to import: only where networks are fitted
-
-    distinct: dict[Workload, int] = {}
-    rows: list[Counter[int]] = []
     others = between or [0] * len(graphs)
-    distance = []
-    for graph, size in zip(graphs, others, strict=True):
-        found: Counter[int] = Counter()
-        kernels = lower(graph, platform.runtime)
-        for workload in workloads(kernels, size):
-            found[distinct.setdefault(workload, len(distinct))] += 1
-        rows.append(found)
-        distance.append(float(size + total(kernel.bytes for kernel in kernels)))
-    entries = np.array([(i, j, n) for i, row in enumerate(rows) for j, n in row.items()])
-    i, j, n = entries.reshape(-1, 3).T
-    counts = csr_matrix((n.astype(float), (i, j)), shape=(len(rows), len(distinct)))
-    moved = [transferred_bytes(g) for g in graphs]
-    return NetworkTable(
-        stack(list(distinct)), counts, np.array(moved, dtype=float), np.array(distance)
+    found = [lowered(g, platform, size) for g, size in zip(graphs, others, strict=True)]
+    return table_of(found)[0]
+
+
+def table_of(networks: Sequence[Lowered]) -> tuple[NetworkTable, list[list[int]]]:
+    """Return the table of lowered networks, and which distinct kernel each of their kernels is."""
+    distinct: dict[Workload, int] = {}
+    places = [
+        [distinct.setdefault(w, len(distinct)) for w in network.workloads] for network in networks
+    ]
+    columns, counts = [], []
+    for row in places:
+        column, count = np.unique(np.array(row, dtype=int), return_counts=True)
+        columns.append(column)
+        counts.append(count)
+    table = NetworkTable(
+        stack(list(distinct)),
+        np.concatenate([np.zeros(0, dtype=int), *columns]),
+        np.concatenate([np.zeros(0), *counts]),
+        np.cumsum([0, *map(len, columns)]),
+        np.array([float(network.transferred) for network in networks]),
+        np.array([float(network.distance) for network in networks]),
     )
+    return table, places

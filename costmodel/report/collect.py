@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import networkx as nx
 
 from costmodel.counting.bounds import mac_lower_bound
-from costmodel.counting.cost import op_cost
+from costmodel.counting.cost import OpCost
 from costmodel.counting.io_bounds import io_lower_bound
-from costmodel.counting.metrics import ModuleCost, activation_memory, by_module, cost, params
+from costmodel.counting.metrics import ModuleCost, activation_memory, by_module, params
 from costmodel.counting.parallelism import kernels_in_series, span
+from costmodel.counting.subject import Prepared, prepare
 from costmodel.errors import DataError
-from costmodel.graph import Node, free_symbols, nodes_in_order
+from costmodel.graph import Node, free_symbols
 from costmodel.ops import Output
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ LABELS: Mapping[str, str] = {
     "compute": "arithmetic",
     "memory": "memory traffic",
     "passes": "passes fused behind kernels",
+    "bound": "the hardware's bound",
     "dispatch": "the host's dispatch",
     "transfer": "moving inputs and outputs",
     "fixed": "fixed cost of an inference",
@@ -193,40 +196,41 @@ def collect(
             f"a report needs numbers, but {', '.join(free)} of {graph.name or 'the network'} "
             "are free: give them values, or ask for the formula"
         )
-    nodes = [n for n in nodes_in_order(graph) if n.inputs and not isinstance(n.op, Output)]
+    ready = prepare(graph)
+    taking = [n.inputs and not isinstance(n.op, Output) for n in ready.nodes]
+    nodes = list(compress(ready.nodes, taking))
     return Report(
         network=name or graph.name or "network",
         coverage=float(graph.graph.get("coverage", 1.0)),
         unknown=tuple(graph.graph.get("unknown", ())),
-        totals=_totals(graph, len(nodes)),
-        modules=tuple(by_module(graph, depth)),
+        totals=_totals(ready, len(nodes)),
+        modules=tuple(by_module(ready, depth)),
         module_seconds={} if prediction is None else _by_module(nodes, prediction, depth),
-        operators=tuple(map(_operator, nodes)),
+        operators=tuple(map(_operator, nodes, compress(ready.costs, taking))),
         prediction=prediction,
     )
 
 
-def _totals(graph: nx.DiGraph, operators: int) -> Totals:
-    costs = cost(graph)
+def _totals(ready: Prepared, operators: int) -> Totals:
+    costs = ready.total
     return Totals(
         operators=operators,
         multiply_adds=int(costs.multiply_adds),
         elementwise=int(costs.elementwise),
         mac=int(costs.mac),
         mac_bytes=int(costs.bytes),
-        mac_lower_bound=float(mac_lower_bound(graph)),
-        io_lower_bound=int(io_lower_bound(graph)),
-        params=int(params(graph)),
-        params_bytes=int(params(graph, unit="bytes")),
-        activation_memory=int(activation_memory(graph)),
-        activation_bytes=int(activation_memory(graph, unit="bytes")),
-        span=int(span(graph)),
-        kernels_in_series=kernels_in_series(graph),
+        mac_lower_bound=float(mac_lower_bound(ready)),
+        io_lower_bound=int(io_lower_bound(ready)),
+        params=int(params(ready)),
+        params_bytes=int(params(ready, unit="bytes")),
+        activation_memory=int(activation_memory(ready)),
+        activation_bytes=int(activation_memory(ready, unit="bytes")),
+        span=int(span(ready)),
+        kernels_in_series=kernels_in_series(ready),
     )
 
 
-def _operator(node: Node) -> OperatorCost:
-    result = op_cost(node.op, node.inputs)
+def _operator(node: Node, result: OpCost) -> OperatorCost:
     return OperatorCost(
         name=node.name,
         operator=type(node.op).__name__,

@@ -67,8 +67,8 @@ def prediction_fragment(prediction: Prediction) -> str:
     Examples
     --------
     >>> from costmodel.prediction import Prediction
-    >>> p = Prediction("net", "gpu/eager", 2.0, (1.0, 3.0), 0.9, (), 2.0, 0.0, 0.0, 1.0, "priors")
-    >>> "90 % interval 1 s to 3 s" in prediction_fragment(p)
+    >>> p = Prediction("net", "gpu/eager", 2.0, None, 0.9, (), 2.0, 0.0, 0.0, 1.0, "priors")
+    >>> "predicted <strong>2 s</strong>" in prediction_fragment(p)
     True
     """
     return _wrap([_prediction(prediction)])
@@ -181,7 +181,7 @@ def _prediction(prediction: Prediction) -> str:
         f"<h2>{escape(prediction.network)} on {escape(prediction.platform)}</h2>",
         f"<p>{LABEL} <strong>{seconds(total)}</strong>{interval}, from "
         f"{escape(prediction.basis)}. Bottleneck: {LABELS[prediction.bottleneck]}. "
-        f"Datasheet roofline: {bound}.</p>",
+        f"Bound of the hardware: {bound}.</p>",
         _table(
             ("", "", "", ""),
             [
@@ -206,11 +206,11 @@ def _kernel(k: KernelTime, longest: float) -> tuple[str, ...]:
     fused = ", ".join(escape(name) for name in k.kernel.nodes if name != k.kernel.name)
     return (
         escape(k.kernel.name),
-        escape(f"{k.kernel.kind} {k.algorithm}".strip()),
+        escape(k.kernel.kind),
         k.waits_for,
         seconds(float(k.seconds)),
         _bar(float(k.seconds), longest),
-        *(seconds(float(getattr(k, term))) for term in _TERMS),
+        *(seconds(float(getattr(k.terms, term))) for term in _TERMS),
         f'<span class="note text">{fused}</span>',
     )
 

@@ -79,7 +79,7 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
     console.print(f"  {LABEL} {seconds(total)}{_interval(prediction)}, from {prediction.basis}")
     bound = float(prediction.bound_seconds)
     console.print(
-        f"  bottleneck: {LABELS[prediction.bottleneck]}; datasheet roofline: {seconds(bound)}"
+        f"  bottleneck: {LABELS[prediction.bottleneck]}; bound of the hardware: {seconds(bound)}"
     )
     rows = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     glyph = "█" if console.is_terminal and console.encoding.startswith("utf") else "#"
@@ -183,7 +183,7 @@ def _kernels(console: Console, prediction: Prediction, everything: bool) -> Tabl
     columns = (first, "waits for", "time", "launch", "compute", "memory", "passes")
     result = table(console, *columns, left=2)
     for k in ordered:
-        times = (k.seconds, k.launch, k.compute, k.memory, k.passes)
+        times = (k.seconds, k.terms.launch, k.terms.compute, k.terms.memory, k.terms.passes)
         cells = (_decimal(float(t) / scale) for t in times)
         result.add_row(_kernel_cell(console, k, everything), k.waits_for, *cells)
     return result
@@ -194,7 +194,7 @@ def _kernel_cell(console: Console, k: KernelTime, everything: bool) -> str:
     name = shorten(k.kernel.name, width)
     if not everything:
         return name
-    how = f"{k.kernel.kind}, {k.algorithm}" if k.algorithm else k.kernel.kind
+    how = k.kernel.kind
     fused = [_relative(node, k.kernel.name) for node in k.kernel.nodes if node != k.kernel.name]
     text = f"{how} + {', '.join(fused)}" if fused else how
     return "\n".join([name, *(f"  {line}" for line in wrap(text, width - 2))])

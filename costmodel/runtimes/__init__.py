@@ -1,9 +1,10 @@
 """Runtimes: how a framework turns a network into kernels. Data files, one a runtime."""
 
 from costmodel.runtimes.runtime import ALGORITHMS as ALGORITHMS
-from costmodel.runtimes.runtime import CLASSES as CLASSES
+from costmodel.runtimes.runtime import ANCHORS as ANCHORS
 from costmodel.runtimes.runtime import FOLLOWERS as FOLLOWERS
 from costmodel.runtimes.runtime import GROUPED as GROUPED
+from costmodel.runtimes.runtime import FusionRule as FusionRule
 from costmodel.runtimes.runtime import Runtime as Runtime
 from costmodel.runtimes.runtime import load_runtime as load_runtime
 from costmodel.runtimes.runtime import runtime_names as runtime_names

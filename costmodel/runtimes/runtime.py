@@ -5,27 +5,16 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from costmodel import ops
 from costmodel.errors import DataError
+from costmodel.kinds import GROUPS, KINDS
+from costmodel.ops.elementwise import BINARY, TERNARY, UNARY
 
-CLASSES = (
-    "attention",
-    "convolution",
-    "copy",
-    "elementwise",
-    "gather",
-    "matmul",
-    "norm",
-    "pool",
-    "recurrent",
-)
-"""Classes of kernels, some of which take something up behind them
-(:func:`costmodel.kernels.kernel_class`)."""
 ALGORITHMS = {
     "gpu": ("implicit_gemm", "winograd"),
     "cpu": ("implicit_gemm", "winograd", "plain", "blocked"),
@@ -33,8 +22,35 @@ ALGORITHMS = {
 """Algorithms of convolution, by kind of hardware (:mod:`costmodel.timing`)."""
 GROUPED = ("batched", "serial")
 """Ways of running the groups of a convolution on a GPU."""
-FOLLOWERS = ("batch_norm", "activation", "residual", "copy")
-"""What a kernel can take up behind it."""
+FOLLOWERS = (
+    *("batch_norm", "copy", "unary", "nary", "prelu", "cast", "scalar"),
+    *UNARY,
+    *BINARY,
+    *TERNARY,
+)
+"""What a kernel can take up behind it: an element-wise operator by its kind (``"scalar"``: with a
+number), or every one of one tensor (``"unary"``) or of several (``"nary"``)."""
+ANCHORS = tuple(dict.fromkeys((*GROUPS, *KINDS, *UNARY, *BINARY, *TERNARY)))
+"""What can take something up: kernels by group or kind, element-wise operators by their kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class FusionRule:
+    """What some kernels take up behind them.
+
+    Parameters
+    ----------
+    behind : tuple of str
+        The kernels, names of :data:`ANCHORS`.
+    takes : tuple of str
+        The operators that join them, names of :data:`FOLLOWERS`.
+    source : str
+        Where the rule is known from.
+    """
+
+    behind: tuple[str, ...]
+    takes: tuple[str, ...]
+    source: str
 
 
 @dataclass(frozen=True)
@@ -55,8 +71,8 @@ class Runtime:
         Whether that includes a product with zero (strictly, zero times infinity is none).
     fused_attention : bool
         Whether attention is one kernel.
-    fusion : mapping of str to tuple of str
-        For each class of kernel, what it takes up behind it (:data:`FOLLOWERS`).
+    fusion : tuple of FusionRule
+        What kernels take up behind them.
     copies : tuple of str
         Operators that are views elsewhere and copies here.
     algorithms : mapping of str to tuple of str
@@ -80,13 +96,25 @@ class Runtime:
     fold_constants: bool
     fold_zero_products: bool
     fused_attention: bool
-    fusion: Mapping[str, tuple[str, ...]]
+    fusion: tuple[FusionRule, ...]
     copies: tuple[str, ...]
     algorithms: Mapping[str, tuple[str, ...]]
     asynchronous: bool
     transfers: bool
     grouped: str
     priors: Mapping[str, Mapping[str, Mapping[str, float]]]
+
+    def taken_behind(self, *anchors: str) -> frozenset[str]:
+        """Return what a kernel takes up that any of the names in ``anchors`` describes."""
+        found = self._taken.get(anchors)
+        if found is None:
+            rules = (r.takes for r in self.fusion if not set(anchors).isdisjoint(r.behind))
+            found = self._taken[anchors] = frozenset().union(*rules)
+        return found
+
+    @cached_property
+    def _taken(self) -> dict[tuple[str, ...], frozenset[str]]:
+        return {}
 
 
 def runtime_names() -> list[str]:
@@ -113,7 +141,9 @@ def load_runtime(name: str) -> Runtime:
     Examples
     --------
     >>> load_runtime("torch-eager").fusion
-    {}
+    ()
+    >>> sorted(load_runtime("tflite").taken_behind("linear"))
+    ['batch_norm', 'hard_tanh', 'relu', 'relu6']
     """
     if name.endswith(".toml"):
         path: Any = Path(name)
@@ -122,13 +152,19 @@ def load_runtime(name: str) -> Runtime:
     else:
         raise DataError(f"unknown runtime {name!r}; known are {', '.join(runtime_names())}")
     try:
-        return _runtime(tomllib.loads(path.read_text(encoding="utf-8")), str(name))
+        runtime = _runtime(tomllib.loads(path.read_text(encoding="utf-8")), str(name))
     except OSError as error:
         raise DataError(f"{name}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise DataError(f"{name}: not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
         raise DataError(f"{name}: not TOML: {error}") from None
+    stem = Path(name).name.removesuffix(".toml")
+    if runtime.name != stem:
+        raise DataError(
+            f"{name}: its name is {runtime.name!r} but should be {stem!r}, the name of the file"
+        )
+    return runtime
 
 
 def _runtime(data: dict[str, Any], file: str) -> Runtime:
@@ -142,7 +178,7 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
             ("fold_constants", bool, False),
             ("fold_zero_products", bool, True),
             ("fused_attention", bool, True),
-            ("fusion", dict, {}),
+            ("fusion", list, []),
             ("copies", list, []),
             ("algorithms", dict, {}),
             ("asynchronous", bool, False),
@@ -160,22 +196,37 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
         if not isinstance(value, kind):
             raise DataError(f"{file}: {field} should be a {kind.__name__}, got {value!r}")
         values[field] = value
-    for table in ("fusion", "algorithms"):
-        for key, value in values[table].items():
-            if not isinstance(value, list):
-                raise DataError(f"{file}: {table}.{key} should be a list, got {value!r}")
+    for key, value in values["algorithms"].items():
+        if not isinstance(value, list):
+            raise DataError(f"{file}: algorithms.{key} should be a list, got {value!r}")
+    values["fusion"] = _fusion(values["fusion"], file)
     _check_names(values, file)
     values["copies"] = tuple(values["copies"])
-    for table in ("fusion", "algorithms"):
-        values[table] = {key: tuple(value) for key, value in values[table].items()}
+    values["algorithms"] = {key: tuple(value) for key, value in values["algorithms"].items()}
     return Runtime(**values)
+
+
+def _fusion(rules: list[Any], file: str) -> tuple[FusionRule, ...]:
+    """Return the fusion rules; every one names its source."""
+    checked = []
+    for number, rule in enumerate(rules, 1):
+        where = f"{file}: fusion rule {number}"
+        if not isinstance(rule, dict) or set(rule) != {"behind", "takes", "source"}:
+            raise DataError(f"{where} should have the fields behind, takes, source, got {rule!r}")
+        for field in ("behind", "takes"):
+            if not isinstance(rule[field], list) or not rule[field]:
+                raise DataError(f"{where}: {field} should be a list of names, got {rule[field]!r}")
+        if not isinstance(rule["source"], str) or not rule["source"].strip():
+            raise DataError(f"{where}: source should say where the rule is known from")
+        _check(rule["behind"], ANCHORS, f"{where}: behind")
+        _check(rule["takes"], FOLLOWERS, f"{where}: takes")
+        source = " ".join(rule["source"].split())
+        checked.append(FusionRule(tuple(rule["behind"]), tuple(rule["takes"]), source))
+    return tuple(checked)
 
 
 def _check_names(values: dict[str, Any], file: str) -> None:
     """Raise if a table of a runtime holds a name that means nothing here."""
-    for kernel, followers in values["fusion"].items():
-        _check((kernel,), CLASSES, f"{file}: fusion.{kernel}")
-        _check(followers, FOLLOWERS, f"{file}: fusion.{kernel}")
     for kind, algorithms in values["algorithms"].items():
         _check((kind,), tuple(ALGORITHMS), f"{file}: algorithms.{kind}")
         _check(algorithms, ALGORITHMS[kind], f"{file}: algorithms.{kind}")

@@ -11,9 +11,14 @@ as ``pack`` multiply-adds (:mod:`costmodel.timing.cpu_products`). Cores take who
 
 from __future__ import annotations
 
-from costmodel.algebra.symbols import Dim, maximum, minimum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from costmodel.algebra.symbols import Dim, maximum, minimum, total
+from costmodel.kinds import complete
 from costmodel.ops.tensor import DTYPE_BYTES
-from costmodel.timing.cpu_products import Theta, last_cache, way
+from costmodel.timing import cpu_products as ways
+from costmodel.timing.cpu_products import Theta, Way, last_cache
 from costmodel.timing.machine import Machine
 from costmodel.timing.terms import Terms, overlap
 from costmodel.timing.workload import Moved, Workload
@@ -21,10 +26,13 @@ from costmodel.timing.workload import Moved, Workload
 
 def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
     """Return the terms of a kernel."""
-    found = way(w, machine, q)
+    form = FORMS[w.kind]
+    found = ways.caller_layout(w, machine, q) if ways.takes_plain_layout(machine) else None
+    if found is None:
+        found = _own_layout(w, form, machine, q)
     calls = found.calls * cold(machine, q, w.weights.distance, w.since) + found.repeats
     launch = q["call"] * calls
-    compute = found.compute + _elementwise(w, machine, q)
+    compute = found.compute + form.other(w, machine, q)
     memory = _memory(w, machine, q, found.spilled)
     moved = w.passes * q["pass_traffic"] * w.writes.bytes + found.copied
     passes = moved / _near_bandwidth(machine, q)
@@ -32,26 +40,73 @@ def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
     return Terms(0, launch, compute, memory, passes, seconds)
 
 
-def cold(machine: Machine, q: Theta, distance: Dim, since: Dim) -> Dim:
-    """Return what a call costs inside a network, relative to one that is repeated at once [1].
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How a kind of kernel runs, its library keeping images in the layout of its kernels.
 
-    Half of the difference is the little data of its own, which leave the last cache as weights do,
-    ``distance`` bytes after its last run; half is its code, which leaves a core's own caches
-    ``since`` bytes after that of another kernel of its kind.
+    Parameters
+    ----------
+    call : str
+        The parameter that scales its call, ``""`` for that of an element-wise kernel.
+    other : callable
+        The time of its other operations.
+    multiply_adds : callable
+        The time of its multiply-adds.
+    """
+
+    call: str
+    other: Callable[[Workload, Machine, Theta], Dim]
+    multiply_adds: Callable[[Workload, Machine, Theta], Dim] = ways.no_product
+
+
+def _own_layout(w: Workload, form: _Form, machine: Machine, q: Theta) -> Way:
+    """Return how a library that keeps its own layout carries ``w`` out."""
+    call = q[form.call] if form.call else 1
+    # The runs of a recurrent layer depend on each other: each is a call of its own.
+    repeats = call * (total(p.times for p in w.products) - 1) if w.kind == "recurrent" else 0
+    return Way(call, form.multiply_adds(w, machine, q), *_read_again(w, machine, q), repeats)
+
+
+def _read_again(w: Workload, machine: Machine, q: Theta) -> tuple[Dim, Dim]:
+    """Return the bytes of weights that the further steps of a recurrent layer read again.
+
+    All of them, and those that the last-level cache does not hold from one step to the next.
+    """
+    if w.kind != "recurrent":
+        return 0, 0
+    size = DTYPE_BYTES[w.dtype]
+    matrices = [(p.batch * p.m * p.k * size, p.times - 1) for p in w.products]
+    spilled = [n * Moved(m, m).missed(last_cache(machine, q)) for m, n in matrices]
+    return total(n * m for m, n in matrices), total(spilled)
+
+
+def cold(machine: Machine, q: Theta, distance: Dim, since: Dim) -> Dim:
+    """Return the cost of a call inside a network, relative to one that is repeated at once [1].
+
+    Half of the difference is due to the little data of its own, which leave the last cache as
+    weights do, ``distance`` bytes after its last run; half to its code, which leaves a core's own
+    caches ``since`` bytes after that of another kernel of its kind.
     """
     own = Moved(1, distance).missed(last_cache(machine, q))
     code = Moved(1, since).missed(machine.private_cache or machine.cache)
     return 1 + (q["cold_call"] - 1) * (own + code) / 2
 
 
-def _elementwise(w: Workload, machine: Machine, q: Theta) -> Dim:
-    """Return the time of other operations, one a lane, and of going on from row to row."""
-    if w.kind in ("pool", "max_pool"):
-        # Like the results of a product, windows have a start and an end.
-        results = w.writes.bytes / DTYPE_BYTES[w.dtype]
-        return (w.elementwise + q["fill"] * results) / (machine.vector * q[w.kind])
+def _lanes(w: Workload, machine: Machine, q: Theta) -> Dim:
+    """Return the time of other operations, one a lane, and of going on from piece to piece."""
     operations = w.elementwise + w.special * q["special"]
-    return operations / (machine.vector * q["vector"]) + w.rows * q["row"] / machine.units
+    return operations / (machine.vector * q["vector"]) + w.pieces * q["row"] / machine.units
+
+
+def _windows(w: Workload, machine: Machine, q: Theta, rate: str = "pool") -> Dim:
+    """Return the time of operations over windows, which have a start and an end like products."""
+    results = w.writes.bytes / DTYPE_BYTES[w.dtype]
+    return (w.elementwise + q["fill"] * results) / (machine.vector * q[rate])
+
+
+def _largest(w: Workload, machine: Machine, q: Theta) -> Dim:
+    """Return the time of the maxima of windows, whose branches depend on the values."""
+    return _windows(w, machine, q, "max_pool")
 
 
 def _memory(w: Workload, machine: Machine, q: Theta, spilled: Dim) -> Dim:
@@ -78,3 +133,28 @@ def _near_bandwidth(machine: Machine, q: Theta) -> Dim:
 def _far_bandwidth(machine: Machine, q: Theta) -> Dim:
     """Return what the cores draw from memory, the interface of the chip being the limit [B/s]."""
     return minimum(machine.units * q["far_bandwidth"], q["dram"] * machine.bandwidth)
+
+
+FORMS: Mapping[str, _Form] = complete(
+    {
+        "pointwise": _Form("product_call", _lanes, ways.products),
+        "convolution": _Form("window_call", _lanes, ways.convolution),
+        "grouped": _Form("window_call", _lanes, ways.grouped),
+        "depthwise": _Form("window_call", _lanes, ways.depthwise),
+        "linear": _Form("product_call", _lanes, ways.products),
+        "matmul": _Form("product_call", _lanes, ways.matmul),
+        "attention": _Form("product_call", _lanes, ways.attention),
+        "recurrent": _Form("product_call", _lanes, ways.products),
+        "elementwise": _Form("", _lanes),
+        "batch_norm": _Form("norm_call", _lanes),
+        "norm": _Form("norm_call", _lanes),
+        "softmax": _Form("", _lanes),
+        "pool": _Form("", _windows),
+        "max_pool": _Form("", _largest),
+        "resample": _Form("", _windows),
+        "gather": _Form("", _lanes),
+        "copy": _Form("copy_call", _lanes),
+    },
+    "CPU formulas",
+)
+"""How each kind of kernel runs on a CPU."""

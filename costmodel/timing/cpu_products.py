@@ -1,11 +1,11 @@
 r"""Ways in which a CPU library carries out convolutions and matrix products.
 
-Two kinds of library. One keeps images in the layout of its kernels from layer to layer and packs
-weights beforehand (ncnn, TFLite, ONNX Runtime, TVM). The other takes images as they lie (``plain``
-and ``blocked`` among the algorithms of the runtime; eager PyTorch): 1x1 convolutions and small
-images become products on the plain layout, vectors along the pixels, both operands packed at every
-call; other windows are convolved in a layout blocked by channels, which images and weights are
-copied into at every call, and results out of.
+There are two kinds of library. One keeps images in the layout of its kernels from layer to layer
+and packs weights beforehand (ncnn, TFLite, ONNX Runtime, TVM). The other takes images in the
+caller's layout (``plain`` and ``blocked`` among the algorithms of the runtime; eager PyTorch): 1x1
+convolutions and small images become products on the plain layout, with vectors along the pixels and
+both operands packed at every call; other windows are convolved in a layout blocked by channels,
+which images and weights are copied into at every call, and results out of.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from costmodel.algebra.symbols import Dim, at_most, ceil_div, maximum, minimum
+from costmodel.algebra.symbols import Dim, at_most, ceil_div, maximum, minimum, total
+from costmodel.kernels import Product
 from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.timing.machine import Machine
-from costmodel.timing.workload import Moved, Workload
+from costmodel.timing.workload import Moved, Workload, blocks
 
 Theta = Mapping[str, Dim]
 
@@ -45,20 +46,8 @@ _ATTENTION_BLOCK = 512
 ``kvSplitSize`` of its flash attention on CPUs)."""
 _SMALL_WINDOW, _FEW_IMAGES, _FEW_CHANNELS = 9, 15, 4
 """PyTorch's choice of a library (2.13, ``aten/src/ATen/native/Convolution.cpp``, ``use_mkldnn``):
-windows of up to 3 x 3, batches of up to 15. oneDNN reads images of up to 4 channels as they lie."""
-_CALLS = {
-    "pointwise": "product_call",
-    "convolution": "window_call",
-    "grouped": "window_call",
-    "depthwise": "window_call",
-    "linear": "product_call",
-    "matmul": "product_call",
-    "attention": "product_call",
-    "recurrent": "product_call",
-    "batch_norm": "norm_call",
-    "norm": "norm_call",
-    "copy": "copy_call",
-}
+windows of up to 3 x 3, batches of up to 15. oneDNN reads images of up to 4 channels in the caller's
+layout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +75,24 @@ class Way:
     repeats: Dim = 0
 
 
-def way(w: Workload, machine: Machine, q: Theta) -> Way:
-    """Return how the library of the runtime carries ``w`` out."""
-    if "plain" in machine.algorithms:
-        match w.kind:
-            case "pointwise" | "grouped" | "convolution":
-                return _either(
-                    _plain(w, machine, q), _blocked(w, machine, q), _stays(w, machine, q)
-                )
-            case "depthwise":
-                return _blocked(w, machine, q)
-            case "linear" | "matmul":
-                return _plain(w, machine, q)
-    calls = q[_CALLS[w.kind]] if w.kind in _CALLS else 1
-    return Way(calls, _resident(w, machine, q))
+def takes_plain_layout(machine: Machine) -> bool:
+    """Say whether the library of the runtime takes images in the caller's layout."""
+    return "plain" in machine.algorithms
+
+
+def caller_layout(w: Workload, machine: Machine, q: Theta) -> Way | None:
+    """Return how a library that takes the caller's layout carries ``w`` out.
+
+    None for a kind that no library is called for.
+    """
+    match w.kind:
+        case "pointwise" | "grouped" | "convolution":
+            return _either(_plain(w, machine, q), _blocked(w, machine, q), _stays(w, machine, q))
+        case "depthwise":
+            return _blocked(w, machine, q)
+        case "linear" | "matmul":
+            return _plain(w, machine, q)
+    return None
 
 
 def _either(a: Way, b: Way, first: Dim) -> Way:
@@ -120,44 +113,47 @@ def _stays(w: Workload, machine: Machine, q: Theta) -> Dim:
     Plain are 1x1 windows that leave no pixel out, on one thread, in small batches; and small
     windows on one small image without groups.
     """
-    images = w.n / (w.height * w.width)
+    p = w.product
+    images = p.n / (p.height * p.width)
     elements = w.read_bytes / DTYPE_BYTES[w.dtype]
     # A stride leaves pixels out: more is read than the product takes.
-    dense = at_most(elements, w.batch * w.n * w.k) * at_most(w.taps, 1)
+    dense = at_most(elements, p.batch * p.n * p.k) * at_most(p.taps, 1)
     product = dense * at_most(images, _FEW_IMAGES) * at_most(machine.units, 1)
-    one = at_most(images, 1) * at_most(w.batch, 1)
-    small = one * at_most(w.taps, _SMALL_WINDOW) * at_most(elements, q["unrolled"])
+    one = at_most(images, 1) * at_most(p.batch, 1)
+    small = one * at_most(p.taps, _SMALL_WINDOW) * at_most(elements, q["unrolled"])
     return maximum(product, small)
 
 
 def _plain(w: Workload, machine: Machine, q: Theta) -> Way:
     """Return a product for each group: windows unrolled first (im2col), groups joined last."""
-    unrolled = (1 - at_most(w.taps, 1)) * w.batch * w.n * w.k
-    joined = (1 - at_most(w.batch, 1)) * (w.read_bytes + w.writes.bytes)
+    p = w.product
+    unrolled = (1 - at_most(p.taps, 1)) * p.batch * p.n * p.k
+    joined = (1 - at_most(p.batch, 1)) * (w.read_bytes + w.writes.bytes)
     calls = q["product_call"]
-    repeats = calls * (w.batch - 1)
+    repeats = calls * (p.batch - 1)
     rate = machine.multiply_adds * q["gemm"]
     if w.kind == "matmul":
         # A batch is one call, and no more than that of an element-wise kernel.
         calls, repeats, rate, joined = 1, 0, rate * q["matmul"], 0
-    single = at_most(w.n, 1)
-    rows = single * w.m + unrolled / w.width
-    compute = _plain_product(w, machine, q) / rate + rows * q["row"]
+    single = at_most(p.n, 1)
+    rows = single * p.m + unrolled / p.width
+    spent = _plain_product(w, machine, q) / rate + rows * q["row"]
     copied = 2 * unrolled * DTYPE_BYTES[w.dtype] + joined
-    return Way(calls, compute, copied, repeats=repeats)
+    return Way(calls, spent, copied, repeats=repeats)
 
 
 def _plain_product(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the multiply-adds, vectors along the pixels (or outputs of a matrix by a vector)."""
-    by_outputs = _packed_product(w, w.m, w.n, machine, q)
+    p = w.product
+    by_outputs = _packed_product(p, p.m, p.n, machine, q)
     if w.kind == "linear":
         return by_outputs
-    single = at_most(w.n, 1)
-    return single * by_outputs + (1 - single) * _packed_product(w, w.n, w.m, machine, q)
+    single = at_most(p.n, 1)
+    return single * by_outputs + (1 - single) * _packed_product(p, p.n, p.m, machine, q)
 
 
-def _packed_product(w: Workload, across: Dim, along: Dim, machine: Machine, q: Theta) -> Dim:
-    """Return the multiply-adds with vectors ``across``; what is used once is not packed."""
+def _packed_product(p: Product, across: Dim, along: Dim, machine: Machine, q: Theta) -> Dim:
+    """Return the multiply-adds with vectors ``across``; an operand used once is not packed."""
     vectors = ceil_div(across, machine.lanes)
     # Tiles are three vectors wide. A second vector that is not full is computed as a whole tile
     # (MKL with AVX-512, measured: 25 columns take as long as 48, and 32 a third less).
@@ -166,21 +162,22 @@ def _packed_product(w: Workload, across: Dim, along: Dim, machine: Machine, q: T
     vectors = vectors + ragged * second
     shared = ceil_div(vectors, machine.units) * machine.units * machine.lanes
     packed = minimum(q["pack"], along - 1) * across + minimum(q["pack"], across - 1) * along
-    return w.batch * (shared * along * (w.k + q["fill"]) + packed * w.k)
+    return p.batch * (shared * along * (p.k + q["fill"]) + packed * p.k)
 
 
 def _blocked(w: Workload, machine: Machine, q: Theta) -> Way:
     """Return a convolution in a layout blocked by channels, copies into and out of it included."""
+    p = w.product
     if w.kind == "depthwise":
-        compute = w.multiply_adds / (machine.multiply_adds * q["window"])
-        return Way(q["window_call"], compute, *_reordered(w, w.batch, w.batch, machine, q))
+        spent = w.multiply_adds / (machine.multiply_adds * q["window"])
+        return Way(q["window_call"], spent, *_reordered(w, p.batch, p.batch, machine, q))
     grouped = w.kind == "grouped"
     lanes = minimum(machine.lanes, _BLOCKED_GROUP_LANES) if grouped else machine.lanes
-    shared = ceil_div(ceil_div(w.m, lanes), machine.units) * machine.units
+    shared = ceil_div(ceil_div(p.m, lanes), machine.units) * machine.units
     rate = machine.multiply_adds * q["gemm"] * q["direct"] * (q["grouped"] if grouped else 1)
-    compute = w.batch * shared * lanes * w.n * w.k / rate
-    channels = w.batch * w.k / w.taps, w.batch * w.m
-    return Way(q["window_call"], compute, *_reordered(w, *channels, machine, q))
+    spent = p.batch * shared * lanes * p.n * p.k / rate
+    channels = p.batch * p.k / p.taps, p.batch * p.m
+    return Way(q["window_call"], spent, *_reordered(w, *channels, machine, q))
 
 
 def _reordered(
@@ -206,52 +203,72 @@ def last_cache(machine: Machine, q: Theta) -> Dim:
     return machine.cache * q["cache_share"]
 
 
-def _resident(w: Workload, machine: Machine, q: Theta) -> Dim:
-    """Return the time of the multiply-adds where images and weights lie as kernels want them."""
-    peak = machine.multiply_adds * (q["integer"] if w.dtype in _INTEGERS else 1)
-    rate = peak * q["gemm"]
-    match w.kind:
-        case "depthwise":
-            return w.multiply_adds / (peak * q["window"])
-        case "pointwise" | "linear":
-            return _product(w, machine, q) / rate
-        case "grouped":
-            return _product(w, machine, q) / (rate * q["grouped"])
-        case "convolution":
-            return _convolution(w, machine, q, rate)
-        case "matmul":
-            return w.multiply_adds / (rate * q["matmul"])
-        case "attention":
-            return _attention(w, q) / (rate * q["matmul"])
-    return w.multiply_adds / rate
+# --- libraries that keep images in their own layout: the time of the multiply-adds ------------
 
 
-def _product(w: Workload, machine: Machine, q: Theta) -> Dim:
-    """Return the multiply-adds of the products, padding, packing and idle cores included."""
+def no_product(w: Workload, machine: Machine, q: Theta) -> Dim:
+    """Return the time of the multiply-adds of a kernel that has none [s]."""
+    return 0
+
+
+def depthwise(w: Workload, machine: Machine, q: Theta) -> Dim:
+    """Return the time of multiply-adds over windows, each channel alone [s]."""
+    return w.multiply_adds / (_peak(w, machine, q) * q["window"])
+
+
+def products(w: Workload, machine: Machine, q: Theta) -> Dim:
+    """Return the time of products with packed weights, one after the other [s]."""
+    by_rows = w.kind in ("linear", "recurrent")
+    spent = total(p.times * _product(p, machine, q, machine.lanes, by_rows) for p in w.products)
+    return spent / (_peak(w, machine, q) * q["gemm"])
+
+
+def grouped(w: Workload, machine: Machine, q: Theta) -> Dim:
+    """Return the time of a grouped convolution [s]."""
     # Wide vectors hold channels of several groups: only four have to be of one.
-    lanes = minimum(machine.lanes, _GROUP_LANES) if w.kind == "grouped" else machine.lanes
-    vectors = ceil_div(w.m, lanes)
-    shared = ceil_div(vectors, machine.units) * machine.units
-    columns = w.n if w.kind == "linear" else ceil_div(w.n, _COLUMNS) * _COLUMNS
-    return w.batch * (shared * lanes + q["pack"]) * columns * (w.k + q["fill"])
+    lanes = minimum(machine.lanes, _GROUP_LANES)
+    rate = _peak(w, machine, q) * q["gemm"] * q["grouped"]
+    return _product(w.product, machine, q, lanes) / rate
 
 
-def _convolution(w: Workload, machine: Machine, q: Theta, rate: Dim) -> Dim:
-    direct = _product(w, machine, q) / (rate * q["direct"])
-    if not (w.winograd and "winograd" in machine.algorithms):
+def convolution(w: Workload, machine: Machine, q: Theta) -> Dim:
+    """Return the time of a dense convolution with windows [s]."""
+    p = w.product
+    rate = _peak(w, machine, q) * q["gemm"]
+    direct = _product(p, machine, q, machine.lanes) / (rate * q["direct"])
+    if not (p.winograd and "winograd" in machine.algorithms):
         return direct
-    channels = w.k / w.taps
-    blocks = w.blocks(_BLOCK)
-    products = _TRANSFORMED * blocks * w.m * (channels + q["fill"])
+    channels = p.k / p.taps
+    transformed = _TRANSFORMED * blocks(p, _BLOCK) * p.m * (channels + q["fill"])
     if w.dtype in _INTEGERS:
-        products = products * _INTEGER_WINOGRAD
-    moved = _TRANSFORM_TRAFFIC * _WORD * w.n * (channels + w.m)
+        transformed = transformed * _INTEGER_WINOGRAD
+    moved = _TRANSFORM_TRAFFIC * _WORD * p.n * (channels + p.m)
     transforms = moved / (machine.vector * q["near_bandwidth"])
-    return minimum(direct, products / (rate * q["winograd"]) + transforms)
+    return minimum(direct, transformed / (rate * q["winograd"]) + transforms)
 
 
-def _attention(w: Workload, q: Theta) -> Dim:
-    """Return the multiply-adds of scores and mix; of a causal one, the blocks not left out."""
-    dense = 2 * w.batch * w.m * w.n * w.k
-    causal = w.multiply_adds + w.batch * w.m * w.k * _ATTENTION_BLOCK
-    return minimum(dense, causal) + w.batch * w.m * (w.n + w.k) * q["fill"]
+def matmul(w: Workload, machine: Machine, q: Theta) -> Dim:
+    """Return the time of batched products of two activations [s]."""
+    return w.multiply_adds / (_peak(w, machine, q) * q["gemm"] * q["matmul"])
+
+
+def attention(w: Workload, machine: Machine, q: Theta) -> Dim:
+    """Return the time of scores and mix; of a causal one, the blocks of keys not left out [s]."""
+    scores, mix = w.products
+    dense = scores.dense + mix.dense
+    whole = scores.batch * scores.m * (scores.k + mix.n) * _ATTENTION_BLOCK / 2
+    needed = minimum(dense, w.multiply_adds + whole)
+    results = scores.batch * scores.m * (scores.n + mix.n)
+    return (needed + results * q["fill"]) / (_peak(w, machine, q) * q["gemm"] * q["matmul"])
+
+
+def _peak(w: Workload, machine: Machine, q: Theta) -> Dim:
+    return machine.multiply_adds * (q["integer"] if w.dtype in _INTEGERS else 1)
+
+
+def _product(p: Product, machine: Machine, q: Theta, lanes: Dim, by_rows: bool = False) -> Dim:
+    """Return the multiply-adds of a product, padding, packing and idle cores included."""
+    vectors = ceil_div(p.m, lanes)
+    shared = ceil_div(vectors, machine.units) * machine.units
+    columns = p.n if by_rows else ceil_div(p.n, _COLUMNS) * _COLUMNS
+    return p.batch * (shared * lanes + q["pack"]) * columns * (p.k + q["fill"])

@@ -12,13 +12,17 @@ are few. A board may not draw more than its power limit, whatever its peak.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
-from costmodel.algebra.symbols import Dim, ceil_div, fastest, maximum, minimum
+from costmodel.algebra.symbols import Dim, ceil_div, fastest, maximum, minimum, total
+from costmodel.kernels import Product
+from costmodel.kinds import complete
+from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.timing.machine import Machine
 from costmodel.timing.terms import Terms, overlap
 from costmodel.timing.tiles import CONVOLUTION_TILES, WINOGRAD_TILES, Tile
-from costmodel.timing.workload import Moved, Workload
+from costmodel.timing.workload import Moved, Workload, blocks
 
 Theta = Mapping[str, Dim]
 
@@ -26,45 +30,54 @@ SPLITS = (1, 2, 4, 8, 16, 32)
 """Into how many parts a linear layer may split its reduction."""
 _WORD = 4
 """Bytes of a partial result, float32 whatever the operands are. [byte]"""
-_CALLS = {
-    "pointwise": "product_call",
-    "convolution": "product_call",
-    "grouped": "product_call",
-    "depthwise": "product_call",
-    "linear": "linear_call",
-    "matmul": "matmul_call",
-    "attention": "matmul_call",
-    "recurrent": "linear_call",
-    "batch_norm": "norm_call",
-    "norm": "norm_call",
-    "softmax": "norm_call",
-    "pool": "norm_call",
-    "max_pool": "norm_call",
-}
-_CONVOLUTIONS = ("pointwise", "convolution", "grouped")
-_PRODUCTS = (*_CONVOLUTIONS, "linear", "matmul", "attention", "recurrent")
 
 
 def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
     """Return the terms of a kernel."""
-    call = q[_CALLS[w.kind]] if w.kind in _CALLS else 1
-    launch = q["launch"] * call
+    form = FORMS[w.kind]
+    call = q[form.call] if form.call else 1
+    # The runs of a recurrent layer depend on each other: each is a launch of its own.
+    steps = maximum(1, total(p.times for p in w.products)) if w.kind == "recurrent" else 1
+    launch = q["launch"] * call * steps
     if w.kind == "grouped" and machine.grouped_serially:
-        launch = launch + (w.batch - 1) * q["group_launch"]
-    compute, memory, busy = _busy(w, machine, q)
+        launch = launch + (w.product.batch - 1) * q["group_launch"]
+    compute, memory, busy = _busy(w, form, machine, q)
     stream = machine.bandwidth * q["dram"]
     passes = w.passes * (q["pass_launch"] + 2 * w.writes.missed(machine.cache) / stream)
-    return Terms(q["host"] * call, launch, compute, memory, passes, launch + busy + passes)
+    return Terms(q["host"] * call * steps, launch, compute, memory, passes, launch + busy + passes)
 
 
-def _busy(w: Workload, machine: Machine, q: Theta) -> tuple[Dim, Dim, Dim]:
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How a kind of kernel runs.
+
+    Parameters
+    ----------
+    call : str
+        The parameter that scales its launch, ``""`` for that of an element-wise kernel.
+    compute : callable
+        The time of its arithmetic.
+    share : str
+        The parameter that scales the bandwidth of its operands, ``""`` where it streams.
+    traffic : str
+        The parameter that scales its traffic, ``""`` where each tensor is moved once.
+    """
+
+    call: str
+    compute: Callable[[Workload, Machine, Theta], Dim]
+    share: str = ""
+    traffic: str = ""
+
+
+def _busy(w: Workload, form: _Form, machine: Machine, q: Theta) -> tuple[Dim, Dim, Dim]:
     """Return the time of arithmetic, of traffic, and of both together."""
-    memory = _memory(w.moved, machine, q, q["tile_dram"] if w.kind in _PRODUCTS else 1)
-    if w.kind in ("norm", "softmax"):
-        memory = memory * q["norm_traffic"]
-    compute = _product(w, machine, q) if w.kind in _PRODUCTS else _plain(w, machine, q)
+    share = q[form.share] if form.share else 1
+    memory = _memory((*w.moved, *_read_again(w)), machine, q, share)
+    if form.traffic:
+        memory = memory * q[form.traffic]
+    compute = form.compute(w, machine, q)
     together = overlap(compute, memory, q["serial"])
-    if w.winograd and "winograd" in machine.algorithms:
+    if w.kind == "convolution" and _has_winograd(w.product, machine):
         product, moved = _winograd_through_memory(w, machine, q)
         apart = product + moved
         return minimum(compute, product), minimum(memory, moved), minimum(together, apart)
@@ -80,59 +93,90 @@ def _memory(tensors: tuple[Moved, ...], machine: Machine, q: Theta, share: Dim) 
     )
 
 
-def _plain(w: Workload, machine: Machine, q: Theta) -> Dim:
-    """Return the time of arithmetic without tiles: windows, and one operation a lane."""
-    window = machine.vector * q["window"]
-    if w.kind == "depthwise":
-        return w.multiply_adds / window
-    if w.kind in ("pool", "max_pool"):
-        return w.elementwise / window
+def _read_again(w: Workload) -> list[Moved]:
+    """Return the learned operands that the further steps of a recurrent layer read again."""
+    if w.kind != "recurrent":
+        return []
+    size = DTYPE_BYTES[w.dtype]
+    matrices = [(p.batch * p.m * p.k * size, p.times - 1) for p in w.products]
+    return [Moved(matrix * times, matrix) for matrix, times in matrices]
+
+
+# --- arithmetic, one function a way of running ------------------------------------------------
+
+
+def _lanes(w: Workload, machine: Machine, q: Theta) -> Dim:
+    """Return the time of one operation a lane."""
     return w.elementwise / (2 * machine.vector)
 
 
-def _product(w: Workload, machine: Machine, q: Theta) -> Dim:
-    """Return the time of the multiply-adds with the fastest algorithm, tile and split."""
-    splits: tuple[int, ...] = (1,)
-    if w.kind == "linear":
-        tiles, splits = machine.generation.product, SPLITS
-    elif w.kind in _CONVOLUTIONS:
-        tiles = CONVOLUTION_TILES
-    else:
-        tiles = machine.generation.batched
+def _windows(w: Workload, machine: Machine, q: Theta) -> Dim:
+    """Return the time of operations over windows."""
+    return w.elementwise / (machine.vector * q["window"])
+
+
+def _depthwise(w: Workload, machine: Machine, q: Theta) -> Dim:
+    """Return the time of multiply-adds over windows, each channel alone."""
+    return w.multiply_adds / (machine.vector * q["window"]) + _lanes(w, machine, q)
+
+
+def _convolution(w: Workload, machine: Machine, q: Theta) -> Dim:
+    """Return the time of the fastest algorithm that keeps its intermediates on the chip."""
+    p = w.product
     serial = w.kind == "grouped" and machine.grouped_serially
-    batch, repeats = (1, w.batch) if serial else (w.batch, 1)
-    speed = q["direct"] if w.kind in _CONVOLUTIONS else 1
-    direct = repeats * _tiled((batch, w.m, w.n, w.k), machine, q, speed, tiles, splits)
-    if not (w.winograd and "winograd" in machine.algorithms):
-        return direct
-    # F(2x2, 3x3) in one kernel: 16 products of channels for each block of 4 outputs, instead of 36.
-    blocks = w.blocks(2)
-    fused = _tiled(
-        (1, 4 * w.m, 4 * blocks, w.k / 9), machine, q, q["winograd"], WINOGRAD_TILES, (1,)
-    )
-    return minimum(direct, fused)
+    one, repeats = (replace(p, batch=1), p.batch) if serial else (p, 1)
+    direct = repeats * _tiled(one, machine, q, q["direct"], CONVOLUTION_TILES, (1,))
+    if _has_winograd(p, machine):
+        # F(2x2, 3x3) in one kernel: 16 products of channels for each block of 4 outputs, not 36.
+        small = Product(1, 4 * p.m, 4 * blocks(p, 2), p.k / p.taps)
+        direct = minimum(direct, _tiled(small, machine, q, q["winograd"], WINOGRAD_TILES, (1,)))
+    return direct + _lanes(w, machine, q)
+
+
+def _linear(w: Workload, machine: Machine, q: Theta) -> Dim:
+    """Return the time of single products, whose reduction may be split."""
+    return _products(w, machine, q, machine.generation.product, SPLITS)
+
+
+def _batched(w: Workload, machine: Machine, q: Theta) -> Dim:
+    """Return the time of batched products."""
+    return _products(w, machine, q, machine.generation.batched, (1,))
+
+
+def _products(
+    w: Workload, machine: Machine, q: Theta, tiles: tuple[Tile, ...], splits: tuple[int, ...]
+) -> Dim:
+    """Return the time of all products, one after the other, and of operations a lane."""
+    spent = [p.times * _tiled(p, machine, q, 1, tiles, splits) for p in w.products]
+    # A causal mask spares the tiles that it leaves nothing of.
+    kept = [1 if p.needed is None else p.needed / p.dense for p in w.products]
+    return total(t * k for t, k in zip(spent, kept, strict=True)) + _lanes(w, machine, q)
+
+
+def _has_winograd(p: Product, machine: Machine) -> bool:
+    return p.winograd and "winograd" in machine.algorithms
 
 
 def _winograd_through_memory(w: Workload, machine: Machine, q: Theta) -> tuple[Dim, Dim]:
     """Return the time of F(4x4, 3x3): 36 products a block of 16 outputs, transforms in memory."""
-    blocks = w.blocks(4)
-    channels = w.k / 9
-    size = (36, w.m, blocks, channels)
-    product = _tiled(size, machine, q, q["winograd_batched"], machine.generation.batched, (1,))
-    transformed = 36 * 4 * (blocks * (channels + w.m) + channels * w.m)
-    return product, _memory((*w.moved, Moved(transformed, transformed)), machine, q, 1)
+    p = w.product
+    outputs, channels = blocks(p, 4), p.k / p.taps
+    transformed = Product(36, p.m, outputs, channels)
+    tiles = machine.generation.batched
+    product = _tiled(transformed, machine, q, q["winograd_batched"], tiles, (1,))
+    size = 36 * _WORD * (outputs * (channels + p.m) + channels * p.m)
+    return product, _memory((*w.moved, Moved(size, size)), machine, q, 1)
 
 
 def _tiled(
-    size: tuple[Dim, Dim, Dim, Dim],
+    p: Product,
     machine: Machine,
     q: Theta,
     speed: Dim,
     tiles: tuple[Tile, ...],
     splits: tuple[int, ...],
 ) -> Dim:
-    """Return the time of matrix products with the fastest tile and split."""
-    batch, m, n, k = size
+    """Return the time of one run of the products with the fastest tile and split."""
     feed = q["half_tile"] * machine.generation.feed
     cores = machine.multiply_adds / machine.units
 
@@ -141,12 +185,37 @@ def _tiled(
         # A tile of little intensity waits for shared memory.
         intensity = area / (rows + columns)
         efficiency = q["gemm"] * intensity / (intensity + feed)
-        steps = area * (k / (split * speed) + q["fill"]) / efficiency
-        blocks = batch * ceil_div(m, rows) * ceil_div(n, columns) * split
-        waves = ceil_div(blocks, machine.units) + q["ramp"] / area
-        busy = maximum(waves * steps / cores, blocks * steps / (machine.sustained * q["power"]))
+        steps = area * (p.k / (split * speed) + q["fill"]) / efficiency
+        cut = p.batch * ceil_div(p.m, rows) * ceil_div(p.n, columns) * split
+        waves = ceil_div(cut, machine.units) + q["ramp"] / area
+        busy = maximum(waves * steps / cores, cut * steps / (machine.sustained * q["power"]))
         # Partial results of a split go through the cache once more.
-        partial = 2 * _WORD * batch * m * n * split * minimum(1, split - 1)
+        partial = 2 * _WORD * p.batch * p.m * p.n * split * minimum(1, split - 1)
         return busy + partial / (machine.cache_bandwidth * q["cache"])
 
     return fastest(time, [(*tile, split) for tile in tiles for split in splits])
+
+
+FORMS: Mapping[str, _Form] = complete(
+    {
+        "pointwise": _Form("product_call", _convolution, "tile_dram"),
+        "convolution": _Form("product_call", _convolution, "tile_dram"),
+        "grouped": _Form("product_call", _convolution, "tile_dram"),
+        "depthwise": _Form("product_call", _depthwise),
+        "linear": _Form("linear_call", _linear, "tile_dram"),
+        "matmul": _Form("matmul_call", _batched, "tile_dram"),
+        "attention": _Form("matmul_call", _batched, "tile_dram"),
+        "recurrent": _Form("linear_call", _linear, "tile_dram"),
+        "elementwise": _Form("", _lanes),
+        "batch_norm": _Form("norm_call", _lanes),
+        "norm": _Form("norm_call", _lanes, traffic="norm_traffic"),
+        "softmax": _Form("norm_call", _lanes, traffic="norm_traffic"),
+        "pool": _Form("norm_call", _windows),
+        "max_pool": _Form("norm_call", _windows),
+        "resample": _Form("norm_call", _windows),
+        "gather": _Form("", _lanes),
+        "copy": _Form("", _lanes),
+    },
+    "GPU formulas",
+)
+"""How each kind of kernel runs on a GPU."""

@@ -19,6 +19,8 @@ class Machine:
         Streaming multiprocessors, or cores used.
     multiply_adds : float
         Dense peak of these units. [multiply-add/s]
+    ceiling : float
+        The same at the highest clock that the hardware is known to reach. [multiply-add/s]
     vector : float
         Peak without tensor cores. [multiply-add/s]
     lanes : int
@@ -44,11 +46,15 @@ class Machine:
         What a GPU's board power sustains in float32. [multiply-add/s]
     cache_bandwidth : float
         What a GPU's multiprocessors can draw from the last-level cache. [B/s]
+    interfaces : tuple of (float, float)
+        For each level of memory whose bandwidth is known: the bytes that may lie nearer, and the
+        most that it delivers; main memory last. [byte], [B/s]
     """
 
     kind: str
     units: int
     multiply_adds: float
+    ceiling: float
     vector: float
     lanes: int
     cache: float
@@ -61,3 +67,4 @@ class Machine:
     generation: Generation
     sustained: float
     cache_bandwidth: float
+    interfaces: tuple[tuple[float, float], ...]

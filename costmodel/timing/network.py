@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from types import ModuleType
 
-import networkx as nx
-
 from costmodel.algebra.symbols import Dim, maximum, total
-from costmodel.graph import nodes_in_order
+from costmodel.graph import Node
 from costmodel.ops import Input, Output
 from costmodel.timing import cpu, gpu
+from costmodel.timing.bound import least_seconds
 from costmodel.timing.machine import Machine
 from costmodel.timing.terms import Terms
 from costmodel.timing.workload import Workload
@@ -19,9 +19,9 @@ _FORMULAS: Mapping[str, ModuleType] = {"cpu": cpu, "gpu": gpu}
 
 
 def kernel_terms(w: Workload, machine: Machine, theta: Mapping[str, Dim]) -> Terms:
-    """Return the terms of one kernel, or of many of one kind as arrays."""
+    """Return the terms of one kernel, or of many of one kind as arrays, with their bound."""
     result: Terms = _FORMULAS[machine.kind].terms(w, machine, theta)
-    return result
+    return replace(result, bound=least_seconds(w, machine))
 
 
 def network_seconds(
@@ -66,10 +66,10 @@ def transfer_seconds(machine: Machine, transferred: Dim, theta: Mapping[str, Dim
     return transferred / (machine.link * theta["copy"]) if machine.link else 0
 
 
-def transferred_bytes(graph: nx.DiGraph) -> Dim:
+def transferred_bytes(nodes: Iterable[Node]) -> Dim:
     """Return the bytes of all inputs and outputs of a network [byte]."""
     moved = []
-    for node in nodes_in_order(graph):
+    for node in nodes:
         if isinstance(node.op, Input):
             moved.append(node.outputs[0].bytes)
         elif isinstance(node.op, Output):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -15,13 +15,25 @@ def nudged(theta: Mapping[str, float], free: Sequence[str]) -> dict[str, np.ndar
 
     Examples
     --------
-    >>> nudged({"a": 1.0, "b": 2.0}, ["b"])["b"].round(3).tolist()
+    >>> nudged({"a": 1.0, "b": 2}, ["b"])["b"].round(3).tolist()
     [[2.0], [2.002]]
     """
-    columns = {name: np.full((len(free) + 1, 1), value) for name, value in theta.items()}
+    columns = {name: np.full((len(free) + 1, 1), float(value)) for name, value in theta.items()}
     for i, name in enumerate(free, start=1):
         columns[name][i, 0] *= np.exp(STEP)
     return columns
+
+
+def nudges(theta: Mapping[str, float], free: Sequence[str]) -> Iterator[dict[str, float]]:
+    """Yield the parameters once for each free one, that one nudged.
+
+    Examples
+    --------
+    >>> [round(q["b"], 3) for q in nudges({"a": 1.0, "b": 2.0}, ["a", "b"])]
+    [2.0, 2.002]
+    """
+    for name in free:
+        yield {**theta, name: theta[name] * float(np.exp(STEP))}
 
 
 def log_spread(

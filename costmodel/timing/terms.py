@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from costmodel.algebra.symbols import Dim, maximum, minimum
 
+NAMES = ("host", "launch", "compute", "memory", "passes", "model", "bound")
+"""The fields of :class:`Terms`, in order."""
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -21,8 +24,10 @@ class Terms:
         Time of the arithmetic and of the traffic, each as if alone. [s]
     passes : Dim
         Time of what is fused behind it. [s]
-    seconds : Dim
-        Time on the device. [s]
+    model : Dim
+        Time on the device by these terms. [s]
+    bound : Dim
+        Least time on the hardware (:func:`~costmodel.timing.bound.least_seconds`). [s]
     """
 
     host: Dim
@@ -30,7 +35,13 @@ class Terms:
     compute: Dim
     memory: Dim
     passes: Dim
-    seconds: Dim
+    model: Dim
+    bound: Dim = 0
+
+    @property
+    def seconds(self) -> Dim:
+        """Time on the device: no fitted parameter makes it shorter than the bound [s]."""
+        return maximum(self.model, self.bound)
 
 
 def overlap(a: Dim, b: Dim, serial: Dim) -> Dim:

@@ -6,7 +6,7 @@ networks at once) or sympy expressions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,22 +14,10 @@ import numpy as np
 
 from costmodel.algebra.symbols import Dim, ceil_div, maximum, minimum, same, total
 from costmodel.kernels import Kernel, Product
+from costmodel.timing.functions import exponentials
 
-_SIZES = (
-    "multiply_adds",
-    "elementwise",
-    "special",
-    "batch",
-    "m",
-    "n",
-    "k",
-    "height",
-    "width",
-    "taps",
-    "rows",
-    "since",
-)
-_NO_PRODUCT = Product(0, 0, 0, 0)
+_SIZES = ("multiply_adds", "elementwise", "special", "pieces", "since")
+_PRODUCT_SIZES = ("batch", "m", "n", "k", "height", "width", "taps", "times")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,39 +59,31 @@ class Workload:
     ----------
     kind, dtype : str
         Kind of kernel and dtype of its arithmetic.
-    winograd : bool
-        Whether it is a dense 3x3 convolution of stride and dilation 1.
     passes : int
         Operators fused behind the first.
     multiply_adds, elementwise, special : Dim
-        Multiply-adds; other operations; exponentials among them, or what costs as many.
-    batch, m, n, k, height, width, taps : Dim
-        The matrix products, zero where it is none (see :class:`~costmodel.kernels.Product`). [1]
-    rows : Dim
+        Multiply-adds; other operations; exponentials among them, or as many as cost the same
+        (:func:`~costmodel.timing.functions.exponentials`). [operation]
+    products : tuple of Product
+        The matrix products that the multiply-adds are.
+    pieces : Dim
         Pieces that it handles one after the other. [1]
-    reads, writes : tuple of Moved
-        Activations read and written.
-    weights : Moved
-        Learned tensors read.
+    reads : tuple of Moved
+        Activations read.
+    writes, weights : Moved
+        Activations written, learned tensors read.
     since : Dim
         Bytes touched since a kernel of the same kind ran. [byte]
     """
 
     kind: str
     dtype: str
-    winograd: bool
     passes: int
     multiply_adds: Dim
     elementwise: Dim
     special: Dim
-    batch: Dim
-    m: Dim
-    n: Dim
-    k: Dim
-    height: Dim
-    width: Dim
-    taps: Dim
-    rows: Dim
+    products: tuple[Product, ...]
+    pieces: Dim
     reads: tuple[Moved, ...]
     writes: Moved
     weights: Moved
@@ -124,14 +104,27 @@ class Workload:
         """Activations read [byte]."""
         return total(tensor.bytes for tensor in self.reads)
 
-    def blocks(self, size: int) -> Dim:
-        """Return the output blocks of ``size`` x ``size`` pixels over all images [1]."""
-        images = self.n / (self.height * self.width)
-        return images * ceil_div(self.height, size) * ceil_div(self.width, size)
+    @property
+    def product(self) -> Product:
+        """The product of a kernel that is one, such as a convolution."""
+        (only,) = self.products
+        return only
 
     def missed(self, capacity: Dim) -> Dim:
         """Return the bytes that come from beyond a memory of ``capacity`` bytes [byte]."""
         return total(tensor.missed(capacity) for tensor in self.moved)
+
+
+def blocks(p: Product, size: int) -> Dim:
+    """Return the output blocks of ``size`` x ``size`` pixels of a convolution, all images [1].
+
+    Examples
+    --------
+    >>> blocks(Product(1, 8, 2 * 49, 72, height=7, width=7, taps=9), 4)
+    8.0
+    """
+    images = p.n / (p.height * p.width)
+    return images * ceil_div(p.height, size) * ceil_div(p.width, size)
 
 
 def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
@@ -152,10 +145,10 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
     Examples
     --------
     >>> from costmodel import zoo
-    >>> from costmodel.kernels.lowering import lower
+    >>> from costmodel.kernels import lower
     >>> from costmodel.runtimes import load_runtime
     >>> (w,) = workloads(lower(zoo.pointwise(56, 56, 24, 48), load_runtime("paper")))
-    >>> w.m, w.n, w.k, w.weights.distance == w.bytes
+    >>> w.product.m, w.product.n, w.product.k, w.weights.distance == w.bytes
     (48, 3136, 24, True)
     """
     sizes = [kernel.bytes for kernel in kernels]
@@ -183,35 +176,23 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
                 touched[read.maker] = before[i + 1] - read.bytes
         touched[kernel.name] = before[i + 1] - kernel.write_bytes
         recycled = sizes[i] + (sizes[i - 1] if i else 0)
-        result.append(_workload(kernel, tuple(reads), recycled, everything, since))
+        result.append(
+            Workload(
+                kind=kernel.kind,
+                dtype=kernel.dtype,
+                passes=kernel.passes,
+                multiply_adds=kernel.multiply_adds,
+                elementwise=kernel.elementwise,
+                special=exponentials(kernel.functions),
+                products=kernel.products,
+                pieces=kernel.pieces,
+                reads=tuple(reads),
+                writes=Moved(kernel.write_bytes, recycled),
+                weights=Moved(kernel.weight_bytes, everything),
+                since=since,
+            )
+        )
     return result
-
-
-def _workload(
-    kernel: Kernel, reads: tuple[Moved, ...], recycled: Dim, everything: Dim, since: Dim
-) -> Workload:
-    product = kernel.product or _NO_PRODUCT
-    return Workload(
-        kind=kernel.kind,
-        dtype=kernel.dtype,
-        winograd=product.winograd,
-        passes=kernel.passes,
-        multiply_adds=kernel.multiply_adds,
-        elementwise=kernel.elementwise,
-        special=kernel.special,
-        batch=product.batch,
-        m=product.m,
-        n=product.n,
-        k=product.k,
-        height=product.height,
-        width=product.width,
-        taps=product.taps,
-        rows=kernel.rows,
-        reads=reads,
-        writes=Moved(kernel.write_bytes, recycled),
-        weights=Moved(kernel.weight_bytes, everything),
-        since=since,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,62 +212,67 @@ class Stack:
 
     def select(self, keep: np.ndarray, position: np.ndarray) -> Stack:
         """Return the kernels where ``keep``, at their new ``position``."""
-        w = self.workload
-        sizes = {name: getattr(w, name)[keep] for name in _SIZES}
-        return Stack(
-            position[self.index[keep]],
-            replace(
-                w,
-                **sizes,
-                reads=tuple(_select(t, keep) for t in w.reads),
-                writes=_select(w.writes, keep),
-                weights=_select(w.weights, keep),
-            ),
-        )
+        columns = np.array(_columns(self.workload))[:, keep]
+        return Stack(position[self.index[keep]], _workload_of(self.workload, columns))
 
 
 def stack(sequence: Sequence[Workload]) -> list[Stack]:
-    """Return ``sequence`` sorted into kinds, numbers only.
+    """Return ``sequence`` sorted into kernels of one kind and structure, numbers only.
 
     Examples
     --------
     >>> from costmodel import zoo
-    >>> from costmodel.kernels.lowering import lower
+    >>> from costmodel.kernels import lower
     >>> from costmodel.runtimes import load_runtime
     >>> ws = workloads(lower(zoo.pointwise(56, 56, 24, 48), load_runtime("paper")))
-    >>> [s.workload.m.tolist() for s in stack(ws * 2)]
+    >>> [s.workload.product.m.tolist() for s in stack(ws * 2)]
     [[48.0, 48.0]]
     """
-    groups: dict[tuple[str, str, bool, int], list[int]] = {}
+    groups: dict[tuple[object, ...], list[int]] = {}
     for i, w in enumerate(sequence):
-        groups.setdefault((w.kind, w.dtype, w.winograd, w.passes), []).append(i)
-    return [
-        Stack(np.array(index), _stacked([sequence[i] for i in index])) for index in groups.values()
-    ]
+        structure = tuple((p.winograd, p.needed is None) for p in w.products)
+        groups.setdefault((w.kind, w.dtype, w.passes, structure), []).append(i)
+    return [Stack(np.array(i), _stacked([sequence[j] for j in i])) for i in groups.values()]
 
 
-def _stacked(same_kind: list[Workload]) -> Workload:
-    first = same_kind[0]
-    width = max(len(w.reads) for w in same_kind)
+def _stacked(alike: list[Workload]) -> Workload:
+    width = max(len(w.reads) for w in alike)
     none = Moved(0, 1)
-    padded = [(*w.reads, *[none] * (width - len(w.reads))) for w in same_kind]
-    sizes: dict[str, Any] = {name: _floats(getattr(w, name) for w in same_kind) for name in _SIZES}
+    padded = [replace(w, reads=(*w.reads, *[none] * (width - len(w.reads)))) for w in alike]
+    columns = np.array([_columns(w) for w in padded], dtype=float).T
+    return _workload_of(padded[0], np.ascontiguousarray(columns))
+
+
+def _columns(w: Workload) -> list[Dim]:
+    """Return all sizes of a workload in a fixed order."""
+    found = [getattr(w, name) for name in _SIZES]
+    for tensor in w.moved:
+        found += (tensor.bytes, tensor.distance)
+    for p in w.products:
+        found += [getattr(p, name) for name in _PRODUCT_SIZES]
+        if p.needed is not None:
+            found.append(p.needed)
+    return found
+
+
+def _workload_of(like: Workload, columns: Iterable[np.ndarray]) -> Workload:
+    """Return a workload of the structure of ``like`` with the sizes in ``columns``."""
+    rest = iter(columns)
+    sizes: dict[str, Any] = {name: next(rest) for name in _SIZES}
+    moved = [Moved(next(rest), next(rest)) for _ in like.moved]
+    products = tuple(_product_of(p, rest) for p in like.products)
     return replace(
-        first,
+        like,
         **sizes,
-        reads=tuple(_stacked_moved([row[j] for row in padded]) for j in range(width)),
-        writes=_stacked_moved([w.writes for w in same_kind]),
-        weights=_stacked_moved([w.weights for w in same_kind]),
+        reads=tuple(moved[:-2]),
+        weights=moved[-2],
+        writes=moved[-1],
+        products=products,
     )
 
 
-def _select(tensor: Moved, keep: np.ndarray) -> Moved:
-    return Moved(tensor.bytes[keep], tensor.distance[keep])
-
-
-def _stacked_moved(tensors: list[Moved]) -> Moved:
-    return Moved(_floats(t.bytes for t in tensors), _floats(t.distance for t in tensors))
-
-
-def _floats(values: Iterable[Dim]) -> np.ndarray:
-    return np.array([float(v) for v in values])
+def _product_of(like: Product, sizes: Iterator[np.ndarray]) -> Product:
+    """Return a product of the structure of ``like`` with the next of ``sizes``."""
+    found = {name: next(sizes) for name in _PRODUCT_SIZES}
+    needed = None if like.needed is None else next(sizes)
+    return Product(**found, winograd=like.winograd, needed=needed)

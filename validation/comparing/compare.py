@@ -240,6 +240,6 @@ def _kernels(
 
 def _kernel(time: KernelTime, timing: Timing) -> KernelComparison:
     # Where the host dispatches, a kernel lasts as long as the slower of host and device.
-    predicted = max(float(time.seconds), float(time.host))
+    predicted = max(float(time.seconds), float(time.terms.host))
     part = PARTS[time.waits_for]
     return KernelComparison(time.kernel.name, time.kernel.kind, predicted, timing.quiet, part)

@@ -21,7 +21,8 @@ from costmodel.timing.workload import Workload
 _PULL = 0.3
 """Weight with which the time of a shape is drawn to the line of its kind, relative to one row."""
 _TINY = 1e-12
-_SHAPE = ("multiply_adds", "elementwise", "batch", "m", "n", "k", "bytes")
+_SHAPE = ("multiply_adds", "elementwise", "bytes")
+_PRODUCT_SHAPE = ("batch", "m", "n", "k", "times")
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,10 @@ def features(table: NetworkTable, platform: Platform) -> Features:
 
 
 def _shape_keys(w: Workload) -> list[tuple[object, ...]]:
-    head = (w.kind, w.dtype, w.winograd, w.passes)
-    sizes = np.stack([np.asarray(getattr(w, name)) for name in _SHAPE], axis=1)
-    return [(*head, *row) for row in sizes.tolist()]
+    head = (w.kind, w.dtype, w.passes, *(p.winograd for p in w.products))
+    columns = [np.asarray(getattr(w, name)) for name in _SHAPE]
+    columns += [np.asarray(getattr(p, name)) for p in w.products for name in _PRODUCT_SHAPE]
+    return [(*head, *row) for row in np.stack(columns, axis=1).tolist()]
 
 
 def flops_only(f: Features, fitted: np.ndarray, seconds: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ inference and belongs to no operator is "Other".
 
 from __future__ import annotations
 
+from costmodel.kinds import KINDS
 from costmodel.platforms import Platform
 from costmodel.prediction.latency import latency
 from costmodel.specs import network
@@ -18,16 +19,6 @@ NETWORKS = {
 }
 BATCH = {"gpu": 8, "arm": 1}
 """Images at once, as in Table 8; the figure does not say."""
-_PARTS = {
-    "pointwise": "Conv",
-    "convolution": "Conv",
-    "grouped": "Conv",
-    "depthwise": "Conv",
-    "linear": "Conv",
-    "copy": "Shuffle",
-    "elementwise": "Elemwise",
-    "batch_norm": "Elemwise",
-}
 PARTS = ("Conv", "Data", "Elemwise", "Shuffle", "Other")
 
 
@@ -48,8 +39,8 @@ def predicted_shares(name: str, kind: str, platform: Platform) -> dict[str, floa
     prediction = latency(network(f"{NETWORKS[name]}&batch={BATCH[kind]}"), platform)
     spent = dict.fromkeys(PARTS, 0.0)
     for k in prediction.kernels:
-        spent[_PARTS.get(k.kernel.kind, "Other")] += float(k.seconds - k.passes)
-        spent["Elemwise"] += float(k.passes)
+        spent[KINDS[k.kernel.kind].part] += float(k.seconds - k.terms.passes)
+        spent["Elemwise"] += float(k.terms.passes)
     spent["Data"] += float(prediction.transfer)
     spent["Other"] += float(prediction.fixed)
     whole = sum(spent.values())

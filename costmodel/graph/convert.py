@@ -1,0 +1,63 @@
+"""A network in another dtype: every floating-point tensor of it, weights and activations."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+from costmodel.errors import DataError
+from costmodel.graph.schema import Node, Source, infer_node
+from costmodel.ops import Op
+from costmodel.ops.tensor import FLOATING, Tensor
+
+_FULL = ("float32", "float64")
+"""Dtypes that a network may be converted from."""
+
+
+def in_dtype(nodes: Iterable[Node], dtype: str) -> list[Node]:
+    """Return the nodes of a network with its floating-point tensors in ``dtype``.
+
+    Integer and boolean tensors stay.
+
+    Parameters
+    ----------
+    nodes : iterable of Node
+        The network, in order.
+    dtype : str
+        A key of :data:`~costmodel.ops.tensor.DTYPE_BYTES`.
+
+    Raises
+    ------
+    DataError
+        If the network holds a tensor of another low precision.
+
+    Examples
+    --------
+    >>> from costmodel import zoo
+    >>> from costmodel.graph import nodes_in_order
+    >>> converted = in_dtype(nodes_in_order(zoo.pointwise(56, 56, 24, 48)), "float16")
+    >>> [str(node.outputs[0]) for node in converted if node.outputs]
+    ['float16[1, 24, 56, 56]', 'float16[1, 48, 56, 56]']
+    """
+    made: dict[Source, Tensor] = {}
+    converted = []
+    for node in nodes:
+        inputs = tuple(made[source] for source in node.sources)
+        op = _converted(node, dtype)
+        outputs = infer_node(node.name, op, inputs)
+        made.update({(node.name, i): tensor for i, tensor in enumerate(outputs)})
+        converted.append(node._replace(op=op, inputs=inputs, outputs=outputs))
+    return converted
+
+
+def _converted(node: Node, dtype: str) -> Op:
+    """Return the operator of ``node`` with its own dtype replaced, where it states one."""
+    stated = getattr(node.op, "dtype", None)
+    if stated not in FLOATING or stated == dtype:
+        return node.op
+    if stated not in _FULL:
+        raise DataError(
+            f"node {node.name!r} is in {stated} already: only a network in float32 or float64 can "
+            f"be converted to {dtype}"
+        )
+    return dataclasses.replace(node.op, dtype=dtype)  # type: ignore[type-var]

@@ -1,0 +1,224 @@
+"""Fusion: each operator joins a kernel before it or starts one, as the rules of a runtime say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from costmodel.algebra.symbols import Dim, same, total
+from costmodel.counting.cost import Cost
+from costmodel.graph import Node, Source
+from costmodel.kernels.kernel import Kernel, Read
+from costmodel.kernels.work import Work, work_of
+from costmodel.kinds import KINDS
+from costmodel.ops import BatchNorm, Cast, Elementwise, Op, PReLU
+from costmodel.runtimes import Runtime
+
+
+def follower_names(op: Op) -> tuple[str, ...]:
+    """Return the names by which a fusion rule takes ``op`` up behind a kernel, none if it cannot.
+
+    An element-wise operator has the name of its kind (``"scalar"`` where a number takes the place
+    of the second tensor) and is one of ``"unary"`` or ``"nary"``; a copy is ``"copy"``.
+
+    Examples
+    --------
+    >>> follower_names(Elementwise("relu")), follower_names(Elementwise("add"))
+    (('relu', 'unary'), ('add', 'nary'))
+    """
+    match op:
+        case BatchNorm():
+            return ("batch_norm",)
+        case PReLU():
+            return ("prelu", "unary")
+        case Cast():
+            return ("cast", "unary")
+        case Elementwise(operands=1):
+            return (op.kind if op.value is None else "scalar", "unary")
+        case Elementwise():
+            return (op.kind, "nary")
+    return ("copy",) if op.kernel_kinds == ("copy",) else ()
+
+
+@dataclass
+class _Group:
+    """A kernel under construction."""
+
+    position: int
+    anchor: Node
+    work: Work
+    takes: frozenset[str]
+    members: list[str]
+    last: Source
+    cost: Cost
+    weight_bytes: Dim
+    functions: Counter[str]
+    made: list[Source]
+    passes: int = 0
+    reads: dict[Source, tuple[str, Dim]] = field(default_factory=dict)
+
+
+class Fusion:
+    """Walks the nodes in order and forms the kernels of a runtime.
+
+    Parameters
+    ----------
+    nodes : sequence of Node
+        What runs, in order.
+    runtime : Runtime
+        Its rules.
+    """
+
+    def __init__(self, nodes: Sequence[Node], runtime: Runtime) -> None:
+        self._nodes = nodes
+        self._runtime = runtime
+        self._groups: list[_Group] = []
+        # The value that a chain of views starts from.
+        self._root: dict[Source, Source] = {}
+        self._group_of: dict[str, _Group] = {}
+        self._bytes: dict[Source, Dim] = {}
+        self._uses: Counter[Source] = Counter()
+        # Nodes that launch nothing: inputs, outputs, constants, views, empty tensors.
+        self._free = {node.name for node in nodes if self._is_free(node)}
+
+    def kernels(self) -> tuple[Kernel, ...]:
+        """Return the kernels in order of execution."""
+        self._resolve_views()
+        for node in self._nodes:
+            if node.name in self._free:
+                continue
+            work = work_of(node.op, node.inputs)
+            host = self._host(node)
+            if host is None:
+                self._start(node, work)
+            else:
+                self._join(host, node, work)
+        written = self._written()
+        return tuple(self._kernel(group, written) for group in self._groups)
+
+    def _is_free(self, node: Node) -> bool:
+        if not node.op.kernel_kinds:
+            return True
+        if node.op.is_view and type(node.op).__name__ not in self._runtime.copies:
+            return True
+        return all(same(tensor.elements, 0) for tensor in node.outputs)
+
+    def _resolve_views(self) -> None:
+        for node in self._nodes:
+            view = node.name in self._free and node.op.is_view
+            for i, tensor in enumerate(node.outputs):
+                value = (node.name, i)
+                self._root[value] = self._root[node.sources[0]] if view else value
+                self._bytes[value] = tensor.bytes
+            if not view:
+                self._uses.update(self._root[source] for source in node.sources)
+
+    def _host(self, node: Node) -> _Group | None:
+        """Return the kernel that takes ``node`` up, or None.
+
+        Only the latest of the kernels that feed ``node`` can: it runs when all inputs are there.
+        """
+        names = follower_names(node.op)
+        feeds = [self._root[source] for source in node.sources]
+        makers = [self._group_of[maker] for maker, _ in feeds if maker in self._group_of]
+        if not names or not makers:
+            return None
+        latest = max(makers, key=lambda group: group.position)
+        taken = latest.takes
+        if names[0] == "batch_norm" and latest.passes and _folds(latest):
+            # Behind an activation or addition it cannot be folded: it is arithmetic like any other.
+            taken = self._runtime.taken_behind("elementwise")
+        if (
+            not taken.isdisjoint(names)
+            and latest.last in feeds
+            and self._uses[latest.last] == feeds.count(latest.last)
+            # A gate is smaller than the image it is spread over: its maker cannot write that.
+            and (names[-1] != "nary" or same(self._bytes[latest.last], node.outputs[0].bytes))
+        ):
+            return latest
+        return None
+
+    def _start(self, node: Node, work: Work) -> None:
+        group = _Group(
+            position=len(self._groups),
+            anchor=node,
+            work=work,
+            takes=self._runtime.taken_behind(
+                KINDS[work.kind].group, work.kind, *follower_names(node.op)
+            ),
+            members=[node.name],
+            last=(node.name, 0),
+            cost=work.cost,
+            weight_bytes=work.weight_bytes,
+            functions=Counter(work.functions),
+            made=_values(node),
+        )
+        self._read(group, node)
+        self._groups.append(group)
+        self._group_of[node.name] = group
+
+    def _join(self, group: _Group, node: Node, work: Work) -> None:
+        group.members.append(node.name)
+        group.made += _values(node)
+        group.last = (node.name, 0)
+        self._group_of[node.name] = group
+        if isinstance(node.op, BatchNorm) and _folds(group) and not group.passes:
+            return  # folded into the weights before anything runs
+        group.passes += 1
+        group.cost = group.cost + work.cost
+        group.weight_bytes = group.weight_bytes + work.weight_bytes
+        for name, count in work.functions.items():
+            group.functions[name] += count
+        self._read(group, node)
+
+    def _read(self, group: _Group, node: Node) -> None:
+        for source in node.sources:
+            root = self._root[source]
+            if self._group_of.get(root[0]) is not group:
+                group.reads[source] = (root[0], self._bytes[source])
+
+    def _written(self) -> set[Source]:
+        """Return the values that something outside their own kernel reads."""
+        written = set()
+        for node in self._nodes:
+            if node.name in self._free and node.op.is_view:
+                continue
+            own = self._group_of.get(node.name)
+            for source in node.sources:
+                root = self._root[source]
+                if own is None or self._group_of.get(root[0]) is not own:
+                    written.add(root)
+        return written
+
+    def _kernel(self, group: _Group, written: set[Source]) -> Kernel:
+        anchor, work = group.anchor, group.work
+        stored = written.intersection(group.made) | {group.last}
+        return Kernel(
+            name=anchor.name,
+            kind=work.kind,
+            nodes=tuple(group.members),
+            multiply_adds=group.cost.multiply_adds,
+            elementwise=group.cost.elementwise,
+            products=work.products,
+            reads=tuple(Read(self._maker(name), size) for name, size in group.reads.values()),
+            weight_bytes=group.weight_bytes,
+            write_bytes=total(self._bytes[value] for value in stored),
+            dtype=(anchor.inputs or anchor.outputs)[0].dtype,
+            passes=group.passes,
+            functions=tuple(sorted(group.functions.items())),
+            pieces=work.pieces,
+        )
+
+    def _maker(self, root: str) -> str | None:
+        group = self._group_of.get(root)
+        return None if group is None else group.anchor.name
+
+
+def _values(node: Node) -> list[Source]:
+    return [(node.name, i) for i in range(len(node.outputs))]
+
+
+def _folds(group: _Group) -> bool:
+    """Say whether a batch normalization behind the kernel becomes part of its weights."""
+    return KINDS[group.work.kind].product

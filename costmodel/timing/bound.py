@@ -1,0 +1,67 @@
+r"""The least time that a kernel can take on its hardware, whatever the fitted parameters say.
+
+.. math::
+
+    t \ge \max\left(\frac{B_{\min}}{P},\;
+    \max_i \frac{\sum_j \max(0, b_j - S_i)}{W_i}\right)
+
+:math:`B_{\min}` are the multiply-adds of the cheapest algorithm that the runtime has (Winograd
+included), :math:`P` is the dense peak of the dtype at the highest clock [multiply-add/s].
+:math:`b_j` are the bytes of a tensor; of these :math:`S_i` may lie nearer than interface :math:`i`,
+and the rest must cross it, at :math:`W_i` [B/s]. Loads of all tensors cross the interface of a
+cache; main memory takes loads and stores.
+
+Valid for kernels that run alone, each tensor being moved once. Source: the roofline model
+(Williams et al. 2009) with a ceiling for each level of memory.
+"""
+
+from __future__ import annotations
+
+from costmodel.algebra.symbols import Dim, maximum, minimum, total
+from costmodel.kernels import Product
+from costmodel.timing.machine import Machine
+from costmodel.timing.workload import Workload, blocks
+
+
+def least_seconds(w: Workload, machine: Machine) -> Dim:
+    """Return the least time of a kernel on ``machine`` [s].
+
+    Parameters
+    ----------
+    w : Workload
+        The kernel, or many of one kind as arrays.
+    machine : Machine
+        The hardware for its dtype.
+
+    Examples
+    --------
+    >>> from costmodel import zoo
+    >>> from costmodel.kernels import lower
+    >>> from costmodel.platforms import load_platform
+    >>> from costmodel.platforms.machine import machine_for
+    >>> from costmodel.timing.workload import workloads
+    >>> gpu = load_platform("gtx-1080-ti/paper")
+    >>> (w,) = workloads(lower(zoo.pointwise(56, 56, 1024, 1024), gpu.runtime))
+    >>> round(1e6 * least_seconds(w, machine_for(gpu, "float32")))
+    480
+    """
+    compute = total(least_multiply_adds(p, machine) for p in w.products) / machine.ceiling
+    times = [compute]
+    loads = [*w.reads, w.weights]
+    for inner, bandwidth in machine.interfaces:
+        crossing = [*loads, w.writes] if bandwidth == machine.bandwidth else loads
+        rest = total(t.bytes - minimum(t.bytes, inner) if inner else t.bytes for t in crossing)
+        times.append(rest / bandwidth)
+    return maximum(*times)
+
+
+def least_multiply_adds(p: Product, machine: Machine) -> Dim:
+    """Return the multiply-adds of the cheapest algorithm of ``machine`` for a product.
+
+    Winograd's F(4x4, 3x3) takes 36 products of channels for a block of 16 outputs, F(2x2, 3x3)
+    takes 16 for a block of 4 (Lavin and Gray 2016).
+    """
+    if not (p.winograd and "winograd" in machine.algorithms):
+        return p.multiply_adds
+    channels = p.m * p.k / p.taps
+    return minimum(p.multiply_adds, 36 * blocks(p, 4) * channels, 16 * blocks(p, 2) * channels)
