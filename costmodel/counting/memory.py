@@ -78,37 +78,39 @@ def _live_sizes(buffers: _Buffers, order: list[int]) -> list[Dim]:
             last[b] = step
         for b in buffers.used[i]:
             last[b] = step
-    freed: list[list[int]] = [[] for _ in order]
+    freed: list[Dim] = [0] * len(order)
     for b, step in last.items():
-        freed[step].append(b)
+        freed[step] = freed[step] + buffers.sizes[b]
     live: Dim = 0
     result = []
     for i, gone in zip(order, freed, strict=True):
         for b in buffers.made[i]:
             live = live + buffers.sizes[b]
         result.append(live)
-        for b in gone:
-            live = live - buffers.sizes[b]
+        live = live - gone
     return result
 
 
 def _greedy_order(nodes: list[Node], buffers: _Buffers) -> list[int]:
     """Run next the ready operator that adds least memory; ties go to the earlier one."""
     index = {node.name: i for i, node in enumerate(nodes)}
-    makers = [{index[source] for source, _ in node.sources} for node in nodes]
-    takers: list[list[int]] = [[] for _ in nodes]
-    for i, sources in enumerate(makers):
-        for j in sources:
-            takers[j].append(i)
-    waiting = [len(sources) for sources in makers]
+    takers: dict[int, list[int]] = {}
+    waiting = [0] * len(nodes)
+    for i, node in enumerate(nodes):
+        makers = {source for source, _ in node.sources}
+        waiting[i] = len(makers)
+        for source in makers:
+            takers.setdefault(index[source], []).append(i)
     uses = [0] * len(buffers.sizes)
     for used in buffers.used:
         for b in used:
             uses[b] += 1
 
+    sizes = buffers.sizes
+    grown = [sum([sizes[b] for b in made]) for made in buffers.made]
+
     def growth(i: int) -> Dim:
-        freed = sum(buffers.sizes[b] for b in buffers.used[i] if uses[b] == 1)
-        return sum(buffers.sizes[b] for b in buffers.made[i]) - freed
+        return grown[i] - sum([sizes[b] for b in buffers.used[i] if uses[b] == 1])
 
     ready = [(growth(i), i) for i, n in enumerate(waiting) if n == 0]
     heapq.heapify(ready)
@@ -118,7 +120,7 @@ def _greedy_order(nodes: list[Node], buffers: _Buffers) -> list[int]:
         order.append(i)
         for b in buffers.used[i]:
             uses[b] -= 1
-        for j in takers[i]:
+        for j in takers.get(i, ()):
             waiting[j] -= 1
             if waiting[j] == 0:
                 heapq.heappush(ready, (growth(j), j))

@@ -45,14 +45,16 @@ def span(subject: Subject, *inputs: Tensor) -> Dim:
     c
     """
     ready = prepare(subject, *inputs)
-    spans = {node.name: c.span for node, c in zip(ready.nodes, ready.costs, strict=True)}
-    if any(is_symbolic(s) for s in spans.values()):
-        return _symbolic_span(ready.nodes, spans)
+    steps = [c.span for c in ready.costs]
+    if any(is_symbolic(s) for s in steps):
+        names = (node.name for node in ready.nodes)
+        return _symbolic_span(ready.nodes, dict(zip(names, steps, strict=True)))
+    largest = max if all(type(s) is int for s in steps) else maximum
     finish: dict[str, Dim] = {}
-    for node in ready.nodes:
+    for node, own in zip(ready.nodes, steps, strict=True):
         before = [finish[source] for source, _ in node.sources]
-        start = maximum(*before) if len(before) > 1 else sum(before)
-        finish[node.name] = spans[node.name] + start
+        start = largest(*before) if len(before) > 1 else sum(before)
+        finish[node.name] = own + start
     return maximum(*finish.values())
 
 

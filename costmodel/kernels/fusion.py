@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from costmodel.algebra.symbols import Dim, same, total
+from costmodel.algebra.symbols import Dim, same
 from costmodel.counting.cost import Cost
 from costmodel.graph import Node, Source
 from costmodel.kernels.kernel import Kernel, Read
@@ -53,9 +53,9 @@ class _Group:
     last: Source
     cost: Cost
     weight_bytes: Dim
-    functions: Counter[str]
-    made: list[Source]
+    functions: Mapping[str, Dim]
     passes: int = 0
+    also_written: Dim = 0
     reads: dict[Source, tuple[str, Dim]] = field(default_factory=dict)
 
 
@@ -94,8 +94,11 @@ class Fusion:
                 self._start(node, work)
             else:
                 self._join(host, node, work)
-        written = self._written()
-        return tuple(self._kernel(group, written) for group in self._groups)
+        for value in self._written():
+            group = self._group_of.get(value[0])
+            if group is not None and value != group.last:
+                group.also_written = group.also_written + self._bytes[value]
+        return tuple(map(self._kernel, self._groups))
 
     def _is_free(self, node: Node) -> bool:
         if not node.op.kernel_kinds:
@@ -151,8 +154,7 @@ class Fusion:
             last=(node.name, 0),
             cost=work.cost,
             weight_bytes=work.weight_bytes,
-            functions=Counter(work.functions),
-            made=_values(node),
+            functions=work.functions,
         )
         self._read(group, node)
         self._groups.append(group)
@@ -160,7 +162,6 @@ class Fusion:
 
     def _join(self, group: _Group, node: Node, work: Work) -> None:
         group.members.append(node.name)
-        group.made += _values(node)
         group.last = (node.name, 0)
         self._group_of[node.name] = group
         if isinstance(node.op, BatchNorm) and _folds(group) and not group.passes:
@@ -168,8 +169,10 @@ class Fusion:
         group.passes += 1
         group.cost = group.cost + work.cost
         group.weight_bytes = group.weight_bytes + work.weight_bytes
-        for name, count in work.functions.items():
-            group.functions[name] += count
+        if work.functions:
+            known = group.functions
+            more = {name: known.get(name, 0) + n for name, n in work.functions.items()}
+            group.functions = {**known, **more}
         self._read(group, node)
 
     def _read(self, group: _Group, node: Node) -> None:
@@ -191,9 +194,8 @@ class Fusion:
                     written.add(root)
         return written
 
-    def _kernel(self, group: _Group, written: set[Source]) -> Kernel:
+    def _kernel(self, group: _Group) -> Kernel:
         anchor, work = group.anchor, group.work
-        stored = written.intersection(group.made) | {group.last}
         return Kernel(
             name=anchor.name,
             kind=work.kind,
@@ -203,7 +205,7 @@ class Fusion:
             products=work.products,
             reads=tuple(Read(self._maker(name), size) for name, size in group.reads.values()),
             weight_bytes=group.weight_bytes,
-            write_bytes=total(self._bytes[value] for value in stored),
+            write_bytes=self._bytes[group.last] + group.also_written,
             dtype=(anchor.inputs or anchor.outputs)[0].dtype,
             passes=group.passes,
             functions=tuple(sorted(group.functions.items())),
@@ -213,10 +215,6 @@ class Fusion:
     def _maker(self, root: str) -> str | None:
         group = self._group_of.get(root)
         return None if group is None else group.anchor.name
-
-
-def _values(node: Node) -> list[Source]:
-    return [(node.name, i) for i in range(len(node.outputs))]
 
 
 def _folds(group: _Group) -> bool:

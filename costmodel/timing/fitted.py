@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,7 @@ def to_toml(platform: str, fitted: Fitted) -> str:
     return tomlkit.dumps(document)
 
 
+@lru_cache(maxsize=64)
 def from_toml(text: str, file: str) -> tuple[str, Fitted]:
     """Return the platform and parameters of a calibration file.
 
@@ -141,9 +143,11 @@ def _read(data: dict[str, Any], parameters: tuple[Parameter, ...], file: str) ->
     numbers = [float(data[name]) for name in ("operator_spread", "network_spread", "rows")]
     if not all(np.isfinite(numbers)) or min(numbers) < 0:
         raise DataError("operator_spread, network_spread and rows should not be negative")
+    covariance = correlation * np.outer(spreads, spreads)
+    covariance.flags.writeable = False  # read once, shared by all platforms of this file
     return Fitted(
         parameters,
-        correlation * np.outer(spreads, spreads),
+        covariance,
         operator_spread=numbers[0],
         network_spread=numbers[1],
         rows=int(numbers[2]),
