@@ -160,3 +160,14 @@ def test_kernels_in_series_counts_launches_not_views() -> None:
     y = b.add(ops.Reshape((1, 128)), b.add(ops.Elementwise("relu"), x))
     z = b.add(ops.Linear(3), y)
     assert cm.kernels_in_series(b.finish(z, b.add(ops.Softmax(), z))) == 3
+
+
+@pytest.mark.parametrize(("length", "keys", "steps"), [(1, 2, 1), (3, 8, 3), (8, 3, 3), (4, 4, 4)])
+def test_span_behind_a_causal_mask_is_that_of_the_query_that_sees_most(
+    length: int, keys: int, steps: int
+) -> None:
+    weights, values = Tensor((1, length, keys)), Tensor((1, keys, 5))
+    assert steps == max(min(i + 1, keys) for i in range(length))
+    result = op_cost(ops.AttentionMix(causal=True), (weights, values))
+    assert result.span == steps <= result.cost.work
+    assert op_cost(ops.AttentionMix(), (weights, values)).span == keys

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from costmodel.algebra.symbols import Dim, exact_div, product, same
+from costmodel.algebra.symbols import Dim, exact_div, minimum, product, same
 from costmodel.errors import ShapeError
 from costmodel.ops.base import Expansion, Nest, Op, Program
 from costmodel.ops.product import Product
@@ -148,7 +148,8 @@ class AttentionMix(Op):
         pairs = product(outer) * _pairs(length, keys, self.causal)
         return Nest(
             parallel=(*weights.shape[:-1], v.shape[-1]),
-            reduced=(weights.shape[-1],),
+            # Behind a mask the last query sees no more keys than there are queries.
+            reduced=(minimum(length, keys) if self.causal else keys,),
             points=pairs * v.shape[-1],
             multiply_adds=1,
             reads=(pairs, v.elements),
