@@ -258,3 +258,21 @@ def test_io_bound_counts_what_must_move_and_no_more() -> None:
     shared = b.add(ops.Linear(16, bias=False), x)
     graph = b.finish(b.add(ops.Linear(16, bias=False), shared, weights=shared.node))
     assert cm.io_lower_bound(graph) == 16 + 256 + 16
+
+
+def test_the_io_bound_takes_of_an_output_what_was_written() -> None:
+    """A causal mask hides half of the scores: they are neither written nor carried away."""
+    softmax = [ops.Softmax(causal=True)]
+    scores = ops.AttentionScores(causal=True)
+    queries, keys = Tensor((2, 5, 3)), Tensor((2, 7, 3))
+    for operators, inputs, outside in [
+        (softmax, [Tensor((2, 5, 7))], 2 * 15 + 2 * 15),
+        ([*softmax, ops.Reshape((-1,))], [Tensor((2, 5, 7))], 2 * 15 + 2 * 15),
+        ([scores], [queries, keys], 2 * 5 * 3 + 2 * 7 * 3 + 2 * 15),
+    ]:
+        b = cm.Builder()
+        values = [b.input(x.shape) for x in inputs]
+        for op in operators:
+            values = [b.add(op, *values)]
+        graph = b.finish(*values)
+        assert cm.io_lower_bound(graph) == cm.mac(graph) == outside

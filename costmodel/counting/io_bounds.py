@@ -58,9 +58,11 @@ def io_lower_bound(graph: nx.DiGraph | Prepared) -> Dim:
                 moved[buffer] = part if buffer not in moved else maximum(moved[buffer], part)
         for i, tensor in enumerate(node.outputs):
             buffers[node.name, i] = buffers[node.sources[0]] if node.op.is_view else (node.name, i)
-            sizes[node.name, i] = tensor.elements
             if isinstance(node.op, Input | Constant | Parameter):
                 given.add((node.name, i))
+                sizes[node.name, i] = tensor.elements
+            elif not node.op.is_view:
+                sizes[node.name, i] = _written(node, i)
         learned.setdefault(node.weights, least_once(result.params, result.cost.weight_reads))
     return total([*moved.values(), *learned.values()])
 
@@ -150,6 +152,12 @@ def _taken(node: Node, slot: int) -> Dim:
     """Return how many elements the operator reads of one input."""
     reads = None if node.op.expands or not node.outputs else node.op.nest(*node.inputs).reads
     return node.inputs[slot].elements if reads is None else reads[slot]
+
+
+def _written(node: Node, output: int) -> Dim:
+    """Return how many elements the operator writes of one output."""
+    writes = None if node.op.expands else node.op.nest(*node.inputs).writes
+    return node.outputs[output].elements if writes is None else writes[output]
 
 
 def _at_most(part: Dim, whole: Dim) -> Dim:
