@@ -128,6 +128,19 @@ def test_bytes_go_by_dtype() -> None:
     assert cm.mac(ops.Elementwise("equal"), IMAGE, IMAGE, unit="bytes") == 200_704 * (4 + 4 + 1)
 
 
+def test_a_reduction_has_the_dtype_of_its_results() -> None:
+    for kind, dtype in [
+        ("all", "bool"),
+        ("any", "bool"),
+        ("argmax", "int64"),
+        ("argmin", "int64"),
+        ("sum", "float16"),
+    ]:
+        (y,) = ops.Reduce(kind, (1,)).infer(Tensor((2, 3), "float16"))
+        assert y == Tensor((2,), dtype), kind
+    assert cm.mac(ops.Reduce("any", (0,)), IMAGE, unit="bytes") == 200_704 * (4 + 1)
+
+
 def test_batch_norm_relu_and_residual_count_as_elementwise_not_as_multiply_adds() -> None:
     b = cm.Builder()
     x = b.input(IMAGE.shape)

@@ -58,7 +58,7 @@ class Reduce(Op):
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         (x,) = inputs
         axes = {need_axis(self, x, a) for a in self.axes}
-        dtype = "int64" if self.kind.startswith("arg") else x.dtype
+        dtypes = {"argmax": "int64", "argmin": "int64", "all": "bool", "any": "bool"}
         if self.kind == "cumsum":
             return (x,)
         kept = (
@@ -66,7 +66,7 @@ class Reduce(Op):
             for i, size in enumerate(x.shape)
             if self.keepdims or i not in axes
         )
-        return (Tensor(tuple(kept), dtype),)
+        return (Tensor(tuple(kept), dtypes.get(self.kind, x.dtype)),)
 
     def nest(self, *inputs: Tensor) -> Nest:
         (x,) = inputs
