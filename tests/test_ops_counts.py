@@ -141,6 +141,17 @@ def test_a_reduction_has_the_dtype_of_its_results() -> None:
     assert cm.mac(ops.Reduce("any", (0,)), IMAGE, unit="bytes") == 200_704 * (4 + 1)
 
 
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("bias", [True, False])
+def test_the_steps_have_the_hidden_weights_of_the_layer(kind: str, bias: bool) -> None:
+    """A layer is the product of all inputs, a linear layer, and the steps."""
+    gates = {"lstm": 4, "gru": 3, "rnn": 1}[kind]
+    whole = cm.params(ops.Recurrent(kind, 8, bias=bias), Tensor((10, 1, 5)))
+    product = cm.params(ops.Linear(8 * gates, bias=bias), Tensor((10, 1, 5)))
+    steps = ops.RecurrentSteps(kind, 8, bias)
+    assert cm.params(steps, Tensor((10, 1, 8 * gates))) == whole - product > 0
+
+
 def test_batch_norm_relu_and_residual_count_as_elementwise_not_as_multiply_adds() -> None:
     b = cm.Builder()
     x = b.input(IMAGE.shape)

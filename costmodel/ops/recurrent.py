@@ -122,8 +122,9 @@ class RecurrentSteps(Op):
 
     Examples
     --------
-    >>> RecurrentSteps("rnn", 8).infer(Tensor((10, 1, 8)))[0].shape
-    (10, 1, 8)
+    >>> steps = RecurrentSteps("rnn", 8)
+    >>> steps.infer(Tensor((10, 1, 8)))[0].shape, steps.weights(Tensor((10, 1, 8)))[0].shape
+    ((10, 1, 8), (8, 8))
     """
 
     kind: str
@@ -145,6 +146,12 @@ class RecurrentSteps(Op):
                 f"{GATES[self.kind]} times as many gates, got {inputs[0]}"
             )
         return (inputs[0].with_shape(time, batch, self.hidden),)
+
+    def weights(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        (x,) = inputs
+        gates = x.shape[-1]
+        bias = (x.with_shape(gates),) if self.bias else ()
+        return (x.with_shape(gates, self.hidden), *bias)
 
     def expand(self, *inputs: Tensor) -> Expansion:
         (x,) = inputs
