@@ -12,12 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import costmodel as cm
-from costmodel import ops
+from costmodel import ops, testing
 from costmodel.counting.bounds import convolution_bound, matmul_bound
 from costmodel.counting.cost import op_cost
 from costmodel.ops import Op
 from costmodel.ops.tensor import Tensor
-from costmodel.testing import strategies
 
 ANY_SIZE = st.integers(1, 2**20)
 HUGE = st.integers(2**50, 2**70)
@@ -133,13 +132,13 @@ def test_eq_2_derivative_is_positive() -> None:
 PRODUCTS = st.sampled_from(["Conv", "ConvTranspose", "Linear", "MatMul"])
 
 
-@given(case=PRODUCTS.flatmap(strategies.cases))
+@given(case=PRODUCTS.flatmap(testing.cases))
 def test_bounds_never_exceed_the_estimate(case: tuple[Op, tuple[Tensor, ...]]) -> None:
     op, inputs = case
     assert cm.mac_lower_bound(op, *inputs) <= cm.mac(op, *inputs) * ROUNDING
 
 
-@given(case=strategies.cases(), capacity=st.integers(1, 10**6))
+@given(case=testing.cases(), capacity=st.integers(1, 10**6))
 def test_every_operator_has_bounds_below_its_estimate(
     case: tuple[Op, tuple[Tensor, ...]], capacity: int
 ) -> None:

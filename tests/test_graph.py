@@ -12,11 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import costmodel as cm
-from costmodel import ops
+from costmodel import ops, testing
 from costmodel.algebra.expressions import substitute
 from costmodel.graph import Link, free_symbols, inputs_of, nodes_in_order
 from costmodel.ops.tensor import Tensor
-from costmodel.testing import strategies
 
 
 def fork_join() -> nx.DiGraph:
@@ -28,7 +27,7 @@ def fork_join() -> nx.DiGraph:
     return b.finish(b.add(ops.Elementwise("add"), x, joined))
 
 
-@given(graph=strategies.graphs())
+@given(graph=testing.graphs())
 def test_networkx_functions_work(graph: nx.DiGraph) -> None:
     order = list(nx.topological_sort(graph))
     assert sorted(order) == sorted(graph)
@@ -50,7 +49,7 @@ def test_networkx_functions_work(graph: nx.DiGraph) -> None:
         assert value == cut
 
 
-@given(graph=strategies.graphs())
+@given(graph=testing.graphs())
 def test_nodes_come_in_order_with_the_tensors_of_their_sources(graph: nx.DiGraph) -> None:
     seen: set[str] = set()
     for node in nodes_in_order(graph):
@@ -147,7 +146,7 @@ def test_what_is_no_graph_is_refused(thing: Any) -> None:
             cm.flops(thing)
 
 
-@given(graph=strategies.graphs(), data=st.data())
+@given(graph=testing.graphs(), data=st.data())
 def test_random_damage_is_refused_or_harmless_never_a_crash(
     graph: nx.DiGraph, data: st.DataObject
 ) -> None:
@@ -167,7 +166,7 @@ def test_random_damage_is_refused_or_harmless_never_a_crash(
             cm.validate(graph)
 
 
-@given(drawn=strategies.symbolic_graphs())
+@given(drawn=testing.symbolic_graphs())
 def test_at_of_a_symbolic_graph_is_the_concrete_graph(
     drawn: tuple[nx.DiGraph, dict[str, int]],
 ) -> None:

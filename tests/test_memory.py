@@ -9,9 +9,8 @@ import pytest
 from hypothesis import assume, given
 
 import costmodel as cm
-from costmodel import ops
+from costmodel import ops, testing
 from costmodel.graph import sources_of
-from costmodel.testing import strategies
 
 
 def simulate(graph: nx.DiGraph, order: list[str]) -> int:
@@ -40,7 +39,7 @@ def simulate(graph: nx.DiGraph, order: list[str]) -> int:
     return peak
 
 
-@given(graph=strategies.graphs(max_steps=3))
+@given(graph=testing.graphs(max_steps=3))
 def test_peak_lies_between_the_best_order_and_the_given_one(graph: nx.DiGraph) -> None:
     assume(len(graph) <= 9)
     orders = list(nx.all_topological_sorts(graph))
@@ -50,7 +49,7 @@ def test_peak_lies_between_the_best_order_and_the_given_one(graph: nx.DiGraph) -
     assert found in {simulate(graph, order) for order in orders}
 
 
-@given(graph=strategies.graphs())
+@given(graph=testing.graphs())
 def test_peak_is_that_of_the_largest_operator_at_least(graph: nx.DiGraph) -> None:
     found = cm.activation_memory(graph)
     assert found <= simulate(graph, list(graph))

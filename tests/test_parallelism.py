@@ -14,12 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import costmodel as cm
-from costmodel import ops
+from costmodel import ops, testing
 from costmodel.algebra.expressions import substitute
 from costmodel.counting.cost import op_cost
 from costmodel.graph import nodes_in_order
 from costmodel.ops.tensor import Tensor
-from costmodel.testing import strategies
 
 
 def longest_path(graph: nx.DiGraph) -> int:
@@ -33,13 +32,13 @@ def longest_path(graph: nx.DiGraph) -> int:
     return length
 
 
-@given(graph=strategies.graphs())
+@given(graph=testing.graphs())
 def test_span_is_the_longest_path(graph: nx.DiGraph) -> None:
     assert cm.span(graph) == longest_path(graph)
     assert cm.span(graph) <= cm.work(graph) or cm.work(graph) == 0
 
 
-@given(drawn=strategies.symbolic_graphs(max_steps=8))
+@given(drawn=testing.symbolic_graphs(max_steps=8))
 def test_symbolic_span_is_the_longest_path(drawn: tuple[nx.DiGraph, dict[str, int]]) -> None:
     graph, values = drawn
     used = {k: values[k] for k in ("n", "h", "w")}

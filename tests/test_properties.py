@@ -8,14 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import costmodel as cm
-from costmodel import ops
-from costmodel.testing import strategies
+from costmodel import ops, testing
 
 ADDITIVE = (cm.flops, cm.mac, cm.params, cm.work)
 EVERY = (*ADDITIVE, cm.span, cm.activation_memory, cm.mac_lower_bound, cm.io_lower_bound)
 
 
-@given(graph=strategies.graphs())
+@given(graph=testing.graphs())
 def test_random_graphs_give_plain_numbers_for_every_metric(graph: nx.DiGraph) -> None:
     ready = cm.prepare(graph)
     for metric in (*ADDITIVE, cm.span, cm.activation_memory, cm.io_lower_bound):
@@ -34,7 +33,7 @@ def test_random_graphs_give_plain_numbers_for_every_metric(graph: nx.DiGraph) ->
         assert cm.parallelism(graph) * cm.span(graph) == pytest.approx(cm.work(graph))
 
 
-@given(drawn=strategies.symbolic_graphs(max_steps=6))
+@given(drawn=testing.symbolic_graphs(max_steps=6))
 def test_random_symbolic_graphs_have_every_metric(
     drawn: tuple[nx.DiGraph, dict[str, int]],
 ) -> None:
@@ -43,7 +42,7 @@ def test_random_symbolic_graphs_have_every_metric(
         metric(graph)
 
 
-@given(graph=strategies.graphs(), data=st.data())
+@given(graph=testing.graphs(), data=st.data())
 def test_totals_do_not_depend_on_order_or_names(graph: nx.DiGraph, data: st.DataObject) -> None:
     names = data.draw(st.permutations(sorted(graph)))
     shuffled: nx.DiGraph = nx.DiGraph(**graph.graph)
@@ -58,7 +57,7 @@ def test_totals_do_not_depend_on_order_or_names(graph: nx.DiGraph, data: st.Data
         assert metric(renamed) == pytest.approx(metric(graph), rel=1e-12), metric.__name__
 
 
-@given(one=strategies.graphs(max_steps=6), other=strategies.graphs(max_steps=6))
+@given(one=testing.graphs(max_steps=6), other=testing.graphs(max_steps=6))
 def test_totals_add_over_disjoint_graphs(one: nx.DiGraph, other: nx.DiGraph) -> None:
     for graph in (one, other):  # weights are told apart by their names
         for name in graph:
@@ -73,7 +72,7 @@ def test_totals_add_over_disjoint_graphs(one: nx.DiGraph, other: nx.DiGraph) -> 
     assert cm.mac_lower_bound(both) == pytest.approx(bound)
 
 
-@given(drawn=strategies.symbolic_graphs(max_steps=6), times=st.integers(2, 5))
+@given(drawn=testing.symbolic_graphs(max_steps=6), times=st.integers(2, 5))
 def test_batch_scales_the_work_of_a_network_exactly(
     drawn: tuple[nx.DiGraph, dict[str, int]], times: int
 ) -> None:

@@ -13,12 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import costmodel as cm
-from costmodel import ops, zoo
+from costmodel import ops, testing, zoo
 from costmodel.errors import DataError, UnknownOperatorError
 from costmodel.graph.serialize import from_json, to_json
 from costmodel.ops import Op
-from costmodel.ops.tensor import Tensor
-from costmodel.testing import strategies
 
 
 def contents(graph: nx.DiGraph) -> Any:
@@ -26,7 +24,7 @@ def contents(graph: nx.DiGraph) -> Any:
     return graph.graph, dict(graph.nodes(data=True)), list(graph), edges
 
 
-@given(graph=strategies.graphs())
+@given(graph=testing.graphs())
 def test_concrete_graphs_round_trip(graph: nx.DiGraph) -> None:
     text = to_json(graph)
     again = from_json(text)
@@ -34,7 +32,7 @@ def test_concrete_graphs_round_trip(graph: nx.DiGraph) -> None:
     assert to_json(again) == text
 
 
-@given(drawn=strategies.symbolic_graphs())
+@given(drawn=testing.symbolic_graphs())
 def test_symbolic_graphs_round_trip(drawn: tuple[nx.DiGraph, dict[str, int]]) -> None:
     graph, _ = drawn
     again = from_json(to_json(graph))
@@ -42,16 +40,14 @@ def test_symbolic_graphs_round_trip(drawn: tuple[nx.DiGraph, dict[str, int]]) ->
     assert cm.mac(again) == cm.mac(graph)
 
 
-@given(drawn=strategies.symbolic_cases(), symbolic=st.booleans(), data=st.data())
+@given(drawn=testing.symbolic_cases(), symbolic=st.booleans(), data=st.data())
 def test_every_operator_round_trips(
-    drawn: tuple[tuple[Op, tuple[Tensor, ...]], dict[str, int]],
+    drawn: tuple[testing.Case, dict[str, int]],
     symbolic: bool,
     data: st.DataObject,
 ) -> None:
-    op, inputs = drawn[0] if symbolic else data.draw(strategies.cases(type(drawn[0][0]).__name__))
-    b = cm.Builder()
-    outputs = b.add_many(op, *(b.input(x.shape, x.dtype) for x in inputs))
-    graph = b.finish(*(y for y in outputs if not isinstance(op, ops.Output)))
+    case, _ = drawn
+    graph = (case if symbolic else data.draw(testing.cases(type(case.op).__name__))).graph()
     again = from_json(to_json(graph))
     assert contents(again) == contents(graph)
 
@@ -187,7 +183,7 @@ JUNK = st.one_of(
 @given(data=st.data(), junk=JUNK)
 def test_random_mutations_are_refused_or_read_never_a_crash(data: st.DataObject, junk: Any) -> None:
     """Put junk in a random place, drop a random entry, or cut the text."""
-    doc: Any = json.loads(to_json(data.draw(strategies.graphs(max_steps=4))))
+    doc: Any = json.loads(to_json(data.draw(testing.graphs(max_steps=4))))
     place = doc
     while True:
         keys = sorted(place) if isinstance(place, dict) else list(range(len(place)))

@@ -1,0 +1,127 @@
+"""An operator with fitting inputs, and one whose sizes are left open.
+
+The families of operators register their strategies here, in :data:`STRATEGIES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import networkx as nx
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from costmodel import ops
+from costmodel.algebra.symbols import Dim, dim
+from costmodel.graph.builder import Builder
+from costmodel.ops.tensor import DTYPE_BYTES, Tensor
+from costmodel.testing.table import OperatorTable
+
+Sizes = dict[str, Dim]
+Bounds = dict[str, tuple[int, int]]
+
+BATCH: Bounds = {"n": (1, 2)}
+"""Sizes of a batch."""
+IMAGE: Bounds = {"n": (1, 2), "c": (1, 4), "h": (5, 7), "w": (5, 7)}
+"""Sizes of an image."""
+
+
+class Case(NamedTuple):
+    """An operator and input tensors that it takes."""
+
+    op: ops.Op
+    inputs: tuple[Tensor, ...]
+
+    def graph(self) -> nx.DiGraph:
+        """Return the graph of the operator alone: its inputs, it, and its outputs.
+
+        Raises
+        ------
+        ShapeError
+            If the operator cannot take the inputs.
+
+        Examples
+        --------
+        >>> list(Case(ops.Linear(8), (Tensor((1, 4)),)).graph())
+        ['input', 'linear', 'output']
+        """
+        builder = Builder("operator")
+        values = [builder.input(x.shape, x.dtype) for x in self.inputs]
+        if isinstance(self.op, ops.Output):
+            return builder.finish(*values)
+        made = builder.add_many(self.op, *values)
+        return builder.finish(*made)
+
+
+@dataclass(frozen=True)
+class Template:
+    """An operator with open sizes.
+
+    Filled with ints, arrays or symbols it gives the same operator in the three worlds that the
+    formulas are written for.
+
+    Parameters
+    ----------
+    build : callable
+        Takes a size for each name and returns the operator with its inputs.
+    variants : tuple of dict
+        Some sizes that fit, by name.
+
+    Examples
+    --------
+    >>> row = Template(lambda s: Case(ops.Linear(8), (Tensor((s["n"], 4)),)), ({"n": 1}, {"n": 2}))
+    >>> [str(make().inputs[0].shape) for make in (row.concrete, row.arrays, row.symbolic)]
+    ['(1, 4)', '(array([1, 2]), 4)', '(n, 4)']
+    """
+
+    build: Callable[[Sizes], Case]
+    variants: tuple[dict[str, int], ...]
+
+    def concrete(self, number: int = 0) -> Case:
+        """Return the operator at the sizes of one variant, as ints."""
+        return self.build(dict(self.variants[number]))
+
+    def symbolic(self) -> Case:
+        """Return the operator with one symbol for each size, named like it."""
+        return self.build({name: dim(name) for name in self.variants[0]})
+
+    def arrays(self) -> Case:
+        """Return the operator at all variants at once, as arrays."""
+        names = self.variants[0]
+        return self.build({name: np.array([v[name] for v in self.variants]) for name in names})
+
+
+STRATEGIES: OperatorTable[Callable[[], SearchStrategy[Template]]] = OperatorTable(
+    "strategy", "costmodel/testing, beside its family"
+)
+"""The strategy of each operator: a function that returns a strategy for templates."""
+
+
+def fill(draw: DrawFn, bounds: Bounds, build: Callable[[Sizes], Case]) -> Template:
+    """Draw three variants of sizes within ``bounds`` for the template of ``build``."""
+    one = st.fixed_dictionaries({name: st.integers(*limits) for name, limits in bounds.items()})
+    return Template(build, tuple(draw(st.lists(one, min_size=3, max_size=3))))
+
+
+def dtypes() -> SearchStrategy[str]:
+    """Return a strategy for any dtype of a tensor."""
+    return st.sampled_from(sorted(DTYPE_BYTES))
+
+
+def images(s: Sizes, dtype: str = "float32") -> tuple[Tensor, ...]:
+    """Return one image of the sizes that :data:`IMAGE` names, as the inputs of an operator."""
+    return (Tensor((s["n"], s["c"], s["h"], s["w"]), dtype),)
+
+
+def on_images(*makers: Callable[[Sizes], ops.Op]) -> Callable[[], SearchStrategy[Template]]:
+    """Return the strategy of an operator that takes any image, made by one of ``makers``."""
+
+    @st.composite
+    def strategy(draw: DrawFn) -> Template:
+        make, dtype = draw(st.sampled_from(makers)), draw(dtypes())
+        return fill(draw, IMAGE, lambda s: Case(make(s), images(s, dtype)))
+
+    return strategy
