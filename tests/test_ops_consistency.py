@@ -1,40 +1,24 @@
-"""Every operator class: counting loops = numbers = arrays = symbols."""
+"""Every operator class: counting loops = numbers = arrays = symbols, and what else holds."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import ORACLES
-from oracles.loops import size_of
 
 from costmodel import testing
-from costmodel.algebra.expressions import substitute
-from costmodel.counting.cost import OpCost, op_cost
+from costmodel.counting.cost import op_cost
 from costmodel.ops import OPERATORS, Op
-from costmodel.ops.tensor import DTYPE_BYTES, Tensor
+from costmodel.ops.tensor import Tensor
+from costmodel.testing.counting import count_problems
+from costmodel.testing.opening import template_problems
 
 NAMES = sorted(OPERATORS)
 BATCHED = [
     *("AdaptivePool", "BatchNorm", "ChannelShuffle", "Contiguous", "Conv", "ConvTranspose"),
     *("GroupNorm", "Linear", "PReLU", "Pool", "Resize"),
 ]
-
-
-def figures(result: OpCost) -> dict[str, object]:
-    cost = result.cost
-    return {
-        "multiply_adds": cost.multiply_adds,
-        "elementwise": cost.elementwise,
-        "reads": cost.reads,
-        "weight_reads": cost.weight_reads,
-        "writes": cost.writes,
-        "bytes": cost.bytes,
-        "items": result.items,
-        "span": result.span,
-        "params": result.params,
-    }
 
 
 def test_every_operator_has_a_strategy_and_counting_loops() -> None:
@@ -46,57 +30,21 @@ def test_every_operator_has_a_strategy_and_counting_loops() -> None:
 @given(data=st.data())
 def test_counts_equal_the_counting_loops(name: str, data: st.DataObject) -> None:
     op, inputs = data.draw(testing.cases(name))
-    assert type(op).__name__ == name
-    counted = ORACLES[name](op, *(x.shape for x in inputs))
-    cost = op_cost(op, inputs).cost
-    assert [y.shape for y in op.infer(*inputs)] == counted.outputs
-    assert cost.multiply_adds == counted.multiply_adds
-    assert cost.elementwise == counted.elementwise
-    whole = sum(size_of(x.shape) for x in inputs)
-    assert cost.reads == (whole if counted.reads is None else counted.reads)
-    for x, touched in zip(inputs, counted.touched, strict=False):
-        assert len(touched) <= size_of(x.shape)
-    learned = counted.weight_reads if counted.weight_reads is not None else len(counted.weights)
-    assert cost.weight_reads == learned
-    assert cost.writes == (len(counted.written) if counted.writes is None else counted.writes)
+    assert count_problems(op, inputs, ORACLES[name](op, *(x.shape for x in inputs))) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=30)
+@given(data=st.data())
+def test_what_holds_for_every_operator(name: str, data: st.DataObject) -> None:
+    op, inputs = data.draw(testing.cases(name))
+    testing.assert_operator(op, *inputs, oracle=ORACLES[name])
 
 
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.data())
 def test_symbols_and_arrays_equal_numbers(name: str, data: st.DataObject) -> None:
-    template = data.draw(testing.templates(name))
-    numbers = [template.concrete(i) for i in range(len(template.variants))]
-    shapes = [[y.shape for y in case.op.infer(*case.inputs)] for case in numbers]
-    results = [figures(op_cost(*case)) for case in numbers]
-    assert all(isinstance(value, int) for result in results for value in result.values())
-
-    case = template.arrays()
-    arrays = figures(op_cost(*case))
-    for key, value in arrays.items():
-        expected = [result[key] for result in results]
-        assert np.array_equal(np.broadcast_to(value, len(expected)), expected), key
-    outputs = case.op.infer(*case.inputs)
-    for i, shape in enumerate(shapes):
-        found = [tuple(int(np.broadcast_to(d, len(shapes))[i]) for d in y.shape) for y in outputs]
-        assert found == shape
-
-    case = template.symbolic()
-    symbolic = figures(op_cost(*case))
-    outputs = case.op.infer(*case.inputs)
-    for values, result, shape in zip(template.variants, results, shapes, strict=True):
-        at = {key: substitute(value, dict(values)) for key, value in symbolic.items()}
-        assert at == result
-        assert [tuple(substitute(d, dict(values)) for d in y.shape) for y in outputs] == shape
-
-
-@settings(max_examples=600)
-@given(case=testing.cases())
-def test_bytes_follow_from_elements_and_dtype(case: tuple[Op, tuple[Tensor, ...]]) -> None:
-    op, inputs = case
-    cost = op_cost(op, inputs).cost
-    dtypes = {t.dtype for t in (*inputs, *op.weights(*inputs), *op.infer(*inputs))}
-    sizes = [DTYPE_BYTES[d] for d in dtypes] or [1]
-    assert min(sizes) * cost.mac <= cost.bytes <= max(sizes) * cost.mac
+    assert template_problems(data.draw(testing.templates(name))) == []
 
 
 @given(case=st.sampled_from(BATCHED).flatmap(testing.cases))

@@ -1,8 +1,9 @@
 """Tests for authors of operators and graphs; they need the extra ``testing`` (hypothesis).
 
-:func:`cases`, :func:`templates` and :func:`symbolic_cases` draw operators with inputs that fit,
-:func:`graphs` and :func:`symbolic_graphs` whole networks. The strategy of a new operator is one
-function beside its family, registered under the operator's name:
+:func:`assert_operator` checks everything that holds for an operator. :func:`cases`,
+:func:`templates` and :func:`symbolic_cases` draw operators with inputs that fit, :func:`graphs` and
+:func:`symbolic_graphs` whole networks. The strategy of a new operator is one function beside its
+family, registered under the operator's name:
 
 .. code-block:: python
 
@@ -20,6 +21,7 @@ except ModuleNotFoundError:
         name="hypothesis",
     ) from None
 
+from costmodel.testing.assertions import assert_operator as assert_operator
 from costmodel.testing.case import IMAGE as IMAGE
 from costmodel.testing.case import STRATEGIES as STRATEGIES
 from costmodel.testing.case import Case as Case
