@@ -7,6 +7,7 @@ import pickle
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -249,13 +250,14 @@ def write(folder: Path, old: str, new: str, source: str = "gtx-1080-ti") -> Path
         ("value = 28,", "value = 0,", ["units", "above zero"]),
         ("value = 28, source = ", "value = 28, where = ", ["units", "unknown key 'where'"]),
         ('kind = "gpu"', 'kind = "tpu"', ["kind", "'gpu' or 'cpu'"]),
-        ('title = "NVIDIA GeForce GTX 1080 Ti"', "", ["title is missing"]),
+        ('title = "NVIDIA GeForce GTX 1080 Ti"', "", ["title: is missing"]),
         ('title = "NVIDIA', 'tittle = "x"\ntitle = "NVIDIA', ["tittle", "did you mean title"]),
         ("\n[peak]\nfloat32", "\n[peak]\nfloat31", ["peak", "'float31' is unknown"]),
         ("\n[peak]\nfloat32", "\n[peak]\nfloat16", ["peak.float16", "without lanes.float16"]),
         ('kind = "gpu"', 'kind = "gpu"\ncore = "cortex-a57"', ["of kind gpu must"]),
         ('kind = "gpu"', 'kind = "cpu"', ["of kind cpu must name its core"]),
-        ('name = "gtx-1080-ti"', 'name = "gtx-1080"', ["name is 'gtx-1080'", "'gtx-1080-ti'"]),
+        ('kind = "gpu"', 'kind = "cpu"\ncore = ""', ["of kind cpu must name its core"]),
+        ('name = "gtx-1080-ti"', 'name = "gtx-1080"', ["name: is 'gtx-1080'", "'gtx-1080-ti'"]),
         ('scope = "device"', 'scope = "chip"', ["level.2.scope", "'unit' or 'device'"]),
         ("\n[memory]", "\n[memory", ["is not TOML"]),
     ],
@@ -301,10 +303,90 @@ def test_a_level_gives_one_bandwidth_only(tmp_path: Path) -> None:
 
 def test_an_unknown_core_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, 'core = "cortex-a57"', 'core = "cortex-a58"', "snapdragon-810")
-    with pytest.raises(DataError, match=r"no core 'cortex-a58'; did you mean .*cortex-a57"):
+    with pytest.raises(DataError, match=r"810.toml: there is no core 'cortex-a58'; .* cortex-a57"):
         load_hardware(path)
+
+
+@pytest.mark.parametrize("folder", ["devices", "cores"])
+def test_the_name_in_every_file_is_that_of_the_file(folder: str) -> None:
+    files = sorted((SHIPPED / folder).glob("*.toml"))
+    assert [tomllib.loads(file.read_text())["name"] for file in files] == [f.stem for f in files]
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere.toml: cannot be read"):
         load_hardware(tmp_path / "nowhere.toml")
+
+
+# --- a core of one's own, beside a device of one's own ---------------------------------------
+
+
+def board(folder: Path, core: str = "my-core", name: str = "board") -> Path:
+    """A Raspberry Pi 4 with another core."""
+    text = (SHIPPED / "devices" / "raspberry-pi-4.toml").read_text()
+    text = text.replace('name = "raspberry-pi-4"', f'name = "{name}"')
+    path = folder / f"{name}.toml"
+    path.write_text(text.replace('core = "cortex-a72"', f'core = "{core}"'))
+    return path
+
+
+def own_core(folder: Path, name: str = "my-core", inside: str = "", lanes: int = 16) -> Path:
+    """A Cortex-A72 with another number of lanes."""
+    text = (SHIPPED / "cores" / "cortex-a72.toml").read_text()
+    text = text.replace('name = "cortex-a72"', f'name = "{inside or name}"')
+    path = folder / f"{name}.toml"
+    path.write_text(re.sub(r"(?m)^float32 = { value = \d+", f"float32 = {{ value = {lanes}", text))
+    return path
+
+
+def test_a_core_of_ones_own_lies_beside_the_device(tmp_path: Path) -> None:
+    path = board(tmp_path)
+    with pytest.raises(DataError, match=r"board.toml: there is no core 'my-core'; put its file"):
+        load_hardware(path)
+    own_core(tmp_path)
+    device = load_hardware(path)
+    assert (device.core, device.lanes["float32"]) == ("my-core", 16)
+    assert device.facts["lanes.float32"].value == 16
+    assert device.peak["float32"] == 2 * 16 * device.units * device.clock
+    assert "my-core" not in core_names()
+    own_core(tmp_path, lanes=32)
+    assert load_hardware(path).lanes["float32"] == 32  # read anew
+
+
+def test_clusters_find_cores_of_ones_own_too(tmp_path: Path) -> None:
+    text = (SHIPPED / "devices" / "snapdragon-810.toml").read_text()
+    path = tmp_path / "snapdragon-810.toml"
+    path.write_text(text.replace('core = "cortex-a53"', 'core = "my-core"'))
+    own_core(tmp_path, lanes=2)
+    assert [(c.core, c.lanes["float32"]) for c in load_hardware(path).clusters] == [
+        ("cortex-a57", 4),
+        ("my-core", 2),
+    ]
+
+
+def test_a_core_beside_the_device_goes_before_one_that_ships(tmp_path: Path) -> None:
+    path = board(tmp_path, "cortex-a72")
+    assert load_hardware(path).lanes["float32"] == load_hardware("raspberry-pi-4").lanes["float32"]
+    own_core(tmp_path, "cortex-a72")
+    assert load_hardware(path).lanes["float32"] == 16
+    assert load_hardware("raspberry-pi-4").lanes["float32"] != 16
+
+
+def test_a_device_may_have_the_name_of_its_core(tmp_path: Path) -> None:
+    assert load_hardware(board(tmp_path, "cortex-a57", "cortex-a57")).core == "cortex-a57"
+
+
+@pytest.mark.parametrize("core", ["../my-core", "a/b", "/my-core"])
+def test_the_name_of_a_core_is_no_path(tmp_path: Path, core: str) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    own_core(tmp_path)
+    with pytest.raises(DataError, match=f"board.toml: there is no core '{core}'"):
+        load_hardware(board(folder, core))
+
+
+def test_the_name_in_a_core_file_is_that_of_the_file(tmp_path: Path) -> None:
+    own_core(tmp_path, inside="other")
+    with pytest.raises(DataError) as caught:
+        load_hardware(board(tmp_path))
+    assert str(caught.value) == ("my-core.toml: name: is 'other'; it must be the file's, 'my-core'")

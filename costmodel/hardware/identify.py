@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from costmodel.errors import DataError
-from costmodel.hardware.load import core_names, load_core
+from costmodel.hardware.files import core_names, load_core
 from costmodel.hardware.model import Fact
 
 if TYPE_CHECKING:

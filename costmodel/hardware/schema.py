@@ -155,7 +155,7 @@ class DeviceFile(_Table):
 
     @model_validator(mode="after")
     def _kind_fits(self) -> DeviceFile:
-        if self.kind == "cpu" and (self.core is None or self.lanes):
+        if self.kind == "cpu" and (not self.core or self.lanes):
             raise ValueError("of kind cpu must name its core, and leave lanes to the core's file")
         if self.kind == "gpu" and (self.core or self.cluster or not (self.lanes and self.warp)):
             raise ValueError("of kind gpu must give lanes and warp, and neither core nor cluster")

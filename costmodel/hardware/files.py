@@ -1,0 +1,193 @@
+"""The hardware files: where they lie, and how their text becomes checked facts."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from costmodel.errors import DataError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic_core import ErrorDetails
+
+    from costmodel.hardware.schema import CoreFile
+
+    FileT = TypeVar("FileT", bound=BaseModel)
+
+_HERE = Path(__file__).parent
+
+
+def hardware_names() -> tuple[str, ...]:
+    """Names of the hardware files that ship with costmodel, sorted (``host`` is probed, not here).
+
+    Examples
+    --------
+    >>> "gtx-1080-ti" in hardware_names()
+    True
+    """
+    return _names("devices")
+
+
+def core_names() -> tuple[str, ...]:
+    """Names of the CPU core files that ship with costmodel, sorted.
+
+    Examples
+    --------
+    >>> "cortex-a57" in core_names()
+    True
+    """
+    return _names("cores")
+
+
+def device_path(name_or_path: str | Path) -> Path:
+    """Return the path of a device file, given that path or the name of one that ships.
+
+    Raises
+    ------
+    DataError
+        If no file that ships has this name; near names are listed.
+
+    Examples
+    --------
+    >>> device_path("gtx-1080-ti").name
+    'gtx-1080-ti.toml'
+    """
+    text = str(name_or_path)
+    return Path(text) if text.endswith(".toml") else _find("devices", text)
+
+
+@cache
+def load_core(name: str) -> CoreFile:
+    """Load the checked file of a CPU core that ships with costmodel.
+
+    Raises
+    ------
+    DataError
+        If there is none; near names are listed.
+
+    Examples
+    --------
+    >>> load_core("cortex-a57").title
+    'Arm Cortex-A57'
+    """
+    return _read_core(_find("cores", name))
+
+
+def load_core_of(device: Path, name: str) -> CoreFile:
+    """Load the core that a device file names: of the file beside it, else one that ships.
+
+    Parameters
+    ----------
+    device : Path
+        The device file.
+    name : str
+        Name of the core.
+
+    Raises
+    ------
+    DataError
+        If there is none in either place, or its file is wrong.
+    """
+    beside = device.parent / f"{name}.toml"
+    # A board may have the name of its core, and a name leads into no other folder.
+    if beside.parent == device.parent and beside != device and beside.is_file():
+        return _read_core(beside)
+    if name not in core_names():
+        raise DataError(
+            f"{device.name}: there is no core {name!r}; put its file beside this one, or did you "
+            f"mean {_near(name, core_names())}?"
+        )
+    return load_core(name)
+
+
+def read(path: Path, schema: type[FileT]) -> FileT:
+    """Read a file into its checked form.
+
+    Parameters
+    ----------
+    path : Path
+        A TOML file; the name inside is the file's.
+    schema : type
+        A class of :mod:`costmodel.hardware.schema`.
+
+    Raises
+    ------
+    DataError
+        With the first thing that is wrong: file, field and remedy.
+    """
+    checked, wrong = _check(path, schema)
+    if checked is None or wrong:
+        raise DataError(f"{path.name}: {': '.join(wrong[0])}")
+    return checked
+
+
+def faults(path: Path, schema: type[BaseModel]) -> list[tuple[str, str]]:
+    """Return everything that :func:`read` refuses a file for: field, and what is wrong with it.
+
+    Raises
+    ------
+    DataError
+        If the file is no TOML, or cannot be read.
+    """
+    return _check(path, schema)[1]
+
+
+def _names(folder: str) -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in (_HERE / folder).glob("*.toml")))
+
+
+def _find(folder: str, name: str) -> Path:
+    names = _names(folder)
+    if name not in names:
+        what = "hardware" if folder == "devices" else "core"
+        raise DataError(f"there is no {what} {name!r}; did you mean {_near(name, names)}?")
+    return _HERE / folder / f"{name}.toml"
+
+
+def _near(name: str, names: tuple[str, ...]) -> str:
+    return " or ".join(difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names)
+
+
+def _read_core(path: Path) -> CoreFile:
+    from costmodel.hardware.schema import CoreFile
+
+    return read(path, CoreFile)
+
+
+def _check(path: Path, schema: type[FileT]) -> tuple[FileT | None, list[tuple[str, str]]]:
+    from pydantic import ValidationError
+
+    data = _table(path)
+    checked, wrong = None, []
+    try:
+        checked = schema.model_validate(data)
+    except ValidationError as error:
+        wrong = [_fault(details, schema) for details in error.errors(include_url=False)]
+    name = data.get("name")
+    if isinstance(name, str) and name != path.stem:
+        wrong.append(("name", f"is {name!r}; it must be the file's, {path.stem!r}"))
+    return checked, wrong
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read as a text file ({error})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"{path}: is not TOML: {error}") from None
+
+
+def _fault(details: ErrorDetails, schema: type[BaseModel]) -> tuple[str, str]:
+    """Put one thing that pydantic found in words."""
+    field = ".".join(str(part) for part in details["loc"] if part != "[key]") or "the file"
+    if details["type"] == "missing":
+        return field, "is missing; add it"
+    if details["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(details["loc"][-1]), schema.model_fields, n=1)
+        return field, "is not a known field" + (f"; did you mean {near[0]}?" if near else "")
+    return field, details["msg"].removeprefix("Value error, ")
