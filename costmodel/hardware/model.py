@@ -175,10 +175,6 @@ class Hardware:
         """The outermost level: main or device memory."""
         return self.levels[-1]
 
-    def has_level(self, name: str) -> bool:
-        """Whether there is a level of this name."""
-        return any(level.name == name for level in self.levels)
-
     def level(self, name: str) -> Level:
         """Return the memory level of this name.
 
