@@ -8,14 +8,23 @@ from pathlib import Path
 import pytest
 
 import costmodel.hardware
-from costmodel.hardware import Fact, Hardware, hardware_names, lint, load_hardware
+from costmodel.errors import DataError
+from costmodel.hardware import (
+    Fact,
+    Hardware,
+    hardware_names,
+    lint,
+    lint_device,
+    load_core,
+    load_hardware,
+)
 
 SHIPPED = Path(costmodel.hardware.__file__).parent / "devices"
 
 
 @pytest.mark.parametrize("name", hardware_names())
 def test_shipped_files_are_clean(name: str) -> None:
-    assert [str(finding) for finding in lint(load_hardware(name))] == []
+    assert [str(finding) for finding in lint_device(name)] == []
 
 
 def changed(folder: Path, name: str, old: str, new: str) -> Hardware:
@@ -126,3 +135,48 @@ def test_nan_is_in_no_range() -> None:
     gpu = load_hardware("gtx-1080-ti")
     clock = replace(gpu.facts["clock"], value=float("nan"))
     assert any(f.field == "clock" for f in lint(replace(gpu, facts={**gpu.facts, "clock": clock})))
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def test_everything_wrong_with_a_file_is_said_in_a_sentence_each(tmp_path: Path) -> None:
+    text = (SHIPPED / "gtx-1080-ti.toml").read_text()
+    for old, new in (
+        ('"484 GB/s", source = ', '"484 GB/s", note = '),
+        ('architecture = "pascal"', 'architecture = "paskal"'),
+    ):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    (tmp_path / "board.toml").write_text(text)
+    assert [str(finding) for finding in lint_device(tmp_path / "board.toml")] == [
+        "board: architecture: 'paskal' is unknown; use one of pascal, volta, turing, ampere, "
+        "ampere-gaming, ada, hopper",
+        "board: memory.bandwidth: has no source; every number needs one",
+        "board: name: is 'gtx-1080-ti'; it must be the file's, 'board'",
+    ]
+
+
+def test_a_wrong_core_beside_the_device_is_found(tmp_path: Path) -> None:
+    text = (SHIPPED / "raspberry-pi-4.toml").read_text()
+    (tmp_path / "raspberry-pi-4.toml").write_text(text.replace("cortex-a72", "my-core"))
+    (finding,) = lint_device(tmp_path / "raspberry-pi-4.toml")
+    assert str(finding).startswith("raspberry-pi-4.toml: there is no core 'my-core'; put its file")
+    source = load_core("cortex-a72").line_size.source
+    core = (SHIPPED.parent / "cores" / "cortex-a72.toml").read_text()
+    core = core.replace('name = "cortex-a72"', 'name = "my-core"')
+    wrong = core.replace(f'value = "64 B", source = "{source}"', 'value = "64 B", source = ""')
+    assert wrong != core
+    (tmp_path / "my-core.toml").write_text(wrong)
+    (finding,) = lint_device(str(tmp_path / "raspberry-pi-4.toml"))
+    assert str(finding) == "my-core.toml: line_size: has no source; every number needs one"
+    (tmp_path / "my-core.toml").write_text(core)
+    assert lint_device(tmp_path / "raspberry-pi-4.toml") == []
+
+
+def test_what_is_no_device_is_an_error_and_no_finding(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no hardware 'gtx1080ti'"):
+        lint_device("gtx1080ti")
+    (tmp_path / "board.toml").write_text("name = ")
+    with pytest.raises(DataError, match=r"board.toml: is not TOML"):
+        lint_device(tmp_path / "board.toml")

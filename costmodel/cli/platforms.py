@@ -121,16 +121,16 @@ def check(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Check hardware facts against one another; exit 1 on findings.
+    """Check hardware files, and facts against one another; exit 1 on findings.
 
     Example: costmodel platforms check my-board.toml
     """
     from costmodel.cli.console import print_json
-    from costmodel.hardware import hardware_names, lint, load_hardware
+    from costmodel.hardware import hardware_names, lint_device
     from costmodel.report import document
 
     wanted = names or list(hardware_names())
-    findings = [finding for name in wanted for finding in lint(load_hardware(name))]
+    findings = [finding for name in wanted for finding in lint_device(name)]
     if json:
         print_json(document("check", checked=len(wanted), findings=[asdict(f) for f in findings]))
     else:

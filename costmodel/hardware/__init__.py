@@ -7,6 +7,7 @@ from costmodel.hardware.files import hardware_names as hardware_names
 from costmodel.hardware.files import load_core as load_core
 from costmodel.hardware.lint import Finding as Finding
 from costmodel.hardware.lint import lint as lint
+from costmodel.hardware.lint import lint_device as lint_device
 from costmodel.hardware.load import load_hardware as load_hardware
 from costmodel.hardware.model import Cluster as Cluster
 from costmodel.hardware.model import Fact as Fact

@@ -1,4 +1,4 @@
-"""Check hardware facts against one another: what mainstream device tables get wrong.
+"""Check hardware files, and facts against one another: what mainstream device tables get wrong.
 
 Each rule is one function from a device to its findings. Every file that ships passes all, and
 each fails on the error it is there for: sparse peaks, a multiply-add counted twice, GB for GiB, a
@@ -10,7 +10,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+from costmodel.errors import DataError
+from costmodel.hardware.files import device_path, faults
+from costmodel.hardware.load import load_hardware
 from costmodel.hardware.model import TENSOR_DTYPES, Hardware
 from costmodel.units import format_si
 
@@ -43,7 +47,8 @@ class Finding:
     Parameters
     ----------
     hardware, field, message : str
-        The device, the dotted name of the fact, and what is wrong with it.
+        The device, the dotted name of the fact, and what is wrong with it. Where ``field`` is
+        empty, the message names the file.
     """
 
     hardware: str
@@ -51,7 +56,38 @@ class Finding:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.hardware}: {self.field}: {self.message}"
+        return f"{self.hardware}: {self.field}: {self.message}" if self.field else self.message
+
+
+def lint_device(name_or_path: str | Path) -> list[Finding]:
+    """Say what is wrong with a device: with its file and those of its cores, else with its facts.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        As for :func:`load_hardware`.
+
+    Raises
+    ------
+    DataError
+        If there is no such device, or its file is no TOML.
+
+    Examples
+    --------
+    >>> lint_device("gtx-1080-ti")
+    []
+    """
+    from costmodel.hardware.schema import DeviceFile
+
+    if str(name_or_path) == "host":
+        return lint(load_hardware("host"))
+    path = device_path(name_or_path)
+    if wrong := faults(path, DeviceFile):
+        return [Finding(path.stem, field, message) for field, message in wrong]
+    try:
+        return lint(load_hardware(name_or_path))
+    except DataError as error:
+        return [Finding(path.stem, "", str(error))]
 
 
 def lint(hardware: Hardware) -> list[Finding]:

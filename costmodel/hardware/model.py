@@ -42,6 +42,10 @@ BITS: Mapping[str, int] = {
     **dict.fromkeys(("float8", "int8", "uint8", "bool"), 8),
 }
 
+#: Generations of GPUs, by the names that hardware files use. What the libraries run on each is in
+#: :mod:`costmodel.timing.tiles`, which must know the same names.
+ARCHITECTURES = ("pascal", "volta", "turing", "ampere", "ampere-gaming", "ada", "hopper")
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -148,7 +152,7 @@ class Hardware:
     vector_width : float
         A CPU's vector register; a GPU's warp times 4 B. [B]
     architecture : str or None
-        A GPU's generation: libraries have other kernels for each.
+        A GPU's generation, one of :data:`ARCHITECTURES`: libraries have other kernels for each.
     tdp : float or None
         A GPU's board power limit. [W]
     """

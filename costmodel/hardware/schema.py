@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from costmodel.errors import UnitError
-from costmodel.hardware.model import WIDER, Fact, FactKind, Scope
+from costmodel.hardware.model import ARCHITECTURES, WIDER, Fact, FactKind, Scope
 from costmodel.units import EXAMPLES, parse
 
 _KEYS = {"value", "source", "kind", "note"}
@@ -73,6 +73,12 @@ def _dtype(key: Any) -> Any:
     return key
 
 
+def _architecture(name: Any) -> Any:
+    if name not in ARCHITECTURES:
+        raise ValueError(f"{name!r} is unknown; use one of {', '.join(ARCHITECTURES)}")
+    return name
+
+
 Count = Annotated[Fact, _in("1", "28")]
 Flag = Annotated[Fact, _in("flag", "true or false")]
 Bytes = Annotated[Fact, _quantity("B")]
@@ -83,6 +89,7 @@ Frequency = Annotated[Fact, _quantity("Hz")]
 Power = Annotated[Fact, _quantity("W")]
 FlopRate = Annotated[Fact, _quantity("FLOP/s")]
 Dtype = Annotated[str, BeforeValidator(_dtype)]
+Architecture = Annotated[str, BeforeValidator(_architecture)]
 
 
 class _Table(BaseModel):
@@ -137,7 +144,7 @@ class DeviceFile(_Table):
     title: str
     kind: Literal["gpu", "cpu"]
     year: Count
-    architecture: str | None = None
+    architecture: Architecture | None = None
     core: str | None = None
     units: Count
     clock: Frequency
