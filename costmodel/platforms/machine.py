@@ -5,12 +5,7 @@ from __future__ import annotations
 from costmodel.hardware import Hardware
 from costmodel.platforms.platform import Platform
 from costmodel.timing.machine import Machine
-from costmodel.timing.tiles import generation
-
-_CACHE_BYTES_PER_CYCLE = 32
-"""What one multiprocessor takes from the last-level cache at most: 32 bytes a cycle, on all
-generations since Pascal (Jia et al. 2018, 2019: L1 to L2 path). [byte]"""
-
+from costmodel.timing.tiles import NO_GENERATION, generation
 
 _PORT_BYTES_PER_CYCLE = 64
 """The widest path from the last-level cache into one multiprocessor on any generation: 64 bytes a
@@ -31,7 +26,7 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
     cpu = hardware.kind == "cpu"
     peak = hardware.peak_for(dtype, platform.threads if cpu else None) / 2
     vector = hardware.peak_for("float32", platform.threads if cpu else None) / 2
-    kind = generation(hardware.architecture or "volta")
+    kind = NO_GENERATION if cpu else generation(hardware.architecture or "")
     caches = [level for level in hardware.levels[:-1] if level.size]
     last = caches[-1]
     shared = 1 if last.scope == "device" else platform.threads
@@ -51,7 +46,7 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         grouped_serially=platform.runtime.grouped == "serial",
         generation=kind,
         sustained=(hardware.tdp or 0) * kind.flops_per_watt / 2 * peak / vector,
-        cache_bandwidth=_CACHE_BYTES_PER_CYCLE * hardware.units * hardware.clock,
+        cache_bandwidth=kind.cache_bytes_per_cycle * hardware.units * hardware.clock,
         interfaces=_interfaces(platform),
     )
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from importlib import resources
+from typing import Any
 
 from costmodel.errors import DataError
+from costmodel.hardware.model import ARCHITECTURES
 
 Tile = tuple[int, int]
 
-CONVOLUTION_TILES: tuple[Tile, ...] = ((128, 128), (64, 128), (32, 128), (64, 64))
-"""Output tiles of convolutions, channels by pixels. [element]"""
-WINOGRAD_TILES: tuple[Tile, ...] = ((128, 128),)
-"""Output tiles of the fused Winograd kernel. [element]"""
+_FILE = "tiles.toml"
+_TILES = ("product", "batched", "convolution", "winograd")
+_NUMBERS = ("flops_per_watt", "feed", "cache_bytes_per_cycle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +26,57 @@ class Generation:
     ----------
     product, batched : tuple of Tile
         Output tiles of single and of batched matrix products. [element]
+    convolution : tuple of Tile
+        Output tiles of convolutions, channels by pixels. [element]
+    winograd : tuple of Tile
+        The same of the fused Winograd kernel. [element]
     flops_per_watt : float
         Float32 peak over board power of the generation's flagship. [FLOP/s/W]
     feed : float
         Multiply-adds that share the path from shared memory, relative to Volta. [1]
+    cache_bytes_per_cycle : float
+        The most that one multiprocessor draws from the last-level cache in a cycle. [byte]
     """
 
     product: tuple[Tile, ...]
     batched: tuple[Tile, ...]
+    convolution: tuple[Tile, ...]
+    winograd: tuple[Tile, ...]
     flops_per_watt: float
     feed: float
+    cache_bytes_per_cycle: float
 
 
-@cache
+NO_GENERATION = Generation((), (), (), (), 0.0, 0.0, 0.0)
+"""That of a CPU, which has none."""
+
+
+def read_generations(text: str) -> dict[str, Generation]:
+    """Return the generations that the text of ``tiles.toml`` describes.
+
+    Parameters
+    ----------
+    text : str
+        TOML: for every one of :data:`costmodel.hardware.model.ARCHITECTURES` a table of
+        ``{ value = ..., source = "..." }`` by field of :class:`Generation`.
+
+    Raises
+    ------
+    DataError
+        If a generation, a field or a source is missing or unknown, or a value is wrong.
+
+    Examples
+    --------
+    >>> read_generations("")
+    Traceback (most recent call last):
+    ...
+    costmodel.errors.DataError: tiles.toml: pascal is missing; ...
+    """
+    tables = tomllib.loads(text)
+    _same(tables, ARCHITECTURES, _FILE, "costmodel.hardware.model.ARCHITECTURES")
+    return {name: _generation(table, f"{_FILE}: {name}") for name, table in tables.items()}
+
+
 def generation(name: str) -> Generation:
     """Return a generation by the name that hardware files use.
 
@@ -51,14 +90,55 @@ def generation(name: str) -> Generation:
     >>> generation("pascal").batched
     ((64, 128),)
     """
-    text = (resources.files(__package__) / "tiles.toml").read_text(encoding="utf-8")
-    known = tomllib.loads(text)
-    if name not in known:
-        raise DataError(f"unknown GPU architecture {name!r}; known are {', '.join(known)}")
-    fields = known[name]
-    return Generation(
-        product=tuple((int(a), int(b)) for a, b in fields["product"]),
-        batched=tuple((int(a), int(b)) for a, b in fields["batched"]),
-        flops_per_watt=float(fields["flops_per_watt"]),
-        feed=float(fields["feed"]),
-    )
+    if name not in GENERATIONS:
+        raise DataError(f"unknown GPU architecture {name!r}; known are {', '.join(GENERATIONS)}")
+    return GENERATIONS[name]
+
+
+def _generation(table: Mapping[str, Any], where: str) -> Generation:
+    _same(table, (*_TILES, *_NUMBERS), where, "Generation")
+    for name, entry in table.items():
+        if not isinstance(entry, dict) or set(entry) != {"value", "source"}:
+            raise DataError(f"{where}.{name}: must be {{ value = ..., source = ... }}")
+        if not (isinstance(entry["source"], str) and entry["source"].strip()):
+            raise DataError(f"{where}.{name}: has no source; every number needs one")
+    values: dict[str, Any] = {}
+    for names, check in ((_TILES, _tiles), (_NUMBERS, _number)):
+        values |= {name: check(table[name]["value"], f"{where}.{name}") for name in names}
+    return Generation(**values)
+
+
+def _same(found: Mapping[str, Any], known: tuple[str, ...], where: str, home: str) -> None:
+    if missing := [name for name in known if name not in found]:
+        raise DataError(f"{where}: {missing[0]} is missing; {home} names it")
+    if unknown := [name for name in found if name not in known]:
+        raise DataError(f"{where}: {unknown[0]} is unknown; {home} does not name it")
+
+
+def _tiles(value: Any, where: str) -> tuple[Tile, ...]:
+    if not (isinstance(value, list) and value and all(map(_is_tile, value))):
+        raise DataError(f"{where}: {value!r} must be a list of tiles such as [64, 128]")
+    return tuple((tile[0], tile[1]) for tile in value)
+
+
+def _is_tile(value: Any) -> bool:
+    sides = value if isinstance(value, list) else []
+    return len(sides) == 2 and all(type(side) is int and side > 0 for side in sides)
+
+
+def _number(value: Any, where: str) -> float:
+    if type(value) not in (int, float) or not 0 < value < float("inf"):
+        raise DataError(f"{where}: {value!r} must be a number above zero")
+    return float(value)
+
+
+GENERATIONS: Mapping[str, Generation] = read_generations(
+    (resources.files(__package__) / _FILE).read_text(encoding="utf-8")
+)
+"""All generations by name, read on import: one that hardware files know and this file does not is
+an error at once."""
+
+CONVOLUTION_TILES: tuple[Tile, ...] = ((128, 128), (64, 128), (32, 128), (64, 64))
+"""Output tiles of convolutions, channels by pixels. [element]"""
+WINOGRAD_TILES: tuple[Tile, ...] = ((128, 128),)
+"""Output tiles of the fused Winograd kernel. [element]"""
