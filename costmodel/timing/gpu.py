@@ -21,7 +21,7 @@ from costmodel.kinds import complete
 from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.timing.machine import Machine
 from costmodel.timing.terms import Terms, overlap
-from costmodel.timing.tiles import CONVOLUTION_TILES, WINOGRAD_TILES, Tile
+from costmodel.timing.tiles import Tile
 from costmodel.timing.workload import Moved, Workload, blocks
 
 Theta = Mapping[str, Dim]
@@ -125,11 +125,13 @@ def _convolution(w: Workload, machine: Machine, q: Theta) -> Dim:
     p = w.product
     serial = w.kind == "grouped" and machine.grouped_serially
     one, repeats = (replace(p, batch=1), p.batch) if serial else (p, 1)
-    direct = repeats * _tiled(one, machine, q, q["direct"], CONVOLUTION_TILES, (1,))
+    direct = repeats * _tiled(one, machine, q, q["direct"], machine.generation.convolution, (1,))
     if _has_winograd(p, machine):
         # F(2x2, 3x3) in one kernel: 16 products of channels for each block of 4 outputs, not 36.
         small = Product(1, 4 * p.m, 4 * blocks(p, 2), p.k / p.taps)
-        direct = minimum(direct, _tiled(small, machine, q, q["winograd"], WINOGRAD_TILES, (1,)))
+        direct = minimum(
+            direct, _tiled(small, machine, q, q["winograd"], machine.generation.winograd, (1,))
+        )
     return direct + _lanes(w, machine, q)
 
 

@@ -137,8 +137,3 @@ GENERATIONS: Mapping[str, Generation] = read_generations(
 )
 """All generations by name, read on import: one that hardware files know and this file does not is
 an error at once."""
-
-CONVOLUTION_TILES: tuple[Tile, ...] = ((128, 128), (64, 128), (32, 128), (64, 64))
-"""Output tiles of convolutions, channels by pixels. [element]"""
-WINOGRAD_TILES: tuple[Tile, ...] = ((128, 128),)
-"""Output tiles of the fused Winograd kernel. [element]"""
