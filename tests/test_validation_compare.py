@@ -138,6 +138,27 @@ def test_validate_prints_predicted_beside_measured() -> None:
     assert document["host"]["torch"]
 
 
+def test_a_kernel_alone_gets_its_share_of_the_time_on_a_network(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("torch")
+    from validation import cli
+    from validation.backends.torch import TorchBackend
+    from validation.measuring.clock import Plan
+
+    plans: list[Plan] = []
+
+    def noted(self: TorchBackend, graph: object, settings: object, plan: Plan) -> tuple[()]:
+        plans.append(plan)
+        return ()
+
+    monkeypatch.setattr(TorchBackend, "measure_kernels", noted)
+    words = ["validate", "linear", "--budget", "0.2", "--platform", PLATFORM]
+    result = CliRunner().invoke(app(), words)
+    assert result.exit_code == 0, result.output
+    assert [plan.budget for plan in plans] == pytest.approx([cli._KERNEL_BUDGET * 0.2])
+
+
 def test_measure_writes_a_store_and_a_table_and_goes_on(tmp_path) -> None:  # type: ignore[no-untyped-def]
     pytest.importorskip("torch")
     from costmodel.calibration.measurement import read_measurements

@@ -24,8 +24,8 @@ from validation.measuring.clock import Plan, Timing
 from validation.measuring.running import run_or_exit
 from validation.measuring.store import Store
 
-_KERNEL_BUDGET = 0.3
-"""Time on one kernel alone, as a share of that on a network; a network has dozens."""
+_KERNEL_BUDGET = 0.03
+"""Time on one kernel alone, as a share of that on a network, which has dozens. [1]"""
 
 Networks = Annotated[
     list[str], typer.Argument(help="Networks, such as 'shufflenet_v2?width=1.0' or model.onnx.")
@@ -169,7 +169,7 @@ def validate(
             campaign = Campaign(tuple(networks), runner, settings, plan, run, where)
             run_or_exit(campaign, store, console)
             runs.append(_timings(campaign, store))
-        kernel_plan = replace(plan, budget=_KERNEL_BUDGET * budget / 10, turn=0.05, warm_up=0.3)
+        kernel_plan = replace(plan, budget=_KERNEL_BUDGET * budget, turn=0.05, warm_up=0.3)
         compared = [
             _compare(spec, where, runs, runner, settings, kernel_plan if kernels else None)
             for spec in runs[0]
