@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import resources
 
 import pytest
 
+import costmodel as cm
 from costmodel.errors import DataError
 from costmodel.hardware import hardware_names, load_hardware
 from costmodel.hardware.model import ARCHITECTURES
-from costmodel.platforms import load_platform
+from costmodel.kernels.lowering import lower
+from costmodel.platforms import Platform, load_platform
 from costmodel.platforms.machine import machine_for
+from costmodel.timing.fitted import Fitted, from_toml, to_toml
+from costmodel.timing.network import kernel_terms
+from costmodel.timing.parameters import Parameter, priors, read_priors
 from costmodel.timing.tiles import GENERATIONS, NO_GENERATION, generation, read_generations
+from costmodel.timing.workload import Workload, workloads
 
+CPU = load_platform("raspberry-pi-4/ncnn", calibrated=False)
+GPU = load_platform("t4/torch-eager", calibrated=False)
 TILES = (resources.files("costmodel.timing") / "tiles.toml").read_text(encoding="utf-8")
 
 
@@ -77,12 +86,109 @@ def test_the_power_of_a_generation_is_that_of_its_flagship(name: str, flagship: 
 
 
 def test_a_multiprocessor_draws_from_the_cache_what_its_generation_says() -> None:
-    machine = machine_for(load_platform("t4/torch-eager", calibrated=False), "float32")
+    machine = machine_for(GPU, "float32")
     assert machine.generation is generation("turing")
     assert machine.cache_bandwidth == 32 * 40 * 1.59e9
 
 
 def test_a_cpu_has_no_generation_of_gpus() -> None:
-    machine = machine_for(load_platform("raspberry-pi-4/ncnn", calibrated=False), "float32")
+    machine = machine_for(CPU, "float32")
     assert machine.generation is NO_GENERATION
     assert (machine.sustained, machine.cache_bandwidth) == (0, 0)
+
+
+def workload(spec: str, where: Platform) -> Workload:
+    (found,) = workloads(lower(cm.network(spec), where.runtime))
+    return found
+
+
+@pytest.mark.parametrize("field", ["convolution", "winograd"])
+def test_convolutions_run_on_the_tiles_of_their_generation(field: str) -> None:
+    machine, theta = machine_for(GPU, "float32"), GPU.fitted.theta
+    w = workload("conv2d?cin=256&size=14&cout=256&k=3", GPU)
+    slow = replace(machine.generation, convolution=((1, 1),), winograd=((1, 1),))
+    # Winograd through memory, which takes the tiles of products, is out of the way.
+    slow = replace(slow, batched=((1, 1),))
+    best = replace(slow, **{field: getattr(machine.generation, field)})
+    times = [kernel_terms(w, replace(machine, generation=g), theta).compute for g in (slow, best)]
+    assert times[1] < 0.7 * times[0]
+
+
+# Priors.
+
+
+@pytest.mark.parametrize("kind", ["cpu", "gpu"])
+def test_every_prior_has_a_source(kind: str) -> None:
+    assert [p.name for p in priors(kind) if len(p.source.split()) < 4] == []
+
+
+GOOD = """[gemm]
+value = 0.5
+spread = 0.1
+lower = 0.1
+upper = 1
+unit = "1"
+meaning = "share of the peak"
+source = "assumption: half"
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('source = "assumption: half"\n', "", "mine.toml: gemm: source is missing; a prior"),
+        ('"assumption: half"', '" "', "mine.toml: gemm: source must be a text, not ' '"),
+        ('"assumption: half"', "7", "mine.toml: gemm: source must be a text, not 7"),
+        ('unit = "1"\n', "", "mine.toml: gemm: unit is missing"),
+        ('meaning = "share of the peak"\n', "", "mine.toml: gemm: meaning is missing"),
+        ("spread", "spreed", "mine.toml: gemm: spread is missing"),
+        ("spread", "note = 1\nspread", "mine.toml: gemm: note is unknown"),
+        ("value = 0.5", "value = 5.0", "parameter gemm: 5 should lie between 0.1 and 1"),
+    ],
+)
+def test_a_wrong_file_of_priors_is_refused(old: str, new: str, said: str) -> None:
+    assert read_priors(GOOD, "mine.toml")[0].value == 0.5
+    with pytest.raises(DataError) as caught:
+        read_priors(GOOD.replace(old, new), "mine.toml")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_calibration_needs_no_sources() -> None:
+    parameter = Parameter("gemm", 0.5, 0.1, 0.1, 1.0, "1", "share of the peak")
+    text = to_toml("host/ncnn", Fitted.prior((parameter,)))
+    assert "source" not in text
+    assert from_toml(text, "mine.toml")[1].parameters == (parameter,)
+
+
+@pytest.mark.parametrize("where", [CPU, GPU], ids=["cpu", "gpu"])
+@pytest.mark.parametrize(
+    ("spec", "word"),
+    [
+        ("batch_norm", "normalization"),
+        ("layer_norm", "normalization"),
+        ("softmax", "softmax"),
+        ("pool?kind=avg", "pooling"),
+        ("pool?kind=max", "pooling"),
+        ("elementwise", "element-wise"),
+    ],
+)
+def test_what_is_said_of_the_cost_of_calls_is_so(where: Platform, spec: str, word: str) -> None:
+    w, machine, theta = workload(spec, where), machine_for(where, "float32"), where.fitted.theta
+    changed = {**theta, "norm_call": 2 * theta["norm_call"]}
+    launches = [kernel_terms(w, machine, q).launch for q in (theta, changed)]
+    (meaning,) = [p.meaning for p in where.fitted.parameters if p.name == "norm_call"]
+    said = word in meaning.partition(", relative")[0]
+    assert (launches[0] != launches[1]) == said
+
+
+def test_only_softmax_and_the_norms_with_two_sweeps_move_their_tensors_again() -> None:
+    machine, theta = machine_for(GPU, "float32"), GPU.fitted.theta
+    changed = {**theta, "norm_traffic": 2 * theta["norm_traffic"]}
+    times = {
+        spec: [kernel_terms(workload(spec, GPU), machine, q).memory for q in (theta, changed)]
+        for spec in ("softmax", "layer_norm", "batch_norm")
+    }
+    assert [name for name, (a, b) in times.items() if b != a] == ["softmax", "layer_norm"]
+    (meaning,) = [p.meaning for p in priors("gpu") if p.name == "norm_traffic"]
+    assert "other than batch normalization" in meaning

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -27,8 +27,10 @@ class Parameter:
         Standard deviation of its logarithm; 0 holds it fixed. [1]
     lower, upper : float
         Physical range. [``unit``]
-    unit, meaning, source : str
-        What it is, and where the prior is from.
+    unit, meaning : str
+        What it is.
+    source : str
+        Where the prior is from; ``""`` for a fitted value, which its calibration explains.
     """
 
     name: str
@@ -60,8 +62,45 @@ def priors(kind: str) -> tuple[Parameter, ...]:
     >>> [p.unit for p in priors("gpu") if p.name == "launch"]
     ['s']
     """
-    text = (resources.files(__package__) / f"{kind}.toml").read_text(encoding="utf-8")
-    return tuple(Parameter(name=name, **fields) for name, fields in tomllib.loads(text).items())
+    file = f"{kind}.toml"
+    return read_priors((resources.files(__package__) / file).read_text(encoding="utf-8"), file)
+
+
+def read_priors(text: str, file: str) -> tuple[Parameter, ...]:
+    """Return the parameters that a file of priors describes.
+
+    Parameters
+    ----------
+    text : str
+        TOML: for every parameter a table of the fields of :class:`Parameter`.
+    file : str
+        Its name, for errors.
+
+    Raises
+    ------
+    DataError
+        If a field is missing or unknown, or a parameter has no source.
+
+    Examples
+    --------
+    >>> read_priors("launch = { value = 4e-6 }", "gpu.toml")
+    Traceback (most recent call last):
+    ...
+    costmodel.errors.DataError: gpu.toml: launch: spread is missing; a prior gives ...
+    """
+    return tuple(_prior(name, table, file) for name, table in tomllib.loads(text).items())
+
+
+def _prior(name: str, table: Mapping[str, Any], file: str) -> Parameter:
+    known = [field.name for field in fields(Parameter) if field.name != "name"]
+    wrong = [(key, "missing") for key in known if key not in table]
+    wrong += [(key, "unknown") for key in table if key not in known]
+    for key, how in wrong:
+        raise DataError(f"{file}: {name}: {key} is {how}; a prior gives {', '.join(known)}")
+    for key in ("unit", "meaning", "source"):
+        if not (isinstance(table[key], str) and table[key].strip()):
+            raise DataError(f"{file}: {name}: {key} must be a text, not {table[key]!r}")
+    return Parameter(name=name, **table)
 
 
 def adjusted(
