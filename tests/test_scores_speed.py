@@ -68,7 +68,7 @@ def test_the_paper_platforms_come_calibrated() -> None:
 def test_shipped_calibrations_have_the_parameters_of_the_model(file: Path) -> None:
     platform, fitted = from_toml(file.read_text("utf-8"), file.name)
     kind = load_platform(platform, calibrated=False).hardware.kind
-    assert [p.name for p in fitted.parameters] == [p.name for p in priors(kind)], (
-        "the model has changed: run python -m validation calibrations"
-    )
+    assert [(p.name, p.meaning) for p in fitted.parameters] == [
+        (p.name, p.meaning) for p in priors(kind)
+    ], "the model has changed: run python -m validation calibrations"
     assert find_calibration(platform) is not None
