@@ -254,6 +254,17 @@ def test_platforms_show_prints_value_unit_kind_and_source():
         assert words in out
 
 
+def test_platforms_show_prints_where_priors_are_from():
+    out = " ".join(run("platforms", "show", "raspberry-pi-4/ncnn").stdout.split())
+    assert "cost of calling a normalization, relative to call" in out
+    assert "Sources of the priors fixed: assumption: tens of microseconds" in out
+    document = json.loads(run("platforms", "show", "raspberry-pi-4/ncnn", "--json").stdout)
+    jsonschema.validate(document, schema())
+    assert all(parameter["source"] for parameter in document["parameters"])
+    # The values of a calibration are from its measurements.
+    assert "Sources of the priors" not in run("platforms", "show", "gtx-1080-ti/paper").stdout
+
+
 def test_calibrate_writes_a_file_that_other_commands_take(tmp_path):
     table, file = tmp_path / "t.csv", tmp_path / "fitted.toml"
     sizes = (16, 32, 64, 128, 256)

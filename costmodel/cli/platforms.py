@@ -191,7 +191,7 @@ def _document(found: Platform | Runtime | Hardware) -> dict[str, Any]:
 
 
 _NOT_RULES = ("name", "title", "source")
-_PARAMETER_FIELDS = ("name", "value", "spread", "lower", "upper", "unit", "meaning")
+_PARAMETER_FIELDS = ("name", "value", "spread", "lower", "upper", "unit", "meaning", "source")
 
 
 def _plain(value: Any) -> Any:
@@ -228,6 +228,10 @@ def _print(document: dict[str, Any]) -> None:
             value = f"{p['value']:.4g} {p['unit']}".removesuffix(" 1")
             parameters.add_row(p["name"], value, error, p["meaning"])
         console.print(parameters)
+        # The values of a calibration come from its measurements.
+        sources = [f"{p['name']}: {p['source']}" for p in document["parameters"] if p["source"]]
+        if sources:
+            console.print("\n".join(["", "Sources of the priors", *sources]))
 
 
 def _value(fact: Fact) -> str:
