@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from costmodel.errors import DataError
+from costmodel.platforms import load_platform
 from costmodel.runtimes import ANCHORS, FOLLOWERS, load_runtime, runtime_names
+from costmodel.timing.parameters import priors
 
 GOOD = 'name = "mine"\ntitle = "Mine"\nsource = "seen"\n'
 
@@ -40,6 +42,7 @@ def test_shipped_files_load(name: str) -> None:
     assert all(rule.source for rule in runtime.fusion)
     assert set(runtime.algorithms) <= {"cpu", "gpu"}
     assert set(runtime.priors) <= {"cpu", "gpu"}
+    assert all(entry["source"] for table in runtime.priors.values() for entry in table.values())
     assert runtime.grouped in ("batched", "serial")
 
 
@@ -78,6 +81,18 @@ def test_a_file_of_ones_own_with_its_defaults(tmp_path: Path) -> None:
         (GOOD + "[algorithms]\ntpu = []\n", "algorithms.tpu: 'tpu' is unknown; known are gpu, cpu"),
         (GOOD + 'copies = ["Spilt"]\n', "copies: 'Spilt' is unknown; known are"),
         (GOOD + 'grouped = "in turn"\n', "grouped: 'in turn' is unknown"),
+        (GOOD + "[priors.tpu]\n", "priors: 'tpu' is unknown; known are gpu, cpu"),
+        (GOOD + "[priors]\ngpu = 3\n", "priors.gpu should be a table, got 3"),
+        (GOOD + "[priors.gpu]\ngemm = 0.5\n", "priors.gpu.gemm should be a table with a value"),
+        (GOOD + "[priors.gpu]\ngemm = { value = 0.5 }\n", "priors.gpu.gemm has no source; give"),
+        (
+            GOOD + '[priors.cpu]\nsource = " "\ngemm = { value = 0.5 }\n',
+            "priors.cpu.gemm has no source",
+        ),
+        (
+            GOOD + '[priors.cpu]\nsource = "seen"\ngemm = { value = 0.5, source = "" }\n',
+            "priors.cpu.gemm has no source",
+        ),
         ('name = "mine"\ntitle = "Mine"\n', "source should be a str, got None"),
         ("name = \n", "not TOML"),
     ],
@@ -101,3 +116,26 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_name_lists_the_known() -> None:
     with pytest.raises(DataError, match=r"unknown runtime 'tensorrt'; known are .*torch-eager"):
         load_runtime("tensorrt")
+
+
+def test_a_prior_has_the_source_of_its_own_or_of_its_table(tmp_path: Path) -> None:
+    text = """[priors.gpu]
+source = "a fit"
+gemm = { value = 0.5 }
+direct = { value = 0.5, spread = 0.1, source = "a guess" }
+"""
+    file = written(tmp_path, GOOD + text)
+    assert {name: p["source"] for name, p in load_runtime(file).priors["gpu"].items()} == {
+        "gemm": "a fit",
+        "direct": "a guess",
+    }
+
+
+def test_a_prior_that_a_runtime_changes_has_the_source_of_the_runtime() -> None:
+    of_kind = {p.name: p.source for p in priors("gpu")}
+    platform = load_platform("t4/torch-eager", calibrated=False)
+    of_platform = {p.name: p.source for p in platform.fitted.parameters}
+    changed = platform.runtime.priors["gpu"]
+    assert 0 < len(changed) < len(of_kind)
+    for name, source in of_platform.items():
+        assert source == (changed[name]["source"] if name in changed else of_kind[name])

@@ -86,7 +86,8 @@ class Runtime:
     grouped : {"batched", "serial"}
         Whether the groups of a convolution on a GPU run in one kernel or one after the other.
     priors : mapping
-        By kind of hardware, priors of the time model that this runtime changes.
+        By kind of hardware, priors of the time model that this runtime changes, each with the
+        ``source`` of its own or of its table.
     """
 
     name: str
@@ -102,7 +103,7 @@ class Runtime:
     asynchronous: bool
     transfers: bool
     grouped: str
-    priors: Mapping[str, Mapping[str, Mapping[str, float]]]
+    priors: Mapping[str, Mapping[str, Mapping[str, Any]]]
 
     def taken_behind(self, *anchors: str) -> frozenset[str]:
         """Return what a kernel takes up that any of the names in ``anchors`` describes."""
@@ -203,6 +204,9 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
     _check_names(values, file)
     values["copies"] = tuple(values["copies"])
     values["algorithms"] = {key: tuple(value) for key, value in values["algorithms"].items()}
+    values["priors"] = {
+        kind: _sourced(table, f"{file}: priors.{kind}") for kind, table in values["priors"].items()
+    }
     return Runtime(**values)
 
 
@@ -225,6 +229,23 @@ def _fusion(rules: list[Any], file: str) -> tuple[FusionRule, ...]:
     return tuple(checked)
 
 
+def _sourced(table: Any, where: str) -> dict[str, dict[str, Any]]:
+    """Return the priors of a table, each with the source of its own or of the table."""
+    if not isinstance(table, dict):
+        raise DataError(f"{where} should be a table, got {table!r}")
+    found = {}
+    for name, entry in table.items():
+        if name == "source":
+            continue
+        if not isinstance(entry, dict):
+            raise DataError(f"{where}.{name} should be a table with a value, got {entry!r}")
+        source = entry.get("source", table.get("source"))
+        if not (isinstance(source, str) and source.strip()):
+            raise DataError(f"{where}.{name} has no source; give one to it or to its table")
+        found[name] = {**entry, "source": " ".join(source.split())}
+    return found
+
+
 def _check_names(values: dict[str, Any], file: str) -> None:
     """Raise if a table of a runtime holds a name that means nothing here."""
     for kind, algorithms in values["algorithms"].items():
@@ -232,6 +253,7 @@ def _check_names(values: dict[str, Any], file: str) -> None:
         _check(algorithms, ALGORITHMS[kind], f"{file}: algorithms.{kind}")
     views = sorted(name for name in ops.__all__ if getattr(getattr(ops, name), "is_view", False))
     _check(values["copies"], tuple(views), f"{file}: copies")
+    _check(values["priors"], tuple(ALGORITHMS), f"{file}: priors")
     _check((values["grouped"],), GROUPED, f"{file}: grouped")
 
 
