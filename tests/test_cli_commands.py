@@ -261,6 +261,8 @@ def test_platforms_show_prints_where_priors_are_from():
     document = json.loads(run("platforms", "show", "raspberry-pi-4/ncnn", "--json").stdout)
     jsonschema.validate(document, schema())
     assert all(parameter["source"] for parameter in document["parameters"])
+    runtime = " ".join(run("platforms", "show", "paper").stdout.split())
+    assert "gpu launch value 2.3e-06, spread 0.5: fit to DeepBench's float" in runtime
     # The values of a calibration are from its measurements.
     assert "Sources of the priors" not in run("platforms", "show", "gtx-1080-ti/paper").stdout
 

@@ -217,8 +217,13 @@ def _print(document: dict[str, Any]) -> None:
         console.print(f"{document['name']}: {document['title']}", style="bold")
         console.print(document["source"])
         rules = table(console, "rule", "", left=2)
+        priors = document["rules"]["priors"]
         for name, value in document["rules"].items():
-            rules.add_row(name, _rule(value))
+            rules.add_row(name, _rule(value if name != "priors" else list(priors)))
+        for kind, changed in priors.items():
+            for name, prior in changed.items():
+                given = ", ".join(f"{k} {v:g}" for k, v in prior.items() if k != "source")
+                rules.add_row(f"{kind} {name}", f"{given}: {prior['source']}")
         console.print(rules)
     else:
         console.print(f"{document['name']}, from {document['basis']}", style="bold")
