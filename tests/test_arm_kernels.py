@@ -10,11 +10,11 @@ import pytest
 
 from costmodel.errors import DataError
 from validation.arm.bench.build import build_armbench
+from validation.arm.bench.cases import CASES, one_spec
 from validation.arm.bench.program import Spec, SpecBuilder
 from validation.arm.bench.result import RunResult
 from validation.arm.bench.targets import emulated_target
 from validation.arm.checks import reference
-from validation.arm.checks.cases import CASES, one_spec
 from validation.arm.checks.check import Deviation, check, relative_error
 from validation.arm.errors import BackendError
 

@@ -10,8 +10,8 @@ from functools import cache
 import pytest
 
 from costmodel.errors import DataError
+from validation.arm.bench.cases import CASES, one_spec
 from validation.arm.bench.program import Spec, SpecBuilder
-from validation.arm.checks.cases import CASES, one_spec
 from validation.arm.checks.check import check
 from validation.arm.errors import BackendError
 from validation.arm.simulator import regenerate

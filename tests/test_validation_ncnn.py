@@ -12,8 +12,8 @@ from costmodel import flops, zoo
 from costmodel.importers import from_ncnn
 from costmodel.prediction.latency import latency
 from costmodel.specs import network
+from validation.arm.bench.cases import CASES, Case, one_spec
 from validation.arm.bench.program import Spec, SpecBuilder
-from validation.arm.checks.cases import CASES, Case, one_spec
 from validation.arm.checks.check import relative_error, run_reference
 from validation.arm.translate.lower import lower
 from validation.backends import Settings, load_backend

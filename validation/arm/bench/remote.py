@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from validation.arm.bench.build import build_armbench
+from validation.arm.bench.process import DEFAULT_TIMEOUT_S, communicate, interpret
 from validation.arm.bench.program import Spec
 from validation.arm.bench.result import RunResult
-from validation.arm.bench.targets import DEFAULT_TIMEOUT_S, communicate, interpret
 from validation.arm.errors import BackendError
 
 CONNECT_TIMEOUT_S = 10

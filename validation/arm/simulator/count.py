@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from validation.arm.bench.build import build_armbench, build_counter
+from validation.arm.bench.process import interpret_output
 from validation.arm.bench.program import Spec
 from validation.arm.bench.result import RunResult
-from validation.arm.bench.targets import interpret_output
 from validation.arm.errors import BackendError
 from validation.arm.simulator.elf import Program, read_program
 from validation.arm.simulator.machine import Machine, steady_clock

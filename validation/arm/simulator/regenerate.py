@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from validation.arm.bench.build import ARM_COMPILERS
-from validation.arm.checks.cases import one_spec
+from validation.arm.bench.cases import one_spec
 from validation.arm.errors import BackendError
 from validation.arm.simulator.core import CORES, block_cycles, core_names, load_core
 from validation.arm.simulator.count import Block, CacheShape, count
