@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import cast
 
 from costmodel.errors import DataError
-from validation.backends.base import Backend, KernelTiming, Label, Settings
 from validation.errors import MeasuringError
+from validation.measuring.backend import Backend, KernelTiming, Label, Settings
 
 BACKENDS: dict[str, str] = {
     "arm": "validation.backends.arm:ArmBackend",

@@ -24,8 +24,8 @@ from validation.arm.simulator.distinct import simulate_distinct
 from validation.arm.simulator.simulate import DEFAULT_CORE, Simulated
 from validation.arm.translate.lower import lower
 from validation.arm.translate.reuse import reuse_memory
-from validation.backends.base import KernelTiming, Label, Settings
 from validation.errors import MeasuringError
+from validation.measuring.backend import KernelTiming, Label, Settings
 from validation.measuring.clock import Plan, Timing
 from validation.measuring.host import describe_host, load
 
@@ -35,7 +35,7 @@ _SLACK_S = 60.0  # beyond the budget: start, warm-up, transfer
 
 
 class ArmBackend:
-    """Runs op graphs with NEON kernels (see :class:`~validation.backends.base.Backend`).
+    """Runs op graphs with NEON kernels (see :class:`~validation.measuring.backend.Backend`).
 
     Parameters
     ----------

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import networkx as nx
 from torch import fx
 
-from validation.backends.base import Settings
 from validation.backends.graph_to_torch import random_inputs, to_torch
 from validation.backends.torch import session
 from validation.errors import MeasuringError
+from validation.measuring.backend import Settings
 from validation.measuring.clock import Plan, Timing, summary
 
 

@@ -19,9 +19,9 @@ from validation.arm.bench.program import Shape, Spec
 from validation.arm.checks.reference import WEIGHT, uniform
 from validation.arm.translate.lower import lower
 from validation.backends.alone import cut_out
-from validation.backends.base import KernelTiming, Label, Settings
 from validation.backends.ncnn_model import NcnnModel, to_ncnn
 from validation.errors import MeasuringError
+from validation.measuring.backend import KernelTiming, Label, Settings
 from validation.measuring.clock import CpuTimer, Plan, Subject, Timing, measure
 from validation.measuring.host import describe_host, pinned
 
@@ -29,7 +29,7 @@ RUNTIME = "ncnn"
 
 
 class NcnnBackend:
-    """Runs op graphs in ncnn (see :class:`~validation.backends.base.Backend`)."""
+    """Runs op graphs in ncnn (see :class:`~validation.measuring.backend.Backend`)."""
 
     name = "ncnn"
     among_others = False

@@ -16,7 +16,6 @@ import torch
 from costmodel.kernels.lowering import lower
 from costmodel.runtimes import load_runtime
 from validation.backends.alone import Alone, cut_out
-from validation.backends.base import KernelTiming, Settings
 from validation.backends.cuda import CudaTimer, captured
 from validation.backends.graph_to_torch import (
     check_outputs,
@@ -26,6 +25,7 @@ from validation.backends.graph_to_torch import (
 from validation.backends.others import Others
 from validation.backends.torch_emitter import DTYPES
 from validation.errors import MeasuringError
+from validation.measuring.backend import KernelTiming, Settings
 from validation.measuring.clock import CpuTimer, Plan, Probe, Subject, Timer, Timing, measure
 from validation.measuring.host import describe_host, pinned
 
@@ -37,7 +37,7 @@ _FLUSH_BYTES = 2**28  # more than any last-level cache of a core or GPU at hand
 
 
 class TorchBackend:
-    """Runs op graphs in PyTorch (see :class:`~validation.backends.base.Backend`)."""
+    """Runs op graphs in PyTorch (see :class:`~validation.measuring.backend.Backend`)."""
 
     name = "torch"
     among_others = True

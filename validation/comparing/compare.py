@@ -12,7 +12,7 @@ import networkx as nx
 from costmodel.platforms import Platform
 from costmodel.prediction import KernelTime, Prediction
 from costmodel.prediction.latency import latency
-from validation.backends.base import KernelTiming
+from validation.measuring.backend import KernelTiming
 from validation.measuring.clock import Timing
 
 PARTS = {"compute": "compute", "memory": "traffic", "launch": "overhead", "passes": "fusion"}

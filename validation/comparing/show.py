@@ -11,12 +11,12 @@ from rich.console import Console
 
 from costmodel.errors import DataError
 from costmodel.specs import network
-from validation.backends import Backend, Settings
 from validation.comparing.compare import Comparison
 from validation.comparing.tables import NOTES, kernels_table, networks_table, to_dict
 from validation.guidelines.claims import guidelines_only
 from validation.guidelines.experiments import Experiment
 from validation.guidelines.tables import experiment_dict, experiment_table
+from validation.measuring.backend import Backend, Settings
 
 
 def show_networks(
@@ -62,7 +62,7 @@ def show_emulated(networks: list[str], as_json: bool) -> None:
     DataError
         If guidelines are asked for.
     """
-    from validation.arm.checks.emulate import emulate, emulated_table
+    from validation.arm.checks.emulate import emulate, emulated_table  # slow to import
 
     if guidelines_only(networks):
         raise DataError("guidelines are about speed, and an emulator has none: arm:simulated has")

@@ -8,8 +8,8 @@ from typing import Any
 
 from rich.table import Table
 
-from validation.backends.base import Label
 from validation.comparing.compare import Comparison, Score, score
+from validation.measuring.backend import Label
 from validation.measuring.clock import Timing
 
 NOTES: dict[Label, str] = {

@@ -12,9 +12,9 @@ from rich.console import Console
 
 from costmodel.prediction.latency import latency
 from costmodel.specs import network
-from validation.backends.base import Label
 from validation.errors import MeasuringError
 from validation.guidelines.claims import GUIDELINES, Guideline
+from validation.measuring.backend import Label
 from validation.measuring.campaign import Campaign
 from validation.measuring.clock import Timing
 from validation.measuring.running import run_or_exit

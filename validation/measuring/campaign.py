@@ -20,8 +20,8 @@ from costmodel.errors import CostModelError
 from costmodel.graph import nodes_in_order
 from costmodel.ops import Input
 from costmodel.specs import network
-from validation.backends import Backend, Settings
 from validation.errors import ClockError, MeasuringError
+from validation.measuring.backend import Backend, Settings
 from validation.measuring.clock import Plan, Timing
 from validation.measuring.store import Result, Store, result_key
 
