@@ -16,7 +16,6 @@ from validation.arm.bench.result import RunResult
 from validation.arm.bench.targets import emulated_target
 from validation.arm.checks import reference
 from validation.arm.checks.check import Deviation, check, relative_error
-from validation.arm.errors import BackendError
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +65,6 @@ def test_relative_error_is_infinite_for_nan_and_wrong_shape() -> None:
 def test_the_emulator_is_found_out(result: RunResult) -> None:
     assert result.label == "emulated"
     assert "qemu" in result.host["emulator"]
-    with pytest.raises(BackendError, match="no latency"):
-        _ = result.seconds
 
 
 def test_inputs_are_those_of_the_documented_generator() -> None:

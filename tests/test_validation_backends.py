@@ -23,9 +23,7 @@ from costmodel.ops import (  # noqa: E402
     Contiguous,
     Conv,
     Elementwise,
-    Input,
     Linear,
-    Output,
     Split,
     Transpose,
 )
@@ -33,7 +31,6 @@ from costmodel.runtimes import load_runtime  # noqa: E402
 from validation.backends import BACKENDS, Settings, load_backend  # noqa: E402
 from validation.backends.alone import cut_out  # noqa: E402
 from validation.backends.cuda import CudaTimer, captured  # noqa: E402
-from validation.backends.inside import measure_inside  # noqa: E402
 from validation.backends.others import Others  # noqa: E402
 from validation.backends.torch import TorchBackend, prepare, session  # noqa: E402
 from validation.errors import MeasuringError  # noqa: E402
@@ -42,6 +39,13 @@ from validation.measuring.host import allowed_cores, describe_host, pinned  # no
 
 FAST = Plan(budget=0.1, warm_up=0.05, turn=0.01, min_samples=5)
 EAGER = load_runtime("torch-eager")
+
+
+def measure_network(graph: Any, settings: Settings) -> Timing:
+    ((_, found),) = TorchBackend().measure_networks({graph.name: graph}, settings, FAST)
+    if isinstance(found, MeasuringError):
+        raise found
+    return found
 
 
 def small(size: int = 32) -> Any:
@@ -79,7 +83,7 @@ def test_unknown_backends_are_refused_with_the_known_ones() -> None:
     ids=str,
 )
 def test_a_network_is_timed(settings: Settings) -> None:
-    timing = TorchBackend().measure_network(small(), settings, FAST)
+    timing = measure_network(small(), settings)
     assert 1e-5 < timing.minimum <= timing.median < 10
 
 
@@ -117,19 +121,19 @@ def test_more_threads_than_cores_are_refused() -> None:
 )
 def test_what_a_processor_cannot_do_is_refused(settings: Settings, sentence: str) -> None:
     with pytest.raises(MeasuringError, match=sentence):
-        TorchBackend().measure_network(small(), settings, FAST)
+        measure_network(small(), settings)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="for machines without a GPU")
 def test_a_gpu_that_is_not_there_is_one_sentence() -> None:
     with pytest.raises(MeasuringError, match="device cuda was asked for, but torch finds no"):
-        TorchBackend().measure_network(small(), Settings(device="cuda"), FAST)
+        measure_network(small(), Settings(device="cuda"))
 
 
 def test_on_a_gpu_nothing_is_timed_among_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     with pytest.raises(MeasuringError, match="among others on device cpu only"):
-        TorchBackend().measure_network(small(), Settings(device="cuda", between=1), FAST)
+        measure_network(small(), Settings(device="cuda", between=1))
 
 
 def test_others_run_and_leave_inputs_as_they_were() -> None:
@@ -156,7 +160,7 @@ def test_what_torch_cannot_run_is_one_sentence() -> None:
     x = b.input((1, 2, 3), "float8")
     graph = b.finish(b.add(Linear(4), x))
     with pytest.raises(MeasuringError, match=r"^deep: torch cannot run it: "):
-        TorchBackend().measure_network(graph, Settings(), FAST)
+        measure_network(graph, Settings())
 
 
 def test_every_kernel_is_timed_and_equal_ones_once() -> None:
@@ -216,22 +220,6 @@ def test_fused_kernels_are_cut_out_whole() -> None:
     assert len(prepare("fused", body, Settings()).name) > 0
 
 
-def test_every_operator_inside_a_network_is_timed_once_a_run() -> None:
-    graph = small()
-    inside = measure_inside(graph, Settings(), FAST)
-    nodes = [n for n, op in graph.nodes(data="op") if not isinstance(op, Input | Output)]
-    assert list(inside) == nodes
-    assert {k.name for k in lower(graph, EAGER)} <= set(inside)
-    assert len({t.samples for t in inside.values()}) == 1
-    conv, view = inside["conv5.conv"], inside["stage2.1.split"]
-    assert conv.minimum > view.minimum > 0
-
-
-def test_operators_inside_are_timed_on_the_processor_only() -> None:
-    with pytest.raises(MeasuringError, match="eager float32 on the cpu only"):
-        measure_inside(small(), Settings(mode="compile"), FAST)
-
-
 def test_the_host_is_described() -> None:
     found = describe_host("torch")
     assert found["torch"] == torch.__version__
@@ -244,8 +232,10 @@ def test_without_a_compiler_compile_mode_is_one_sentence(tmp_path: Path) -> None
         "from costmodel import zoo\n"
         "from validation.backends import Settings, load_backend\n"
         "from validation.measuring.clock import Plan\n"
-        "load_backend('torch').measure_network(\n"
-        "    zoo.elementwise('gelu', (4, 4)), Settings(mode='compile'), Plan(budget=0.1))\n"
+        "graphs = {'gelu': zoo.elementwise('gelu', (4, 4))}\n"
+        "settings, plan = Settings(mode='compile'), Plan(budget=0.1)\n"
+        "((_, found),) = load_backend('torch').measure_networks(graphs, settings, plan)\n"
+        "print(found)\n"
     )
     environment = {
         **os.environ,
@@ -257,7 +247,7 @@ def test_without_a_compiler_compile_mode_is_one_sentence(tmp_path: Path) -> None
     run = subprocess.run(
         [sys.executable, "-c", code], env=environment, cwd=root, capture_output=True, text=True
     )
-    assert "torch.compile finds no C++ compiler: install g++, or use mode eager" in run.stderr
+    assert "torch.compile finds no C++ compiler: install g++, or use mode eager" in run.stdout
 
 
 class FakeEvent:

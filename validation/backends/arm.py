@@ -8,6 +8,7 @@ static cycle tables: a calculation, never a measurement.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 
 import networkx as nx
@@ -115,7 +116,8 @@ class ArmBackend:
         spec = _spec(graph, settings)
         if self._target == "simulated":
             simulated = simulate_distinct(spec)
-            timed = [_simulated_timing(simulated, i) for i in range(len(spec.calls))]
+            alone = [replace(simulated, operators=(operator,)) for operator in simulated.operators]
+            timed = [_simulated_timing(operator) for operator in alone]
         else:
             result = self._run(spec, plan)
             timed = [_measured_timing(operator.sample) for operator in result.operators]
@@ -133,7 +135,7 @@ class ArmBackend:
             )
         spec = _spec(graph, settings)
         if self._target == "simulated":
-            return _simulated_timing(simulate_distinct(spec), None)
+            return _simulated_timing(simulate_distinct(spec))
         return _measured_timing(self._run(spec, plan).total)
 
     def _run(self, spec: Spec, plan: Plan) -> RunResult:
@@ -172,12 +174,9 @@ def _measured_timing(sample: Sample) -> Timing:
     return _timing(sample.median, sample.min, sample.max, sample.repeats)
 
 
-def _simulated_timing(simulated: Simulated, operator: int | None) -> Timing:
+def _simulated_timing(simulated: Simulated) -> Timing:
     """Return the nominal time, and as its interval that of more and fewer misses in flight."""
-    fewest, nominal, most = simulated.core.misses_at_once
-    parts = simulated.operators if operator is None else (simulated.operators[operator],)
-    seconds = {n: sum(p.seconds(simulated.core, n) for p in parts) for n in (fewest, nominal, most)}
-    return _timing(seconds[nominal], seconds[most], seconds[fewest], 1)
+    return _timing(simulated.seconds, *simulated.interval, 1)
 
 
 def _timing(median: float, low: float, high: float, samples: int) -> Timing:

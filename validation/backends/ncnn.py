@@ -10,12 +10,11 @@ from pathlib import Path
 import ncnn
 import networkx as nx
 import numpy as np
-from numpy.typing import NDArray
 
 from costmodel.errors import CostModelError
 from costmodel.kernels.lowering import lower as lower_kernels
 from costmodel.runtimes import load_runtime
-from validation.arm.bench.program import Shape, Spec
+from validation.arm.bench.program import Shape
 from validation.arm.checks.reference import WEIGHT, uniform
 from validation.arm.translate.lower import lower
 from validation.backends.alone import cut_out
@@ -73,17 +72,6 @@ class NcnnBackend:
         )
 
 
-def run_once(spec: Spec, threads: int = 1) -> dict[int, NDArray[np.float32]]:
-    """Run a specification and return the tensors that nothing reads, by number."""
-    model = to_ncnn(spec)
-    outputs = _runner(model, threads)()
-    numbers = model.outputs.values()
-    return {
-        number: np.array(mat).reshape(shape)
-        for (number, shape), mat in zip(numbers, outputs, strict=True)
-    }
-
-
 def _timer(settings: Settings) -> CpuTimer:
     return CpuTimer(own=time.thread_time if settings.threads == 1 else None)
 
@@ -93,7 +81,7 @@ def _subject(name: str, graph: nx.DiGraph, settings: Settings) -> Subject:
     if settings != Settings(threads=settings.threads):
         raise MeasuringError(f"{name}: ncnn runs on the processor, in float32, with warm caches")
     model = to_ncnn(lower(graph))
-    call = _runner(model, settings.threads)
+    call = load_model(model, settings.threads)
     for (_, shape), mat in zip(model.outputs.values(), call(), strict=True):
         found = np.array(mat)
         if found.size != np.prod(shape):
@@ -103,8 +91,8 @@ def _subject(name: str, graph: nx.DiGraph, settings: Settings) -> Subject:
     return Subject(name, call)
 
 
-def _runner(model: NcnnModel, threads: int) -> Callable[[], list[ncnn.Mat]]:
-    """Load a model and return what runs it once."""
+def load_model(model: NcnnModel, threads: int) -> Callable[[], list[ncnn.Mat]]:
+    """Load a model; the function returned runs it once and returns its outputs, in order."""
     net = ncnn.Net()
     net.opt.num_threads = threads
     net.opt.use_vulkan_compute = False

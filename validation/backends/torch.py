@@ -58,19 +58,6 @@ class TorchBackend:
         hardware = "host" if settings.device == "cpu" else settings.device
         return f"{hardware}/{RUNTIMES[settings.mode]}"
 
-    def measure_network(self, graph: nx.DiGraph, settings: Settings, plan: Plan) -> Timing:
-        """Time one network.
-
-        Raises
-        ------
-        MeasuringError
-            If torch cannot run it.
-        """
-        ((_, result),) = self.measure_networks({graph.name: graph}, settings, plan)
-        if isinstance(result, MeasuringError):
-            raise result
-        return result
-
     def measure_networks(
         self, graphs: Mapping[str, nx.DiGraph], settings: Settings, plan: Plan
     ) -> Iterator[tuple[str, Timing | MeasuringError]]:

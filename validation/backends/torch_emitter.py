@@ -90,11 +90,8 @@ class Emitter:
     def _named(
         self, kind: str, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Value:
-        made: Value = self.graph.create_node(
-            kind, target, args, kwargs, self.identifier(self.node.name)
-        )
-        made.meta["node"] = self.node.name
-        return made
+        name = self.identifier(self.node.name)
+        return self.graph.create_node(kind, target, args, kwargs, name)
 
 
 def fill(module: nn.Module, generator: torch.Generator) -> nn.Module:

@@ -43,7 +43,7 @@ class RunResult:
     """One run of the benchmark.
 
     ``label`` is what the binary itself found: ``"emulated"`` times are those of the emulator and
-    say nothing of an ARM core, so ``seconds`` refuses to give them.
+    say nothing of an ARM core.
     """
 
     label: Label
@@ -51,16 +51,6 @@ class RunResult:
     total: Sample
     operators: tuple[OperatorTime, ...]
     tensors: Mapping[int, NDArray[np.float32]]
-
-    @property
-    def seconds(self) -> float:
-        """Median time of the whole network, of a measured run only."""
-        if self.label != "measured":
-            raise BackendError(
-                f"this run was made under the emulator {self.host['emulator']}; "
-                "its wall time is no latency"
-            )
-        return self.total.median
 
 
 def parse_output(text: str, where: str) -> RunResult:

@@ -71,16 +71,6 @@ def check(spec: Spec, tensors: Mapping[int, NDArray[np.float32]]) -> list[Deviat
     return deviations
 
 
-def run_reference(spec: Spec) -> dict[int, NDArray[Any]]:
-    """All tensors of the network by the reference alone."""
-    tensors: dict[int, NDArray[Any]] = {}
-    for call in spec.calls:
-        inputs = [_value(spec, tensors, number) for number in call.inputs]
-        shapes = [spec.buffers[number].shape for number in call.outputs]
-        tensors.update(zip(call.outputs, call_kernel(call, inputs, shapes), strict=True))
-    return tensors
-
-
 def _value(spec: Spec, tensors: Mapping[int, NDArray[Any]], number: int) -> NDArray[Any]:
     """Return a tensor as written by an operator, filled from its seed, or seen through a view."""
     if number in tensors:

@@ -15,11 +15,19 @@ _KEPT = 2  # of operators alike: the second is preceded by what usually precedes
 def simulate_distinct(
     spec: Spec, core_name: str = DEFAULT_CORE, compiler: str | None = None
 ) -> Simulated:
-    """Like ``simulate``, but operators alike in kernel, shapes and parameters run twice at most.
+    """Simulate a network on a core; operators alike in all but their weights run twice at most.
 
     The others take the counts of the second. Weights are taken to come from memory, as they do in a
-    network whose weights do not fit in the caches; for a single operator or a small block use
-    ``simulate``.
+    network whose weights do not fit in the caches.
+
+    Parameters
+    ----------
+    spec
+        The network.
+    core_name
+        One of ``core.core_names()``.
+    compiler
+        A key of ``build.ARM_COMPILERS``.
     """
     core = load_core(core_name)
     short, source = shorten(spec)

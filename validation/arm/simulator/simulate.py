@@ -11,8 +11,8 @@ from functools import lru_cache
 
 from validation.arm.bench.program import Spec
 from validation.arm.errors import BackendError
-from validation.arm.simulator.core import Core, block_cycles, load_core
-from validation.arm.simulator.count import Counted, OperatorCounts, count
+from validation.arm.simulator.core import Core, block_cycles
+from validation.arm.simulator.count import Counted, OperatorCounts
 from validation.arm.simulator.elf import Program
 from validation.arm.simulator.isa import Instruction, disassemble
 
@@ -47,11 +47,6 @@ class Simulated:
     operators: tuple[SimulatedOperator, ...]
 
     @property
-    def label(self) -> str:
-        """Always ``"simulated"``."""
-        return "simulated"
-
-    @property
     def seconds(self) -> float:
         """Time of the whole network with the nominal number of misses in flight."""
         return self._total(self.core.misses_at_once[1])
@@ -61,11 +56,6 @@ class Simulated:
         """The same with the most and the fewest misses in flight."""
         fewest, _, most = self.core.misses_at_once
         return self._total(most), self._total(fewest)
-
-    @property
-    def operator_seconds(self) -> tuple[float, ...]:
-        """Nominal time of each operator."""
-        return tuple(op.seconds(self.core, self.core.misses_at_once[1]) for op in self.operators)
 
     @property
     def instructions(self) -> int:
@@ -79,23 +69,6 @@ class Simulated:
 
     def _total(self, misses_at_once: int) -> float:
         return sum(op.seconds(self.core, misses_at_once) for op in self.operators)
-
-
-def simulate(spec: Spec, core_name: str = DEFAULT_CORE, compiler: str | None = None) -> Simulated:
-    """Simulate a network on a core: one pass that warms the caches, one that counts.
-
-    Parameters
-    ----------
-    spec
-        The network.
-    core_name
-        One of ``core.core_names()``.
-    compiler
-        A key of ``build.ARM_COMPILERS``.
-    """
-    core = load_core(core_name)
-    counted = count(spec.timed(warmup=1, repeats=1, budget_ms=1000), core.l1, core.l2, compiler)
-    return apply_core(core, spec, counted)
 
 
 def apply_core(core: Core, spec: Spec, counted: Counted) -> Simulated:

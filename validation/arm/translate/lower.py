@@ -63,11 +63,6 @@ def lower(graph: nx.DiGraph, fuse: bool = True) -> Spec:
     return state.builder.build()
 
 
-def supported_operators() -> tuple[str, ...]:
-    """Names of the operators that have a kernel."""
-    return tuple(sorted(op.__name__ for op in RULES))
-
-
 def _rule(node: Node) -> Callable[[Lowering, Node], None]:
     rule = RULES.get(type(node.op))
     if rule is None:
