@@ -12,15 +12,16 @@ import typer
 from rich.console import Console
 
 from costmodel.calibration.measurement import write_measurements
-from costmodel.platforms import load_platform
-from costmodel.specs import network
-from validation.backends import Backend, Settings, load_backend
+from validation.backends import Settings, load_backend
 from validation.comparing.compare import Comparison, compare
 from validation.comparing.show import show_emulated, show_guidelines, show_networks
+from validation.errors import MeasuringError
 from validation.guidelines.claims import guidelines_only
 from validation.guidelines.experiments import try_guideline
 from validation.measuring.campaign import Campaign
 from validation.measuring.clock import Plan, Timing
+from validation.measuring.networks import network_for
+from validation.measuring.platforms import platform_for
 from validation.measuring.running import run_or_exit
 from validation.measuring.store import Store
 
@@ -149,30 +150,33 @@ def validate(
     plan = Plan(precision=precision, budget=budget)
     runner = load_backend(backend)
     if runner.label == "emulated":
+        if settings != Settings():
+            raise MeasuringError(
+                f"{runner.name} checks results and counts in float32 on one thread: leave out "
+                "--device, --mode, --layout, --dtype, --threads and --cache"
+            )
         show_emulated(networks, as_json)
         return
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        where = platform or runner.platform(settings)
+        where = platform_for(platform or runner.platform(settings), settings)
         store = stack.enter_context(Store(output or Path(folder) / "results.jsonl"))
         if guidelines_only(networks):
             how = Campaign((), runner, settings, plan, platform=where)
             tried = [try_guideline(name, how, store, console) for name in networks]
             show_guidelines(tried, runner, settings, as_json)
             return
-        # What can be told at once is told before anything is measured.
-        load_platform(where)
-        for spec in networks:
-            network(spec)
+        # What is wrong is told before anything is measured, and what is measured is predicted.
+        graphs = {spec: network_for(spec, settings) for spec in dict.fromkeys(networks)}
+        campaign = Campaign((*graphs,), runner, settings, plan, platform=where, graphs=graphs)
         runs = []
         for run in range(1 + repeat):
-            campaign = Campaign(tuple(networks), runner, settings, plan, run, where)
-            run_or_exit(campaign, store, console)
-            runs.append(_timings(campaign, store))
+            again = replace(campaign, run=run)
+            run_or_exit(again, store, console)
+            runs.append(_timings(again, store))
         kernel_plan = replace(plan, budget=_KERNEL_BUDGET * budget, turn=0.05, warm_up=0.3)
         compared = [
-            _compare(spec, where, runs, runner, settings, kernel_plan if kernels else None)
-            for spec in runs[0]
+            _compare(spec, campaign, runs, kernel_plan if kernels else None) for spec in runs[0]
         ]
     if not compared:
         raise typer.Exit(1)
@@ -180,20 +184,14 @@ def validate(
 
 
 def _compare(
-    spec: str,
-    platform: str,
-    runs: list[dict[str, Timing]],
-    backend: Backend,
-    settings: Settings,
-    kernel_plan: Plan | None,
+    spec: str, campaign: Campaign, runs: list[dict[str, Timing]], kernel_plan: Plan | None
 ) -> Comparison:
-    graph = network(spec)
-    kernels = backend.measure_kernels(graph, settings, kernel_plan) if kernel_plan else ()
+    graph, backend = campaign.graphs[spec], campaign.backend
+    kernels = backend.measure_kernels(graph, campaign.settings, kernel_plan) if kernel_plan else ()
     again = runs[1].get(spec) if len(runs) > 1 else None
-    return compare(spec, graph, platform, runs[0][spec], again, kernels)
+    return compare(spec, graph, campaign.platform, runs[0][spec], again, kernels)
 
 
 def _timings(campaign: Campaign, store: Store) -> dict[str, Timing]:
-    found = {result.key: result for result in store.results()}
-    results = {spec: found.get(campaign.key(spec)) for spec in campaign.specs}
+    results = {spec: campaign.result(spec, store) for spec in campaign.specs}
     return {spec: r.timing for spec, r in results.items() if r is not None and r.timing is not None}

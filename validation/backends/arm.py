@@ -162,10 +162,11 @@ _PROBE = _probe()
 
 
 def _spec(graph: nx.DiGraph, settings: Settings) -> Spec:
-    if settings.dtype != "float32" or settings.threads != 1 or settings.device != "cpu":
-        raise MeasuringError("the ARM kernels run on the processor, in float32, on one thread")
-    if settings.between:
-        raise MeasuringError("the ARM kernels are timed again and again, not among others")
+    if settings != Settings():
+        raise MeasuringError(
+            "the ARM kernels run on the processor, as they are written, in float32, on one thread, "
+            "again and again"
+        )
     return reuse_memory(lower(graph))
 
 

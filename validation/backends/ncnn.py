@@ -23,6 +23,7 @@ from validation.errors import MeasuringError
 from validation.measuring.backend import KernelTiming, Label, Settings
 from validation.measuring.clock import CpuTimer, Plan, Subject, Timing, measure
 from validation.measuring.host import describe_host, pinned
+from validation.measuring.platforms import platform_name
 
 RUNTIME = "ncnn"
 
@@ -39,8 +40,8 @@ class NcnnBackend:
         return describe_host("ncnn", "numpy")
 
     def platform(self, settings: Settings) -> str:
-        """Return ``host/ncnn``, with the threads where they are several."""
-        return f"host/{RUNTIME}" + ("" if settings.threads == 1 else f"?threads={settings.threads}")
+        """Return this host with ncnn."""
+        return platform_name("host", RUNTIME, settings)
 
     def measure_networks(
         self, graphs: Mapping[str, nx.DiGraph], settings: Settings, plan: Plan

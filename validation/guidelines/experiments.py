@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from rich.console import Console
 
 from costmodel.prediction.latency import latency
-from costmodel.specs import network
 from validation.errors import MeasuringError
 from validation.guidelines.claims import GUIDELINES, Guideline
 from validation.measuring.backend import Label
@@ -184,15 +183,15 @@ def _column_rows(
     members: Sequence[Cell], how: Campaign, store: Store, console: Console
 ) -> list[Row]:
     specs = tuple(cell.network for cell in members)
-    campaign = Campaign(specs, how.backend, how.settings, how.plan, how.run, how.platform)
-    run_or_exit(campaign, store, console)
-    found = {result.key: result for result in store.results()}
+    graphs = {spec: how.graph(spec) for spec in specs}
+    campaign = replace(how, specs=specs, graphs=graphs)
+    failures = {r.spec: r.failure for r in run_or_exit(campaign, store, console)}
     rows = []
     for cell in members:
-        result = found[campaign.key(cell.network)]
-        if result.timing is None:
-            raise MeasuringError(f"{cell.table}, {cell.row}: {result.failure}")
-        predicted = float(latency(network(cell.network), how.platform).seconds)
+        result = campaign.result(cell.network, store)
+        if result is None or result.timing is None:
+            raise MeasuringError(f"{cell.table}, {cell.row}: {failures[cell.network]}")
+        predicted = float(latency(graphs[cell.network], how.platform).seconds)
         rows.append(Row(cell, result.timing, predicted))
     return rows
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -19,10 +19,10 @@ from rich.progress import (
 from costmodel.errors import CostModelError
 from costmodel.graph import nodes_in_order
 from costmodel.ops import Input
-from costmodel.specs import network
 from validation.errors import ClockError, MeasuringError
 from validation.measuring.backend import Backend, Settings
 from validation.measuring.clock import Plan, Timing
+from validation.measuring.networks import digest, network_for
 from validation.measuring.store import Result, Store, result_key
 
 GROUP = 12
@@ -48,6 +48,9 @@ class Campaign:
     group : int
         Networks that are timed in turns: more take more memory, but their turns are further apart,
         so that a spell of disturbance spoils fewer of them.
+    graphs : mapping
+        Networks that are built already, by spec; a stored result of another graph is not taken for
+        theirs. The others are built when their turn comes.
     """
 
     specs: tuple[str, ...]
@@ -57,6 +60,7 @@ class Campaign:
     run: int = 0
     platform: str = ""
     group: int = GROUP
+    graphs: Mapping[str, nx.DiGraph] = field(default_factory=dict)
 
     def stored_settings(self) -> dict[str, Any]:
         """Return what the store keeps of the settings and the plan."""
@@ -68,14 +72,26 @@ class Campaign:
 
     def missing(self, store: Store) -> list[str]:
         """Return the networks that the store has no result of."""
-        return [spec for spec in dict.fromkeys(self.specs) if self.key(spec) not in store]
+        return [spec for spec in dict.fromkeys(self.specs) if self.result(spec, store) is None]
+
+    def result(self, spec: str, store: Store) -> Result | None:
+        """Return the stored result of ``spec``, where it was measured with success."""
+        found = store.get(self.key(spec))
+        if found is None or spec not in self.graphs:
+            return found
+        return found if found.graph == digest(self.graphs[spec]) else None
+
+    def graph(self, spec: str) -> nx.DiGraph:
+        """Return the network of ``spec``, in the dtype of the settings."""
+        if spec in self.graphs:
+            return self.graphs[spec]
+        return network_for(spec, self.settings)
 
 
 def run_campaign(
     campaign: Campaign,
     store: Store,
     console: Console | None = None,
-    resolve: Callable[[str], nx.DiGraph] = network,
 ) -> list[Result]:
     """Measure what the store lacks; every result is on the disk before the next begins.
 
@@ -87,8 +103,6 @@ def run_campaign(
         Open for appending.
     console : Console, optional
         Where a progress bar goes; none is shown without it.
-    resolve : callable
-        Turns a spec into a graph.
 
     Returns
     -------
@@ -105,22 +119,20 @@ def run_campaign(
     with _progress(console) as progress:
         task = progress.add_task("measuring", total=len(todo))
         for start in range(0, len(todo), campaign.group):
-            for result in _measure_group(campaign, todo[start : start + campaign.group], resolve):
+            for result in _measure_group(campaign, todo[start : start + campaign.group]):
                 store.append(result)
                 done.append(result)
                 progress.advance(task)
     return done
 
 
-def _measure_group(
-    campaign: Campaign, specs: Sequence[str], resolve: Callable[[str], nx.DiGraph]
-) -> Iterator[Result]:
+def _measure_group(campaign: Campaign, specs: Sequence[str]) -> Iterator[Result]:
     graphs = {}
     # Described before the measurement binds this process to some of the cores.
     host = campaign.backend.describe(campaign.settings)
     for spec in specs:
         try:
-            graphs[spec] = resolve(spec)
+            graphs[spec] = campaign.graph(spec)
         except CostModelError as error:
             yield _result(campaign, spec, None, MeasuringError(str(error)), host)
     backend = campaign.backend
@@ -148,6 +160,7 @@ def _result(
         failure=str(outcome) if timing is None else "",
         host=host,
         run=campaign.run,
+        graph="" if graph is None else digest(graph),
     )
 
 

@@ -53,6 +53,9 @@ class Result:
         The kernel of ``spec`` that was measured alone; ``""`` for all of it.
     measured_at : str
         UTC, ISO 8601.
+    graph : str
+        What was built of ``spec`` (:func:`validation.measuring.networks.digest`); ``""`` where it
+        could not be, and in stores of before.
     """
 
     spec: str
@@ -68,6 +71,7 @@ class Result:
     measured_at: str = field(
         default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds")
     )
+    graph: str = ""
 
     @property
     def key(self) -> str:
@@ -149,7 +153,12 @@ class Store:
 
     def __contains__(self, key: str) -> bool:
         """Say whether a successful result is stored under ``key``."""
-        return key in self._results and not self._results[key].failure
+        return self.get(key) is not None
+
+    def get(self, key: str) -> Result | None:
+        """Return the result that is stored under ``key``; none where it failed."""
+        found = self._results.get(key)
+        return None if found is None or found.timing is None else found
 
     def results(self) -> list[Result]:
         """Return the results in the order of measuring; the last one of a key stands."""
