@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_cuda import FakeCuda
 
 torch = pytest.importorskip("torch")
 
@@ -248,80 +247,6 @@ def test_without_a_compiler_compile_mode_is_one_sentence(tmp_path: Path) -> None
         [sys.executable, "-c", code], env=environment, cwd=root, capture_output=True, text=True
     )
     assert "torch.compile finds no C++ compiler: install g++, or use mode eager" in run.stdout
-
-
-class FakeEvent:
-    def __init__(self, device: FakeCuda, enable_timing: bool = False) -> None:
-        assert enable_timing
-        self.device = device
-        self.at = -1.0
-
-    def record(self) -> None:
-        self.device.log.append("record")
-        self.at = self.device.now
-
-    def synchronize(self) -> None:
-        self.device.log.append("wait")
-
-    def elapsed_time(self, other: FakeEvent) -> float:
-        assert self.device.log[-1] == "wait", "events are read before the device is done"
-        return (other.at - self.at) * 1e3
-
-
-class FakeGraph:
-    def __init__(self, device: FakeCuda) -> None:
-        self.device = device
-
-    def replay(self) -> None:
-        self.device.log.append("replay")
-        self.device.now += 0.0005
-
-
-class FakeStream:
-    def __init__(self, device: FakeCuda) -> None:
-        self.device = device
-
-    def wait_stream(self, other: FakeStream) -> None:
-        self.device.log.append("wait_stream")
-
-
-class FakeCuda:
-    """As much of ``torch.cuda`` as timing takes: a clock that kernels move, and a log."""
-
-    def __init__(self) -> None:
-        self.now, self.log = 0.0, []  # type: ignore[var-annotated]
-
-    def Event(self, enable_timing: bool = False) -> FakeEvent:
-        return FakeEvent(self, enable_timing)
-
-    def Stream(self) -> FakeStream:
-        return FakeStream(self)
-
-    def current_stream(self) -> FakeStream:
-        return FakeStream(self)
-
-    def CUDAGraph(self) -> FakeGraph:
-        return FakeGraph(self)
-
-    def synchronize(self) -> None:
-        self.log.append("synchronize")
-
-    @contextlib.contextmanager
-    def stream(self, side: FakeStream) -> Iterator[None]:
-        self.log.append("side")
-        yield
-        self.log.append("main")
-
-    @contextlib.contextmanager
-    def graph(self, graph: FakeGraph) -> Iterator[None]:
-        self.log.append("capture")
-        yield
-        self.log.append("captured")
-
-    def kernel(self) -> str:
-        self.log.append("kernel")
-        self.now += 0.002
-        return "output"
 
 
 def test_cuda_events_enclose_the_calls_and_are_read_when_the_device_is_done() -> None:

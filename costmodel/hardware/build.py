@@ -60,6 +60,7 @@ def build(device: DeviceFile, load_core: Callable[[str], CoreFile]) -> Hardware:
         vector_width=width,
         architecture=device.architecture,
         tdp=device.tdp.value if device.tdp else None,
+        probe=tuple(device.probe),
     )
 
 

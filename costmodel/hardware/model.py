@@ -155,6 +155,8 @@ class Hardware:
         A GPU's generation, one of :data:`ARCHITECTURES`: libraries have other kernels for each.
     tdp : float or None
         A GPU's board power limit. [W]
+    probe : tuple of str
+        What the driver of a GPU calls it.
     """
 
     name: str
@@ -173,6 +175,7 @@ class Hardware:
     vector_width: float
     architecture: str | None = None
     tdp: float | None = None
+    probe: tuple[str, ...] = ()
 
     @property
     def dram(self) -> Level:

@@ -138,10 +138,11 @@ class ClusterTable(_Table):
 
 
 class DeviceFile(_Table):
-    """A file of ``devices/``."""
+    """A file of ``devices/``; ``probe`` holds what the driver of a GPU calls it."""
 
     name: str
     title: str
+    probe: list[str] = Field(default_factory=list)
     kind: Literal["gpu", "cpu"]
     year: Count
     architecture: Architecture | None = None

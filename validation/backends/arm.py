@@ -29,6 +29,7 @@ from validation.errors import MeasuringError
 from validation.measuring.backend import KernelTiming, Label, Settings
 from validation.measuring.clock import Plan, Timing
 from validation.measuring.host import describe_host, load
+from validation.measuring.platforms import platform_name
 
 RUNTIME = "neon"
 _SIMULATED_HARDWARE = {"cortex-a57": "snapdragon-810"}
@@ -90,9 +91,9 @@ class ArmBackend:
             For a board reached from here: its hardware is not known.
         """
         if self._target in ("simulated", "emulated"):
-            return f"{_SIMULATED_HARDWARE[DEFAULT_CORE]}/{RUNTIME}"
+            return platform_name(_SIMULATED_HARDWARE[DEFAULT_CORE], RUNTIME, settings)
         if self._target == "native":
-            return f"host/{RUNTIME}"
+            return platform_name("host", RUNTIME, settings)
         raise MeasuringError(
             f"{self.name}: which hardware is it? Give --platform, such as raspberry-pi-4/{RUNTIME}"
         )

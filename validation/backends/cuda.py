@@ -1,7 +1,7 @@
-"""Timing on NVIDIA GPUs: events and CUDA graphs.
+"""NVIDIA GPUs: which one this is, and timing on it by events and CUDA graphs.
 
-``cuda`` is :mod:`torch.cuda`, or anything with its ``Event``, ``Stream``, ``CUDAGraph`` and
-``synchronize``: that is how the logic is tested where there is no GPU.
+``cuda`` is :mod:`torch.cuda`, or anything with as much of it as is used here: that is how the
+logic is tested where there is no GPU.
 """
 
 from __future__ import annotations
@@ -10,7 +10,38 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from costmodel.hardware.gpus import find_gpu
+from validation.errors import MeasuringError
+
 _WARM_UP_CALLS = 3  # before a capture: libraries allocate and choose algorithms on first calls
+
+
+def gpu_hardware(cuda: Any, runtime: str) -> str:
+    """Return the name of the hardware file of the GPU at hand.
+
+    Parameters
+    ----------
+    cuda : module
+        ``torch.cuda``.
+    runtime : str
+        For the message: what would stand behind the hardware.
+
+    Raises
+    ------
+    MeasuringError
+        If there is no GPU, or no hardware file of it.
+    """
+    remedy = f"say what predicts, such as --platform rtx-3090/{runtime}"
+    if not cuda.is_available():
+        raise MeasuringError(
+            "no platform is known for device cuda, as torch finds no NVIDIA GPU (or is a build "
+            f"without CUDA): where there is one, {remedy}"
+        )
+    reported = cuda.get_device_name()
+    found = find_gpu(reported)
+    if found is None:
+        raise MeasuringError(f"no platform is known for the GPU {reported!r}: {remedy}")
+    return found
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import torch
 from costmodel.kernels.lowering import lower
 from costmodel.runtimes import load_runtime
 from validation.backends.alone import Alone, cut_out
-from validation.backends.cuda import CudaTimer, captured
+from validation.backends.cuda import CudaTimer, captured, gpu_hardware
 from validation.backends.graph_to_torch import (
     check_outputs,
     random_inputs,
@@ -28,6 +28,7 @@ from validation.errors import MeasuringError
 from validation.measuring.backend import KernelTiming, Settings
 from validation.measuring.clock import CpuTimer, Plan, Probe, Subject, Timer, Timing, measure
 from validation.measuring.host import describe_host, pinned
+from validation.measuring.platforms import platform_name
 
 RUNTIMES = {"eager": "torch-eager", "compile": "torch-compile", "graphs": "torch-eager"}
 """The runtime (:mod:`costmodel.runtimes`) of each mode."""
@@ -54,9 +55,16 @@ class TorchBackend:
         return found
 
     def platform(self, settings: Settings) -> str:
-        """Return ``host`` or ``cuda`` with the runtime of the mode."""
-        hardware = "host" if settings.device == "cpu" else settings.device
-        return f"{hardware}/{RUNTIMES[settings.mode]}"
+        """Return this host or the GPU at hand with the runtime of the mode.
+
+        Raises
+        ------
+        MeasuringError
+            If the GPU is not known.
+        """
+        runtime = RUNTIMES[settings.mode]
+        hardware = "host" if settings.device == "cpu" else gpu_hardware(torch.cuda, runtime)
+        return platform_name(hardware, runtime, settings)
 
     def measure_networks(
         self, graphs: Mapping[str, nx.DiGraph], settings: Settings, plan: Plan

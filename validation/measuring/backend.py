@@ -83,7 +83,13 @@ class Backend(Protocol):
         """Return the machine and the versions of the software, for the store."""
 
     def platform(self, settings: Settings) -> str:
-        """Return the platform that a result is to be compared with."""
+        """Return the platform that a result is to be compared with.
+
+        Raises
+        ------
+        MeasuringError
+            If it is not known: the message asks for one.
+        """
 
     def measure_networks(
         self, graphs: Mapping[str, nx.DiGraph], settings: Settings, plan: Plan

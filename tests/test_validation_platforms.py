@@ -1,0 +1,96 @@
+"""The platform that a backend is compared with: it exists, or a message asks for it."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_cuda import FakeCuda
+from typer.testing import CliRunner
+
+from costmodel.cli.app import app
+from costmodel.hardware import hardware_names, load_hardware
+from costmodel.hardware.gpus import find_gpu
+from costmodel.platforms import load_platform
+from validation.backends import BACKENDS, Settings, load_backend
+from validation.errors import MeasuringError
+
+ASKS = "--platform"
+TARGETS = ("arm:native", "arm:simulated", "arm:emulated", "arm:ssh://me@board", "arm:adb://1")
+SETTINGS = [
+    Settings(device=device, mode=mode)  # type: ignore[arg-type]
+    for device, mode in product(("cpu", "cuda"), ("eager", "compile", "graphs"))
+]
+
+
+def put_in(monkeypatch: pytest.MonkeyPatch, cuda: FakeCuda) -> None:
+    torch = pytest.importorskip("torch")
+    for name in ("is_available", "get_device_name"):
+        monkeypatch.setattr(torch.cuda, name, getattr(cuda, name))
+
+
+def run(*words: str) -> Any:
+    return CliRunner().invoke(app, list(words), env={"COLUMNS": "1000"})
+
+
+@pytest.mark.parametrize("reported", ["", "NVIDIA GeForce RTX 3090", "NVIDIA Abacus 2"], ids=str)
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda s: f"{s.device}-{s.mode}")
+@pytest.mark.parametrize("name", sorted({*BACKENDS, *TARGETS}))
+def test_the_platform_of_a_backend_exists_or_is_asked_for(
+    name: str, settings: Settings, reported: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_in(monkeypatch, FakeCuda(reported))
+    if "ncnn" in name:
+        pytest.importorskip("ncnn")
+    try:
+        platform = load_backend(name).platform(settings)
+    except MeasuringError as error:
+        assert ASKS in str(error)
+        assert "RTX" not in reported or name.startswith(("arm:ssh", "arm:adb"))
+    else:
+        hardware = load_platform(platform).hardware
+        assert hardware.kind == ("gpu" if settings.device == "cuda" and name == "torch" else "cpu")
+
+
+@pytest.mark.parametrize(
+    ("reported", "sentence"),
+    [
+        ("NVIDIA Abacus 2", "no platform is known for the GPU 'NVIDIA Abacus 2': say"),
+        ("", "no platform is known for device cuda, as torch finds no NVIDIA GPU"),
+    ],
+)
+@pytest.mark.parametrize("command", ["validate", "measure"])
+def test_a_gpu_that_is_not_known_is_one_sentence_before_anything_is_measured(
+    command: str,
+    reported: str,
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    put_in(monkeypatch, FakeCuda(reported))
+    monkeypatch.setattr(
+        "validation.backends.torch.TorchBackend.measure_networks", lambda *_: pytest.fail("ran")
+    )
+    store = str(tmp_path / "s.jsonl")
+    for words in ("linear", "g1"):
+        result = run(command, words, "--backend", "torch", "--device", "cuda", "-o", store)
+        assert result.exit_code == 2
+        assert sentence in result.output
+        assert "such as --platform rtx-3090/torch-eager" in result.output
+        assert result.output.count("\n") == 1
+
+
+def test_a_gpu_is_known_by_exactly_the_name_that_its_driver_gives_it() -> None:
+    assert find_gpu("NVIDIA A100-SXM4-40GB") == find_gpu("A100-SXM4-40GB") == "a100-sxm-40gb"
+    for other in ("NVIDIA A100-SXM4-40GB MIG 1g.5gb", "NVIDIA A100", "RTX 3090", "", "NVIDIA "):
+        assert find_gpu(other) is None
+
+
+def test_every_gpu_has_a_name_of_its_own() -> None:
+    gpus = [load_hardware(n) for n in hardware_names() if load_hardware(n).kind == "gpu"]
+    names = [name for gpu in gpus for name in gpu.probe]
+    assert len(names) == len(set(names)) >= len(gpus) > 15
+    assert all(find_gpu(name) == gpu.name for gpu in gpus for name in gpu.probe)
+    assert all(gpu.probe for gpu in gpus)
