@@ -107,9 +107,18 @@ def test_wrong_options_exit_2_and_say_which(arguments, words):
     assert "Traceback" not in result.stderr
 
 
-def start(*arguments: str, **kwargs) -> subprocess.Popen[str]:
+MODULE = ("-m", "costmodel.cli")
+# A child of a shell that runs in the background ignores the signal, and so do its children.
+INTERRUPTIBLE = (
+    "-c",
+    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "runpy.run_module('costmodel.cli', run_name='__main__')",
+)
+
+
+def start(*arguments: str, program: tuple[str, str] = MODULE, **kwargs) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "costmodel.cli", *arguments],
+        [sys.executable, *program, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -132,7 +141,8 @@ def test_interrupt_exits_130_with_a_line(tmp_path):
         "def net():\n    Path('started').touch()\n    time.sleep(60)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    process = start("report", "python:slow.py:net", cwd=tmp_path, env=environment)
+    words = ("report", "python:slow.py:net")
+    process = start(*words, program=INTERRUPTIBLE, cwd=tmp_path, env=environment)
     started = tmp_path / "started"
     while not started.exists():
         assert process.poll() is None, process.communicate()

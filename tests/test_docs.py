@@ -47,6 +47,7 @@ def folder(tmp_path, monkeypatch):
 # ---- snippets
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # torch and onnx warn about themselves
 @pytest.mark.parametrize("page", [p for p in PAGES if _blocks(p, "python")], ids=_name)
 def test_snippets_run_and_print_what_the_page_says(page, folder):
@@ -66,6 +67,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("page", "block"), COMMANDS, ids=lambda v: str(v).split("\n")[0][-60:])
 def test_commands_of_the_pages_end_as_the_page_says(page, block, folder):
     wanted = re.search(r"^:exit: (\d+)$", block, re.M)
@@ -80,6 +82,7 @@ def test_there_are_commands_and_snippets():
     assert sum(len(_blocks(p, "python")) for p in PAGES) > 8
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive")
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda p: p.stem)
 def test_every_figure_of_the_gallery_can_be_drawn(example, monkeypatch, tmp_path):

@@ -19,6 +19,7 @@ from validation.scores.paper_scores import columns_in_order
 from validation.scores.paper_tables import TABLES, Cell, cells
 from validation.scores.reproduce import Reproduced, predict
 
+pytestmark = pytest.mark.slow
 runner = CliRunner()
 
 

@@ -83,7 +83,7 @@ def test_unknown_backends_are_refused_with_the_known_ones() -> None:
 )
 def test_a_network_is_timed(settings: Settings) -> None:
     timing = measure_network(small(), settings)
-    assert 1e-5 < timing.minimum <= timing.median < 10
+    assert 0 < timing.minimum <= timing.low <= timing.median <= timing.high
 
 
 @pytest.mark.skipif(len(allowed_cores()) < 2, reason="needs two cores")
@@ -226,6 +226,7 @@ def test_the_host_is_described() -> None:
     assert int(found["cores"]) == len(allowed_cores())
 
 
+@pytest.mark.slow
 def test_without_a_compiler_compile_mode_is_one_sentence(tmp_path: Path) -> None:
     code = (
         "from costmodel import zoo\n"
