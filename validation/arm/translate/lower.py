@@ -14,8 +14,8 @@ import networkx as nx
 from costmodel.errors import UnknownOperatorError
 from costmodel.graph import Node, nodes_in_order
 from validation.arm.bench.program import Spec
-from validation.arm.translate.lowering import Lowering, RefusedError, check_tensors
 from validation.arm.translate.rules import RULES
+from validation.arm.translate.state import RefusedError, State, check_tensors
 
 
 def lower(graph: nx.DiGraph, fuse: bool = True) -> Spec:
@@ -40,7 +40,7 @@ def lower(graph: nx.DiGraph, fuse: bool = True) -> Spec:
     >>> sorted({call.kernel for call in spec.calls})
     ['concat', 'conv1x1', 'conv3x3', 'depthwise', 'globalpool', 'linear', 'maxpool', 'shuffle']
     """
-    state = Lowering(graph, fuse)
+    state = State(graph, fuse)
     refused: dict[str, list[str]] = {}
     blocked: set[str] = set()
     for node in nodes_in_order(graph):
@@ -63,7 +63,7 @@ def lower(graph: nx.DiGraph, fuse: bool = True) -> Spec:
     return state.builder.build()
 
 
-def _rule(node: Node) -> Callable[[Lowering, Node], None]:
+def _rule(node: Node) -> Callable[[State, Node], None]:
     rule = RULES.get(type(node.op))
     if rule is None:
         raise RefusedError("no such kernel")

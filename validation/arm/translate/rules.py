@@ -28,7 +28,7 @@ from costmodel.ops import (
     Split,
 )
 from validation.arm.bench.program import Call
-from validation.arm.translate.lowering import Lowering, Params, RefusedError, four_axes
+from validation.arm.translate.state import Params, RefusedError, State, four_axes
 
 _UNARY = {
     "relu": "relu",
@@ -43,12 +43,12 @@ _UNARY = {
 _WINOGRAD_CHANNELS = 16
 
 
-def _input(state: Lowering, node: Node) -> None:
+def _input(state: State, node: Node) -> None:
     shape = four_axes(node.outputs[0])
     state.tensors[node.name, 0] = state.builder.tensor(shape, seed=state.seed(node.name))
 
 
-def _output(state: Lowering, node: Node) -> None:
+def _output(state: State, node: Node) -> None:
     """Nothing to do: the tensor is there."""
 
 
@@ -78,7 +78,7 @@ def _window(node: Node, kernel: Any, stride: Any, padding: Any, dilation: Any) -
     return params
 
 
-def _conv(state: Lowering, node: Node) -> None:
+def _conv(state: State, node: Node) -> None:
     op = node.op
     assert isinstance(op, Conv)
     window = _window(node, op.kernel, op.stride, op.padding, op.dilation)
@@ -105,7 +105,7 @@ def _conv_kernel(op: Conv, node: Node, window: Mapping[str, int | str]) -> tuple
     return "conv", set()
 
 
-def _weighted(state: Lowering, node: Node, kernel: str, params: Params, bias: bool) -> None:
+def _weighted(state: State, node: Node, kernel: str, params: Params, bias: bool) -> None:
     """Write an operator with weights, the norm and activation after it included."""
     inputs = state.inputs(node)
     end, fused, folded = state.fused_tail(node, fold_norm=True)
@@ -115,7 +115,7 @@ def _weighted(state: Lowering, node: Node, kernel: str, params: Params, bias: bo
     )
 
 
-def _linear(state: Lowering, node: Node) -> None:
+def _linear(state: State, node: Node) -> None:
     op = node.op
     assert isinstance(op, Linear)
     if node.inputs[0].rank != 2:
@@ -125,13 +125,13 @@ def _linear(state: Lowering, node: Node) -> None:
     _weighted(state, node, "linear", {}, op.bias)
 
 
-def _batch_norm(state: Lowering, node: Node) -> None:
+def _batch_norm(state: State, node: Node) -> None:
     inputs = state.inputs(node)
     end, fused, _ = state.fused_tail(node, fold_norm=False)
     state.write(node, "batchnorm", inputs, {**fused, "seed": state.seed(node.weights)}, end)
 
 
-def _pool(state: Lowering, node: Node) -> None:
+def _pool(state: State, node: Node) -> None:
     op = node.op
     assert isinstance(op, Pool)
     params = _window(node, op.kernel, op.stride, op.padding, op.dilation)
@@ -144,7 +144,7 @@ def _pool(state: Lowering, node: Node) -> None:
     state.write(node, f"{op.kind}pool", state.inputs(node), params)
 
 
-def _adaptive_pool(state: Lowering, node: Node) -> None:
+def _adaptive_pool(state: State, node: Node) -> None:
     op = node.op
     assert isinstance(op, AdaptivePool)
     sizes, wanted = node.inputs[0].shape[2:], tuple(op.output)
@@ -161,7 +161,7 @@ def _adaptive_pool(state: Lowering, node: Node) -> None:
         raise RefusedError(f"windows of unequal size, from {sizes} to {wanted}")
 
 
-def _reduce(state: Lowering, node: Node) -> None:
+def _reduce(state: State, node: Node) -> None:
     op = node.op
     assert isinstance(op, Reduce)
     rank = node.inputs[0].rank
@@ -172,7 +172,7 @@ def _reduce(state: Lowering, node: Node) -> None:
     state.write(node, "globalpool", state.inputs(node), {})
 
 
-def _elementwise(state: Lowering, node: Node) -> None:
+def _elementwise(state: State, node: Node) -> None:
     op = node.op
     assert isinstance(op, Elementwise)
     if op.kind in _UNARY:
@@ -183,7 +183,7 @@ def _elementwise(state: Lowering, node: Node) -> None:
         raise RefusedError(op.kind if op.value is None else f"{op.kind} with a number")
 
 
-def _binary(state: Lowering, node: Node, kind: str) -> None:
+def _binary(state: State, node: Node, kind: str) -> None:
     inputs = state.inputs(node)
     shapes = [state.builder.shape(number) for number in inputs]
     if math.prod(shapes[0]) < math.prod(shapes[1]):
@@ -199,13 +199,13 @@ def _binary(state: Lowering, node: Node, kind: str) -> None:
     state.write(node, kind, inputs, fused, end)
 
 
-def _shuffle(state: Lowering, node: Node) -> None:
+def _shuffle(state: State, node: Node) -> None:
     op = node.op
     assert isinstance(op, ChannelShuffle)
     state.write(node, "shuffle", state.inputs(node), {"groups": op.groups})
 
 
-def _softmax(state: Lowering, node: Node) -> None:
+def _softmax(state: State, node: Node) -> None:
     op = node.op
     assert isinstance(op, Softmax)
     if op.causal or op.axis % node.inputs[0].rank != 1:
@@ -213,7 +213,7 @@ def _softmax(state: Lowering, node: Node) -> None:
     state.write(node, "softmax", state.inputs(node), {})
 
 
-def _concat(state: Lowering, node: Node) -> None:
+def _concat(state: State, node: Node) -> None:
     op = node.op
     assert isinstance(op, Concat)
     _need_channels(op.axis, node)
@@ -225,7 +225,7 @@ def _need_channels(axis: int, node: Node) -> None:
         raise RefusedError(f"along axis {axis}; the kernel works along channels (axis 1)")
 
 
-def _split(state: Lowering, node: Node) -> None:
+def _split(state: State, node: Node) -> None:
     op = node.op
     assert isinstance(op, Split)
     _need_channels(op.axis, node)
@@ -240,7 +240,7 @@ def _split(state: Lowering, node: Node) -> None:
     state.tensors.update({(node.name, output): number for output, number in enumerate(outs)})
 
 
-def _slice(state: Lowering, node: Node) -> None:
+def _slice(state: State, node: Node) -> None:
     op = node.op
     assert isinstance(op, Slice)
     _need_channels(op.axis, node)
@@ -253,15 +253,15 @@ def _slice(state: Lowering, node: Node) -> None:
         state.write(node, "slice", state.inputs(node), {"begin": op.start})
 
 
-def _same_elements(state: Lowering, node: Node) -> None:
+def _same_elements(state: State, node: Node) -> None:
     state.view(node, 0)
 
 
-def _contiguous(state: Lowering, node: Node) -> None:
+def _contiguous(state: State, node: Node) -> None:
     state.write(node, "copy", state.inputs(node), {})
 
 
-RULES: dict[type[Op], Callable[[Lowering, Node], None]] = {
+RULES: dict[type[Op], Callable[[State, Node], None]] = {
     Input: _input,
     Output: _output,
     Identity: _same_elements,

@@ -43,7 +43,7 @@ def four_axes(tensor: Tensor) -> Shape:
 
 
 @dataclass
-class Lowering:
+class State:
     """What is known half way: tensors by the node and output they come from."""
 
     graph: nx.DiGraph
