@@ -35,7 +35,9 @@ BackendName = Annotated[str, typer.Option("--backend", help="What runs them.")]
 Predictor = Annotated[
     str | None,
     typer.Option(
-        "--platform", help="What predicts; by default the backend's own platform. Boards need it."
+        "--platform",
+        help="What predicts; by default the backend's own platform. Boards and GPUs that are not "
+        "known need it.",
     ),
 ]
 Threads = Annotated[int, typer.Option(min=1, help="Threads, each bound to a core.")]
