@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Generic, TypeVar
 
 from costmodel.errors import UnknownOperatorError
@@ -85,6 +88,26 @@ class Registry(Generic[Handler]):
     def names(self) -> tuple[str, ...]:
         """Return the known names, sorted."""
         return tuple(sorted(self._handlers))
+
+
+def load_modules(package: ModuleType) -> tuple[str, ...]:
+    """Import every module of the folder of ``package``, so that what they register is known.
+
+    A new file needs no other line. The folder may be part of a zip file.
+
+    Returns
+    -------
+    tuple of str
+        The full names of the modules.
+
+    Examples
+    --------
+    >>> from costmodel.importers.ncnn import handlers
+    >>> "costmodel.importers.ncnn.handlers.movement" in load_modules(handlers)
+    True
+    """
+    found = pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+    return tuple(importlib.import_module(module.name).__name__ for module in found)
 
 
 def refuse_unknown(importer: str, unknown: Iterable[Occurrence]) -> None:

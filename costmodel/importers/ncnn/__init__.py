@@ -11,10 +11,17 @@ import networkx as nx
 from costmodel.algebra.symbols import Dim
 from costmodel.errors import CostModelError, DataError, ShapeError
 from costmodel.importers.emitter import Operand
-from costmodel.importers.ncnn import arithmetic, movement, weighted  # noqa: F401  (handlers)
+from costmodel.importers.ncnn import handlers
 from costmodel.importers.ncnn.parse import Layer, read
 from costmodel.importers.ncnn.walk import LAYERS, POST_PROCESSING, Walk
-from costmodel.importers.registry import Occurrence, UnsupportedFormError, refuse_unknown
+from costmodel.importers.registry import (
+    Occurrence,
+    UnsupportedFormError,
+    load_modules,
+    refuse_unknown,
+)
+
+load_modules(handlers)
 
 
 def from_ncnn(param_path: str | os.PathLike[str], input_shape: Sequence[Dim]) -> nx.DiGraph:

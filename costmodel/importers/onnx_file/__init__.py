@@ -9,14 +9,12 @@ from pathlib import Path
 import networkx as nx
 
 from costmodel.algebra.symbols import Dim
-from costmodel.importers.onnx_file import (  # noqa: F401  (these file their handlers)
-    arithmetic,
-    layers,
-    movement,
-)
+from costmodel.importers.onnx_file import handlers
 from costmodel.importers.onnx_file.load import input_tensors, load_model
 from costmodel.importers.onnx_file.walk import Walk
-from costmodel.importers.registry import refuse_unknown
+from costmodel.importers.registry import load_modules, refuse_unknown
+
+load_modules(handlers)
 
 
 def from_onnx(

@@ -8,19 +8,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from costmodel.errors import CostModelError, DataError
-from costmodel.importers.registry import refuse_unknown
-from costmodel.importers.torch_export import (  # noqa: F401  (these file their handlers)
-    copies,
-    elementwise,
-    layers,
-    movement,
-    products,
-    recurrent,
-    reduction,
-)
+from costmodel.importers.registry import load_modules, refuse_unknown
+from costmodel.importers.torch_export import handlers
 from costmodel.importers.torch_export.call import ATEN, packet_name
 from costmodel.importers.torch_export.sizes import Axes, SizeReader, axes_of
 from costmodel.importers.torch_export.walk import Walk, unknown_operators
+
+load_modules(handlers)
 
 
 def trace(

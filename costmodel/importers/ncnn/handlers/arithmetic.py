@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from costmodel.importers.emitter import Operand
-from costmodel.importers.ncnn.movement import axis_of
+from costmodel.importers.ncnn.handlers.movement import axis_of
 from costmodel.importers.ncnn.parse import Layer
 from costmodel.importers.ncnn.walk import LAYERS, Walk
 from costmodel.importers.registry import UnsupportedFormError

@@ -1,0 +1,1 @@
+"""Handlers of ncnn layers; the importer loads every module of this folder."""

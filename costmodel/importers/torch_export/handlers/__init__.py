@@ -1,0 +1,1 @@
+"""Handlers of ATen operators; the importer loads every module of this folder."""

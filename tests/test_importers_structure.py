@@ -1,0 +1,58 @@
+"""How the importers are built: no circles of imports, and handlers that are found by listing."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import costmodel
+from costmodel.importers.ncnn import handlers as ncnn_handlers
+from costmodel.importers.onnx_file import handlers as onnx_handlers
+from costmodel.importers.registry import load_modules
+from costmodel.importers.torch_export import handlers as torch_handlers
+from costmodel.importers.torch_export import trace  # noqa: F401  (loads the handlers)
+
+ROOT = Path(costmodel.__file__).parent
+REGISTRIES = {
+    "ncnn": ("ncnn.walk", "LAYERS"),
+    "onnx_file": ("onnx_file.call", "HANDLERS"),
+    "torch_export": ("torch_export.call", "ATEN"),
+}
+
+
+@pytest.mark.parametrize("package", [ncnn_handlers, onnx_handlers, torch_handlers])
+def test_every_module_of_the_folder_is_loaded(package: ModuleType) -> None:
+    (folder,) = map(Path, package.__path__)
+    written = {f"{package.__name__}.{file.stem}" for file in folder.glob("[!_]*.py")}
+    assert written
+    assert written <= set(sys.modules)
+
+
+def test_a_new_file_is_found(tmp_path: Path) -> None:
+    """A copy of the package with one more file in each folder, in a process of its own."""
+    shutil.copytree(ROOT, tmp_path / "costmodel", ignore=shutil.ignore_patterns("__pycache__"))
+    checks = ["import costmodel.importers.torch_export.trace"]
+    for importer, (place, registry) in REGISTRIES.items():
+        line = f"from costmodel.importers.{place} import {registry}"
+        file = tmp_path / "costmodel" / "importers" / importer / "handlers" / "brand_new.py"
+        file.write_text(f"{line}\n{registry}.register('BrandNew')(print)\n")
+        checks += [line, f"assert 'BrandNew' in {registry}, '{importer}'"]
+    subprocess.run([sys.executable, "-c", "\n".join(checks)], cwd=tmp_path, check=True)
+
+
+def test_modules_are_found_in_a_zip_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = tmp_path / "zipped.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("zipped_handlers/__init__.py", "")
+        file.writestr("zipped_handlers/one.py", "made = 1")
+    monkeypatch.syspath_prepend(str(archive))
+    import zipped_handlers
+
+    assert load_modules(zipped_handlers) == ("zipped_handlers.one",)
+    assert zipped_handlers.one.made == 1
