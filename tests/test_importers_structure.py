@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import zipfile
 from pathlib import Path
 from types import ModuleType
 
+import networkx as nx
 import pytest
 
 import costmodel
@@ -20,10 +22,42 @@ from costmodel.importers.torch_export import trace  # noqa: F401  (loads the han
 
 ROOT = Path(costmodel.__file__).parent
 REGISTRIES = {
-    "ncnn": ("ncnn.walk", "LAYERS"),
+    "ncnn": ("ncnn.call", "LAYERS"),
     "onnx_file": ("onnx_file.call", "HANDLERS"),
     "torch_export": ("torch_export.call", "ATEN"),
 }
+
+
+def imports(root: Path, prefix: str) -> nx.DiGraph:
+    """Return who imports whom below ``root``, also inside functions and for type checkers only."""
+    modules = {}
+    for file in root.rglob("*.py"):
+        name = ".".join((prefix, *file.relative_to(root).with_suffix("").parts))
+        modules[name.removesuffix(".__init__")] = file
+    graph = nx.DiGraph()
+    for name, file in modules.items():
+        for line in ast.walk(ast.parse(file.read_text())):
+            wanted = []
+            if isinstance(line, ast.Import):
+                wanted = [alias.name for alias in line.names]
+            elif isinstance(line, ast.ImportFrom):
+                wanted = [f"{line.module}.{alias.name}" for alias in line.names]
+                wanted = [w if w in modules else str(line.module) for w in wanted]
+            graph.add_edges_from((name, w) for w in wanted if w in modules)
+    return graph
+
+
+def test_no_circles_of_imports() -> None:
+    graph = imports(ROOT / "importers", "costmodel.importers")
+    assert list(nx.simple_cycles(graph)) == []
+
+
+def test_circles_of_imports_are_seen(tmp_path: Path) -> None:
+    root = tmp_path / "package"
+    root.mkdir()
+    (root / "a.py").write_text("if TYPE_CHECKING:\n    from package.b import one\n")
+    (root / "b.py").write_text("def f():\n    from package import a\n")
+    assert len(list(nx.simple_cycles(imports(root, "package")))) == 1
 
 
 @pytest.mark.parametrize("package", [ncnn_handlers, onnx_handlers, torch_handlers])

@@ -12,8 +12,9 @@ from costmodel.algebra.symbols import Dim
 from costmodel.errors import CostModelError, DataError, ShapeError
 from costmodel.importers.emitter import Operand
 from costmodel.importers.ncnn import handlers
+from costmodel.importers.ncnn.call import LAYERS
 from costmodel.importers.ncnn.parse import Layer, read
-from costmodel.importers.ncnn.walk import LAYERS, POST_PROCESSING, Walk
+from costmodel.importers.ncnn.walk import POST_PROCESSING, Walk
 from costmodel.importers.registry import (
     Occurrence,
     UnsupportedFormError,

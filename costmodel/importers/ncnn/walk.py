@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 
 from costmodel.algebra.symbols import Dim
 from costmodel.importers.emitter import Emitter, Operand
 from costmodel.importers.ncnn.parse import Layer
-from costmodel.importers.registry import Occurrence, Registry
-from costmodel.ops import Elementwise
+from costmodel.importers.registry import Occurrence
 
 POST_PROCESSING = frozenset(
     {"DetectionOutput", "YoloDetectionOutput", "Yolov3DetectionOutput", "PriorBox"}
 )
 """Layers that are left out: what they make depends on data or is constant."""
-_ACTIVATIONS = {
-    1: "relu",
-    2: "leaky_relu",
-    3: "clamp",
-    4: "sigmoid",
-    5: "mish",
-    6: "hard_swish",
-}
-_ACTIVATION_TYPE, _ACTIVATION_PARAMS = 9, 10
 
 
 class Walk:
@@ -68,17 +57,3 @@ class Walk:
     def is_loose(self, blob: str) -> bool:
         """Say whether nothing takes ``blob``."""
         return blob in self.blobs and not self._takers[blob]
-
-    def activated(self, layer: Layer, x: Operand, key: int = _ACTIVATION_TYPE) -> Operand:
-        """Return ``x`` after the activation that is fused into ``layer``."""
-        kind = layer.integer(key)
-        if kind == 0:
-            return x
-        limits = layer.params.get(_ACTIVATION_PARAMS)
-        if kind == 3 and limits == (0.0, 6.0):
-            return self.emit.add(Elementwise("relu6"), x)
-        return self.emit.add(Elementwise(_ACTIVATIONS[kind]), x)
-
-
-LAYERS: Registry[Callable[[Walk, Layer], Operand | list[Operand]]] = Registry("ncnn")
-"""Handlers by layer type."""

@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import sympy
 
 from costmodel.algebra.symbols import Dim
-from costmodel.importers.emitter import Operand
+from costmodel.importers.emitter import Emitter, Operand
 from costmodel.importers.onnx_file.fold import attribute
 from costmodel.importers.registry import Registry, UnsupportedFormError
 
-if TYPE_CHECKING:
-    from costmodel.importers.onnx_file.walk import Walk
+
+class Tensors(Protocol):
+    """The tensors of the file: all that a handler may ask of the walk over it."""
+
+    emit: Emitter
+
+    def operand(self, name: str) -> Operand:
+        """Return the tensor called ``name``; a known array becomes a constant."""
+
+    def known(self, name: str) -> Any:
+        """Return the value of the tensor called ``name`` if it is known, else None."""
+
+    def is_stored(self, name: str) -> bool:
+        """Say whether the tensor called ``name`` is stored in the file."""
+
+    def only_taker(self, name: str) -> Any:
+        """Return the node that alone takes the tensor called ``name``, or None."""
+
+    def merge(self, node: Any, name: str) -> None:
+        """Take ``node`` as done by the one that makes tensor ``name``, and makes what it makes."""
 
 
 class Call:
     """One node of the file: its inputs, attributes, and what it makes."""
 
-    def __init__(self, walk: Walk, node: Any) -> None:
+    def __init__(self, walk: Tensors, node: Any) -> None:
         self.walk = walk
         self.emit = walk.emit
         self.node = node

@@ -40,18 +40,17 @@ class Walk:
         self.path = path
         self.emit = Emitter(model.graph.name or path.stem)
         self.graph: nx.DiGraph | None = None
-        self.opset = max((o.version for o in model.opset_import if o.domain in _DOMAINS), default=1)
         self._operands: dict[str, Operand] = {}
         self._known: dict[str, Any] = {}
         self._merged: dict[int, str] = {}
         # One Python object a node, so that id() tells them apart.
         self._nodes = list(model.graph.node)
         self._inferred: dict[str, Tensor] | None = None
-        self.takers: dict[str, list[Any]] = {}
+        self._takers: dict[str, list[Any]] = {}
         self._uses: Counter[str] = Counter(output.name for output in model.graph.output)
         for node in self._nodes:
             for name in node.input:
-                self.takers.setdefault(name, []).append(node)
+                self._takers.setdefault(name, []).append(node)
                 self._uses[name] += 1
 
     def unknown_operators(self) -> list[Occurrence]:
@@ -99,7 +98,7 @@ class Walk:
 
     def only_taker(self, name: str) -> Any:
         """Return the node that alone takes the tensor called ``name``, or None."""
-        return self.takers[name][0] if self._uses[name] == 1 and name in self.takers else None
+        return self._takers[name][0] if self._uses[name] == 1 and name in self._takers else None
 
     def _store(self, tensor: Any, name: str) -> None:
         shape = tuple(tensor.dims)

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from costmodel.algebra.symbols import Dim
-from costmodel.importers.emitter import Operand
+from costmodel.importers.emitter import Emitter, Operand
 from costmodel.importers.registry import Registry, UnsupportedFormError
 from costmodel.ops.tensor import Tensor
 
-if TYPE_CHECKING:
-    from costmodel.importers.torch_export.walk import Walk
-
 Result: TypeAlias = Operand | Sequence[Operand | None] | None
 """What a node makes: a tensor, several (None where we do not follow one), or none."""
+
+
+class Tensors(Protocol):
+    """The tensors and sizes of the program: all that a handler may ask of the walk over it."""
+
+    emit: Emitter
+
+    def operand(self, node: Any) -> Operand | None:
+        """Return what a node of the program stands for."""
+
+    def size(self, value: Any) -> Dim:
+        """Return a size that is an int, a SymInt or a node that computes one."""
+
+    def tensor(self, meta: Any) -> Tensor:
+        """Return shape and dtype of a fake tensor."""
 
 
 class Call:
@@ -22,13 +34,13 @@ class Call:
 
     Parameters
     ----------
-    walk : Walk
-        The walk.
+    walk : Tensors
+        The walk over the program.
     node : torch.fx.Node
         The node.
     """
 
-    def __init__(self, walk: Walk, node: Any) -> None:
+    def __init__(self, walk: Tensors, node: Any) -> None:
         self.walk = walk
         self.emit = walk.emit
         self.node = node

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from costmodel.importers.emitter import Operand
+from costmodel.importers.ncnn.call import LAYERS, Blobs
 from costmodel.importers.ncnn.handlers.movement import axis_of
 from costmodel.importers.ncnn.parse import Layer
-from costmodel.importers.ncnn.walk import LAYERS, Walk
 from costmodel.importers.registry import UnsupportedFormError
 from costmodel.ops import AdaptivePool, Elementwise, MatMul, Reduce, Softmax
 
@@ -28,18 +28,18 @@ _ELTWISE = {0: "mul", 1: "add", 2: "max"}
 
 
 @LAYERS.register(*_UNARY)
-def _unary(walk: Walk, layer: Layer) -> Operand:
+def _unary(walk: Blobs, layer: Layer) -> Operand:
     return walk.emit.add(Elementwise(_UNARY[layer.kind]), *walk.inputs(layer))
 
 
 @LAYERS.register("ReLU")
-def _relu(walk: Walk, layer: Layer) -> Operand:
+def _relu(walk: Blobs, layer: Layer) -> Operand:
     kind = "leaky_relu" if layer.number(0) else "relu"
     return walk.emit.add(Elementwise(kind), *walk.inputs(layer))
 
 
 @LAYERS.register("BinaryOp")
-def _binary(walk: Walk, layer: Layer) -> Operand:
+def _binary(walk: Blobs, layer: Layer) -> Operand:
     kind = _BINARY.get(layer.integer(0))
     if kind is None:
         raise UnsupportedFormError(f"operation {layer.integer(0)}")
@@ -49,7 +49,7 @@ def _binary(walk: Walk, layer: Layer) -> Operand:
     return walk.emit.add(Elementwise(kind), *_aligned(walk, *inputs))
 
 
-def _aligned(walk: Walk, a: Operand, b: Operand) -> tuple[Operand, Operand]:
+def _aligned(walk: Blobs, a: Operand, b: Operand) -> tuple[Operand, Operand]:
     """Return the inputs with one rank: ncnn broadcasts a vector along the channels."""
     if len(a.shape) < len(b.shape):
         b, a = _aligned(walk, b, a)
@@ -59,7 +59,7 @@ def _aligned(walk: Walk, a: Operand, b: Operand) -> tuple[Operand, Operand]:
 
 
 @LAYERS.register("Eltwise")
-def _eltwise(walk: Walk, layer: Layer) -> Operand:
+def _eltwise(walk: Blobs, layer: Layer) -> Operand:
     first, *others = walk.inputs(layer)
     for other in others:
         first = walk.emit.add(Elementwise(_ELTWISE[layer.integer(0)]), first, other)
@@ -67,18 +67,18 @@ def _eltwise(walk: Walk, layer: Layer) -> Operand:
 
 
 @LAYERS.register("Softmax")
-def _softmax(walk: Walk, layer: Layer) -> Operand:
+def _softmax(walk: Blobs, layer: Layer) -> Operand:
     (x,) = walk.inputs(layer)
     return walk.emit.add(Softmax(axis_of(layer.integer(0), x)), x)
 
 
 @LAYERS.register("MatMul")
-def _matmul(walk: Walk, layer: Layer) -> Operand:
+def _matmul(walk: Blobs, layer: Layer) -> Operand:
     return walk.emit.add(MatMul(transpose_b=bool(layer.integer(0))), *walk.inputs(layer))
 
 
 @LAYERS.register("Reduction")
-def _reduction(walk: Walk, layer: Layer) -> Operand:
+def _reduction(walk: Blobs, layer: Layer) -> Operand:
     kind = _REDUCTIONS.get(layer.integer(0))
     if kind is None:
         raise UnsupportedFormError(f"operation {layer.integer(0)}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from costmodel.algebra.symbols import Dim, product
 from costmodel.importers.emitter import Operand, Stored
+from costmodel.importers.ncnn.call import LAYERS, Blobs
 from costmodel.importers.ncnn.parse import Layer
-from costmodel.importers.ncnn.walk import LAYERS, Walk
 from costmodel.importers.registry import UnsupportedFormError
 from costmodel.ops import (
     ChannelShuffle,
@@ -40,31 +40,31 @@ def axis_of(axis: int, x: Operand) -> int:
 
 
 @LAYERS.register("Input")
-def _input(walk: Walk, layer: Layer) -> Operand:
+def _input(walk: Blobs, layer: Layer) -> Operand:
     return walk.emit.input(walk.input_shape, "float32", layer.outputs[0])
 
 
 @LAYERS.register("MemoryData")
-def _memory_data(walk: Walk, layer: Layer) -> Operand:
+def _memory_data(walk: Blobs, layer: Layer) -> Operand:
     sizes = [layer.integer(key) for key in (2, 11, 1, 0)]
     shape = (1, *(size for size in sizes if size))
     return Stored(layer.name, Tensor(shape), learned=True)
 
 
 @LAYERS.register("Split", "Noop")
-def _fan_out(walk: Walk, layer: Layer) -> list[Operand]:
+def _fan_out(walk: Blobs, layer: Layer) -> list[Operand]:
     """Hand on the inputs: a blob that several layers take, or the end of several branches."""
     inputs = walk.inputs(layer)
     return inputs * len(layer.outputs) if layer.kind == "Split" else inputs[: len(layer.outputs)]
 
 
 @LAYERS.register("Dropout")
-def _dropout(walk: Walk, layer: Layer) -> Operand:
+def _dropout(walk: Blobs, layer: Layer) -> Operand:
     return walk.emit.add(Identity(), *walk.inputs(layer))
 
 
 @LAYERS.register("ShuffleChannel")
-def _shuffle(walk: Walk, layer: Layer) -> Operand:
+def _shuffle(walk: Blobs, layer: Layer) -> Operand:
     (x,) = walk.inputs(layer)
     groups = layer.integer(0, 1)
     # Reversed, the file names the channels of a group instead of the groups.
@@ -72,12 +72,12 @@ def _shuffle(walk: Walk, layer: Layer) -> Operand:
 
 
 @LAYERS.register("PixelShuffle")
-def _pixel_shuffle(walk: Walk, layer: Layer) -> Operand:
+def _pixel_shuffle(walk: Blobs, layer: Layer) -> Operand:
     return walk.emit.add(PixelShuffle(layer.integer(0, 1)), *walk.inputs(layer))
 
 
 @LAYERS.register("Concat")
-def _concat(walk: Walk, layer: Layer) -> list[Operand]:
+def _concat(walk: Blobs, layer: Layer) -> list[Operand]:
     inputs = walk.inputs(layer)
     if not inputs:
         return []  # joins constants of layers that are left out
@@ -85,7 +85,7 @@ def _concat(walk: Walk, layer: Layer) -> list[Operand]:
 
 
 @LAYERS.register("Slice")
-def _slice(walk: Walk, layer: Layer) -> list[Operand]:
+def _slice(walk: Blobs, layer: Layer) -> list[Operand]:
     (x,) = walk.inputs(layer)
     axis = axis_of(layer.integer(1), x)
     total = x.shape[axis]
@@ -100,7 +100,7 @@ def _slice(walk: Walk, layer: Layer) -> list[Operand]:
 
 
 @LAYERS.register("Crop")
-def _crop(walk: Walk, layer: Layer) -> Operand:
+def _crop(walk: Blobs, layer: Layer) -> Operand:
     x, *reference = walk.inputs(layer)
     starts, ends, axes = layer.array(9), layer.array(10), layer.array(11)
     if starts is not None and ends is not None:
@@ -130,7 +130,7 @@ def _clip(end: int, size: Dim) -> Dim:
 
 
 @LAYERS.register("Padding")
-def _padding(walk: Walk, layer: Layer) -> Operand:
+def _padding(walk: Blobs, layer: Layer) -> Operand:
     (x,) = walk.inputs(layer)
     top, bottom, left, right = (layer.integer(key) for key in range(4))
     front, behind = layer.integer(7), layer.integer(8)
@@ -138,13 +138,13 @@ def _padding(walk: Walk, layer: Layer) -> Operand:
 
 
 @LAYERS.register("Flatten")
-def _flatten(walk: Walk, layer: Layer) -> Operand:
+def _flatten(walk: Blobs, layer: Layer) -> Operand:
     (x,) = walk.inputs(layer)
     return walk.emit.reshape(x, (x.shape[0], product(x.shape[1:])))
 
 
 @LAYERS.register("Reshape")
-def _reshape(walk: Walk, layer: Layer) -> Operand:
+def _reshape(walk: Blobs, layer: Layer) -> Operand:
     (x,) = walk.inputs(layer)
     sizes = [layer.integer(key, _REST) for key in (2, 11, 1, 0)]
     shape = [size for size in sizes if size != _REST]
@@ -155,7 +155,7 @@ def _reshape(walk: Walk, layer: Layer) -> Operand:
 
 
 @LAYERS.register("Permute")
-def _permute(walk: Walk, layer: Layer) -> Operand:
+def _permute(walk: Blobs, layer: Layer) -> Operand:
     (x,) = walk.inputs(layer)
     order = _ORDERS.get(len(x.shape) - 1, {}).get(layer.integer(0))
     if order is None:
@@ -165,7 +165,7 @@ def _permute(walk: Walk, layer: Layer) -> Operand:
 
 
 @LAYERS.register("Interp")
-def _interp(walk: Walk, layer: Layer) -> Operand:
+def _interp(walk: Blobs, layer: Layer) -> Operand:
     x, *reference = walk.inputs(layer)
     kinds = {1: "nearest", 2: "bilinear", 3: "bicubic"}
     if reference:

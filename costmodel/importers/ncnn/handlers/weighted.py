@@ -6,8 +6,8 @@ from typing import Any
 
 from costmodel.algebra.symbols import exact_div, product
 from costmodel.importers.emitter import Operand
+from costmodel.importers.ncnn.call import LAYERS, Blobs
 from costmodel.importers.ncnn.parse import Layer
-from costmodel.importers.ncnn.walk import LAYERS, Walk
 from costmodel.importers.registry import UnsupportedFormError
 from costmodel.ops import (
     AdaptivePool,
@@ -16,6 +16,7 @@ from costmodel.ops import (
     Cast,
     Conv,
     ConvTranspose,
+    Elementwise,
     GroupNorm,
     LayerNorm,
     Linear,
@@ -26,11 +27,19 @@ from costmodel.ops import (
 )
 
 _SAME = (-233, -234)  # written for "as much padding as keeps the size"
+_ACTIVATIONS = {
+    1: "relu",
+    2: "leaky_relu",
+    3: "clamp",
+    4: "sigmoid",
+    5: "mish",
+    6: "hard_swish",
+}
 _REQUANTIZES = 100  # int8_scale_term above it: the layer hands on int8
 
 
 @LAYERS.register("Convolution", "ConvolutionDepthWise", "Convolution1D", "ConvolutionDepthWise1D")
-def _convolution(walk: Walk, layer: Layer) -> Operand:
+def _convolution(walk: Blobs, layer: Layer) -> Operand:
     rank = 1 if layer.kind.endswith("1D") else 2
     groups = layer.integer(7, 1) if "DepthWise" in layer.kind else 1
     op = Conv(
@@ -49,7 +58,7 @@ def _convolution(walk: Walk, layer: Layer) -> Operand:
 
 
 @LAYERS.register("Deconvolution", "DeconvolutionDepthWise")
-def _deconvolution(walk: Walk, layer: Layer) -> Operand:
+def _deconvolution(walk: Blobs, layer: Layer) -> Operand:
     groups = layer.integer(7, 1) if "DepthWise" in layer.kind else 1
     op = ConvTranspose(
         layer.integer(0),
@@ -68,7 +77,7 @@ def _deconvolution(walk: Walk, layer: Layer) -> Operand:
 
 
 @LAYERS.register("InnerProduct")
-def _inner_product(walk: Walk, layer: Layer) -> Operand:
+def _inner_product(walk: Blobs, layer: Layer) -> Operand:
     (x,) = walk.inputs(layer)
     features = exact_div(layer.integer(2), layer.integer(0), "InnerProduct weights")
     if x.shape[-1] != features:
@@ -78,19 +87,29 @@ def _inner_product(walk: Walk, layer: Layer) -> Operand:
     return y
 
 
-def _weighted(walk: Walk, layer: Layer, op: Op, x: Operand) -> Operand:
+def _weighted(walk: Blobs, layer: Layer, op: Op, x: Operand) -> Operand:
     """Emit ``op`` in the precision of the layer, then the activation fused into it."""
     term = layer.integer(8)
     if not term:
-        return walk.activated(layer, walk.emit.add(op, x))
+        return _activated(walk, layer, walk.emit.add(op, x))
     if x.tensor.dtype != "int8":
         x = walk.emit.add(Cast("int8"), x)
-    y = walk.activated(layer, walk.emit.add(op, x))
+    y = _activated(walk, layer, walk.emit.add(op, x))
     return y if term > _REQUANTIZES else walk.emit.add(Cast("float32"), y)
 
 
+def _activated(walk: Blobs, layer: Layer, x: Operand) -> Operand:
+    """Emit the activation that is fused into ``layer``."""
+    kind = layer.integer(9)
+    if kind == 0:
+        return x
+    if kind == 3 and layer.params.get(10) == (0.0, 6.0):
+        return walk.emit.add(Elementwise("relu6"), x)
+    return walk.emit.add(Elementwise(_ACTIVATIONS[kind]), x)
+
+
 @LAYERS.register("Gemm")
-def _gemm(walk: Walk, layer: Layer) -> Operand:
+def _gemm(walk: Blobs, layer: Layer) -> Operand:
     (x, *others) = walk.inputs(layer)
     if others or layer.integer(2) or not layer.integer(5):
         raise UnsupportedFormError("of two activations")
@@ -98,7 +117,7 @@ def _gemm(walk: Walk, layer: Layer) -> Operand:
 
 
 @LAYERS.register("MultiHeadAttention")
-def _multi_head_attention(walk: Walk, layer: Layer) -> Operand:
+def _multi_head_attention(walk: Blobs, layer: Layer) -> Operand:
     """Emit projections, attention and the last projection; queries alone attend to themselves."""
     inputs = walk.inputs(layer)
     width, heads = layer.integer(0), layer.integer(1)
@@ -113,40 +132,40 @@ def _multi_head_attention(walk: Walk, layer: Layer) -> Operand:
 
 
 @LAYERS.register("BatchNorm")
-def _batch_norm(walk: Walk, layer: Layer) -> Operand:
+def _batch_norm(walk: Blobs, layer: Layer) -> Operand:
     return walk.emit.add(BatchNorm(), *walk.inputs(layer))
 
 
 @LAYERS.register("Scale")
-def _scale(walk: Walk, layer: Layer) -> Operand:
+def _scale(walk: Blobs, layer: Layer) -> Operand:
     return walk.emit.add(BatchNorm(), walk.inputs(layer)[0])
 
 
 @LAYERS.register("LayerNorm")
-def _layer_norm(walk: Walk, layer: Layer) -> Operand:
+def _layer_norm(walk: Blobs, layer: Layer) -> Operand:
     (x,) = walk.inputs(layer)
     axes = next((n for n in range(1, len(x.shape)) if product(x.shape[-n:]) == layer.integer(0)), 1)
     return walk.emit.add(LayerNorm(axes, affine=bool(layer.integer(2, 1))), x)
 
 
 @LAYERS.register("GroupNorm")
-def _group_norm(walk: Walk, layer: Layer) -> Operand:
+def _group_norm(walk: Blobs, layer: Layer) -> Operand:
     op = GroupNorm(layer.integer(0, 1), affine=bool(layer.integer(3, 1)))
     return walk.emit.add(op, *walk.inputs(layer))
 
 
 @LAYERS.register("LRN")
-def _local_response_norm(walk: Walk, layer: Layer) -> Operand:
+def _local_response_norm(walk: Blobs, layer: Layer) -> Operand:
     return walk.emit.add(LocalResponseNorm(layer.integer(1, 5)), *walk.inputs(layer))
 
 
 @LAYERS.register("PReLU")
-def _prelu(walk: Walk, layer: Layer) -> Operand:
+def _prelu(walk: Blobs, layer: Layer) -> Operand:
     return walk.emit.add(PReLU(shared=layer.integer(0) == 1), *walk.inputs(layer))
 
 
 @LAYERS.register("Pooling")
-def _pooling(walk: Walk, layer: Layer) -> Operand:
+def _pooling(walk: Blobs, layer: Layer) -> Operand:
     (x,) = walk.inputs(layer)
     kind = "avg" if layer.integer(0) else "max"
     if layer.integer(4):
