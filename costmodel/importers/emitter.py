@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -11,8 +11,10 @@ import networkx as nx
 
 from costmodel.algebra.symbols import Dim, same
 from costmodel.graph.builder import Builder, Value
+from costmodel.importers.patterns.pieces import Note, Pattern
+from costmodel.importers.patterns.shuffle import channel_shuffle
+from costmodel.importers.patterns.together import put_together
 from costmodel.importers.registry import Occurrence
-from costmodel.importers.shuffle import fuse_channel_shuffles
 from costmodel.ops import (
     BroadcastTo,
     Cast,
@@ -87,6 +89,7 @@ class Emitter:
         self._kernels: list[Value] = []
         self._nodes: set[str] = set()
         self._biases: dict[str, str | None] = {}
+        self._notes: dict[str, Note] = {}
         self._unknown: list[Occurrence] = []
         self._known = 0
 
@@ -172,6 +175,11 @@ class Emitter:
         owner = self._biases.setdefault(weight, None if weight in self._nodes else key)
         return owner == key and key is not None
 
+    def note(self, value: Value, note: Note) -> Value:
+        """Note what the source says about the operator of ``value`` and its fields do not keep."""
+        self._notes[value.node] = note
+        return value
+
     def count(self) -> None:
         """Count an operator of the source that is known, for the coverage."""
         self._known += 1
@@ -192,11 +200,17 @@ class Emitter:
         """The unknown operators met so far."""
         return tuple(self._unknown)
 
-    def finish(self, outputs: Sequence[Operand]) -> nx.DiGraph:
-        """Return the graph, with the channel shuffles found and the coverage noted."""
+    def finish(
+        self, outputs: Sequence[Operand], patterns: Iterable[tuple[str, Pattern]] = ()
+    ) -> nx.DiGraph:
+        """Return the graph, with the coverage noted.
+
+        Channel shuffles that are written out, and what ``patterns`` find, are one operator.
+        """
         values = [*(self.value(x) for x in outputs), *self._kernels]
         graph = self._builder.finish(*values)
-        graph = fuse_channel_shuffles(graph)
+        found = {"channel_shuffle": channel_shuffle, **dict(patterns)}
+        graph = put_together(graph, found, self._notes)
         everything = self._known + len(self._unknown)
         graph.graph["coverage"] = self._known / everything if everything else 1.0
         graph.graph["unknown"] = tuple(f"{o.label} at {o.where}" for o in self._unknown)

@@ -85,6 +85,10 @@ class Registry(Generic[Handler]):
     def __getitem__(self, name: str) -> Handler:
         return self._handlers[name]
 
+    def items(self) -> tuple[tuple[str, Handler], ...]:
+        """Return names and handlers, in the order of registration."""
+        return tuple(self._handlers.items())
+
     def names(self) -> tuple[str, ...]:
         """Return the known names, sorted."""
         return tuple(sorted(self._handlers))

@@ -12,9 +12,11 @@ from costmodel.algebra.symbols import Dim
 from costmodel.importers.onnx_file import handlers
 from costmodel.importers.onnx_file.load import input_tensors, load_model
 from costmodel.importers.onnx_file.walk import Walk
+from costmodel.importers.patterns import exported
 from costmodel.importers.registry import load_modules, refuse_unknown
 
 load_modules(handlers)
+load_modules(exported)
 
 
 def from_onnx(
@@ -49,6 +51,7 @@ def from_onnx(
         A ``Transpose`` of ONNX makes a copy, so a :class:`~costmodel.ops.Contiguous` follows it;
         a ``Reshape`` is a view. A ``MatMul`` with a stored matrix and the ``Add`` of a stored
         vector after it are one :class:`~costmodel.ops.Linear`. Computations on shapes are folded.
+        Activations and normalizations that exporters take apart are one operator again.
 
     Raises
     ------

@@ -28,6 +28,9 @@ class Tensors(Protocol):
     def is_stored(self, name: str) -> bool:
         """Say whether the tensor called ``name`` is stored in the file."""
 
+    def is_learned(self, name: str) -> bool:
+        """Say whether the tensor called ``name`` comes from the network and not the exporter."""
+
     def only_taker(self, name: str) -> Any:
         """Return the node that alone takes the tensor called ``name``, or None."""
 
@@ -81,6 +84,11 @@ class Call:
         if value is None:
             raise UnsupportedFormError(f"input {slot} that depends on data")
         return value
+
+    def holds_only(self, slot: int, number: float) -> bool:
+        """Say whether input ``slot`` is known, and ``number`` in every place."""
+        value = self.walk.known(self.node.input[slot]) if self.has(slot) else None
+        return value is not None and bool(np.all(value == number))
 
     def sizes(self, slot: int, name: str = "") -> list[Dim] | None:
         """Return sizes that are given as input ``slot`` or attribute ``name``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from costmodel.ops.tensor import Tensor
 
 MAX_BYTES = 2**31
 """Largest file that is read: the limit of the format itself. [byte]"""
+_SIGNATURE = "pkg.torch.export.ExportedProgram.graph_signature"
 _DTYPES = {
     1: "float32",
     2: "uint8",
@@ -56,6 +58,18 @@ def load_model(path: Path) -> Any:
     if len(model.graph.node) > MAX_NODES:
         raise DataError(f"{path}: {len(model.graph.node)} nodes are too many (at most {MAX_NODES})")
     return model
+
+
+def learned_names(model: Any) -> frozenset[str]:
+    """Return the names of the stored tensors that the network has, not its exporter.
+
+    Torch's newer exporter stores its own constants beside them, and writes down which are which.
+    """
+    stored = frozenset(tensor.name for tensor in model.graph.initializer)
+    for entry in model.graph.metadata_props:
+        if entry.key == _SIGNATURE:
+            return stored & frozenset(re.findall(r"target='([^']*)'", entry.value))
+    return stored
 
 
 def dtype_of(code: int, where: str) -> str:

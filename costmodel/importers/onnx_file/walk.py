@@ -16,7 +16,8 @@ from costmodel.graph.builder import Value
 from costmodel.importers.emitter import Emitter, Operand, Stored
 from costmodel.importers.onnx_file.call import HANDLERS, Call
 from costmodel.importers.onnx_file.fold import FOLDS, MAX_ELEMENTS, attribute, shape_array
-from costmodel.importers.onnx_file.load import dtype_of
+from costmodel.importers.onnx_file.load import dtype_of, learned_names
+from costmodel.importers.patterns.pieces import EXPORTED
 from costmodel.importers.registry import Occurrence, UnsupportedFormError
 from costmodel.ops.tensor import Tensor
 
@@ -45,6 +46,7 @@ class Walk:
         self._merged: dict[int, str] = {}
         # One Python object a node, so that id() tells them apart.
         self._nodes = list(model.graph.node)
+        self._learned = learned_names(model)
         self._inferred: dict[str, Tensor] | None = None
         self._takers: dict[str, list[Any]] = {}
         self._uses: Counter[str] = Counter(output.name for output in model.graph.output)
@@ -70,9 +72,8 @@ class Walk:
             self._operands[name] = self.emit.input(tensor.shape, tensor.dtype, name)
         for node in self._nodes:
             self._node(node)
-        self.graph = self.emit.finish(
-            [self.operand(output.name) for output in self.model.graph.output]
-        )
+        outputs = [self.operand(output.name) for output in self.model.graph.output]
+        self.graph = self.emit.finish(outputs, EXPORTED.items())
 
     def operand(self, name: str) -> Operand:
         """Return the tensor called ``name``; a known array becomes a constant."""
@@ -95,6 +96,10 @@ class Walk:
     def merge(self, node: Any, name: str) -> None:
         """Take ``node`` as done by the one that makes tensor ``name``, and makes what it makes."""
         self._merged[id(node)] = name
+
+    def is_learned(self, name: str) -> bool:
+        """Say whether the tensor called ``name`` comes from the network and not the exporter."""
+        return name in self._learned
 
     def only_taker(self, name: str) -> Any:
         """Return the node that alone takes the tensor called ``name``, or None."""

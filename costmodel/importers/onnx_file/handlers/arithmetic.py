@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from costmodel.importers.clip import clip_kind
 from costmodel.importers.einsum import einsum
-from costmodel.importers.emitter import Operand
+from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.onnx_file.call import HANDLERS, Call, Result
 from costmodel.importers.onnx_file.load import dtype_of
+from costmodel.importers.patterns.pieces import Note
 from costmodel.ops import AdaptivePool, Cast, Elementwise, Reduce, Softmax
 
 _UNARY = {
@@ -19,7 +23,6 @@ _UNARY = {
     "Erf": "erf",
     "Exp": "exp",
     "Floor": "floor",
-    "HardSigmoid": "hard_sigmoid",
     "HardSwish": "hard_swish",
     "LeakyRelu": "leaky_relu",
     "Log": "log",
@@ -57,6 +60,7 @@ _BINARY = {
     "Sum": "add",
     "Xor": "xor",
 }
+_COMMUTATIVE = frozenset({"add", "and", "equal", "max", "min", "mul", "or", "xor"})
 _REDUCTIONS = {
     "ReduceMax": "max",
     "ReduceMean": "mean",
@@ -78,18 +82,27 @@ def _gelu(call: Call) -> Result:
     return call.emit.add(Elementwise(kind), call.operand())
 
 
+@HANDLERS.register("HardSigmoid")
+def _hard_sigmoid(call: Call) -> Result:
+    y = call.emit.add(Elementwise("hard_sigmoid"), call.operand())
+    slope, offset = call.attribute("alpha", 0.2), call.attribute("beta", 0.5)
+    right = math.isclose(slope, 1 / 6, rel_tol=1e-5) and offset == 0.5
+    return y if right else call.emit.note(y, Note.OTHER)
+
+
 @HANDLERS.register("Clip")
 def _clip(call: Call) -> Result:
-    low, high = (
-        call.walk.known(call.node.input[slot]) if call.has(slot) else call.attribute(name)
-        for slot, name in ((1, "min"), (2, "max"))
-    )
-    if low is not None and float(np.asarray(low).item()) == 0:
-        if high is None:
-            return call.emit.add(Elementwise("relu"), call.operand())
-        if float(np.asarray(high).item()) == 6:
-            return call.emit.add(Elementwise("relu6"), call.operand())
-    return call.emit.add(Elementwise("clamp"), call.operand())
+    kind = clip_kind(_limit(call, 1, "min"), _limit(call, 2, "max"))
+    return call.emit.add(Elementwise(kind), call.operand())
+
+
+def _limit(call: Call, slot: int, name: str) -> float | None:
+    """Return a limit, None where there is none; one that is computed is not a number."""
+    if not call.has(slot):
+        limit: float | None = call.attribute(name)
+        return limit
+    value = call.walk.known(call.node.input[slot])
+    return math.nan if value is None else float(np.asarray(value).item())
 
 
 @HANDLERS.register(*_BINARY)
@@ -100,7 +113,11 @@ def _binary(call: Call) -> Result:
         x = call.operand(1 - slot)
         if kind == "pow" and slot == 1 and number in (2.0, 0.5):
             return call.emit.add(Elementwise("square" if number == 2 else "sqrt"), x)
-        return call.emit.add(Elementwise(kind, value=number), x)
+        if kind == "div" and slot == 0 and number == 1:
+            return call.emit.add(Elementwise("reciprocal"), x)
+        y = call.emit.add(Elementwise(kind, value=number), x)
+        # As a field of the operator, the number has the place of the second input.
+        return y if slot == 1 or kind in _COMMUTATIVE else call.emit.note(y, Note.OTHER)
     first, *others = call.operands()
     if not others:
         return first
@@ -122,7 +139,13 @@ def _number(call: Call) -> tuple[float | None, int]:
 
 @HANDLERS.register("Where")
 def _where(call: Call) -> Result:
-    return call.emit.add(Elementwise("where"), *call.operands())
+    return call.emit.add(Elementwise("where"), *(_plain_number(x) for x in call.operands()))
+
+
+def _plain_number(x: Operand) -> Operand:
+    """Return a stored number as a constant: it is written in the network, not learned."""
+    single = isinstance(x, Stored) and x.tensor.elements == 1
+    return Stored(x.key, x.tensor, learned=False) if isinstance(x, Stored) and single else x
 
 
 @HANDLERS.register("Cast", "CastLike")

@@ -9,6 +9,7 @@ from costmodel.graph.builder import Value
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.learned import convolve, linear
 from costmodel.importers.onnx_file.call import HANDLERS, Call, Result
+from costmodel.importers.patterns.pieces import Note
 from costmodel.importers.registry import UnsupportedFormError
 from costmodel.ops import (
     AdaptivePool,
@@ -20,7 +21,6 @@ from costmodel.ops import (
     LayerNorm,
     LocalResponseNorm,
     MatMul,
-    Op,
     PixelShuffle,
     Pool,
     PReLU,
@@ -124,30 +124,43 @@ def _bias_after(call: Call, weight: Stored) -> Stored | None:
 
 @HANDLERS.register("BatchNormalization")
 def _batch_norm(call: Call) -> Result:
-    return _normalize(call, BatchNorm())
+    return _normalize(call, BatchNorm(affine=_affine(call)))
 
 
 @HANDLERS.register("InstanceNormalization")
 def _instance_norm(call: Call) -> Result:
-    return _normalize(call, GroupNorm(call.operand().shape[1]))
+    return _normalize(call, GroupNorm(call.operand().shape[1], affine=_affine(call)))
 
 
 @HANDLERS.register("GroupNormalization")
 def _group_norm(call: Call) -> Result:
-    return _normalize(call, GroupNorm(call.attribute("num_groups")))
+    return _normalize(call, GroupNorm(call.attribute("num_groups"), affine=_affine(call)))
 
 
 @HANDLERS.register("LayerNormalization", "RMSNormalization")
 def _layer_norm(call: Call) -> Result:
     rank = len(call.operand().shape)
     axes = rank - call.attribute("axis", -1) % rank
-    rms = call.node.op_type.startswith("RMS")
-    return _normalize(call, LayerNorm(axes, rms=rms, bias=call.has(2)))
+    affine, rms = _affine(call), call.node.op_type.startswith("RMS")
+    bias = affine and call.has(2) and not _stands_in(call, 2, 0)
+    return _normalize(call, LayerNorm(axes, affine=affine, rms=rms, bias=bias))
 
 
-def _normalize(call: Call, op: Op) -> Result:
-    name = call.emit.weight_name(call.operand(1))
-    return call.emit.add(op, call.operand(0), weights=name)
+def _normalize(call: Call, op: BatchNorm | GroupNorm | LayerNorm) -> Result:
+    name = call.emit.weight_name(call.operand(1)) if op.affine else None
+    y = call.emit.add(op, call.operand(0), weights=name)
+    plain = call.holds_only(1, 1) and call.holds_only(2, 0)
+    return call.emit.note(y, Note.PLAIN) if plain else y
+
+
+def _affine(call: Call) -> bool:
+    """Say whether scale and shift are learned: the format has no form without them."""
+    return not (_stands_in(call, 1, 1) and (not call.has(2) or _stands_in(call, 2, 0)))
+
+
+def _stands_in(call: Call, slot: int, number: int) -> bool:
+    """Say whether an exporter has put a constant in the place of a tensor that there is not."""
+    return not call.walk.is_learned(call.node.input[slot]) and call.holds_only(slot, number)
 
 
 @HANDLERS.register("LRN")
