@@ -101,6 +101,35 @@ Softmax last 1 1 turn last 0=1 1=1
     assert graph.nodes["softmax"]["outputs"][0].shape == (1, 16, 2)
 
 
+def test_activations_are_named_as_by_the_other_importers(tmp_path: Path) -> None:
+    body = """
+Input data 0 1 data
+Clip a 1 1 data a 0=0.0 1=6.0
+Clip b 1 1 a b 0=0.0
+Clip c 1 1 b c 0=-1.0 1=1.0
+GELU d 1 1 c d
+GELU e 1 1 d e 0=1
+Convolution f 1 1 e f 0=3 1=1 6=9 9=3 -23310=2,-1.0,1.0
+"""
+    kinds = [op.kind for op in elementwise(load(tmp_path, lines(body)))]
+    assert kinds == ["relu6", "relu", "hard_tanh", "gelu", "gelu_tanh", "hard_tanh"]
+
+
+def test_layers_of_the_file_run_one_by_one(tmp_path: Path) -> None:
+    """A file is what ncnn runs: a gate that it has apart is two layers, in MobileNet v3 for one."""
+    body = """
+Input data 0 1 data
+Split two 1 2 data x0 x1
+HardSigmoid gate 1 1 x1 gate
+BinaryOp mul 2 1 x0 gate y 0=2
+"""
+    assert [op.kind for op in elementwise(load(tmp_path, lines(body)))] == ["hard_sigmoid", "mul"]
+
+
+def elementwise(graph: object) -> list[Elementwise]:
+    return [op for _, op in graph.nodes(data="op") if isinstance(op, Elementwise)]
+
+
 def test_post_processing_is_left_out_and_said(tmp_path: Path) -> None:
     body = """
 Input data 0 1 data

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from exported import export, randomized
 
 import costmodel as cm
 from costmodel.errors import CostModelError, DataError, UnknownOperatorError
 from costmodel.importers import from_onnx, from_torch
-from costmodel.ops import ChannelShuffle, Contiguous, Conv, Elementwise, Linear, Reshape
+from costmodel.ops import (
+    ChannelShuffle,
+    Contiguous,
+    Conv,
+    Elementwise,
+    GroupNorm,
+    Linear,
+    Reshape,
+)
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
@@ -28,6 +36,10 @@ def weight(name: str, *shape: int) -> object:
 
 def ints(name: str, *values: int) -> object:
     return numpy_helper.from_array(np.array(values, np.int64), name)
+
+
+def number(name: str, value: float) -> object:
+    return numpy_helper.from_array(np.float32(value), name)
 
 
 def write(
@@ -70,15 +82,63 @@ CASES: dict[str, tuple[list, list, list]] = {
     ),
     "relu6 from Clip": (
         [node("Clip", "x low high")],
-        [
-            numpy_helper.from_array(np.float32(0), "low"),
-            numpy_helper.from_array(np.float32(6), "high"),
-        ],
+        [number("low", 0), number("high", 6)],
         [Elementwise("relu6")],
+    ),
+    "one limit": ([node("Clip", "x low")], [number("low", 1e-5)], [Elementwise("relu")]),
+    "the largest number is no limit": (
+        [node("Clip", "x low high")],
+        [number("low", 0), number("high", 3.4028234663852886e38)],
+        [Elementwise("relu")],
+    ),
+    "hard tanh": (
+        [node("Clip", "x low high")],
+        [number("low", -1), number("high", 1)],
+        [Elementwise("hard_tanh")],
+    ),
+    "limit that is computed": (
+        [node("ReduceMax", "x", "top", keepdims=0), node("Clip", "x low top")],
+        [number("low", 0)],
+        ["Reduce", Elementwise("clamp")],
+    ),
+    "hard-swish": (
+        [node("HardSigmoid", "x", "h", alpha=1 / 6, beta=0.5), node("Mul", "h x")],
+        [],
+        [Elementwise("hard_swish")],
+    ),
+    "hard sigmoid of another slope": (
+        [node("HardSigmoid", "x", "h"), node("Mul", "h x")],
+        [],
+        [Elementwise("hard_sigmoid"), Elementwise("mul")],
+    ),
+    "hard sigmoid of another offset": (
+        [node("HardSigmoid", "x", "h", alpha=1 / 6, beta=0.4), node("Mul", "h x")],
+        [],
+        [Elementwise("hard_sigmoid"), Elementwise("mul")],
+    ),
+    "six divided by a ramp": (
+        [node("Add", "x three", "a"), node("Clip", "a low six", "r"), node("Div", "six r")],
+        [number("low", 0), number("three", 3), number("six", 6)],
+        [Elementwise("add", 3.0), Elementwise("relu6"), Elementwise("div", 6.0)],
+    ),
+    "ramp divided by six": (
+        [node("Add", "x three", "a"), node("Clip", "a low six", "r"), node("Div", "r six")],
+        [number("low", 0), number("three", 3), number("six", 6)],
+        [Elementwise("hard_sigmoid")],
+    ),
+    "one divided by x": (
+        [node("Div", "one x")],
+        [number("one", 1)],
+        [Elementwise("reciprocal")],
+    ),
+    "number for a branch": (
+        [node("Greater", "x zero", "g"), node("Where", "g x zero")],
+        [number("zero", 0)],
+        [Elementwise("greater", 0.0), Elementwise("where")],
     ),
     "scalar": (
         [node("Mul", "x two")],
-        [numpy_helper.from_array(np.float32(2), "two")],
+        [number("two", 2)],
         [Elementwise("mul", 2.0)],
     ),
     "transpose copies": (
@@ -152,6 +212,33 @@ def test_operators(name: str, tmp_path: Path) -> None:
         for op, e in zip(operators(graph), expected, strict=True)
     ]
     assert found == expected
+
+
+def test_numbers_for_a_branch_are_no_parameters(tmp_path: Path) -> None:
+    nodes, stored, _ = CASES["number for a branch"]
+    assert cm.params(from_onnx(write(tmp_path, nodes, stored))) == 0
+
+
+def test_norms_of_simplified_files(tmp_path: Path) -> None:
+    """A simplifier stores the ones and zeros of a group norm like what is learned."""
+    nodes = [
+        node("Reshape", "x apart", "r"),
+        node("InstanceNormalization", "r ones zeros", "n"),
+        node("Reshape", "n whole", "b"),
+        node("Mul", "b scale", "m"),
+        node("Add", "m shift"),
+    ]
+    stored = [
+        *(ints("apart", 1, 2, 144), ints("whole", 1, 8, 6, 6)),
+        *(weight("ones", 2), numpy_helper.from_array(np.zeros(2, np.float32), "zeros")),
+        *(weight("scale", 8, 1, 1), weight("shift", 8, 1, 1)),
+    ]
+    graph = from_onnx(write(tmp_path, nodes, stored))
+    assert operators(graph) == [GroupNorm(2)]
+    assert cm.params(graph) == 16
+    # With another scale of their own the groups are not those of one normalization.
+    stored[3] = numpy_helper.from_array(np.ones(2, np.float32), "zeros")
+    assert GroupNorm(2) not in operators(from_onnx(write(tmp_path, nodes, stored)))[2:]
 
 
 def test_transposed_convolution_lstm_and_split(tmp_path: Path) -> None:
@@ -278,23 +365,6 @@ torch = pytest.importorskip("torch")
 nn = torch.nn
 
 
-def randomized(net: object) -> object:
-    """Give every stored number a value of its own: exporters merge tensors that are equal."""
-    for tensor in (*net.parameters(), *net.buffers()):
-        if tensor.is_floating_point():
-            nn.init.uniform_(tensor, 0.1, 0.9)
-    return net.eval()
-
-
-def export(net: object, example: object, path: Path, dynamo: bool) -> Path:
-    if dynamo:
-        pytest.importorskip("onnxscript")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporters warn about themselves
-        torch.onnx.export(net, (example,), str(path), dynamo=dynamo, verbose=False)
-    return path
-
-
 def kinds(graph: object) -> collections.Counter:
     return collections.Counter(type(op).__name__ for _, op in graph.nodes(data="op"))
 
@@ -305,7 +375,7 @@ def test_shuffle_net_three_ways(dynamo: bool, tmp_path: Path) -> None:
 
     net = randomized(ShuffleNetV2(0.5))
     example = torch.zeros(1, 3, 224, 224)
-    graph = from_onnx(export(net, example, tmp_path / "net.onnx", dynamo))
+    graph = from_onnx(export(net, example, tmp_path / "net.onnx", dynamo=dynamo))
     zoo = cm.zoo.shufflenet_v2(width=0.5)
     traced = from_torch(net, example)
     assert cm.flops(graph) == cm.flops(traced) == cm.flops(zoo)
@@ -356,7 +426,7 @@ def test_counts_equal_those_of_the_module(
     make: Callable[[], object], example: object, dynamo: bool, tmp_path: Path
 ) -> None:
     net = randomized(make())
-    graph = from_onnx(export(net, example, tmp_path / "net.onnx", dynamo))
+    graph = from_onnx(export(net, example, tmp_path / "net.onnx", dynamo=dynamo))
     cm.validate(graph)
     traced = from_torch(net, example)
     assert cm.flops(graph) == cm.flops(traced)

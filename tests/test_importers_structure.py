@@ -16,15 +16,18 @@ import pytest
 import costmodel
 from costmodel.importers.ncnn import handlers as ncnn_handlers
 from costmodel.importers.onnx_file import handlers as onnx_handlers
+from costmodel.importers.patterns import exported
 from costmodel.importers.registry import load_modules
 from costmodel.importers.torch_export import handlers as torch_handlers
 from costmodel.importers.torch_export import trace  # noqa: F401  (loads the handlers)
 
 ROOT = Path(costmodel.__file__).parent
+PACKAGES = [ncnn_handlers, onnx_handlers, torch_handlers, exported]
 REGISTRIES = {
-    "ncnn": ("ncnn.call", "LAYERS"),
-    "onnx_file": ("onnx_file.call", "HANDLERS"),
-    "torch_export": ("torch_export.call", "ATEN"),
+    "ncnn/handlers": ("ncnn.call", "LAYERS"),
+    "onnx_file/handlers": ("onnx_file.call", "HANDLERS"),
+    "torch_export/handlers": ("torch_export.call", "ATEN"),
+    "patterns/exported": ("patterns.pieces", "EXPORTED"),
 }
 
 
@@ -60,7 +63,7 @@ def test_circles_of_imports_are_seen(tmp_path: Path) -> None:
     assert len(list(nx.simple_cycles(imports(root, "package")))) == 1
 
 
-@pytest.mark.parametrize("package", [ncnn_handlers, onnx_handlers, torch_handlers])
+@pytest.mark.parametrize("package", PACKAGES)
 def test_every_module_of_the_folder_is_loaded(package: ModuleType) -> None:
     (folder,) = map(Path, package.__path__)
     written = {f"{package.__name__}.{file.stem}" for file in folder.glob("[!_]*.py")}
@@ -72,11 +75,11 @@ def test_a_new_file_is_found(tmp_path: Path) -> None:
     """A copy of the package with one more file in each folder, in a process of its own."""
     shutil.copytree(ROOT, tmp_path / "costmodel", ignore=shutil.ignore_patterns("__pycache__"))
     checks = ["import costmodel.importers.torch_export.trace"]
-    for importer, (place, registry) in REGISTRIES.items():
+    for folder, (place, registry) in REGISTRIES.items():
         line = f"from costmodel.importers.{place} import {registry}"
-        file = tmp_path / "costmodel" / "importers" / importer / "handlers" / "brand_new.py"
+        file = tmp_path / "costmodel" / "importers" / folder / "brand_new.py"
         file.write_text(f"{line}\n{registry}.register('BrandNew')(print)\n")
-        checks += [line, f"assert 'BrandNew' in {registry}, '{importer}'"]
+        checks += [line, f"assert 'BrandNew' in {registry}, '{folder}'"]
     subprocess.run([sys.executable, "-c", "\n".join(checks)], cwd=tmp_path, check=True)
 
 

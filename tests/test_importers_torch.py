@@ -6,6 +6,7 @@ import collections
 from collections.abc import Callable
 
 import pytest
+from exported import operators
 
 import costmodel as cm
 from costmodel.errors import DataError, UnknownOperatorError
@@ -290,7 +291,30 @@ CANONICAL: dict[str, tuple[Callable, list[object]]] = {
     "hardswish": (F.hardswish, [Elementwise("hard_swish")]),
     "relu6": (F.relu6, [Elementwise("relu6")]),
     "silu": (F.silu, [Elementwise("silu")]),
+    "silu of a user": (
+        lambda x: x * torch.sigmoid(x),
+        [Elementwise("sigmoid"), Elementwise("mul")],
+    ),
+    "hard-swish of a user": (
+        lambda x: x * F.relu6(x + 3) / 6,
+        [
+            Elementwise("add", 3.0),
+            Elementwise("relu6"),
+            Elementwise("mul"),
+            Elementwise("div", 6.0),
+        ],
+    ),
+    "clamp to 0, 6": (lambda x: x.clamp(0, 6), [Elementwise("relu6")]),
+    "clamp from below": (lambda x: x.clamp(min=1e-5), [Elementwise("relu")]),
+    "clamp to 0, 1": (lambda x: x.clamp(0, 1), [Elementwise("clamp")]),
+    "clamp to a tensor": (
+        lambda x: x.clamp(torch.zeros(()), x.sum()),
+        ["Reduce", Elementwise("clamp")],
+    ),
+    "hard tanh": (F.hardtanh, [Elementwise("hard_tanh")]),
+    "hard tanh to 2": (lambda x: F.hardtanh(x, -2, 2), [Elementwise("clamp")]),
     "square": (lambda x: x**2, [Elementwise("square")]),
+    "power of two": (lambda x: 2**x, [Elementwise("pow", 2.0)]),
     "cast": (lambda x: x.half(), ["Cast"]),
     "buffer": (lambda x: x + torch.ones(8, 1, 1), ["Constant", Elementwise("add")]),
 }
@@ -310,6 +334,24 @@ def test_forms_become_canonical_operators(name: str) -> None:
     assert [
         type(op).__name__ if isinstance(e, str) else op for op, e in zip(ops, expected, strict=True)
     ] == expected
+
+
+ONE_CALL = (
+    *(nn.SiLU(), nn.SiLU(inplace=True), nn.Hardswish(), nn.Hardsigmoid(), nn.Mish(), nn.GELU()),
+    *(nn.GELU("tanh"), nn.ReLU6(), nn.Softplus(), nn.ELU(inplace=True), nn.PReLU(), nn.LeakyReLU()),
+    *(nn.LayerNorm(6), nn.GroupNorm(2, 8), nn.InstanceNorm2d(8), nn.BatchNorm2d(8), nn.RMSNorm(6)),
+    *(nn.Linear(6, 6), nn.Conv2d(8, 8, 1), nn.Softmax(1), nn.AdaptiveAvgPool2d(1)),
+    *(nn.Dropout(), nn.Dropout2d(), nn.PixelShuffle(2), nn.Upsample(scale_factor=2)),
+)
+
+
+@pytest.mark.parametrize("module", ONE_CALL, ids=lambda m: type(m).__name__)
+def test_what_torch_takes_apart_elsewhere_changes_nothing(module: nn.Module) -> None:
+    """Torch takes the Hardshrink apart, and with it nothing else."""
+    alone = operators(from_torch(module, zeros(1, 8, 6, 6)))
+    behind = operators(from_torch(nn.Sequential(nn.Hardshrink(), module), zeros(1, 8, 6, 6)))
+    assert len(alone) <= 1
+    assert behind - operators(from_torch(nn.Hardshrink(), zeros(1, 8, 6, 6))) == alone
 
 
 def test_computed_kernels_count_their_parameter_once() -> None:

@@ -123,6 +123,10 @@ ATEN: Registry[Callable[[Call], Result]] = Registry("ATen")
 """Handlers by ATen name without overload; ``relu`` also serves the in-place ``relu_``."""
 
 
+DROPOUTS = ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")
+"""What does nothing at inference."""
+
+
 def packet_name(target: Any) -> str:
     """Return the name of an operator overload without overload and in-place underscore."""
     name = str(target).removeprefix("aten.").rsplit(".", 1)[0]

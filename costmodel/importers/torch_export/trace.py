@@ -10,7 +10,7 @@ from typing import Any
 from costmodel.errors import CostModelError, DataError
 from costmodel.importers.registry import load_modules, refuse_unknown
 from costmodel.importers.torch_export import handlers
-from costmodel.importers.torch_export.call import ATEN, packet_name
+from costmodel.importers.torch_export.call import ATEN, DROPOUTS, packet_name
 from costmodel.importers.torch_export.sizes import Axes, SizeReader, axes_of
 from costmodel.importers.torch_export.walk import Walk, unknown_operators
 
@@ -121,7 +121,21 @@ def _decompose_unknown(program: Any) -> Any:
 
     table = torch.export.default_decompositions()
     chosen = {op: table[op] for op in unknown if op in table}
-    return program.run_decompositions(chosen) if chosen else program
+    if not chosen:
+        return program
+    _leave_out_dropout(program)
+    return program.run_decompositions(chosen)
+
+
+def _leave_out_dropout(program: Any) -> None:
+    """Make views of the dropouts: while taking others apart, torch makes copies of them."""
+    import torch
+
+    for part in program.graph_module.modules():
+        for node in part.graph.nodes if hasattr(part, "graph") else ():
+            if packet_name(node.target) in DROPOUTS:
+                node.target = torch.ops.aten.alias.default
+                node.args, node.kwargs = node.args[:1], {}
 
 
 def _first_names(module: Any) -> dict[str, str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+from costmodel.importers.clip import clip_kind
 from costmodel.importers.emitter import Operand
 from costmodel.importers.ncnn.call import LAYERS, Blobs
 from costmodel.importers.ncnn.handlers.movement import axis_of
@@ -11,10 +14,8 @@ from costmodel.ops import AdaptivePool, Elementwise, MatMul, Reduce, Softmax
 
 _UNARY = {
     "AbsVal": "abs",
-    "Clip": "clamp",
     "ELU": "elu",
     "Exp": "exp",
-    "GELU": "gelu",
     "HardSigmoid": "hard_sigmoid",
     "HardSwish": "hard_swish",
     "Mish": "mish",
@@ -30,6 +31,19 @@ _ELTWISE = {0: "mul", 1: "add", 2: "max"}
 @LAYERS.register(*_UNARY)
 def _unary(walk: Blobs, layer: Layer) -> Operand:
     return walk.emit.add(Elementwise(_UNARY[layer.kind]), *walk.inputs(layer))
+
+
+@LAYERS.register("Clip")
+def _clip(walk: Blobs, layer: Layer) -> Operand:
+    low, high = layer.number(0, -math.inf), layer.number(1, math.inf)
+    return walk.emit.add(Elementwise(clip_kind(low, high)), *walk.inputs(layer))
+
+
+@LAYERS.register("GELU")
+def _gelu(walk: Blobs, layer: Layer) -> Operand:
+    # The fast form of the file is the one with a hyperbolic tangent.
+    kind = "gelu_tanh" if layer.integer(0) else "gelu"
+    return walk.emit.add(Elementwise(kind), *walk.inputs(layer))
 
 
 @LAYERS.register("ReLU")

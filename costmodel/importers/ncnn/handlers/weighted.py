@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from costmodel.algebra.symbols import exact_div, product
+from costmodel.importers.clip import clip_kind
 from costmodel.importers.emitter import Operand
 from costmodel.importers.ncnn.call import LAYERS, Blobs
 from costmodel.importers.ncnn.parse import Layer
@@ -30,7 +31,6 @@ _SAME = (-233, -234)  # written for "as much padding as keeps the size"
 _ACTIVATIONS = {
     1: "relu",
     2: "leaky_relu",
-    3: "clamp",
     4: "sigmoid",
     5: "mish",
     6: "hard_swish",
@@ -103,8 +103,10 @@ def _activated(walk: Blobs, layer: Layer, x: Operand) -> Operand:
     kind = layer.integer(9)
     if kind == 0:
         return x
-    if kind == 3 and layer.params.get(10) == (0.0, 6.0):
-        return walk.emit.add(Elementwise("relu6"), x)
+    if kind == 3:
+        limits = layer.params.get(10)
+        low, high = limits if isinstance(limits, tuple) else (None, None)
+        return walk.emit.add(Elementwise(clip_kind(low, high)), x)
     return walk.emit.add(Elementwise(_ACTIVATIONS[kind]), x)
 
 

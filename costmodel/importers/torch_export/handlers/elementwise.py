@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+from costmodel.importers.clip import clip_kind
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.torch_export.call import ATEN, Call, Result
 from costmodel.ops import Elementwise, PReLU, Split
@@ -12,10 +15,6 @@ _UNARY = {
     "abs": "abs",
     "ceil": "ceil",
     "celu": "elu",
-    "clamp": "clamp",
-    "clamp_max": "relu",
-    "clamp_min": "relu",
-    "clip": "clamp",
     "cos": "cos",
     "elu": "elu",
     "erf": "erf",
@@ -95,10 +94,16 @@ def _gelu(call: Call) -> Result:
     return call.emit.add(Elementwise(kind), call.operand("self"))
 
 
-@ATEN.register("hardtanh")
-def _hardtanh(call: Call) -> Result:
-    relu6 = call.get("min_val") == 0 and call.get("max_val") == 6
-    return call.emit.add(Elementwise("relu6" if relu6 else "hard_tanh"), call.operand("self"))
+@ATEN.register("clamp", "clamp_max", "clamp_min", "clip", "hardtanh")
+def _clip(call: Call) -> Result:
+    limits = ("min_val", "max_val") if _name(call) == "hardtanh" else ("min", "max")
+    low, high = (_limit(call.get(name)) for name in limits)
+    return call.emit.add(Elementwise(clip_kind(low, high)), call.operand("self"))
+
+
+def _limit(value: object) -> float | None:
+    """Return a limit, None where there is none; one that is computed is not a number."""
+    return float(value) if isinstance(value, int | float) else None if value is None else math.nan
 
 
 @ATEN.register("prelu", "_prelu_kernel")
@@ -126,7 +131,7 @@ def _binary(call: Call) -> Result:
     if b is None or a is None:
         only = a if a is not None else call.operand("other", "exponent")
         number = call.get("self") if a is None else call.get("other", call.get("exponent"))
-        return _with_number(call, kind, only, number)
+        return _with_number(call, kind, only, number, left=a is None)
     if scale != 1:
         b = call.emit.add(Elementwise("mul", value=float(scale)), b)
     return binary(call, kind, a, b)
@@ -171,11 +176,9 @@ def binary(call: Call, kind: str, a: Operand, b: Operand) -> Operand:
     return call.emit.add(Elementwise(kind), a, b)
 
 
-def _with_number(call: Call, kind: str, x: Operand, number: object) -> Operand:
-    if kind == "pow" and number == 2:
-        return call.emit.add(Elementwise("square"), x)
-    if kind == "pow" and number == 0.5:
-        return call.emit.add(Elementwise("sqrt"), x)
+def _with_number(call: Call, kind: str, x: Operand, number: object, left: bool) -> Operand:
+    if kind == "pow" and number in (2, 0.5) and not left:
+        return call.emit.add(Elementwise("square" if number == 2 else "sqrt"), x)
     if isinstance(number, int | float):
         return call.emit.add(Elementwise(kind, value=float(number)), x)
     # A size of the network that is symbolic: a number that is known only when it runs.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from costmodel.algebra.symbols import Dim, same
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.registry import UnsupportedFormError
-from costmodel.importers.torch_export.call import ATEN, Call, Result
+from costmodel.importers.torch_export.call import ATEN, DROPOUTS, Call, Result
 from costmodel.ops import (
     BroadcastTo,
     Cast,
@@ -18,8 +18,7 @@ from costmodel.ops import (
 )
 
 
-@ATEN.register("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")
-@ATEN.register("native_dropout")
+@ATEN.register(*DROPOUTS, "native_dropout")
 def _dropout(call: Call) -> Result:
     y = call.emit.add(Identity(), call.operand("input", "self"))
     return (y, None) if len(call.metas) > 1 else y
