@@ -17,7 +17,7 @@ from costmodel.hardware import hardware_names, load_hardware
 from costmodel.kernels import Product, lower
 from costmodel.platforms.machine import machine_for
 from costmodel.runtimes import load_runtime, runtime_names
-from costmodel.testing import strategies
+from costmodel.testing import Case, Template, cases, templates
 from costmodel.timing.bound import least_multiply_adds, least_seconds
 from costmodel.timing.network import kernel_terms
 from costmodel.timing.workload import Workload, workloads
@@ -47,9 +47,9 @@ def loaded(name: str) -> cm.Platform:
 
 
 @settings(max_examples=200)
-@given(case=strategies.cases(), scale=st.sampled_from([1, 1, 7, 64]), data=st.data())
+@given(case=cases(), scale=st.sampled_from([1, 1, 7, 64]), data=st.data())
 def test_no_model_with_shipped_priors_lies_below_its_bound(
-    case: strategies.Case, scale: int, data: st.DataObject
+    case: Case, scale: int, data: st.DataObject
 ) -> None:
     """On the unclamped terms: a clamp at the bound would always pass."""
     if not case.inputs:
@@ -66,7 +66,7 @@ def test_no_model_with_shipped_priors_lies_below_its_bound(
             assert found.model >= found.bound * (1 - 1e-9), (name, case.op, w)
 
 
-def _fits(case: strategies.Case, inputs: list[cm.Tensor]) -> bool:
+def _fits(case: Case, inputs: list[cm.Tensor]) -> bool:
     try:
         case.op.check_arity(inputs)
         case.op.infer(*inputs)
@@ -166,8 +166,8 @@ def times(w: Workload, where: cm.Platform) -> float:
 
 
 @settings(max_examples=200)
-@given(case=strategies.cases())
-def test_the_products_add_up_to_the_multiply_adds(case: strategies.Case) -> None:
+@given(case=cases())
+def test_the_products_add_up_to_the_multiply_adds(case: Case) -> None:
     products = case.op.products(*case.inputs)
     counted = cm.cost(case.op, *case.inputs).multiply_adds
     assert sum(p.multiply_adds for p in products) == counted
@@ -179,7 +179,7 @@ def test_the_products_add_up_to_the_multiply_adds(case: strategies.Case) -> None
 def test_products_of_arrays_and_symbols_are_those_of_numbers(
     name: str, data: st.DataObject
 ) -> None:
-    template = data.draw(strategies.templates(name))
+    template = data.draw(templates(name))
     expected = [sum(p.multiply_adds for p in c.op.products(*c.inputs)) for c in _numbers(template)]
     op, inputs = template.arrays()
     assert np.array_equal(
@@ -191,7 +191,7 @@ def test_products_of_arrays_and_symbols_are_those_of_numbers(
         assert cm.algebra.expressions.substitute(found, dict(values)) == number
 
 
-def _numbers(template: strategies.Template) -> list[strategies.Case]:
+def _numbers(template: Template) -> list[Case]:
     return [template.concrete(i) for i in range(len(template.variants))]
 
 

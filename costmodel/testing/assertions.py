@@ -12,12 +12,19 @@ from costmodel.counting.bounds import mac_lower_bound
 from costmodel.counting.cost import op_cost
 from costmodel.counting.io_bounds import io_lower_bound
 from costmodel.errors import DataError
-from costmodel.graph.serialize import from_json, to_json
+from costmodel.graph import from_json, nodes_in_order, to_json
+from costmodel.kernels.lowering import lower_nodes
+from costmodel.kinds import KINDS
 from costmodel.ops import OPERATORS, Op
+from costmodel.ops.elementwise import TRANSCENDENTAL
 from costmodel.ops.tensor import DTYPE_BYTES, Tensor
+from costmodel.platforms import load_platform
+from costmodel.platforms.machine import machine_for
 from costmodel.testing.case import Case
 from costmodel.testing.counting import Oracle, count_problems
 from costmodel.testing.opening import figures, opened_problems, strategy_problems
+from costmodel.timing.network import kernel_terms
+from costmodel.timing.workload import workloads
 
 Tensors: TypeAlias = tuple[Tensor, ...]
 Emission: TypeAlias = Callable[[Op, Tensors], None]
@@ -26,6 +33,8 @@ _Check: TypeAlias = Callable[[Op, Tensors], Iterable[str]]
 
 _ROUNDING = 1 + 1e-9
 """What a bound with a square root may lie above a whole number."""
+_PLATFORMS = ("gtx-1080-ti/torch-eager", "raspberry-pi-4/ncnn")
+"""Where kernels are timed: a GPU and a CPU."""
 
 
 def assert_operator(
@@ -35,8 +44,8 @@ def assert_operator(
 
     Its fields (hashable, frozen, of the annotated types), its place in ``costmodel.ops.OPERATORS``,
     its strategy, its number of inputs, its shape rule, its costs on ints, arrays and symbols, its
-    bounds, its JSON, its kernel, and where they are given the loops that count and the code of
-    another library.
+    bounds, its JSON, the kernel that it starts and its time, and where they are given the loops
+    that count and the code of another library.
 
     Parameters
     ----------
@@ -102,7 +111,8 @@ def _all_problems(
         return [*found, "nothing that needs the costs was checked"]
     passes("open sizes", opened_problems)
     passes("bounds", _bound_problems)
-    passes("kernel", _kernel_problems)
+    if passes("kernel", _kernel_problems):
+        passes("time", _time_problems)
     passes("JSON", _json_problems)
     if oracle is not None:
         passes("counting loops", lambda op, inputs: _counted_problems(op, inputs, oracle))
@@ -187,10 +197,39 @@ def _bound_problems(op: Op, inputs: Tensors) -> Iterator[str]:
             yield f"{name} {bound} must be at most the memory access cost {mac}"
 
 
-def _kernel_problems(op: Op, inputs: Tensors) -> list[str]:
-    # Here come the kind of the operator's kernel, which must be one of costmodel.kinds.KINDS, and
-    # its products, whose multiply-adds must add up to the operator's.
-    return []
+def _kernel_problems(op: Op, inputs: Tensors) -> Iterator[str]:
+    if not op.kernel_kinds:
+        return  # it launches nothing
+    kind = op.kernel_kind(*inputs)
+    if kind not in op.kernel_kinds:
+        yield f"it starts a kernel of kind {kind!r}, which kernel_kinds {op.kernel_kinds} lacks"
+    products = op.products(*inputs)
+    made, counted = sum(p.multiply_adds for p in products), op_cost(op, inputs).cost.multiply_adds
+    if made != counted:
+        yield f"its products make {made} multiply-adds, its nest {counted}"
+    if products and not KINDS[kind].product:
+        yield f"a kernel of kind {kind!r} is not one of products, but it has {len(products)}"
+    for name, count in op.functions(*inputs).items():
+        if name not in TRANSCENDENTAL:
+            yield f"it evaluates {name!r}, which TRANSCENDENTAL of costmodel.ops.elementwise lacks"
+        elif type(count) is not int or count < 0:
+            yield f"it evaluates {name!r} {count!r} times: this must be an int of at least 0"
+    pieces = op.pieces(*inputs)
+    if type(pieces) is not int or pieces < 0:
+        yield f"its pieces must be an int of at least 0, got {pieces!r}"
+
+
+def _time_problems(op: Op, inputs: Tensors) -> Iterator[str]:
+    nodes = list(nodes_in_order(Case(op, inputs).graph()))
+    for name in _PLATFORMS:
+        where = load_platform(name, calibrated=False)
+        for w in workloads(lower_nodes(nodes, where.runtime)):
+            found = kernel_terms(w, machine_for(where, w.dtype), where.fitted.theta)
+            if not found.model * _ROUNDING >= found.bound:
+                yield (
+                    f"on {name} the model says {found.model:.3g} s, less than the bound of the "
+                    f"hardware, {found.bound:.3g} s"
+                )
 
 
 def _json_problems(op: Op, inputs: Tensors) -> Iterator[str]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from costmodel.algebra.expressions import substitute
-from costmodel.algebra.symbols import Dim, dim
+from costmodel.algebra.symbols import Dim, dim, total
 from costmodel.counting.cost import op_cost
 from costmodel.errors import CostModelError, DataError
 from costmodel.ops import Op
@@ -49,7 +49,10 @@ def figures(op: Op, inputs: tuple[Tensor, ...]) -> Figures:
         "items": result.items,
         "span": result.span,
         "params": result.params,
+        "multiply_adds of the products": total(p.multiply_adds for p in op.products(*inputs)),
+        "pieces": op.pieces(*inputs),
     }
+    found |= {f"evaluations of {name}": n for name, n in op.functions(*inputs).items()}
     for i, y in enumerate(op.infer(*inputs)):
         found |= {f"size {axis} of output {i}": size for axis, size in enumerate(y.shape)}
     return found

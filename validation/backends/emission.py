@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 
+import networkx as nx
 import torch
 from torch import fx
 
+from costmodel.graph import Builder
 from costmodel.ops import Constant, Input, Op, Output, Parameter
 from costmodel.ops.tensor import DTYPE_BYTES, Tensor
-from costmodel.testing import Case
 from validation.backends.graph_to_torch import random_inputs, to_torch
 from validation.backends.torch_emitter import DTYPES
 from validation.backends.torch_ops import EMIT
@@ -44,7 +45,7 @@ def check_emission(op: Op, inputs: tuple[Tensor, ...]) -> None:
             f"{type(op).__name__} is not written in torch: enter it in the table EMIT of "
             "validation/backends/torch_ops.py"
         )
-    graph = Case(op, inputs).graph()
+    graph = _alone(op, inputs)
     module = to_torch(graph)
     if inputs and module.state_dict():
         module = module.to(_dtype(op, inputs))
@@ -60,6 +61,14 @@ def check_emission(op: Op, inputs: tuple[Tensor, ...]) -> None:
     params = sum(t.elements for t in op.weights(*inputs))
     if learned != params:
         raise MeasuringError(f"torch has {learned} learned elements where the rule says {params}")
+
+
+def _alone(op: Op, inputs: tuple[Tensor, ...]) -> nx.DiGraph:
+    """Return the graph of the operator alone: its inputs, it, and its outputs."""
+    builder = Builder("operator")
+    values = [builder.input(x.shape, x.dtype) for x in inputs]
+    made = values if isinstance(op, Output) else builder.add_many(op, *values)
+    return builder.finish(*made)
 
 
 def _dtype(op: Op, inputs: tuple[Tensor, ...]) -> torch.dtype:
