@@ -254,7 +254,9 @@ EMIT: dict[type[Op], Callable[..., Value | tuple[Value, ...]]] = {
     Linear: _linear,
     LocalResponseNorm: lambda e, node, x: e.module(lambda: nn.LocalResponseNorm(node.op.size), x),
     MatMul: _matmul,
-    PReLU: lambda e, node, x: e.module(lambda: nn.PReLU(node.inputs[0].shape[1]), x),
+    PReLU: lambda e, node, x: e.module(
+        lambda: nn.PReLU(1 if node.op.shared else node.inputs[0].shape[1]), x
+    ),
     Pad: _pad,
     Pool: pool,
     Recurrent: _recurrent,

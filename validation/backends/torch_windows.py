@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 from torch import nn
@@ -94,7 +95,11 @@ def pool(e: Emitter, node: Node, x: Value) -> Value:
         kwargs["dilation"] = op.dilation
     elif any(d != 1 for d in op.dilation):
         raise MeasuringError(f"node {node.name!r}: torch has no average pooling with dilation")
-    return e.call(getattr(functional, f"{op.kind}_pool{len(op.kernel)}d"), x, **kwargs)
+    y = e.call(getattr(functional, f"{op.kind}_pool{len(op.kernel)}d"), x, **kwargs)
+    if native or not op.ceil_mode:
+        return y
+    # A window that begins in the padding is none; torch takes padding of its own operator for data.
+    return e.call(operator.getitem, y, (..., *(slice(n) for n in node.outputs[0].shape[2:])))
 
 
 def _pad(e: Emitter, x: Value, pairs: Pairs, value: float) -> Value:
