@@ -323,11 +323,21 @@ def test_faults_of_all_kinds_come_in_one_message() -> None:
 
 def test_checks_that_could_not_be_made_are_named() -> None:
     shapeless = problems(operator(frozen=False, infer=lambda self, x: None)(), X, oracle=loops)
+    assert shapeless[0].startswith("fields: Faulty must be a @dataclass")
     assert shapeless[-1] == "nothing that needs the shape rule was checked"
-    costless = problems(operator(frozen=False, nest=lambda self, x: None)(), X, oracle=loops)
-    assert costless[-1] == "nothing that needs the costs was checked"
-    for found in (shapeless, costless):
-        assert found[0].startswith("fields: Faulty must be a @dataclass")
+
+
+def test_wrong_costs_hide_neither_loops_nor_emission(enter) -> None:
+    def emit(op, inputs):
+        raise CostModelError("torch has no such function")
+
+    cls = enter(operator(nest=lambda self, x: Nest(parallel=x.shape, elementwise=0.5)))
+    found = problems(cls(), X, oracle=loops, emit=emit)
+    assert found[-3:] == [
+        "open sizes and bounds were not checked: they need the costs",
+        f"counting loops: elementwise: the formula says {ELEMENTS / 2}, the loops count {ELEMENTS}",
+        "emission: CostModelError: torch has no such function",
+    ]
 
 
 def test_sizes_that_are_no_numbers_are_refused() -> None:
