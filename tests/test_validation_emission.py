@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 import costmodel as cm  # noqa: E402
 from costmodel import ops, testing  # noqa: E402
-from costmodel.ops import OPERATORS, Op, Pool, PReLU  # noqa: E402
+from costmodel.ops import OPERATORS, GridSample, Op, Pool, PReLU  # noqa: E402
 from costmodel.ops.tensor import Tensor  # noqa: E402
 from costmodel.testing import Case  # noqa: E402
 from validation.backends.emission import check_emission  # noqa: E402
@@ -20,11 +20,14 @@ from validation.errors import MeasuringError  # noqa: E402
 WIDE = Pool("max", (2,), padding=2, ceil_mode=True)
 
 
-def known(op: Op) -> bool:
+def known(case: Case) -> bool:
     """Say whether torch has the operator; the tests below have one of each of the others."""
-    match op:
+    match case.op:
         case Pool(kind="avg", dilation=dilation) if any(d != 1 for d in dilation):
             return False
+        case GridSample(kind=kind):
+            rank = case.inputs[0].rank
+            return rank == 4 or (rank == 5 and kind != "bicubic")
     return True
 
 
@@ -47,7 +50,7 @@ def in_torch(case: Case, dtype: str) -> Case:
 def test_torch_makes_what_the_rules_of_the_operator_say(
     name: str, data: st.DataObject, dtype: str
 ) -> None:
-    op, inputs = in_torch(data.draw(testing.cases(name).filter(lambda c: known(c.op))), dtype)
+    op, inputs = in_torch(data.draw(testing.cases(name).filter(known)), dtype)
     testing.assert_operator(op, *inputs, emit=check_emission)
 
 
@@ -55,6 +58,8 @@ def test_what_torch_does_not_have_is_said() -> None:
     x = Tensor((1, 2, 6))
     with pytest.raises(MeasuringError, match="torch has no average pooling with dilation"):
         check_emission(Pool("avg", (2,), dilation=2), (x,))
+    with pytest.raises(MeasuringError, match="torch samples images, and volumes linearly"):
+        check_emission(GridSample("bilinear"), (x, Tensor((1, 3, 1))))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from costmodel.graph.builder import Builder as Builder
 from costmodel.graph.builder import Value as Value
+from costmodel.graph.convert import converted as converted
 from costmodel.graph.convert import in_dtype as in_dtype
 from costmodel.graph.schema import MAX_ELEMENTS as MAX_ELEMENTS
 from costmodel.graph.schema import MAX_NODES as MAX_NODES

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
+import networkx as nx
+
 from costmodel.errors import DataError
-from costmodel.graph.schema import Node, Source, infer_node
+from costmodel.graph.schema import Node, Source, infer_node, nodes_in_order
 from costmodel.ops import Op
 from costmodel.ops.tensor import FLOATING, Tensor
 
@@ -48,6 +50,27 @@ def in_dtype(nodes: Iterable[Node], dtype: str) -> list[Node]:
         made.update({(node.name, i): tensor for i, tensor in enumerate(outputs)})
         converted.append(node._replace(op=op, inputs=inputs, outputs=outputs))
     return converted
+
+
+def converted(graph: nx.DiGraph, dtype: str) -> nx.DiGraph:
+    """Return ``graph`` with its floating-point tensors in ``dtype`` (see :func:`in_dtype`).
+
+    Raises
+    ------
+    DataError
+        If the network holds a tensor of another low precision.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> graph = cm.zoo.resnet18()
+    >>> cm.mac(converted(graph, "float16"), unit="bytes") * 2 == cm.mac(graph, unit="bytes")
+    True
+    """
+    result = graph.copy()
+    for node in in_dtype(nodes_in_order(graph), dtype):
+        result.nodes[node.name].update(op=node.op, outputs=node.outputs)
+    return result
 
 
 def _converted(node: Node, dtype: str) -> Op:

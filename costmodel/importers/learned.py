@@ -8,7 +8,7 @@ from costmodel.algebra.symbols import Dim, same
 from costmodel.errors import ShapeError
 from costmodel.graph.builder import Value
 from costmodel.importers.emitter import Emitter, Operand, Stored
-from costmodel.ops import Conv, ConvTranspose, Elementwise, Linear, MatMul, Op
+from costmodel.ops import Conv, ConvTranspose, DeformConv, Elementwise, Linear, MatMul, Op
 
 
 def linear(
@@ -37,22 +37,30 @@ def linear(
 
 
 def convolve(
-    emit: Emitter, op: Conv | ConvTranspose, x: Operand, weight: Operand, bias: Operand | None
+    emit: Emitter,
+    op: Conv | ConvTranspose | DeformConv,
+    x: Operand,
+    weight: Operand,
+    bias: Operand | None,
+    *others: Operand,
 ) -> Value:
-    """Emit ``op``, its weights named after ``weight``; without a bias of its own, one is added."""
+    """Emit ``op``, its weights named after ``weight``; without a bias of its own, one is added.
+
+    ``others`` are the inputs behind ``x``: the offsets of a deformable convolution.
+    """
     name = emit.weight_name(weight)
     fused = emit.owns_bias(name, bias)
-    _check(op, x, weight.shape)
-    y = emit.add(dataclasses.replace(op, bias=fused), x, weights=name)
+    _check(op, x, weight.shape, *others)
+    y = emit.add(dataclasses.replace(op, bias=fused), x, *others, weights=name)
     if bias is None or fused:
         return y
     spatial = len(op.kernel)
     return emit.add(Elementwise("add"), y, emit.reshape(bias, (*bias.shape, *([1] * spatial))))
 
 
-def _check(op: Op, x: Operand, stored: tuple[Dim, ...]) -> None:
+def _check(op: Op, x: Operand, stored: tuple[Dim, ...], *others: Operand) -> None:
     """Raise ``ShapeError`` unless the stored weight is the one that ``op`` needs on ``x``."""
-    op.infer(x.tensor)
+    op.infer(x.tensor, *(other.tensor for other in others))
     needed = op.weights(x.tensor)[0].shape
     if len(needed) != len(stored) or not all(map(same, needed, stored)):
         raise ShapeError(

@@ -2,7 +2,7 @@
 
 from costmodel.ops.attention import Attention, AttentionMix, AttentionScores
 from costmodel.ops.base import Expansion, Nest, Op, Program, Step
-from costmodel.ops.convolution import Conv, ConvTranspose
+from costmodel.ops.convolution import Conv, ConvTranspose, DeformConv
 from costmodel.ops.elementwise import Cast, Elementwise, PReLU
 from costmodel.ops.matmul import Linear, MatMul
 from costmodel.ops.movement import (
@@ -24,7 +24,7 @@ from costmodel.ops.normalization import BatchNorm, GroupNorm, LayerNorm, LocalRe
 from costmodel.ops.pooling import AdaptivePool, Pool
 from costmodel.ops.recurrent import Recurrent, RecurrentSteps
 from costmodel.ops.reduction import Reduce, Softmax
-from costmodel.ops.resize import Resize
+from costmodel.ops.resize import GridSample, Resize
 from costmodel.ops.terminal import Constant, Input, Output, Parameter
 
 __all__ = [
@@ -42,10 +42,12 @@ __all__ = [
     "Contiguous",
     "Conv",
     "ConvTranspose",
+    "DeformConv",
     "Elementwise",
     "Embedding",
     "Expansion",
     "Gather",
+    "GridSample",
     "GroupNorm",
     "Identity",
     "Input",

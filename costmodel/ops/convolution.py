@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from costmodel.algebra.symbols import Dim, check_dim, exact_div, product, same
@@ -219,6 +220,102 @@ class ConvTranspose(Op):
                 n=x.shape[0] * product(x.shape[2:]),
                 k=exact_div(x.shape[1], self.groups),
             ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DeformConv(Op):
+    r"""Deformable convolution: every tap reads where an offset moves it to, interpolated.
+
+    Inputs are ``x [n, c1, h, w]``, ``offsets [n, 2 o k, h', w']`` and, if ``modulated``, a weight
+    for each sample ``[n, o k, h', w']``, with ``k`` the taps and ``o`` the offset groups.
+
+    Parameters
+    ----------
+    out_channels, kernel, stride, dilation, groups, bias
+        As in :class:`Conv`, of two axes.
+    padding : int or tuple
+        As in :class:`Conv`, in numbers.
+    offset_groups : Dim
+        Groups of input channels that share their offsets, ``o``. [1]
+    modulated : bool
+        Whether each sample is multiplied by a weight (deformable convolution v2).
+
+    Notes
+    -----
+    Multiply-adds are those of the convolution. Each of the :math:`n h' w' c_1 k` samples takes 7
+    operations more (a weighted sum of 4 neighbours), and one for its weight. Libraries write the
+    samples to memory and read them again (im2col): that is not counted here.
+
+    Examples
+    --------
+    >>> x, offsets = Tensor((1, 8, 14, 14)), Tensor((1, 18, 14, 14))
+    >>> DeformConv(16, (3, 3), padding=1).infer(x, offsets)[0].shape
+    (1, 16, 14, 14)
+    """
+
+    out_channels: Dim
+    kernel: tuple[Dim, ...]
+    stride: Window = 1
+    padding: Padding = 0
+    dilation: Window = 1
+    groups: Dim = 1
+    offset_groups: Dim = 1
+    modulated: bool = False
+    bias: bool = False
+    kernel_kinds = ("convolution", "grouped")
+    arity = None
+
+    def __post_init__(self) -> None:
+        if self.padding == "same":
+            raise ShapeError("DeformConv padding must be numbers, not 'same'")
+        conv = self._convolution()
+        for name in ("kernel", "stride", "dilation", "padding"):
+            object.__setattr__(self, name, getattr(conv, name))
+        check_sizes(self, offset_groups=self.offset_groups)
+
+    def kernel_kind(self, *inputs: Tensor) -> str:
+        return "convolution" if same(self.groups, 1) else "grouped"
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        if len(inputs) != 2 + self.modulated:
+            raise ShapeError(f"DeformConv takes {2 + self.modulated} inputs, got {len(inputs)}")
+        x, *others = inputs
+        (y,) = self._convolution().infer(x)
+        exact_div(x.shape[1], self.offset_groups, "DeformConv input channels")
+        samples = self.offset_groups * product(self.kernel)
+        for tensor, channels in zip(others, (2 * samples, samples), strict=False):
+            needed = (x.shape[0], channels, *y.shape[2:])
+            if tensor.rank != 4 or not all(map(same, tensor.shape, needed)):
+                raise ShapeError(f"DeformConv on {x} needs offsets or weights {needed}: {tensor}")
+        return (y,)
+
+    def weights(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return self._convolution().weights(inputs[0])
+
+    def nest(self, *inputs: Tensor) -> Nest:
+        x = inputs[0]
+        conv = self._convolution()
+        n, _, *sizes = conv.infer(x)[0].shape
+        samples = n * product(sizes) * x.shape[1] * product(self.kernel)
+        return dataclasses.replace(conv.nest(x), extra=(7 + self.modulated) * samples)
+
+    def products(self, *inputs: Tensor) -> tuple[Product, ...]:
+        (p,) = self._convolution().products(inputs[0])
+        return (dataclasses.replace(p, winograd=False),)
+
+    def _convolution(self) -> Conv:
+        """Return the convolution whose taps are moved."""
+        if len(self.kernel) != 2:
+            raise ShapeError(f"DeformConv needs a kernel of two axes, got {self.kernel}")
+        return Conv(
+            self.out_channels,
+            self.kernel,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,
+            self.bias,
         )
 
 

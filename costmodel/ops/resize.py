@@ -1,10 +1,10 @@
-"""Resizing of images."""
+"""Images at other pixels: resized, or sampled where a grid says."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from costmodel.algebra.symbols import Dim
+from costmodel.algebra.symbols import Dim, same
 from costmodel.errors import ShapeError
 from costmodel.ops.base import Nest, Op, need_rank
 from costmodel.ops.tensor import Tensor
@@ -47,3 +47,56 @@ class Resize(Op):
 
     def nest(self, *inputs: Tensor) -> Nest:
         return Nest(parallel=self.infer(*inputs)[0].shape, elementwise=RESIZES[self.kind])
+
+
+@dataclass(frozen=True, slots=True)
+class GridSample(Op):
+    r"""Values of an image at the positions of a grid, interpolated.
+
+    Inputs are ``x [n, c, *sizes]`` and ``grid [n, *outputs, rank]``, a position for each output
+    pixel.
+
+    Parameters
+    ----------
+    kind : {"nearest", "bilinear", "bicubic"}
+        The interpolation; ``"bilinear"`` is trilinear on volumes.
+
+    Notes
+    -----
+    An output element is the weighted sum of :math:`2^r` (linear) or :math:`4^r` (cubic) neighbours
+    of :math:`r` axes: as many products, one sum less. The arithmetic on positions, shared by all
+    channels, is not counted; the image counts as read whole, wherever the grid points.
+
+    Examples
+    --------
+    >>> x, grid = Tensor((1, 8, 14, 14)), Tensor((1, 7, 7, 2))
+    >>> GridSample().infer(x, grid)[0].shape, GridSample().nest(x, grid).elementwise
+    ((1, 8, 7, 7), 7)
+    """
+
+    kind: str = "bilinear"
+    kernel_kinds = ("resample",)
+    arity = 2
+
+    def __post_init__(self) -> None:
+        if self.kind not in RESIZES:
+            raise ShapeError(f"unknown sampling {self.kind!r}; known are {', '.join(RESIZES)}")
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        x, grid = inputs
+        if x.rank < 3 or grid.rank != x.rank:
+            raise ShapeError(
+                f"GridSample needs x [n, c, *sizes] and a grid of its rank: {x}, {grid}"
+            )
+        if not same(grid.shape[-1], x.rank - 2) or not same(grid.shape[0], x.shape[0]):
+            raise ShapeError(
+                f"GridSample needs {x.rank - 2} coordinates a position and the batch of {x}, "
+                f"got the grid {grid}"
+            )
+        return (x.with_shape(*x.shape[:2], *grid.shape[1:-1]),)
+
+    def nest(self, *inputs: Tensor) -> Nest:
+        rank = inputs[0].rank - 2
+        neighbours = {"nearest": 1, "bilinear": 2**rank, "bicubic": 4**rank}[self.kind]
+        operations = 2 * neighbours - 1 if neighbours > 1 else 0
+        return Nest(parallel=self.infer(*inputs)[0].shape, elementwise=operations)

@@ -72,6 +72,35 @@ def _conv_transpose(draw: DrawFn) -> Template:
     return fill(draw, BATCH | bounds | {"g": (1, 2), "a": (1, 2), "b": (1, 2)}, build)
 
 
+@STRATEGIES.register("DeformConv")
+@st.composite
+def _deform_conv(draw: DrawFn) -> Template:
+    modulated, bias = draw(st.booleans()), draw(st.booleans())
+    bounds, axes = _window_bounds(2)
+    bounds |= {"g": (1, 2), "a": (1, 2), "b": (1, 2)}
+
+    def build(s: Sizes) -> Case:
+        op = ops.DeformConv(
+            s["g"] * s["b"],
+            _named(s, "k", axes),
+            stride=_named(s, "s", axes),
+            padding=_named(s, "p", axes),
+            dilation=_named(s, "e", axes),
+            groups=s["g"],
+            offset_groups=s["g"],
+            modulated=modulated,
+            bias=bias,
+        )
+        x = Tensor((s["n"], s["g"] * s["a"], *_named(s, "", axes)))
+        conv = ops.Conv(op.out_channels, op.kernel, op.stride, op.padding, op.dilation, op.groups)
+        sizes = conv.infer(x)[0].shape[2:]
+        samples = s["g"] * s["kh"] * s["kw"]
+        others = [x.with_shape(s["n"], c, *sizes) for c in (2 * samples, samples)]
+        return Case(op, (x, *others[: 1 + modulated]))
+
+    return fill(draw, BATCH | bounds, build)
+
+
 @STRATEGIES.register("Pool")
 @st.composite
 def _pool(draw: DrawFn) -> Template:
@@ -142,3 +171,18 @@ def _padding(draw: DrawFn, axes: list[str], same: bool) -> Callable[[Sizes], Dim
     if same:
         kinds.append(lambda s: "same")
     return draw(st.sampled_from(kinds))
+
+
+@STRATEGIES.register("GridSample")
+@st.composite
+def _grid_sample(draw: DrawFn) -> Template:
+    rank, kind = draw(st.integers(1, 3)), draw(st.sampled_from(["nearest", "bilinear", "bicubic"]))
+    sizes, outputs = ["h", "w", "d"][:rank], ["a", "b", "e"][:rank]
+
+    def build(s: Sizes) -> Case:
+        x = Tensor((s["n"], s["c"], *(s[name] for name in sizes)))
+        grid = Tensor((s["n"], *(s[name] for name in outputs), rank))
+        return Case(ops.GridSample(kind), (x, grid))
+
+    bounds = BATCH | {"c": (1, 3)} | dict.fromkeys([*sizes, *outputs], (1, 4))
+    return fill(draw, bounds, build)

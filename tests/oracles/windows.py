@@ -36,6 +36,18 @@ def conv(op: Any, x: Shape) -> Count:
     return count
 
 
+@ORACLES.register("DeformConv")
+def deform_conv(op: Any, x: Shape, offsets: Shape, *weights: Shape) -> Count:
+    count = conv(op, x)
+    n, c1, _, _ = x
+    _, _, *sizes = offsets
+    # Where an offset points is not known: the image counts whole.
+    count.touched = [set() for _ in (x, offsets, *weights)]
+    for _ in indices(points((n, c1)), points(tuple(sizes)), points(op.kernel)):
+        count.elementwise += 4 + 3 + len(weights)  # a weighted sum of four, then its weight
+    return count
+
+
 @ORACLES.register("ConvTranspose")
 def conv_transpose(op: Any, x: Shape) -> Count:
     n, c1, *sizes = x
@@ -126,4 +138,17 @@ def resize(op: Any, x: Shape) -> Count:
     for _ in points(out):
         count.elementwise += operations
     # Convention: the input counts whole, also where fewer pixels are looked at.
+    return count
+
+
+@ORACLES.register("GridSample")
+def grid_sample(op: Any, x: Shape, grid: Shape) -> Count:
+    n, channels, *sizes = x
+    out = (n, channels, *grid[1:-1])
+    count = Count([out], written=set(points(out)), touched=[set(), set()])
+    near = {"nearest": 1, "bilinear": 2, "bicubic": 4}[op.kind]
+    for _ in points(out):
+        neighbours = list(points((near,) * len(sizes)))
+        if len(neighbours) > 1:
+            count.elementwise += len(neighbours) + (len(neighbours) - 1)
     return count

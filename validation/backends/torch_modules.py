@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional
+
+from costmodel.ops import DeformConv
 
 
 class StatisticsNorm(nn.Module):  # type: ignore[misc]
@@ -78,3 +82,60 @@ def _gru(new: torch.Tensor, old: torch.Tensor, h: torch.Tensor, c: torch.Tensor)
     z = torch.sigmoid(z + z2)
     n = torch.tanh(n + torch.sigmoid(r + r2) * n2)
     return n + z * (h - n), c
+
+
+class Deformed(nn.Module):  # type: ignore[misc]
+    """Deformable convolution without torchvision: samples by ``grid_sample``, then one product.
+
+    Parameters
+    ----------
+    op : DeformConv
+        The operator.
+    channels : int
+        Channels of the input.
+    """
+
+    def __init__(self, op: DeformConv, channels: int) -> None:
+        super().__init__()
+        self.op = op
+        shape = (op.out_channels, channels // op.groups, *op.kernel)
+        self.weight = nn.Parameter(torch.randn(shape) / math.sqrt(math.prod(shape[1:])))
+        self.bias = nn.Parameter(torch.zeros(op.out_channels)) if op.bias else None
+
+    def forward(
+        self, x: torch.Tensor, offsets: torch.Tensor, weights: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Sample ``x`` where ``offsets`` move the taps to, and convolve the samples."""
+        n, channels, height, width = x.shape
+        parts, taps = self.op.offset_groups, math.prod(self.op.kernel)
+        out = offsets.shape[2:]
+        moved = offsets.view(n, parts, taps, 2, *out)
+        base = self._positions(out, x)
+        rows, columns = (base[axis] + moved[:, :, :, axis] for axis in (0, 1))
+        grid = torch.stack([(2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1], -1)
+        images = x.reshape(n * parts, channels // parts, height, width)
+        samples = functional.grid_sample(
+            images, grid.view(n * parts, taps * out[0], out[1], 2), align_corners=False
+        ).view(n, parts, channels // parts, taps, *out)
+        if weights is not None:
+            samples = samples * weights.view(n, parts, 1, taps, *out)
+        groups = self.op.groups
+        rows_of = samples.reshape(n, groups, channels // groups * taps, out[0] * out[1])
+        matrix = self.weight.reshape(groups, -1, channels // groups * taps)
+        y = (matrix @ rows_of).reshape(n, -1, *out)
+        return y if self.bias is None else y + self.bias.view(1, -1, 1, 1)
+
+    def _positions(self, out: torch.Size, x: torch.Tensor) -> torch.Tensor:
+        """Return the row and column of every tap and output pixel, ``[2, taps, *out]``."""
+        op = self.op
+        steps = [
+            torch.arange(k, device=x.device)[:, None] * d
+            + torch.arange(size, device=x.device)[None] * s
+            - before
+            for k, d, s, (before, _), size in zip(
+                op.kernel, op.dilation, op.stride, op.padding, out, strict=True
+            )
+        ]
+        rows = steps[0][:, None, :, None].expand(*op.kernel, *out)
+        columns = steps[1][None, :, None, :].expand(*op.kernel, *out)
+        return torch.stack([rows, columns]).reshape(2, -1, *out).to(x.dtype)

@@ -25,9 +25,11 @@ from costmodel.ops import (
     Contiguous,
     Conv,
     ConvTranspose,
+    DeformConv,
     Elementwise,
     Embedding,
     Gather,
+    GridSample,
     GroupNorm,
     Identity,
     LayerNorm,
@@ -51,8 +53,9 @@ from costmodel.ops import (
 )
 from validation.backends.torch_elementwise import BINARY_CALLS, UNARY_CALLS, with_number
 from validation.backends.torch_emitter import DTYPES, Emitter, Value
-from validation.backends.torch_modules import StatisticsNorm, Steps
+from validation.backends.torch_modules import Deformed, StatisticsNorm, Steps
 from validation.backends.torch_windows import conv, conv_transpose, pool
+from validation.errors import MeasuringError
 
 
 def _view(e: Emitter, node: Node, x: Value) -> Value:
@@ -178,6 +181,20 @@ def _resize(e: Emitter, node: Node, x: Value) -> Value:
     return e.call(functional.interpolate, x, size=op.output, mode=mode)
 
 
+def _grid_sample(e: Emitter, node: Node, x: Value, grid: Value) -> Value:
+    op: GridSample = node.op  # type: ignore[assignment]
+    if node.inputs[0].rank == 3 or (node.inputs[0].rank == 5 and op.kind == "bicubic"):
+        raise MeasuringError(
+            f"node {node.name!r}: torch samples images, and volumes linearly, not {node.inputs[0]}"
+        )
+    return e.call(functional.grid_sample, x, grid, mode=op.kind, align_corners=False)
+
+
+def _deform_conv(e: Emitter, node: Node, *inputs: Value) -> Value:
+    op: DeformConv = node.op  # type: ignore[assignment]
+    return e.module(lambda: Deformed(op, node.inputs[0].shape[1]), *inputs)
+
+
 def _reduce(e: Emitter, node: Node, x: Value) -> Value:
     op: Reduce = node.op  # type: ignore[assignment]
     axes, keep = op.axes, {"keepdim": op.keepdims}
@@ -246,6 +263,7 @@ EMIT: dict[type[Op], Callable[..., Value | tuple[Value, ...]]] = {
     Conv: conv,
     ConvTranspose: conv_transpose,
     Elementwise: _elementwise,
+    DeformConv: _deform_conv,
     Embedding: _embedding,
     Gather: _gather,
     GroupNorm: _group_norm,
@@ -266,6 +284,7 @@ EMIT: dict[type[Op], Callable[..., Value | tuple[Value, ...]]] = {
     PixelShuffle: lambda e, node, x: e.call(functional.pixel_shuffle, x, node.op.factor),
     Reduce: _reduce,
     Reshape: _view,
+    GridSample: _grid_sample,
     Resize: _resize,
     Slice: _slice,
     Softmax: _softmax,

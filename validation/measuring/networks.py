@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
-from typing import Any
 
 import networkx as nx
 
-from costmodel.graph import infer_node, nodes_in_order
-from costmodel.graph.serialize import to_json
-from costmodel.ops import Cast
+from costmodel.graph import converted, to_json
 from costmodel.specs import network
 from validation.measuring.backend import Settings
 
@@ -18,37 +14,16 @@ from validation.measuring.backend import Settings
 def network_for(spec: str, settings: Settings) -> nx.DiGraph:
     """Return the network that ``spec`` names, in the dtype of ``settings``.
 
+    ``"tf32"`` is a way of multiplying: its tensors are stored as float32.
+
     Raises
     ------
     CostModelError
-        If there is no such network, as :func:`costmodel.specs.network`.
+        If there is no such network, as :func:`costmodel.specs.network`, or it is in another low
+        precision.
     """
-    return in_dtype(network(spec), settings.dtype)
-
-
-def in_dtype(graph: nx.DiGraph, dtype: str) -> nx.DiGraph:
-    """Return ``graph`` with ``dtype`` in the place of float32: inputs, weights, all that follows.
-
-    ``"tf32"`` is a way of multiplying, stored as float32. A conversion that the network itself
-    makes stays as it is.
-
-    Examples
-    --------
-    >>> import costmodel as cm
-    >>> graph = cm.zoo.resnet18()
-    >>> cm.mac(in_dtype(graph, "float16"), unit="bytes") * 2 == cm.mac(graph, unit="bytes")
-    True
-    """
-    if dtype in ("float32", "tf32"):
-        return graph
-    result = graph.copy()
-    for node in nodes_in_order(graph):
-        op: Any = node.op
-        if getattr(op, "dtype", "") == "float32" and not isinstance(op, Cast):
-            op = replace(op, dtype=dtype)
-        taken = tuple(result.nodes[source]["outputs"][output] for source, output in node.sources)
-        result.nodes[node.name].update(op=op, outputs=infer_node(node.name, op, taken))
-    return result
+    graph = network(spec)
+    return graph if settings.dtype in ("float32", "tf32") else converted(graph, settings.dtype)
 
 
 def digest(graph: nx.DiGraph) -> str:
