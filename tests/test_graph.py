@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import costmodel as cm
 from costmodel import ops, testing
 from costmodel.algebra.expressions import substitute
+from costmodel.algebra.sizes import taken
 from costmodel.graph import Link, free_symbols, inputs_of, nodes_in_order
 from costmodel.ops.tensor import Tensor
 
@@ -194,7 +195,7 @@ def test_at_says_what_is_wrong() -> None:
 def test_at_with_numbers_that_do_not_fit_names_the_node() -> None:
     c, w = cm.symbols("c w")
     b = cm.Builder()
-    g = b.finish(b.add(ops.Conv(c / 2, (1, 1), groups=4), b.input((1, c, 8, w))))
+    g = b.finish(b.add(ops.Conv(taken(c / 2), (1, 1), groups=4), b.input((1, c, 8, w))))
     assert cm.flops(cm.at(g, c=8, w=2)) == 8 * 2 * 8 * 4 // 4
     with pytest.raises(cm.CostModelError, match=r"node 'conv': .*7/2"):
         cm.at(g, c=7)
@@ -205,7 +206,7 @@ def test_at_with_numbers_that_do_not_fit_names_the_node() -> None:
 def test_at_with_arrays_opens_a_design_space() -> None:
     c = cm.dim("c")
     b = cm.Builder()
-    g = b.finish(b.add(ops.Conv(c / 2, (1, 1)), b.input((1, c, 8, 8))))
+    g = b.finish(b.add(ops.Conv(taken(c / 2), (1, 1)), b.input((1, c, 8, 8))))
     widths = np.array([4, 8, 64])
     expected = [cm.mac(cm.at(g, c=int(n))) for n in widths]
     assert cm.mac(cm.at(g, c=widths)).tolist() == expected

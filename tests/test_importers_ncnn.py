@@ -164,7 +164,7 @@ GridSample two 1 1 one two
         ("7767517\n1 1\nReLU r 1 1 nothing out\n", "layer 'r' takes 'nothing', made by none"),
         (
             lines("Input data 0 1 data\nInnerProduct fc 1 1 data fc 0=0 2=3"),
-            r"layer 'fc' \(InnerProduct\): its parameters do not fit",
+            r"layer 'fc' \(InnerProduct\): InnerProduct weights 3 is not divisible by 0",
         ),
         (
             lines("Input data 0 1 data\nConvolution c 1 1 data c 0=4 1=3 6=107"),

@@ -244,7 +244,7 @@ def test_wrong_cells_are_refused(text: str, words: str) -> None:
         ("resnet", {"depth": 51}, ["18, 34, 50, 101, 152"]),
         ("resnet", {"stride_on": "7x7"}, ["stride_on"]),
         ("resnet", {"size": (1, 2, 3)}, ["'size'", "800x1200"]),
-        ("resnet", {"batch": 0}, ["input"]),
+        ("resnet", {"batch": -1}, ["'batch'", "between 0"]),
         ("shufflenet_v2", {"width": 1.25}, ["0.5, 1.0, 1.5, 2.0", "channels"]),
         ("shufflenet_v2", {"channels": (24, 116)}, ["conv1, stage2", "got 2"]),
         ("shufflenet_v2", {"channels": (24, 117, 232, 464, 1024)}, ["117", "not divisible by 2"]),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import keyword
 import math
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache, lru_cache, reduce
+from functools import cache, reduce
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,11 +18,9 @@ import sympy
 from costmodel.errors import DataError, ShapeError
 
 Dim: TypeAlias = Any
-"""A dimension or a count: a positive ``int``, an integer ``ndarray`` (a design space) or a
-``sympy.Expr``. Typed ``Any`` because arithmetic mixes the three freely."""
-
-MAX_DIM = 2**40
-"""Largest size of one dimension that is taken for real [element]."""
+"""A dimension or a count: an ``int``, an integer ``ndarray`` (a design space) or a ``sympy.Expr``.
+:func:`~costmodel.algebra.sizes.check_dim` says what may be one. Typed ``Any`` because arithmetic
+mixes the three freely."""
 
 
 @cache
@@ -39,9 +37,14 @@ def dim(name: str) -> sympy.Symbol:
     >>> dim("h").is_positive
     True
     """
-    if not name.isidentifier() or keyword.iskeyword(name):
+    if not is_name(name):
         raise DataError(f"symbol name {name!r} is not an identifier such as 'c1' or 'h'")
     return sympy.Symbol(name, integer=True, positive=True)
+
+
+def is_name(name: str) -> bool:
+    """Say whether a symbol may be called ``name``."""
+    return name.isidentifier() and not keyword.iskeyword(name)
 
 
 def symbols(names: str) -> tuple[sympy.Symbol, ...]:
@@ -85,7 +88,7 @@ def exact_div(a: Dim, b: Dim, what: str = "size") -> Dim:
     Raises
     ------
     ShapeError
-        If numbers do not divide; ``what`` names the quantity.
+        If ``b`` cannot divide ``a``, or is 0; ``what`` names the quantity.
 
     Examples
     --------
@@ -94,13 +97,31 @@ def exact_div(a: Dim, b: Dim, what: str = "size") -> Dim:
     """
     if isinstance(b, int) and b == 1:
         return a
-    if isinstance(a, sympy.Expr) or isinstance(b, sympy.Expr):
-        return a / b
-    quotient = a // b
-    exact = quotient * b == a
-    if not (exact if isinstance(exact, bool) else np.all(exact)):
+    if isinstance(a, int) and isinstance(b, int):
+        exact = b != 0 and a % b == 0
+    elif isinstance(a, sympy.Expr) or isinstance(b, sympy.Expr):
+        exact = b != 0 and (a / b).is_integer is not False
+    else:
+        exact = bool(np.all(b != 0) and np.all(a % b == 0))
+    if not exact:
         raise ShapeError(f"{what} {a} is not divisible by {b}")
-    return quotient
+    return a / b if isinstance(a, sympy.Expr) or isinstance(b, sympy.Expr) else a // b
+
+
+def ratio(part: Dim, whole: Dim) -> Dim:
+    """Return ``part / whole``, and 0 where there is no part: of an empty whole, say.
+
+    Examples
+    --------
+    >>> ratio(3, 2), ratio(0, 0), ratio(np.array([3, 0]), np.array([2, 0])).tolist()
+    (1.5, 0.0, [1.5, 0.0])
+    """
+    if isinstance(part, np.ndarray) or isinstance(whole, np.ndarray):
+        part, whole = np.broadcast_arrays(part, whole)
+        return np.divide(part, whole, out=np.zeros(part.shape), where=part != 0)
+    if isinstance(part, sympy.Expr) or isinstance(whole, sympy.Expr):
+        return part / whole if part != 0 else part
+    return part / whole if part else 0.0
 
 
 def maximum(*values: Dim) -> Dim:
@@ -168,7 +189,7 @@ def sqrt(value: Dim) -> Dim:
 
 
 def product(values: Iterable[Dim]) -> Dim:
-    """Return the product of ``values``, 1 for none.
+    """Return the product of ``values``, 1 for none; a number 0 among them makes it 0.
 
     Examples
     --------
@@ -182,7 +203,7 @@ def product(values: Iterable[Dim]) -> Dim:
             number *= value
         else:
             rest = value if rest is None else rest * value
-    if rest is None:
+    if rest is None or number == 0:
         return number
     return rest if number == 1 else rest * number
 
@@ -230,44 +251,6 @@ def _terms(expression: sympy.Expr) -> int:
         base = _terms(expression.base)
         return math.comb(base + int(expression.exp) - 1, base - 1)
     return 1
-
-
-def check_dim(value: Dim, what: str, smallest: int = 1) -> Dim:
-    """Return ``value`` if it is a possible dimension of at least ``smallest``, else raise.
-
-    Raises
-    ------
-    ShapeError
-        If it is not a positive int, integer array or positive integer expression.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer | np.ndarray | sympy.Expr):
-        raise ShapeError(f"{what} must be a positive integer or symbol, got {value!r}")
-    if isinstance(value, sympy.Expr):
-        if value.is_Integer:
-            return check_dim(int(value), what, smallest)
-        _check_expression(value, what)
-        return value
-    if isinstance(value, np.ndarray):
-        if value.dtype.kind not in "iu" or value.size == 0 or value.min() < smallest:
-            raise ShapeError(f"{what} must hold integers of at least {smallest}, got {value!r}")
-        if value.max() > MAX_DIM:
-            raise ShapeError(f"{what} must hold integers of at most {MAX_DIM}, got {value!r}")
-        return value.astype(np.int64)
-    if not smallest <= value <= MAX_DIM:
-        raise ShapeError(f"{what} must lie between {smallest} and {MAX_DIM}, got {value}")
-    return int(value)
-
-
-@lru_cache(maxsize=1 << 14)
-def _check_expression(value: sympy.Expr, what: str) -> None:
-    if value.is_integer is False or value.is_positive is False or not value.free_symbols:
-        raise ShapeError(f"{what} must be a positive integer, got {value}")
-    for symbol in value.free_symbols:
-        if symbol != dim(symbol.name):
-            raise ShapeError(
-                f"{what} holds the symbol {symbol}, which is not the positive integer "
-                f"costmodel.dim({symbol.name!r}); make symbols there"
-            )
 
 
 def _pick(values: tuple[Dim, ...], number: Any, array: Any, symbol: Any) -> Dim:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from costmodel.algebra.sizes import taken
 from costmodel.counting.metrics import params, work
 from costmodel.errors import CostModelError, DataError
 from costmodel.graph import at, free_symbols, infer_node, nodes_in_order
@@ -124,9 +124,9 @@ def _rebatched(graph: nx.DiGraph, old: int, new: int) -> nx.DiGraph:
         op: Any = node.op
         follows = isinstance(op, Reshape | BroadcastTo) and node.inputs[0].shape[:1] == (old,)
         if (isinstance(op, Input) or follows) and op.shape[:1] == (old,):
-            op = replace(op, shape=(new, *op.shape[1:]))
-        taken = tuple(result.nodes[source]["outputs"][output] for source, output in node.sources)
-        result.nodes[node.name].update(op=op, outputs=infer_node(node.name, op, taken))
+            op = op.with_fields(shape=(new, *taken(op.shape[1:])))
+        inputs = tuple(result.nodes[source]["outputs"][output] for source, output in node.sources)
+        result.nodes[node.name].update(op=op, outputs=infer_node(node.name, op, inputs))
     return result
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 
 import networkx as nx
@@ -83,4 +82,4 @@ def _converted(node: Node, dtype: str) -> Op:
             f"node {node.name!r} is in {stated} already: only a network in float32 or float64 can "
             f"be converted to {dtype}"
         )
-    return dataclasses.replace(node.op, dtype=dtype)  # type: ignore[type-var]
+    return node.op.with_fields(dtype=dtype)

@@ -27,7 +27,8 @@ from typing import Any, NamedTuple, TypeAlias
 import networkx as nx
 
 from costmodel.algebra.expressions import substitute
-from costmodel.algebra.symbols import Dim, check_dim, same
+from costmodel.algebra.sizes import check_dim, taken
+from costmodel.algebra.symbols import Dim, same
 from costmodel.errors import CostModelError, GraphError, ShapeError
 from costmodel.ops import OPERATORS, Input, Op, Output
 from costmodel.ops.tensor import Tensor
@@ -193,14 +194,16 @@ def at(graph: nx.DiGraph, **values: Dim) -> nx.DiGraph:
     graph : DiGraph
         An op graph with symbolic dimensions.
     **values : Dim
-        A number, array or expression for each symbol; symbols not named stay.
+        A number, array or expression for each symbol, positive as the symbol is; symbols not named
+        stay.
 
     Raises
     ------
     GraphError
         If a name is no symbol of the graph.
     ShapeError
-        If the numbers do not fit (a channel count that groups do not divide).
+        If a value is no positive integer, or the numbers do not fit (a channel count that groups do
+        not divide).
 
     Examples
     --------
@@ -344,7 +347,8 @@ def _substitute_op(name: str, op: Op, values: dict[str, Dim]) -> Op:
 def _substitute_field(value: object, values: dict[str, Dim]) -> object:
     if isinstance(value, tuple):
         return tuple(_substitute_field(v, values) for v in value)
-    return substitute(value, values)
+    # What is a size still is one: the values are checked, and so was the field.
+    return taken(substitute(value, values))
 
 
 def _symbols_in(value: Any) -> set[Any]:

@@ -12,7 +12,9 @@ from typing import Any
 import networkx as nx
 import sympy
 
+from costmodel.algebra.certainty import is_certain
 from costmodel.algebra.expressions import parse_dim
+from costmodel.algebra.sizes import taken
 from costmodel.errors import DataError, GraphError, UnknownOperatorError
 from costmodel.graph.schema import MAX_NODES, SCHEMA, Link, OpGraph, sources_of, validate
 from costmodel.ops import OPERATORS, Op
@@ -162,14 +164,17 @@ def _umask() -> int:
 
 
 def _encode(value: Any, node: str) -> Any:
-    """Return numbers, texts and tuples as they are, and an expression as {"expr": text}."""
+    """Return numbers, texts and tuples as they are, and an expression as {"expr": text}.
+
+    An expression that only the network makes a size is written as {"taken": text}.
+    """
     if isinstance(value, tuple):
         return [_encode(v, node) for v in value]
     if isinstance(value, sympy.Expr):
         text = str(value)
         if parse_dim(text) != value:
             raise GraphError(f"node {node!r}: expression {text} cannot be written exactly")
-        return {"expr": text}
+        return {"expr" if is_certain(value, 1) else "taken": text}
     if value is None or isinstance(value, bool | int | float | str):
         if isinstance(value, float) and not math.isfinite(value):
             raise GraphError(f"node {node!r}: {value} cannot be written to JSON")
@@ -187,9 +192,10 @@ def _decode(value: Any, depth: int = 0) -> Any:
             raise DataError(f"lists are nested more than {_DEEPEST} deep")
         return tuple(_decode(v, depth + 1) for v in value)
     if isinstance(value, dict):
-        if set(value) != {"expr"} or not isinstance(value["expr"], str):
-            raise DataError(f'expected {{"expr": text}}, got {value}')
-        return parse_dim(value["expr"])
+        ((form, text),) = value.items() if len(value) == 1 else ((None, None),)
+        if form not in ("expr", "taken") or not isinstance(text, str):
+            raise DataError(f'expected {{"expr": text}} or {{"taken": text}}, got {value}')
+        return parse_dim(text) if form == "expr" else taken(parse_dim(text))
     return value
 
 
@@ -239,7 +245,7 @@ def _decode_op(name: str, entry: dict[str, Any]) -> Op:
 
 def _decode_outputs(name: str, outputs: Any) -> tuple[Tensor, ...]:
     try:
-        return tuple(Tensor(_decode(o["shape"]), o["dtype"]) for o in outputs)
+        return tuple(Tensor.inferred(_decode(o["shape"]), o["dtype"]) for o in outputs)
     except (DataError, GraphError, TypeError, KeyError, ValueError) as error:
         raise GraphError(f"node {name!r}: wrong outputs: {error}") from None
 

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import networkx as nx
 
+from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import Dim, same
 from costmodel.graph.builder import Builder, Value
 from costmodel.importers.patterns.pieces import Note, Pattern
@@ -128,7 +129,7 @@ class Emitter:
         if place not in self._stored:
             cls = Parameter if operand.learned else Constant
             module, _, name = operand.key.rpartition(".")
-            op = cls(operand.shape, operand.tensor.dtype)
+            op = cls(taken(operand.shape), operand.tensor.dtype)
             (value,) = self._emit(op, (), module, name, operand.key)
             self._stored[place] = value
             self._nodes.add(operand.key)
@@ -138,7 +139,7 @@ class Emitter:
         """Return a view of ``x`` in another shape; stored tensors stay stored."""
         if len(shape) == len(x.shape) and all(map(same, shape, x.shape)):
             return x
-        return x.view(shape) if isinstance(x, Stored) else self.add(Reshape(tuple(shape)), x)
+        return x.view(shape) if isinstance(x, Stored) else self.add(Reshape(taken(tuple(shape))), x)
 
     def transpose(self, x: Operand, order: Sequence[int]) -> Operand:
         """Return a view of ``x`` with the axes in another order."""
@@ -227,7 +228,7 @@ class Emitter:
         if x.tensor.dtype != tensor.dtype:
             one = self.add(Cast(tensor.dtype), one)
         scalar = self.add(Reshape(()), one)
-        return self.add(BroadcastTo(tensor.shape), scalar)
+        return self.add(BroadcastTo(taken(tensor.shape)), scalar)
 
     def _emit(
         self,

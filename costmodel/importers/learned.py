@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from costmodel.algebra.symbols import Dim, same
 from costmodel.errors import ShapeError
 from costmodel.graph.builder import Value
@@ -51,7 +49,7 @@ def convolve(
     name = emit.weight_name(weight)
     fused = emit.owns_bias(name, bias)
     _check(op, x, weight.shape, *others)
-    y = emit.add(dataclasses.replace(op, bias=fused), x, *others, weights=name)
+    y = emit.add(op.with_fields(bias=fused), x, *others, weights=name)
     if bias is None or fused:
         return y
     spatial = len(op.kernel)

@@ -7,6 +7,7 @@ is one rule; :mod:`costmodel.kernels.fusion` is the last.
 
 from __future__ import annotations
 
+from costmodel.algebra.sizes import taken
 from costmodel.counting.subject import Subject, nodes_of
 from costmodel.graph import Node, Source
 from costmodel.kernels.fusion import Fusion
@@ -69,13 +70,13 @@ def _expand_attention(nodes: list[Node]) -> list[Node]:
             expanded.append(node._replace(sources=feeds))
             continue
         values = list(feeds)
-        for i, (step, (op, taken)) in enumerate(
+        for i, (step, (op, inputs)) in enumerate(
             zip(program.steps, program.operators(), strict=True)
         ):
             name = f"{node.name}.{i}"
-            outputs = op.infer(*taken)
+            outputs = op.infer(*inputs)
             sources = tuple(values[j] for j in step.inputs)
-            expanded.append(Node(name, op, taken, outputs, node.module, name, sources))
+            expanded.append(Node(name, op, inputs, outputs, node.module, name, sources))
             values.extend((name, j) for j in range(len(outputs)))
         alias.update({(node.name, i): values[j] for i, j in enumerate(program.outputs)})
     return expanded
@@ -144,7 +145,7 @@ def _keeps_zero(op: Op) -> bool:
 
 def _as_constant(node: Node) -> Node:
     first = node.outputs[0]
-    return node._replace(op=Constant(first.shape, first.dtype), inputs=(), sources=())
+    return node._replace(op=Constant(taken(first.shape), first.dtype), inputs=(), sources=())
 
 
 def _drop_dead(nodes: list[Node]) -> list[Node]:

@@ -55,7 +55,7 @@ class Attention(Op):
             raise ShapeError(f"Attention length or heads of k {k} and v {v} differ")
         if not all(same(a, b) and same(a, c) for a, b, c in _batches(q, k, v)):
             raise ShapeError(f"Attention batch of q {q}, k {k}, v {v} differs")
-        exact_div(q.shape[-3], k.shape[-3], "Attention query heads")
+        _check_heads("Attention", q, k)
         return (q.with_shape(*q.shape[:-1], v.shape[-1]),)
 
     def expand(self, *inputs: Tensor) -> Expansion:
@@ -90,7 +90,7 @@ class AttentionScores(Op):
         q, k = inputs
         if q.rank != k.rank or q.rank < 3 or not same(q.shape[-1], k.shape[-1]):
             raise ShapeError(f"AttentionScores needs q and k of one rank >= 3 and depth: {q}, {k}")
-        exact_div(q.shape[-3], k.shape[-3], "AttentionScores query heads")
+        _check_heads("AttentionScores", q, k)
         return (q.with_shape(*q.shape[:-1], k.shape[-2]),)
 
     def nest(self, *inputs: Tensor) -> Nest:
@@ -138,7 +138,7 @@ class AttentionMix(Op):
                 f"AttentionMix needs weights [..., heads, L, S] and v [..., heads, S, e]: "
                 f"{weights}, {v}"
             )
-        exact_div(weights.shape[-3], v.shape[-3], "AttentionMix query heads")
+        _check_heads("AttentionMix", weights, v)
         return (weights.with_shape(*weights.shape[:-1], v.shape[-1]),)
 
     def nest(self, *inputs: Tensor) -> Nest:
@@ -160,6 +160,13 @@ class AttentionMix(Op):
         outer, (length, keys), depth = product(weights.shape[:-2]), weights.shape[-2:], v.shape[-1]
         needed = outer * _pairs(length, keys, True) * depth if self.causal else None
         return (Product(outer, length, depth, keys, needed=needed),)
+
+
+def _check_heads(what: str, queries: Tensor, keys: Tensor) -> None:
+    """Raise ``ShapeError`` unless each head of the keys serves as many heads of the queries."""
+    heads, shared = queries.shape[-3], keys.shape[-3]
+    if not same(heads, shared):
+        exact_div(heads, shared, f"{what} query heads")
 
 
 def _pairs(length: Dim, keys: Dim, causal: bool) -> Dim:

@@ -10,11 +10,12 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import sympy
 
+from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import Dim
 from costmodel.errors import DataError, ShapeError
 from costmodel.kinds import KINDS
@@ -213,8 +214,8 @@ class Op:
             return ()
         return tuple(
             dataclasses.replace(p, times=p.times * expansion.times, needed=_times(p, expansion))
-            for op, taken in expansion.operators()
-            for p in op.products(*taken)
+            for op, tensors in expansion.operators()
+            for p in op.products(*tensors)
         )
 
     def functions(self, *inputs: Tensor) -> Mapping[str, Dim]:
@@ -226,8 +227,8 @@ class Op:
         expansion = self.expand(*inputs)
         if expansion is None:
             return counts
-        for op, taken in expansion.operators():
-            for name, count in op.functions(*taken).items():
+        for op, tensors in expansion.operators():
+            for name, count in op.functions(*tensors).items():
                 counts[name] += count * expansion.times
         return counts
 
@@ -247,6 +248,17 @@ class Op:
     def fields(self) -> dict[str, object]:
         """Return the fields by name, in order."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+
+    def with_fields(self, **changes: object) -> Self:
+        """Return the operator with other ``changes``; the sizes that stay are sizes already.
+
+        Examples
+        --------
+        >>> from costmodel.ops import Conv
+        >>> Conv(8, (3, 3)).with_fields(bias=True).bias
+        True
+        """
+        return type(self)(**{**{k: taken(v) for k, v in self.fields().items()}, **changes})
 
     def check_fields(self) -> None:
         """Raise ``DataError`` unless every field holds what its annotation says.

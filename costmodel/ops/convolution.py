@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from costmodel.algebra.symbols import Dim, check_dim, exact_div, product, same
+from costmodel.algebra.sizes import check_dim, taken
+from costmodel.algebra.symbols import Dim, exact_div, product, same
 from costmodel.errors import ShapeError
 from costmodel.ops.base import Nest, Op, need_rank
 from costmodel.ops.product import Product
@@ -16,9 +17,12 @@ from costmodel.ops.window import (
     as_padding,
     as_sizes,
     check_sizes,
+    need_pixels,
     window_size,
 )
 
+_FIELDS = ("out_channels", "kernel", "stride", "padding", "dilation", "groups", "bias")
+"""The fields of a convolution."""
 CONVOLUTIONS = ("pointwise", "convolution", "grouped", "depthwise")
 """The kinds of kernel of convolutions."""
 _LAYOUT = "batch, channels, spatial sizes"
@@ -75,7 +79,7 @@ class Conv(Op):
         object.__setattr__(self, "stride", as_sizes(self.stride, rank))
         object.__setattr__(self, "dilation", as_sizes(self.dilation, rank))
         object.__setattr__(self, "padding", as_padding(self.padding, rank))
-        check_sizes(self, out_channels=self.out_channels, groups=self.groups)
+        check_sizes(self, "out_channels", "groups")
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         (x,) = inputs
@@ -166,15 +170,20 @@ class ConvTranspose(Op):
         if padding == "same":
             raise ShapeError("ConvTranspose padding must be numbers, not 'same'")
         object.__setattr__(self, "padding", padding)
-        check_sizes(self, out_channels=self.out_channels, groups=self.groups)
+        check_sizes(self, "out_channels", "groups")
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         (x,) = inputs
         need_rank(self, x, 2 + len(self.kernel), _LAYOUT)
+        need_pixels(self, x)
         exact_div(x.shape[1], self.groups, "ConvTranspose input channels")
         exact_div(self.out_channels, self.groups, "ConvTranspose output channels")
         sizes = tuple(
-            check_dim((size - 1) * s - before - after + d * (k - 1) + extra + 1, "output size")
+            check_dim(
+                (size - 1) * s - before - after + d * (k - 1) + extra + 1,
+                "ConvTranspose output size",
+                stated=False,
+            )
             for size, k, s, (before, after), d, extra in zip(
                 x.shape[2:],
                 self.kernel,
@@ -269,10 +278,12 @@ class DeformConv(Op):
     def __post_init__(self) -> None:
         if self.padding == "same":
             raise ShapeError("DeformConv padding must be numbers, not 'same'")
-        conv = self._convolution()
-        for name in ("kernel", "stride", "dilation", "padding"):
-            object.__setattr__(self, name, getattr(conv, name))
-        check_sizes(self, offset_groups=self.offset_groups)
+        if len(self.kernel) != 2:
+            raise ShapeError(f"DeformConv needs a kernel of two axes, got {self.kernel}")
+        stated = {name: getattr(self, name) for name in _FIELDS}
+        for name, value in Conv(**stated).fields().items():
+            object.__setattr__(self, name, value)
+        check_sizes(self, "offset_groups")
 
     def kernel_kind(self, *inputs: Tensor) -> str:
         return "convolution" if same(self.groups, 1) else "grouped"
@@ -306,17 +317,7 @@ class DeformConv(Op):
 
     def _convolution(self) -> Conv:
         """Return the convolution whose taps are moved."""
-        if len(self.kernel) != 2:
-            raise ShapeError(f"DeformConv needs a kernel of two axes, got {self.kernel}")
-        return Conv(
-            self.out_channels,
-            self.kernel,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.groups,
-            self.bias,
-        )
+        return Conv(**{name: taken(getattr(self, name)) for name in _FIELDS})
 
 
 def kind_of_convolution(kernel: tuple[Dim, ...], groups: Dim, channels: Dim) -> str:

@@ -150,7 +150,7 @@ class Elementwise(Op):
         shape = inputs[0].shape
         for other in inputs[1:]:
             shape = broadcast_shapes(shape, other.shape, f"Elementwise {self.kind!r}")
-        return (Tensor(shape, dtype),)
+        return (Tensor.inferred(shape, dtype),)
 
     def nest(self, *inputs: Tensor) -> Nest:
         operations = {**UNARY, **BINARY, **TERNARY}[self.kind]
@@ -206,7 +206,7 @@ class Cast(Op):
     kernel_kinds = ("elementwise",)
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        return (Tensor(inputs[0].shape, self.dtype),)
+        return (Tensor.inferred(inputs[0].shape, self.dtype),)
 
     def nest(self, *inputs: Tensor) -> Nest:
         return Nest(parallel=inputs[0].shape)

@@ -35,7 +35,7 @@ class Linear(Op):
     kernel_kinds = ("linear",)
 
     def __post_init__(self) -> None:
-        check_sizes(self, out_features=self.out_features)
+        check_sizes(self, "out_features")
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         (x,) = inputs

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import sympy
 
-from costmodel.algebra.symbols import Dim, check_dim, exact_div, product, same, total
+from costmodel.algebra.sizes import check_dim, check_shape
+from costmodel.algebra.symbols import Dim, exact_div, product, same, total
 from costmodel.errors import ShapeError
 from costmodel.ops.base import Nest, Op, need_axis, need_rank
 from costmodel.ops.tensor import Tensor
@@ -51,9 +52,10 @@ class Reshape(Op):
     is_view = True
 
     def __post_init__(self) -> None:
-        for size in self.shape:
-            if not _is_free(size):
-                check_dim(size, "Reshape size")
+        if not isinstance(self.shape, tuple | list):
+            raise ShapeError(f"Reshape shape must be a tuple of sizes, got {self.shape!r}")
+        sizes = (-1 if _is_free(d) else check_dim(d, "Reshape size", 0) for d in self.shape)
+        object.__setattr__(self, "shape", tuple(sizes))
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         (x,) = inputs
@@ -61,6 +63,10 @@ class Reshape(Op):
         if len(known) < len(self.shape) - 1:
             raise ShapeError(f"Reshape shape {self.shape} has more than one -1")
         if len(known) < len(self.shape):
+            if np.any(product(known) == 0):
+                raise ShapeError(
+                    f"Reshape shape {self.shape} leaves -1 open beside a size of 0; write the size"
+                )
             rest = exact_div(x.elements, product(known), "Reshape elements")
             rest = sympy.cancel(rest) if isinstance(rest, sympy.Expr) else rest
             return (x.with_shape(*(rest if _is_free(d) else d for d in self.shape)),)
@@ -115,6 +121,9 @@ class BroadcastTo(Op):
     kernel_kinds = ("copy",)
     is_view = True
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", check_shape(self.shape))
+
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         (x,) = inputs
         tail = self.shape[len(self.shape) - x.rank :]
@@ -163,7 +172,7 @@ class ChannelShuffle(Op):
     kernel_kinds = ("copy",)
 
     def __post_init__(self) -> None:
-        check_sizes(self, groups=self.groups)
+        check_sizes(self, "groups")
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         (x,) = inputs
@@ -240,10 +249,10 @@ class Split(Op):
     is_view = True
 
     def __post_init__(self) -> None:
-        sizes = self.parts if isinstance(self.parts, tuple) else ()
-        for size in sizes:
-            check_dim(size, "Split size")
-        count = len(sizes) if isinstance(self.parts, tuple) else self.parts
+        if isinstance(self.parts, tuple):
+            sizes = tuple(check_dim(size, "Split size", 0) for size in self.parts)
+            object.__setattr__(self, "parts", sizes)
+        count = len(self.parts) if isinstance(self.parts, tuple) else self.parts
         if not 1 <= count <= _MOST_PARTS:
             raise ShapeError(f"Split parts must lie between 1 and {_MOST_PARTS}, got {count}")
 
@@ -289,12 +298,15 @@ class Slice(Op):
     is_view = True
 
     def __post_init__(self) -> None:
-        check_sizes(self, size=self.size, step=self.step)
+        check_sizes(self, "step")
+        check_sizes(self, "size", smallest=0)
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         (x,) = inputs
         axis = need_axis(self, x, self.axis)
-        end = self.start + (self.size - 1) * self.step + 1
+        end = self.start
+        if not isinstance(self.size, int) or self.size > 0:
+            end = end + (self.size - 1) * self.step + 1
         available = x.shape[axis]
         if self.start < 0 or not _may_fit(end, available):
             raise ShapeError(f"Slice {self.start}:{end}:{self.step} is outside axis {axis} of {x}")
@@ -350,7 +362,7 @@ class PixelShuffle(Op):
     kernel_kinds = ("copy",)
 
     def __post_init__(self) -> None:
-        check_sizes(self, factor=self.factor)
+        check_sizes(self, "factor")
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         (x,) = inputs
@@ -392,13 +404,13 @@ class Embedding(Op):
     kernel_kinds = ("gather",)
 
     def __post_init__(self) -> None:
-        check_sizes(self, rows=self.rows, features=self.features)
+        check_sizes(self, "rows", "features")
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        return (Tensor((*inputs[0].shape, self.features), self.dtype),)
+        return (Tensor.inferred((*inputs[0].shape, self.features), self.dtype),)
 
     def weights(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        return (Tensor((self.rows, self.features), self.dtype),)
+        return (Tensor.inferred((self.rows, self.features), self.dtype),)
 
     def nest(self, *inputs: Tensor) -> Nest:
         gathered = self.infer(*inputs)[0]
@@ -445,4 +457,5 @@ def _may_fit(size: Dim, available: Dim) -> bool:
 
 
 def _is_free(size: Dim) -> bool:
-    return isinstance(size, int) and size == -1
+    number = isinstance(size, int | np.integer | sympy.Integer) and not isinstance(size, bool)
+    return number and bool(size == -1)

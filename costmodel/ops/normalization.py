@@ -129,7 +129,7 @@ class GroupNorm(Op):
     kernel_kinds = ("norm",)
 
     def __post_init__(self) -> None:
-        check_sizes(self, groups=self.groups)
+        check_sizes(self, "groups")
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         if inputs[0].rank < 2:
@@ -172,7 +172,7 @@ class LocalResponseNorm(Op):
     kernel_kinds = ("norm",)
 
     def __post_init__(self) -> None:
-        check_sizes(self, size=self.size)
+        check_sizes(self, "size")
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         if inputs[0].rank < 2:

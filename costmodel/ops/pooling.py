@@ -8,7 +8,14 @@ from costmodel.algebra.symbols import Dim, ceil_div
 from costmodel.errors import ShapeError
 from costmodel.ops.base import Nest, Op, need_rank
 from costmodel.ops.tensor import Tensor
-from costmodel.ops.window import Padding, Window, as_padding, as_sizes, window_size
+from costmodel.ops.window import (
+    Padding,
+    Window,
+    as_padding,
+    as_sizes,
+    need_pixels,
+    window_size,
+)
 
 _LAYOUT = "batch, channels, spatial sizes"
 
@@ -98,6 +105,7 @@ class AdaptivePool(Op):
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         (x,) = inputs
         need_rank(self, x, 2 + len(self.output), _LAYOUT)
+        need_pixels(self, x)
         return (x.with_shape(*x.shape[:2], *self.output),)
 
     def nest(self, *inputs: Tensor) -> Nest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import Dim, same
 from costmodel.errors import ShapeError
 from costmodel.ops.base import Expansion, Op, Program, need_rank
@@ -63,7 +64,7 @@ class Recurrent(Op):
     def __post_init__(self) -> None:
         if self.kind not in GATES:
             raise ShapeError(f"unknown cell {self.kind!r}; known are {', '.join(GATES)}")
-        check_sizes(self, hidden=self.hidden)
+        check_sizes(self, "hidden")
         if not isinstance(self.layers, int) or not 1 <= self.layers <= _MOST_LAYERS:
             raise ShapeError(f"Recurrent layers must lie between 1 and {_MOST_LAYERS}")
 
@@ -107,8 +108,8 @@ class Recurrent(Op):
         return tuple(merged)
 
     def _direction(self, program: Program, x: int) -> int:
-        gates = program.add(Linear(GATES[self.kind] * self.hidden, bias=self.bias), x)
-        return program.add(RecurrentSteps(self.kind, self.hidden, self.bias), gates)
+        gates = program.add(Linear(taken(GATES[self.kind] * self.hidden), bias=self.bias), x)
+        return program.add(RecurrentSteps(self.kind, taken(self.hidden), self.bias), gates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ class RecurrentSteps(Op):
     def __post_init__(self) -> None:
         if self.kind not in GATES:
             raise ShapeError(f"unknown cell {self.kind!r}; known are {', '.join(GATES)}")
-        check_sizes(self, hidden=self.hidden)
+        check_sizes(self, "hidden")
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         need_rank(self, inputs[0], 3, "time, batch, gates")
@@ -159,7 +160,7 @@ class RecurrentSteps(Op):
         state = x.with_shape(batch, self.hidden)
         # Values: the gates of this step from the input, the hidden state, the cell state.
         program = Program([x.with_shape(batch, gates), state, state])
-        product = program.add(Linear(gates, bias=self.bias), 1)
+        product = program.add(Linear(taken(gates), bias=self.bias), 1)
         return {"lstm": _lstm, "gru": _gru, "rnn": _rnn}[self.kind](program, product, time)
 
 

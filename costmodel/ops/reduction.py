@@ -66,7 +66,7 @@ class Reduce(Op):
             for i, size in enumerate(x.shape)
             if self.keepdims or i not in axes
         )
-        return (Tensor(tuple(kept), dtypes.get(self.kind, x.dtype)),)
+        return (Tensor.inferred(tuple(kept), dtypes.get(self.kind, x.dtype)),)
 
     def nest(self, *inputs: Tensor) -> Nest:
         (x,) = inputs

@@ -8,7 +8,7 @@ from costmodel.algebra.symbols import Dim, same
 from costmodel.errors import ShapeError
 from costmodel.ops.base import Nest, Op, need_rank
 from costmodel.ops.tensor import Tensor
-from costmodel.ops.window import as_sizes
+from costmodel.ops.window import as_sizes, need_pixels
 
 # Operations for one output element: none, or the weighted sum of 2^2 or 4^2 neighbours.
 RESIZES: dict[str, int] = {"nearest": 0, "bilinear": 7, "bicubic": 31}
@@ -43,6 +43,7 @@ class Resize(Op):
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         (x,) = inputs
         need_rank(self, x, 2 + len(self.output), "batch, channels, spatial sizes")
+        need_pixels(self, x)
         return (x.with_shape(*x.shape[:2], *self.output),)
 
     def nest(self, *inputs: Tensor) -> Nest:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from costmodel.algebra.symbols import MAX_DIM, Dim, check_dim, product
+from costmodel.algebra.sizes import check_shape
+from costmodel.algebra.symbols import Dim, product
 from costmodel.errors import DataError
 
 DTYPE_BYTES: dict[str, int] = {
@@ -33,14 +34,16 @@ class Tensor:
     Parameters
     ----------
     shape : tuple of Dim
-        Sizes, outermost first; images are batch, channels, height, width. [element]
+        Sizes, outermost first; images are batch, channels, height, width. A size may be 0: the
+        tensor is empty and costs nothing. [element]
     dtype : str
         A key of :data:`DTYPE_BYTES`.
 
     Raises
     ------
     ShapeError, DataError
-        If a dimension is not a positive integer, or the dtype is unknown.
+        If a dimension is no size (:func:`~costmodel.algebra.sizes.check_dim`), or the dtype is
+        unknown.
 
     Examples
     --------
@@ -53,16 +56,28 @@ class Tensor:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        if self.dtype not in DTYPE_BYTES:
-            known = ", ".join(DTYPE_BYTES)
-            raise DataError(f"unknown dtype {self.dtype!r}; known are {known}")
-        for size in self.shape:
-            if type(size) is not int or not 1 <= size <= MAX_DIM:
-                checked = tuple(
-                    check_dim(d, f"a dimension of shape {self.shape}") for d in self.shape
-                )
-                object.__setattr__(self, "shape", checked)
-                break
+        _check_dtype(self.dtype)
+        shape = check_shape(self.shape)
+        if shape is not self.shape:
+            object.__setattr__(self, "shape", shape)
+
+    @classmethod
+    def inferred(cls, shape: tuple[Dim, ...], dtype: str) -> Tensor:
+        """Return the tensor of a shape that a shape rule has inferred from valid ones.
+
+        Its sizes are taken to divide and to fit (:func:`~costmodel.algebra.sizes.check_dim`).
+
+        Examples
+        --------
+        >>> from costmodel import dim
+        >>> str(Tensor.inferred((1, dim("h") - 4), "float32"))
+        'float32[1, h - 4]'
+        """
+        _check_dtype(dtype)
+        tensor = object.__new__(cls)
+        object.__setattr__(tensor, "shape", check_shape(shape, stated=False))
+        object.__setattr__(tensor, "dtype", dtype)
+        return tensor
 
     @property
     def rank(self) -> int:
@@ -80,8 +95,13 @@ class Tensor:
         return self.elements * DTYPE_BYTES[self.dtype]
 
     def with_shape(self, *shape: Dim) -> Tensor:
-        """Return a tensor of the same dtype and another shape."""
-        return Tensor(tuple(shape), self.dtype)
+        """Return a tensor of the same dtype and another shape that is inferred from valid ones."""
+        return Tensor.inferred(shape, self.dtype)
 
     def __str__(self) -> str:
         return f"{self.dtype}[{', '.join(str(d) for d in self.shape)}]"
+
+
+def _check_dtype(dtype: str) -> None:
+    if dtype not in DTYPE_BYTES:
+        raise DataError(f"unknown dtype {dtype!r}; known are {', '.join(DTYPE_BYTES)}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from costmodel.algebra.sizes import check_shape
+from costmodel.algebra.symbols import Dim
 from costmodel.ops.base import Nest, Op
 from costmodel.ops.tensor import Tensor
 
@@ -25,13 +27,16 @@ class Input(Op):
     150528
     """
 
-    shape: tuple[object, ...]
+    shape: tuple[Dim, ...]
     dtype: str = "float32"
     kernel_kinds = ()
     arity = 0
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", check_shape(self.shape))
+
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        return (Tensor(self.shape, self.dtype),)
+        return (Tensor.inferred(self.shape, self.dtype),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +56,16 @@ class Constant(Op):
     (197, 768)
     """
 
-    shape: tuple[object, ...]
+    shape: tuple[Dim, ...]
     dtype: str = "float32"
     kernel_kinds = ()
     arity = 0
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", check_shape(self.shape))
+
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        return (Tensor(self.shape, self.dtype),)
+        return (Tensor.inferred(self.shape, self.dtype),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +89,16 @@ class Parameter(Op):
     151296
     """
 
-    shape: tuple[object, ...]
+    shape: tuple[Dim, ...]
     dtype: str = "float32"
     kernel_kinds = ()
     arity = 0
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", check_shape(self.shape))
+
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        return (Tensor(self.shape, self.dtype),)
+        return (Tensor.inferred(self.shape, self.dtype),)
 
     def weights(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         return self.infer()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias
 
-from costmodel.algebra.symbols import Dim, ceil_div, check_dim, minimum
+import numpy as np
+
+from costmodel.algebra.sizes import check_dim
+from costmodel.algebra.symbols import Dim, ceil_div, minimum
 from costmodel.errors import ShapeError
 from costmodel.ops.base import Op
 from costmodel.ops.tensor import Tensor
@@ -62,7 +65,15 @@ def window_size(
 
     .. math:: o = \lceil (i + p - d(k - 1)) / s \rceil
                 = \lfloor (i + p - d(k - 1) - 1) / s \rfloor + 1
+
+    A window whose sizes are symbols is taken to fit.
+
+    Raises
+    ------
+    ShapeError
+        If none fits, or the image is empty.
     """
+    need_pixels(op, x)
     sizes = x.shape[2:]
     if padding == "same":
         return tuple(ceil_div(size, s) for size, s in zip(sizes, stride, strict=True))
@@ -71,7 +82,7 @@ def window_size(
         sizes, kernel, stride, padding, dilation, strict=True
     ):
         span = size + before + after - d * (k - 1)
-        if isinstance(span, int) and span < 1:
+        if _holds_less(span, 1):
             raise ShapeError(
                 f"{type(op).__name__} window of {k} taps, dilation {d}, does not fit into size "
                 f"{size} with padding {before}+{after}"
@@ -88,7 +99,30 @@ def window_size(
     return tuple(out)
 
 
-def check_sizes(op: Op, **sizes: Dim) -> None:
-    """Raise ``ShapeError`` unless every named field of ``op`` is a possible size."""
-    for name, value in sizes.items():
-        check_dim(value, f"{type(op).__name__} {name}")
+def need_pixels(op: Op, x: Tensor) -> None:
+    """Raise ``ShapeError`` if an image has no pixels; its batch and channels may be empty."""
+    for size in x.shape[2:]:
+        if _holds_less(size, 1):
+            raise ShapeError(f"{type(op).__name__} needs an image with at least one pixel, got {x}")
+
+
+def check_sizes(op: Op, *names: str, smallest: int = 1) -> None:
+    """Turn the fields of ``op`` called ``names`` into plain sizes.
+
+    Raises
+    ------
+    ShapeError
+        If one is no size of at least ``smallest``.
+    """
+    for name in names:
+        value = getattr(op, name)
+        size = check_dim(value, f"{type(op).__name__} {name}", smallest)
+        if size is not value:
+            object.__setattr__(op, name, size)
+
+
+def _holds_less(size: Dim, limit: int) -> bool:
+    """Say whether a number, or one of an array, is less than ``limit``; symbols are not."""
+    if isinstance(size, int):
+        return size < limit
+    return isinstance(size, np.ndarray) and bool((size < limit).any())

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 import networkx as nx
 import sympy
 
+from costmodel.algebra.sizes import check_dim, taken
 from costmodel.algebra.symbols import Dim
 from costmodel.errors import DataError
 from costmodel.graph.builder import Builder, Value
@@ -145,7 +146,7 @@ def g3_stack(
     40
     """
     fragments, kind = _parse_structure(structure)
-    width = fragment_width(c, fragments)
+    width = taken(fragment_width(check_dim(c, "c"), fragments))
     b = Builder("g3_stack")
     x = b.input((batch, width, *pair(size)), dtype)
     for i in range(blocks):
@@ -199,7 +200,7 @@ def g4_stack(
     >>> cm.work(g4_stack(128)) - cm.work(g4_stack(128, relu=False, shortcut=False))
     10035200
     """
-    inner = c // 4 if inner is None else inner
+    inner = taken(c // 4) if inner is None else inner
     b = Builder("g4_stack")
     x = b.input((batch, c, *pair(size)), dtype)
     for i in range(blocks):
@@ -217,12 +218,12 @@ def _act(b: Builder, x: Value, relu: bool) -> Value:
 
 def _series(b: Builder, x: Value, fragments: int) -> Value:
     for _ in range(fragments):
-        x = conv(b, x, x.shape[1])
+        x = conv(b, x, taken(x.shape[1]))
     return x
 
 
 def _parallel(b: Builder, x: Value, fragments: int) -> Value:
-    first, *others = [conv(b, x, x.shape[1]) for _ in range(fragments)]
+    first, *others = [conv(b, x, taken(x.shape[1])) for _ in range(fragments)]
     for other in others:
         first = add(b, first, other)
     return first

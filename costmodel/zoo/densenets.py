@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import networkx as nx
 
+from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import Dim
+from costmodel.errors import DataError
 from costmodel.graph.builder import Builder, Value
 from costmodel.ops import ChannelShuffle, Concat, Constant, Gather, Linear
 from costmodel.zoo.layers import (
@@ -59,6 +61,8 @@ def densenet(
     >>> cm.flops(densenet()), cm.params(densenet())
     (2834161664, 7978856)
     """
+    if not all(isinstance(times, int) for times in layers):
+        raise DataError(f"layers must be integers, got {layers}")
     b = Builder("densenet")
     x = image(b, size, batch, dtype)
     with b.module("conv1"):
@@ -67,7 +71,7 @@ def densenet(
         x = _dense_block(b, x, f"block{number}", times, growth)
         if number + 1 < len(layers):
             with b.module(f"transition{number}"):
-                x = avg_pool(b, conv(b, norm_act(b, x), x.shape[1] // 2), 2, 2)
+                x = avg_pool(b, conv(b, norm_act(b, x), taken(x.shape[1] // 2)), 2, 2)
     with b.module("norm_last"):
         x = norm_act(b, x)
     return classify(b, x, classes)

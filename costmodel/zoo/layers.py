@@ -9,7 +9,8 @@ import networkx as nx
 import numpy as np
 import sympy
 
-from costmodel.algebra.symbols import Dim
+from costmodel.algebra.sizes import check_dim, taken
+from costmodel.algebra.symbols import Dim, product
 from costmodel.errors import DataError
 from costmodel.graph.builder import Builder, Value
 from costmodel.ops import (
@@ -81,7 +82,8 @@ def depthwise_bn(
     b: Builder, x: Value, k: int = 3, stride: int = 1, act: str | None = None
 ) -> Value:
     """Add a depthwise convolution, batch normalization and an activation."""
-    return conv_bn(b, x, x.shape[1], k, stride, groups=x.shape[1], act=act)
+    channels = taken(x.shape[1])
+    return conv_bn(b, x, channels, k, stride, groups=channels, act=act)
 
 
 def norm_act(b: Builder, x: Value, act: str = "relu") -> Value:
@@ -116,13 +118,13 @@ def squeeze_excite(
     with b.module("se"):
         y = b.add(AdaptivePool("avg"), x)
         y = activation(b, conv(b, y, neurons, bias=True), act)
-        y = activation(b, conv(b, y, x.shape[1], bias=True), gate)
+        y = activation(b, conv(b, y, taken(x.shape[1]), bias=True), gate)
         return b.add(Elementwise("mul"), x, y)
 
 
 def flatten(b: Builder, x: Value) -> Value:
     """Add a view with one row an image."""
-    return b.add(Reshape((x.shape[0], -1)), x)
+    return b.add(Reshape(taken((x.shape[0], product(x.shape[1:])))), x)
 
 
 def pooled(b: Builder, x: Value) -> Value:
@@ -165,6 +167,8 @@ def rounded(channels: Dim, width: Width = 1.0, divisor: int = 8) -> Dim:
     (32, 8, [16, 32])
     """
     check_width(width)
+    if isinstance(channels, sympy.Expr):
+        width = sympy.nsimplify(width, rational=True)
     wanted = channels * width
     if isinstance(wanted, sympy.Expr):
         return wanted
@@ -177,9 +181,11 @@ def rounded(channels: Dim, width: Width = 1.0, divisor: int = 8) -> Dim:
 
 
 def check_stages(channels: Sequence[Dim], names: str) -> None:
-    """Raise ``DataError`` unless there is one entry of ``channels`` for each of ``names``."""
+    """Raise an error unless there is one size in ``channels`` for each of ``names``."""
     if len(channels) != len(names.split()):
         raise DataError(
             f"channels must hold {len(names.split())} entries ({', '.join(names.split())}), "
             f"got {len(channels)}"
         )
+    for size, name in zip(channels, names.split(), strict=True):
+        check_dim(size, f"channels of {name}")

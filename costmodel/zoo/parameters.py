@@ -13,8 +13,9 @@ import numpy as np
 import sympy
 
 from costmodel.algebra.expressions import parse_dim
+from costmodel.algebra.sizes import check_dim
 from costmodel.algebra.symbols import Dim
-from costmodel.errors import DataError
+from costmodel.errors import DataError, ShapeError
 from costmodel.zoo.blocks import Structure
 
 Network = Callable[..., nx.DiGraph]
@@ -32,11 +33,14 @@ class Kind:
         Whether a value is right.
     parse : callable
         A value from text; raises ``ValueError`` or ``DataError``.
+    sizes : bool
+        Whether it holds one size or several.
     """
 
     words: str
     accepts: Callable[[Any], bool]
     parse: Callable[[str], Any]
+    sizes: bool = False
 
 
 def accepted(network: Network) -> dict[str, inspect.Parameter]:
@@ -68,7 +72,7 @@ def check_names(name: str, network: Network, given: list[str]) -> None:
 
 
 def check_values(name: str, network: Network, given: dict[str, Any]) -> None:
-    """Raise ``DataError`` if a parameter is unknown, of the wrong type, or missing."""
+    """Raise ``DataError`` if a parameter is unknown, missing, of the wrong type, or no size."""
     check_names(name, network, list(given))
     for key, parameter in accepted(network).items():
         if key not in given:
@@ -78,13 +82,16 @@ def check_values(name: str, network: Network, given: dict[str, Any]) -> None:
                     f"{', '.join(accepted(network))}"
                 )
             continue
-        value = given[key]
-        optional = value is None and parameter.default is None
-        if not optional and not kind_of(parameter).accepts(value):
+        value, kind = given[key], kind_of(parameter)
+        if value is None and parameter.default is None:
+            continue
+        if not kind.accepts(value):
             raise DataError(
-                f"{name}: {key!r} must be {kind_of(parameter).words}, got {value!r}; it takes "
+                f"{name}: {key!r} must be {kind.words}, got {value!r}; it takes "
                 f"{', '.join(accepted(network))}"
             )
+        if kind.sizes:
+            _check_sizes(f"{name}: {key!r}", value)
 
 
 def parse_value(name: str, key: str, parameter: inspect.Parameter, text: str) -> Any:
@@ -106,6 +113,14 @@ def parse_value(name: str, key: str, parameter: inspect.Parameter, text: str) ->
         return kind.parse(text)
     except (ValueError, DataError):
         raise DataError(f"{name}: {key!r} must be {kind.words}, got {text!r}") from None
+
+
+def _check_sizes(what: str, value: Any) -> None:
+    for size in value if isinstance(value, tuple | list) else (value,):
+        try:
+            check_dim(size, what, smallest=0)
+        except ShapeError as error:
+            raise DataError(str(error)) from None
 
 
 def _is_dim(value: Any) -> bool:
@@ -183,11 +198,13 @@ def _parse_width(text: str) -> Any:
 
 _DIMS = "sizes such as 64,128 (integers or symbols)"
 KINDS: dict[str, Kind] = {
-    "Dim": Kind("an integer or a symbol", _is_dim, parse_dim),
-    "Size": Kind("an integer or a symbol, or two as in 800x1200", _is_size, _parse_size),
+    "Dim": Kind("an integer or a symbol", _is_dim, parse_dim, sizes=True),
+    "Size": Kind(
+        "an integer or a symbol, or two as in 800x1200", _is_size, _parse_size, sizes=True
+    ),
     "Width": Kind("a number or a symbol", _is_width, _parse_width),
-    "Shape": Kind(_DIMS, _is_dims, _parse_dims),
-    "Channels": Kind(_DIMS, _is_dims, _parse_dims),
+    "Shape": Kind(_DIMS, _is_dims, _parse_dims, sizes=True),
+    "Channels": Kind(_DIMS, _is_dims, _parse_dims, sizes=True),
     "Structure": Kind(
         f"one of {', '.join(get_args(Structure))}", lambda v: v in get_args(Structure), str
     ),

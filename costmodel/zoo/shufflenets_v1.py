@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import networkx as nx
 
+from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import Dim, exact_div
 from costmodel.errors import DataError
 from costmodel.graph.builder import Builder, Value
@@ -186,7 +187,7 @@ def _stage(
     ratio: int,
 ) -> Value:
     """Add a stage; ``first`` is the groups of both 1x1 convolutions of its first unit."""
-    inner = exact_div(out, ratio, "stage channels")
+    inner = taken(exact_div(out, ratio, "stage channels"))
     with b.module(name):
         with b.module("0"):
             x = _down_unit(b, x, out, inner, stride, first)
@@ -201,7 +202,7 @@ def _down_unit(
 ) -> Value:
     with b.module("shortcut"):
         pooled = avg_pool(b, x, 3, stride, 1)
-    y = _main(b, x, out - x.shape[1], inner, stride, groups)
+    y = _main(b, x, taken(out - x.shape[1]), inner, stride, groups)
     return b.add(Concat(1), pooled, activation(b, y))
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import networkx as nx
 
+from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import Dim, exact_div
 from costmodel.errors import DataError
 from costmodel.graph.builder import Builder, Value
@@ -204,7 +205,7 @@ def _basic_unit(b: Builder, x: Value, unit: _Unit) -> Value:
     kept, y = b.add_many(Split(1, 2), x)
     shortcut = y if unit.residual else None
     with b.module("main"):
-        y = _main(b, y, y.shape[1], 1, unit, block=x.shape[1], shortcut=shortcut)
+        y = _main(b, y, taken(y.shape[1]), 1, unit, block=x.shape[1], shortcut=shortcut)
     return _join(b, kept, y)
 
 
@@ -212,9 +213,9 @@ def _down_unit(b: Builder, x: Value, out: Dim, stride: int, unit: _Unit) -> Valu
     """Add the unit of Fig. 3d: both branches see all channels."""
     with b.module("proj"):
         y = depthwise_bn(b, x, stride=stride)
-        y = conv_bn(b, y, x.shape[1])
+        y = conv_bn(b, y, taken(x.shape[1]))
     with b.module("main"):
-        z = _main(b, x, out - x.shape[1], stride, unit, block=out)
+        z = _main(b, x, taken(out - x.shape[1]), stride, unit, block=out)
     return _join(b, y, z)
 
 
@@ -228,11 +229,12 @@ def _main(
     shortcut: Value | None = None,
 ) -> Value:
     """Add a main branch of ``out`` channels, half the channels of the ``block`` inside."""
-    y = conv_bn(b, x, exact_div(block, 2, "channels of unit"))
+    half = taken(exact_div(block, 2, "channels of unit"))
+    y = conv_bn(b, x, half)
     y = depthwise_bn(b, y, stride=stride)
     y = conv_bn(b, y, out, act=None if unit.residual else "relu")
     if unit.se:
-        y = squeeze_excite(b, y, exact_div(block, 2))
+        y = squeeze_excite(b, y, half)
     if shortcut is not None:
         y = add(b, y, shortcut)
     return activation(b, y) if unit.residual else y

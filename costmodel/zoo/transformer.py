@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import networkx as nx
 
+from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import Dim, exact_div
 from costmodel.errors import DataError
 from costmodel.graph.builder import Builder, Value
@@ -171,12 +172,12 @@ def _patches(b: Builder, x: Value, features: int, patch: int, dtype: str) -> Val
     """Add patch embedding, class token and positions: ``[batch, patches + 1, features]``."""
     y = b.add(Conv(features, (patch, patch), patch, bias=True), x)
     batch, _, rows, columns = y.shape
-    y = b.add(Reshape((batch, features, rows * columns)), y)
+    y = b.add(Reshape(taken((batch, features, rows * columns))), y)
     y = b.add(Transpose((0, 2, 1)), y)
     token = b.add(Parameter((1, 1, features), dtype), name="class_token")
     token = b.add(BroadcastTo((batch, 1, features)), token)
     y = b.add(Concat(1), token, y)
-    positions = b.add(Parameter((1, *y.shape[1:]), dtype), name="positions")
+    positions = b.add(Parameter(taken((1, *y.shape[1:])), dtype), name="positions")
     return add(b, y, positions)
 
 
@@ -194,7 +195,7 @@ def _attention(b: Builder, x: Value, heads: Dim, fused: bool, causal: bool = Fal
             parts = b.add_many(Split(-1, 3), b.add(Linear(3 * features), x))
         else:
             parts = tuple(b.add(Linear(features), x) for _ in range(3))
-        split = (batch, length, heads, exact_div(features, heads, "features"))
+        split = (batch, length, heads, taken(exact_div(features, heads, "features")))
         by_head = [b.add(Transpose((0, 2, 1, 3)), b.add(Reshape(split), p)) for p in parts]
         y = b.add(Attention(causal), *by_head)
         y = b.add(Contiguous(), b.add(Transpose((0, 2, 1, 3)), y))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import Dim, same
 from costmodel.graph import Source
 from costmodel.importers.patterns.pieces import Pieces, Whole
@@ -22,7 +23,7 @@ def channel_shuffle(pieces: Pieces, value: Source) -> Whole | None:
     order = pieces.op(transpose).fields()["order"]
     if order != (0, 2, 1, *range(3, len(apart))) or not _is_shuffle(before, apart, after):
         return None
-    return Whole(ChannelShuffle(apart[1]), x)
+    return Whole(ChannelShuffle(taken(apart[1])), x)
 
 
 def _is_shuffle(before: tuple[Dim, ...], apart: tuple[Dim, ...], after: tuple[Dim, ...]) -> bool:

@@ -72,7 +72,7 @@ class Walk:
 
     def tensor(self, meta: Any) -> Tensor:
         """Return shape and dtype of a fake tensor."""
-        return Tensor(self.sizes.shape(meta.shape), dtype_name(meta.dtype))
+        return Tensor.inferred(self.sizes.shape(meta.shape), dtype_name(meta.dtype))
 
     def _placeholder(
         self, node: Any, stored: dict[str, str], user_inputs: list[Any], signature: Any

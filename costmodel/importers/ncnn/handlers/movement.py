@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import Dim, product
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.ncnn.call import LAYERS, Blobs
@@ -68,7 +69,8 @@ def _shuffle(walk: Blobs, layer: Layer) -> Operand:
     (x,) = walk.inputs(layer)
     groups = layer.integer(0, 1)
     # Reversed, the file names the channels of a group instead of the groups.
-    return walk.emit.add(ChannelShuffle(x.shape[1] // groups if layer.integer(1) else groups), x)
+    groups = x.shape[1] // groups if layer.integer(1) else groups
+    return walk.emit.add(ChannelShuffle(taken(groups)), x)
 
 
 @LAYERS.register("PixelShuffle")
@@ -96,7 +98,7 @@ def _slice(walk: Blobs, layer: Layer) -> list[Operand]:
         rest = total - sum(parts)
         parts.append(size if size != _REST else rest // (len(given) - i))
     equal = all(part == parts[0] for part in parts)
-    return list(walk.emit.add_many(Split(axis, len(parts) if equal else tuple(parts)), x))
+    return list(walk.emit.add_many(Split(axis, len(parts) if equal else taken(tuple(parts))), x))
 
 
 @LAYERS.register("Crop")
@@ -120,7 +122,7 @@ def _crop(walk: Blobs, layer: Layer) -> Operand:
         ]
     for axis, start, size in windows:
         if size != x.shape[axis]:
-            x = walk.emit.add(Slice(axis, start, size), x)
+            x = walk.emit.add(Slice(axis, start, taken(size)), x)
     # ncnn's blobs are whole in memory: a crop of them is copied.
     return walk.emit.add(Contiguous(), x)
 
@@ -178,4 +180,4 @@ def _interp(walk: Blobs, layer: Layer) -> Operand:
             size * int(scale) if scale == int(scale) else int(size * scale)
             for size, scale in zip(x.shape[2:], scales, strict=True)
         )
-    return walk.emit.add(Resize(output, kinds[layer.integer(0)]), x)
+    return walk.emit.add(Resize(taken(output), kinds[layer.integer(0)]), x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import same
 from costmodel.graph.builder import Value
 from costmodel.importers.emitter import Operand, Stored
@@ -36,8 +37,8 @@ def _conv(call: Call) -> Result:
     rank = len(weight.shape) - 2
     dilation = tuple(call.attribute("dilations", [1] * rank))
     op = Conv(
-        weight.shape[0],
-        weight.shape[2:],
+        taken(weight.shape[0]),
+        taken(weight.shape[2:]),
         stride=tuple(call.attribute("strides", [1] * rank)),
         padding=_padding(call, rank),
         dilation=dilation,
@@ -54,8 +55,8 @@ def _conv_transpose(call: Call) -> Result:
     if call.attribute("output_shape") is not None or _padding(call, rank) == "same":
         raise UnsupportedFormError("padding that follows from the output size")
     op = ConvTranspose(
-        weight.shape[1] * groups,
-        weight.shape[2:],
+        taken(weight.shape[1] * groups),
+        taken(weight.shape[2:]),
         stride=tuple(call.attribute("strides", [1] * rank)),
         padding=_padding(call, rank),
         output_padding=tuple(call.attribute("output_padding", [0] * rank)),
@@ -129,7 +130,7 @@ def _batch_norm(call: Call) -> Result:
 
 @HANDLERS.register("InstanceNormalization")
 def _instance_norm(call: Call) -> Result:
-    return _normalize(call, GroupNorm(call.operand().shape[1], affine=_affine(call)))
+    return _normalize(call, GroupNorm(taken(call.operand().shape[1]), affine=_affine(call)))
 
 
 @HANDLERS.register("GroupNormalization")
@@ -218,7 +219,7 @@ def _resize(call: Call) -> Result:
         ]
     if list(sizes[:2]) != list(x.shape[:2]):
         raise UnsupportedFormError("batch or channels resized")
-    return call.emit.add(Resize(tuple(sizes[2:]), kind), x)
+    return call.emit.add(Resize(taken(tuple(sizes[2:])), kind), x)
 
 
 @HANDLERS.register("LSTM", "GRU", "RNN")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import Dim, exact_div, product, same
 from costmodel.errors import ShapeError
 from costmodel.importers.emitter import Operand, Stored
@@ -47,7 +48,7 @@ def _reshape(call: Call) -> Result:
             known = product(size for size in target if not same(size, -1))
             target[free[0]] = exact_div(x.tensor.elements, known)
         else:
-            target = list(Reshape(tuple(target)).infer(x.tensor)[0].shape)
+            target = list(Reshape(taken(tuple(target))).infer(x.tensor)[0].shape)
     return call.emit.reshape(x, target)
 
 
@@ -115,7 +116,7 @@ def _split(call: Call) -> Result:
         shapes = [(*x.shape[:axis], size, *x.shape[axis + 1 :]) for size in sizes]
         return [x.view(shape, f"{call.node.output[0]} {i}") for i, shape in enumerate(shapes)]
     equal = all(same(size, sizes[0]) for size in sizes)
-    return call.emit.add_many(Split(axis, count if equal else tuple(sizes)), x)
+    return call.emit.add_many(Split(axis, count if equal else taken(tuple(sizes))), x)
 
 
 @HANDLERS.register("Slice")
@@ -147,7 +148,7 @@ def _cut(call: Call, x: Operand, axis: int, start: Dim, end: Dim, step: int) -> 
     if isinstance(x, Stored):
         shape = (*x.shape[:axis], size, *x.shape[axis + 1 :])
         return x.view(shape, f"axis {axis} from {first} by {step}")
-    return call.emit.add(Slice(axis, first, size, abs(step)), x)
+    return call.emit.add(Slice(axis, first, taken(size), abs(step)), x)
 
 
 @HANDLERS.register("Gather")
@@ -209,7 +210,7 @@ def _pad(call: Call) -> Result:
         raise UnsupportedFormError("negative padding")
     if all(same(v, 0) for pair in pairs for v in pair):
         return x
-    return call.emit.add(Pad(tuple(pairs)), x)
+    return call.emit.add(Pad(taken(tuple(pairs))), x)
 
 
 @HANDLERS.register("Expand")
@@ -218,7 +219,7 @@ def _expand(call: Call) -> Result:
     shape = broadcast_shapes(x.shape, tuple(call.sizes(1) or ()), "Expand")
     if len(shape) == len(x.shape) and all(map(same, shape, x.shape)):
         return x
-    return call.emit.add(BroadcastTo(shape), x)
+    return call.emit.add(BroadcastTo(taken(shape)), x)
 
 
 @HANDLERS.register("Tile")
@@ -228,7 +229,7 @@ def _tile(call: Call) -> Result:
         return x
     apart = [size for old in x.shape for size in (1, old)]
     wide = [size for old, t in zip(x.shape, times, strict=True) for size in (t, old)]
-    view = call.emit.add(BroadcastTo(tuple(wide)), call.emit.reshape(x, apart))
+    view = call.emit.add(BroadcastTo(taken(tuple(wide))), call.emit.reshape(x, apart))
     copy = call.emit.add(Contiguous(), view)
     return call.emit.reshape(copy, [a * b for a, b in zip(x.shape, times, strict=True)])
 
@@ -240,4 +241,4 @@ def _made(call: Call) -> Result:
     shape = tuple(call.sizes(0) or ())
     value = call.attribute("value")
     dtype = "float32" if value is None else dtype_of(value.data_type, call.node.output[0])
-    return Stored(call.node.output[0], Tensor(shape, dtype), learned=False)
+    return Stored(call.node.output[0], Tensor.inferred(shape, dtype), learned=False)

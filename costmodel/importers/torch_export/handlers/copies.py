@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import product, same
 from costmodel.importers.emitter import Stored
 from costmodel.importers.registry import UnsupportedFormError
@@ -38,9 +39,9 @@ def _pad(call: Call) -> Result:
     for axis, (before, after) in enumerate(pairs):
         cut = [max(-v, 0) if isinstance(v, int) else 0 for v in (before, after)]
         if any(cut):
-            x = call.emit.add(Slice(axis, cut[0], x.shape[axis] - sum(cut)), x)
+            x = call.emit.add(Slice(axis, cut[0], taken(x.shape[axis] - sum(cut))), x)
     grown = tuple(tuple(max(v, 0) if isinstance(v, int) else v for v in pair) for pair in pairs)
-    return call.emit.add(Pad(grown), x)
+    return call.emit.add(Pad(taken(grown)), x)
 
 
 @ATEN.register("index_select")
@@ -73,7 +74,7 @@ def _index(call: Call) -> Result:
     widest = max(found, key=lambda i: len(i.shape))
     picked = call.output.shape[axes[0] : axes[0] + len(widest.shape)]
     if not all(map(same, picked, widest.shape)):
-        widest = call.emit.add(BroadcastTo(tuple(picked)), widest)
+        widest = call.emit.add(BroadcastTo(taken(tuple(picked))), widest)
     return call.emit.add(Gather(axes[0]), x, widest)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
+from costmodel.algebra.sizes import taken
+from costmodel.algebra.symbols import Dim
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.learned import convolve
 from costmodel.importers.torch_export.call import ATEN, Call, Result
@@ -28,15 +30,15 @@ from costmodel.ops import (
 def _conv(call: Call) -> Result:
     if call.get("transposed", False):
         return _conv_transpose(call)
-    kernel = call.operand("weight").shape[2:]
+    out, _, *kernel = call.operand("weight").shape
     rank = len(kernel)
     op = Conv(
-        call.operand("weight").shape[0],
-        kernel,
+        taken(out),
+        taken(tuple(kernel)),
         stride=call.sizes("stride", rank),
-        padding=_padding(call, kernel),
+        padding=taken(_padding(call, kernel)),
         dilation=call.sizes("dilation", rank),
-        groups=call.size("groups"),
+        groups=taken(call.size("groups")),
     )
     return _convolve(call, op)
 
@@ -47,13 +49,13 @@ def _conv_transpose(call: Call) -> Result:
     rank = len(weight.shape) - 2
     groups = call.size("groups")
     op = ConvTranspose(
-        weight.shape[1] * groups,
-        weight.shape[2:],
+        taken(weight.shape[1] * groups),
+        taken(weight.shape[2:]),
         stride=call.sizes("stride", rank),
         padding=call.sizes("padding", rank),
         output_padding=call.sizes("output_padding", rank),
         dilation=call.sizes("dilation", rank),
-        groups=groups,
+        groups=taken(groups),
     )
     return _convolve(call, op)
 
@@ -67,7 +69,7 @@ def _convolve(call: Call, op: Conv | ConvTranspose) -> Result:
     return call.emit.reshape(y, y.shape[1:]) if single else y
 
 
-def _padding(call: Call, kernel: tuple[Any, ...]) -> Any:
+def _padding(call: Call, kernel: Sequence[Dim]) -> Any:
     if call.get("padding") == "valid":
         return 0
     if call.get("padding") == "same":
@@ -83,13 +85,13 @@ def _batch_norm(call: Call) -> Result:
     x = call.operand("input")
     if call.get("training", False):
         # Statistics of the data, channel by channel: what instance normalization computes.
-        return _normalize(call, GroupNorm(x.shape[1], affine="weight" in call))
+        return _normalize(call, GroupNorm(taken(x.shape[1]), affine="weight" in call))
     return _normalize(call, BatchNorm(affine="weight" in call))
 
 
 @ATEN.register("instance_norm")
 def _instance_norm(call: Call) -> Result:
-    channels = call.operand("input").shape[1]
+    channels = taken(call.operand("input").shape[1])
     return _normalize(call, GroupNorm(channels, affine="weight" in call))
 
 
@@ -111,7 +113,7 @@ def _normalize(call: Call, op: BatchNorm | GroupNorm | LayerNorm) -> Result:
     x, weight, bias = call.operand("input"), call.optional("weight"), call.optional("bias")
     whole = isinstance(op, LayerNorm) or (weight is None) == (bias is None)
     if not whole or (weight is not None and not isinstance(weight, Stored)):
-        y: Operand = call.emit.add(dataclasses.replace(op, affine=False), x)
+        y: Operand = call.emit.add(op.with_fields(affine=False), x)
         y = _scaled(call, y, weight, bias, trailing=not isinstance(op, LayerNorm))
     else:
         name = call.emit.weight_name(weight) if weight is not None else None
@@ -146,12 +148,12 @@ def _avg_pool(call: Call) -> Result:
 def _pool(call: Call, kind: str) -> Result:
     x = call.operand("self", "input")
     rank = int(str(call.node.target).split("pool")[1][0])
-    kernel = call.sizes("kernel_size", rank)
+    kernel = taken(call.sizes("kernel_size", rank))
     op = Pool(
         kind,
         kernel,
-        stride=call.sizes("stride", rank) or kernel,
-        padding=call.sizes("padding", rank),
+        stride=taken(call.sizes("stride", rank)) or kernel,
+        padding=taken(call.sizes("padding", rank)),
         dilation=call.sizes("dilation", rank) or 1,
         ceil_mode=bool(call.get("ceil_mode", False)),
     )
@@ -165,7 +167,7 @@ def _adaptive_pool(call: Call) -> Result:
     kind = "max" if "max" in str(call.node.target) else "avg"
     x = call.operand("self")
     rank = len(call.sizes("output_size"))
-    return _windows(call, AdaptivePool(kind, call.sizes("output_size")), x, rank)
+    return _windows(call, AdaptivePool(kind, taken(call.sizes("output_size"))), x, rank)
 
 
 def _windows(call: Call, op: Op, x: Operand, rank: int) -> Result:
@@ -184,7 +186,7 @@ def _windows(call: Call, op: Op, x: Operand, rank: int) -> Result:
 def _resize(call: Call) -> Result:
     name = str(call.node.target)
     kind = "nearest" if "nearest" in name else "bicubic" if "bicubic" in name else "bilinear"
-    return call.emit.add(Resize(call.output.shape[2:], kind), call.operand("input", "self"))
+    return call.emit.add(Resize(taken(call.output.shape[2:]), kind), call.operand("input", "self"))
 
 
 @ATEN.register("embedding")

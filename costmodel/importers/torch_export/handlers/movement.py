@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import Dim, same
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.registry import UnsupportedFormError
@@ -120,7 +121,7 @@ def _repeat(call: Call) -> Result:
     times = (1,) * (len(shape) - len(times)) + times
     apart = [size for old in padded for size in (1, old)]
     wide = [size for old, t in zip(padded, times, strict=True) for size in (t, old)]
-    view = call.emit.add(BroadcastTo(tuple(wide)), call.emit.reshape(x, apart))
+    view = call.emit.add(BroadcastTo(taken(tuple(wide))), call.emit.reshape(x, apart))
     return call.emit.reshape(call.emit.add(Contiguous(), view), shape)
 
 
@@ -133,7 +134,7 @@ def _repeat_interleave(call: Call) -> Result:
     times = call.size("repeats")
     apart = (*x.shape[: axis + 1], 1, *x.shape[axis + 1 :])
     wide = (*x.shape[: axis + 1], times, *x.shape[axis + 1 :])
-    view = call.emit.add(BroadcastTo(wide), call.emit.reshape(x, apart))
+    view = call.emit.add(BroadcastTo(taken(wide)), call.emit.reshape(x, apart))
     return call.emit.reshape(call.emit.add(Contiguous(), view), call.output.shape)
 
 
@@ -141,7 +142,7 @@ def _broadcast(call: Call, x: Operand) -> Operand:
     shape = call.output.shape
     if len(shape) == len(x.shape) and all(map(same, shape, x.shape)):
         return x
-    return call.emit.add(BroadcastTo(shape), x)
+    return call.emit.add(BroadcastTo(taken(shape)), x)
 
 
 @ATEN.register("chunk", "split", "split_with_sizes", "tensor_split", "unsafe_chunk", "unsafe_split")
@@ -164,7 +165,7 @@ def _cut(call: Call, x: Operand, axis: int, sizes: Sequence[Dim]) -> list[Operan
         shapes = [(*x.shape[:axis], size, *x.shape[axis + 1 :]) for size in sizes]
         return [x.view(shape, f"{call.node.name} {i}") for i, shape in enumerate(shapes)]
     equal = all(same(size, sizes[0]) for size in sizes)
-    parts = len(sizes) if equal else tuple(sizes)
+    parts = len(sizes) if equal else taken(tuple(sizes))
     return list(call.emit.add_many(Split(axis, parts), x))
 
 
@@ -203,4 +204,4 @@ def _part(call: Call, x: Operand, axis: int, start: int, size: Dim, step: int) -
     if isinstance(x, Stored):
         shape = (*x.shape[:axis], size, *x.shape[axis + 1 :])
         return x.view(shape, f"axis {axis} from {start} by {step}")
-    return call.emit.add(Slice(axis, start, size, step), x)
+    return call.emit.add(Slice(axis, start, taken(size), step), x)

@@ -1,0 +1,167 @@
+"""What a size may be, decided in one place: :func:`check_dim`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sympy
+
+from costmodel.algebra.certainty import is_certain, objection
+from costmodel.algebra.symbols import Dim, dim, is_name, is_symbolic
+from costmodel.errors import ShapeError
+
+MAX_DIM = 2**40
+"""Largest size of one dimension that is taken for real [element]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A size that a network takes to be one (see :func:`taken`); no number to reckon with.
+
+    Parameters
+    ----------
+    value : Expr
+        The size.
+    """
+
+    value: sympy.Expr
+
+
+def taken(value: Any) -> Any:
+    """Mark a size, or each of a tuple, as one that the network takes to be a size.
+
+    A network demands more of its symbols than that they are positive: channels that it halves are
+    even, an image holds at least one window. What it infers under such a demand may be stated again
+    where it is marked: in a field of an operator, or in the shape of a tensor.
+
+    Parameters
+    ----------
+    value : Dim or tuple of Dim
+        Numbers, arrays and what is no size come back as they are: only a formula can be taken.
+
+    Examples
+    --------
+    >>> from costmodel.algebra.symbols import exact_div
+    >>> from costmodel.ops import Conv
+    >>> half = exact_div(dim("c"), 2)
+    >>> Conv(taken(half), (3, 3), groups=taken(half)).out_channels
+    c/2
+    """
+    if isinstance(value, tuple):
+        return tuple(taken(entry) for entry in value)
+    return Taken(value) if is_symbolic(value) else value
+
+
+def check_dim(value: Dim, what: str, smallest: int = 1, stated: bool = True) -> Dim:
+    """Return ``value`` as a plain size if it is one, else raise: the rule of what a size may be.
+
+    A size is a whole number of at least ``smallest``: 0 in the shape of a tensor, in what only cuts
+    or renames one, and for paddings; else 1. A tensor with a size of 0 is empty, and to make it
+    costs nothing. Formulas in symbols hold where no tensor is empty.
+
+    =========== =====================================================================
+    number      an ``int``, ``np.integer`` or ``sympy.Integer``; no bool and no float
+    array       not empty, of an integer dtype; every entry is such a number
+    expression  in symbols of ``dim``, which are positive integers; it must be
+                certain to be such a number at every assignment of them: ``2*k``,
+                ``k + 5``, ``ceiling(h/2)``, but neither ``h/2`` nor ``h - 5``
+    =========== =====================================================================
+
+    A size that a shape rule infers is a consequence of sizes that were stated: ``c/2`` is taken to
+    divide, ``h - 4`` is taken to fit. It is refused only where it is certain to be no size. The
+    same holds for a size that is stated and marked by :func:`taken`.
+
+    Parameters
+    ----------
+    value : Dim or Taken
+        What is to be a size.
+    what : str
+        Its name, for the message.
+    smallest : int
+        The least that it may be.
+    stated : bool
+        Whether a caller states it; else a shape rule has inferred it.
+
+    Raises
+    ------
+    ShapeError
+        In one sentence; for an expression with an assignment that shows it, and what to write.
+
+    Examples
+    --------
+    >>> check_dim(sympy.Integer(3), "the width"), check_dim(2 * dim("k"), "the width")
+    (3, 2*k)
+    >>> check_dim(dim("h") / 2, "the width")
+    Traceback (most recent call last):
+    ...
+    costmodel.errors.ShapeError: the width must be a positive integer, but h/2 is
+    1/2 for h = 1: write h = 2*k
+    """
+    if type(value) is int and smallest <= value <= MAX_DIM:
+        return value  # by far the most common
+    if isinstance(value, Taken):
+        value, stated = value.value, False
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if isinstance(value, sympy.Integer):
+        value = int(value)
+    words = "a positive integer" if smallest == 1 else f"an integer of at least {smallest}"
+    if isinstance(value, sympy.Expr):
+        _check_expression(value, f"{what} must be {words}", smallest, stated)
+        return value
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind not in "iu" or value.size == 0 or value.min() < smallest:
+            raise ShapeError(f"{what} must hold integers of at least {smallest}, got {value!r}")
+        if value.max() > MAX_DIM:
+            raise ShapeError(f"{what} must hold integers of at most {MAX_DIM}, got {value!r}")
+        return value.astype(np.int64)
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise ShapeError(f"{what} must be {words}, an array of them or a symbol, got {value!r}")
+    if not smallest <= value <= MAX_DIM:
+        raise ShapeError(f"{what} must lie between {smallest} and {MAX_DIM}, got {value}")
+    return int(value)
+
+
+def check_shape(shape: Any, smallest: int = 0, stated: bool = True) -> tuple[Dim, ...]:
+    """Return the sizes of a shape as plain sizes (see :func:`check_dim`).
+
+    Raises
+    ------
+    ShapeError
+        If one is no size, or ``shape`` is no tuple.
+
+    Examples
+    --------
+    >>> check_shape([np.int32(2), 0, dim("h")])
+    (2, 0, h)
+    """
+    if not isinstance(shape, tuple | list):
+        raise ShapeError(f"a shape must be a tuple of sizes, got {shape!r}")
+    for size in shape:
+        if type(size) is not int or not smallest <= size <= MAX_DIM:
+            what = f"a dimension of shape {tuple(map(_bare, shape))}"
+            return tuple(check_dim(entry, what, smallest, stated) for entry in shape)
+    return tuple(shape)
+
+
+def _bare(value: Any) -> Any:
+    return value.value if isinstance(value, Taken) else value
+
+
+def _check_expression(value: sympy.Expr, rule: str, smallest: int, stated: bool) -> None:
+    if not value.free_symbols:
+        raise ShapeError(f"{rule}, got {value}")
+    for symbol in value.free_symbols:
+        name = str(symbol)
+        if not is_name(name) or symbol != dim(name):
+            raise ShapeError(
+                f"{rule}, but {value} holds the symbol {name}, which is not the positive integer "
+                f"costmodel.dim({name!r}); make symbols there"
+            )
+    if not stated:
+        if value.is_integer is False or (value - smallest).is_negative:
+            raise ShapeError(f"{rule}, got {value}")
+    elif not is_certain(value, smallest):
+        raise ShapeError(f"{rule}, but {objection(value, smallest)}")
