@@ -8,6 +8,7 @@ import costmodel as cm
 from costmodel.errors import DataError
 from costmodel.guidelines import advise, elementwise
 from costmodel.guidelines.case import Case
+from costmodel.ops import Conv
 from costmodel.platforms import load_platform
 from costmodel.prediction import Prediction
 from costmodel.prediction.latency import latency
@@ -166,3 +167,13 @@ def test_a_device_that_waits_for_its_host_gains_nothing_from_faster_kernels():
 def test_free_symbols_are_refused():
     with pytest.raises(DataError, match="c1, c2, h, w are free"):
         advise(cm.zoo.pointwise(*cm.symbols("h w c1 c2")), GPU)
+
+
+def test_empty_tensors_break_no_guideline():
+    assert advise(cm.zoo.resnet18(batch=0), EAGER).findings == ()
+    b = cm.Builder()
+    x = b.input((1, 0, 14, 14))  # a convolution of no channels, beside one that counts
+    left = b.add(Conv(8, (1, 1)), x)
+    right = b.add(Conv(64, (1, 1)), b.input((1, 8, 14, 14)))
+    findings = advise(b.finish(left, right), EAGER).findings
+    assert [f.layers for f in findings if f.guideline == "G1"] == [("conv_2",)]

@@ -13,7 +13,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from costmodel.algebra.symbols import Dim, dim, is_symbolic, product, sqrt, total
+from costmodel.algebra.symbols import Dim, dim, is_symbolic, product, ratio, sqrt, total
 from costmodel.counting.cost import OpCost
 from costmodel.counting.io_bounds import cache_lower_bound as cache_lower_bound
 from costmodel.counting.io_bounds import compulsory
@@ -45,7 +45,7 @@ def convolution_bound(
     Returns
     -------
     Dim
-        Elements. [element]
+        Elements, 0 where nothing is multiplied. [element]
 
     Notes
     -----
@@ -63,7 +63,8 @@ def convolution_bound(
     >>> convolution_bound(56 * 56 * 128 * 128, 56 * 56, 56 * 56)
     819200.0
     """
-    return 2 * sqrt(pixels_in * multiply_adds * groups / taps) + multiply_adds / pixels_out
+    weights = ratio(multiply_adds, pixels_out)
+    return 2 * sqrt(pixels_in * multiply_adds * groups / taps) + weights
 
 
 def matmul_bound(multiply_adds: Dim, sharing: Dim = 1) -> Dim:
@@ -179,7 +180,7 @@ def _product_bound(node: Node) -> Any:
             rows = product(node.inputs[0].shape[:-1])
             return partial(convolution_bound, pixels_in=rows, pixels_out=rows)
     a, b = (product(x.shape[:-2]) for x in node.inputs)
-    return partial(matmul_bound, sharing=a * b / product(node.outputs[0].shape[:-2]))
+    return partial(matmul_bound, sharing=ratio(a * b, product(node.outputs[0].shape[:-2])))
 
 
 def _pixels(x: Tensor) -> Dim:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from costmodel.algebra.symbols import Dim, maximum, product, total
+import numpy as np
+
+from costmodel.algebra.symbols import Dim, maximum, minimum, product, total
 from costmodel.ops.base import Expansion, Nest, Op
 from costmodel.ops.tensor import DTYPE_BYTES, Tensor
 
@@ -111,7 +113,7 @@ class OpCost:
 
 
 def op_cost(op: Op, inputs: tuple[Tensor, ...]) -> OpCost:
-    """Return the costs of ``op`` on ``inputs``.
+    """Return the costs of ``op`` on ``inputs``; where its outputs are empty it costs nothing.
 
     Examples
     --------
@@ -119,6 +121,8 @@ def op_cost(op: Op, inputs: tuple[Tensor, ...]) -> OpCost:
     >>> pointwise = Conv(128, (1, 1))
     >>> op_cost(pointwise, (Tensor((1, 128, 56, 56)),)).cost.mac
     819200
+    >>> op_cost(pointwise, (Tensor((0, 128, 56, 56)),)).cost.mac
+    0
     """
     try:
         return _cached(op, inputs)
@@ -131,11 +135,37 @@ def _cached(op: Op, inputs: tuple[Tensor, ...]) -> OpCost:
     return _op_cost(op, inputs)
 
 
+def any_output(outputs: tuple[Tensor, ...]) -> Dim:
+    """Return 1 where an operator has something to make, 0 where all its outputs are empty.
+
+    Symbols stand for tensors that are not empty.
+
+    Examples
+    --------
+    >>> any_output((Tensor((2, 3)),)), any_output((Tensor((0, 3)),))
+    (1, 0)
+    >>> any_output((Tensor((np.array([0, 4]), 3)),)).tolist()
+    [0, 1]
+    """
+    elements = _elements(outputs)
+    if isinstance(elements, np.ndarray):
+        return minimum(1, elements)
+    return 0 if outputs and elements == 0 else 1
+
+
 def _op_cost(op: Op, inputs: tuple[Tensor, ...]) -> OpCost:
+    outputs = op.infer(*inputs)
+    made = any_output(outputs)
+    if isinstance(made, int) and made == 0:
+        return OpCost(Cost(), items=0, span=0, params=_elements(op.weights(*inputs)))
     expansion = op.expand(*inputs)
     if expansion is not None:
-        return _expansion_cost(expansion, params=_elements(op.weights(*inputs)))
-    return _nest_cost(op.nest(*inputs), inputs, op.weights(*inputs), op.infer(*inputs))
+        result = _expansion_cost(expansion, params=_elements(op.weights(*inputs)))
+    else:
+        result = _nest_cost(op.nest(*inputs), inputs, op.weights(*inputs), outputs)
+    if isinstance(made, int) or made.all():
+        return result
+    return OpCost(result.cost * made, result.items * made, result.span * made, result.params)
 
 
 def _nest_cost(

@@ -15,7 +15,7 @@ from costmodel.algebra.symbols import (
     sqrt,
     total,
 )
-from costmodel.counting.cost import OpCost
+from costmodel.counting.cost import OpCost, any_output
 from costmodel.counting.subject import Prepared, Subject, prepare
 from costmodel.errors import DataError
 from costmodel.graph import Node, Source
@@ -64,7 +64,7 @@ def io_lower_bound(graph: nx.DiGraph | Prepared) -> Dim:
             elif not node.op.is_view:
                 sizes[node.name, i] = _written(node, i)
         learned.setdefault(node.weights, least_once(result.params, result.cost.weight_reads))
-    return total([*moved.values(), *learned.values()])
+    return _at_most_mac(total([*moved.values(), *learned.values()]), ready.total.mac)
 
 
 def cache_lower_bound(subject: Subject, *inputs: Tensor, capacity: Dim) -> Dim:
@@ -115,7 +115,8 @@ def compulsory(node: Node, result: OpCost) -> Dim:
     if not node.op.expands:
         return result.cost.mac
     outer = total(t.elements for t in (*node.inputs, *node.outputs))
-    return outer + least_once(result.params, result.cost.weight_reads)
+    learned = least_once(result.params, result.cost.weight_reads)
+    return _at_most_mac((outer + learned) * any_output(node.outputs), result.cost.mac)
 
 
 def _cache_bound(node: Node, result: OpCost, capacity: Dim) -> Dim:
@@ -151,7 +152,16 @@ def _products(node: Node) -> Dim:
 def _taken(node: Node, slot: int) -> Dim:
     """Return how many elements the operator reads of one input."""
     reads = None if node.op.expands or not node.outputs else node.op.nest(*node.inputs).reads
-    return node.inputs[slot].elements if reads is None else reads[slot]
+    elements = node.inputs[slot].elements if reads is None else reads[slot]
+    return elements * any_output(node.outputs)
+
+
+def _at_most_mac(bound: Dim, mac: Dim) -> Dim:
+    """Return the bound, but what the operators move where parts of the network have nothing to do.
+
+    Attention without keys reads no queries. Symbols stand for tensors that are not empty.
+    """
+    return bound if is_symbolic(bound) or is_symbolic(mac) else minimum(bound, mac)
 
 
 def _written(node: Node, output: int) -> Dim:

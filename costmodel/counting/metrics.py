@@ -151,8 +151,8 @@ def intensity(
     ready = prepare(subject, *inputs)
     moved = mac(ready, unit=unit)
     done = flops(ready, per_multiply_add=per_multiply_add)
-    if not is_symbolic(moved) and not isinstance(moved, np.ndarray) and moved == 0:
-        raise DataError("arithmetic intensity is undefined: nothing is moved")
+    if not is_symbolic(moved) and np.any(moved == 0):
+        raise DataError("arithmetic intensity is undefined where nothing is moved")
     return done / moved
 
 

@@ -69,8 +69,8 @@ def parallelism(subject: Subject, *inputs: Tensor) -> Dim:
     """
     ready = prepare(subject, *inputs)
     longest = span(ready)
-    if _is_zero(longest):
-        raise DataError("average parallelism is undefined: nothing is computed")
+    if not is_symbolic(longest) and np.any(longest == 0):
+        raise DataError("average parallelism is undefined where nothing is computed")
     return work(ready) / longest
 
 
@@ -155,7 +155,3 @@ def _symbolic_span(nodes: tuple[Node, ...], spans: dict[str, Dim]) -> Dim:
 def _max_of(chains: list[Dim]) -> Dim:
     distinct = list(dict.fromkeys(chains))
     return distinct[0] if len(distinct) == 1 else maximum(*distinct)
-
-
-def _is_zero(value: Dim) -> bool:
-    return not hasattr(value, "shape") and value == 0

@@ -59,6 +59,8 @@ def advise(graph: nx.DiGraph, platform: str | Platform) -> Advice:
     where = load_platform(platform)
     case = Case(graph, where, latency(graph, where))
     rules = (unequal_channels, grouped_convolutions, fragmentation, elementwise)
+    if case.mac == 0:
+        return Advice(case.prediction, ())  # empty tensors break no guideline
     found = [f for rule in rules for f in rule(case)]
     worth = [f for f in found if f.share >= WORTH or f.mac_saving >= WORTH * case.mac]
     return Advice(case.prediction, tuple(sorted(worth, key=lambda f: -f.saving)))

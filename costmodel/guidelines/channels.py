@@ -70,10 +70,15 @@ def grouped_convolutions(case: Case) -> Iterator[Finding]:
 
 
 def _alike(case: Case, kind: str) -> dict[_Layer, list[str]]:
-    """Return the convolutions of a kind (see ``costmodel.kernels``), equal ones together."""
+    """Return the convolutions of a kind (see ``costmodel.kernels``), equal ones together.
+
+    Those without a multiply-add, of empty tensors, are left out.
+    """
     found: dict[_Layer, list[str]] = defaultdict(list)
     for name, node in case.nodes.items():
-        if isinstance(node.op, Conv) and node.op.kernel_kind(*node.inputs) == kind:
+        if not isinstance(node.op, Conv) or node.op.kernel_kind(*node.inputs) != kind:
+            continue
+        if op_cost(node.op, node.inputs).cost.multiply_adds:
             found[node.op, node.inputs].append(name)
     return found
 

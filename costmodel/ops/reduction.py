@@ -133,7 +133,8 @@ class Softmax(Op):
         return {"exp": product(inputs[0].shape)}
 
     def pieces(self, *inputs: Tensor) -> Dim:
-        return exact_div(inputs[0].elements, inputs[0].shape[self.axis])
+        shape, axis = inputs[0].shape, need_axis(self, inputs[0], self.axis)
+        return product((*shape[:axis], *shape[axis + 1 :]))
 
 
 def lower_triangle(rows: Dim, columns: Dim) -> Dim:

@@ -23,9 +23,11 @@ from costmodel.testing.table import OperatorTable
 Sizes = dict[str, Dim]
 Bounds = dict[str, tuple[int, int]]
 
-BATCH: Bounds = {"n": (1, 2)}
+VARIANTS = 3
+"""Variants of sizes of a template."""
+BATCH: Bounds = {"n": (0, 2)}
 """Sizes of a batch."""
-IMAGE: Bounds = {"n": (1, 2), "c": (1, 4), "h": (5, 7), "w": (5, 7)}
+IMAGE: Bounds = {"n": (0, 2), "c": (0, 4), "h": (5, 7), "w": (5, 7)}
 """Sizes of an image."""
 
 
@@ -68,7 +70,8 @@ class Template:
     build : callable
         Takes a size for each name and returns the operator with its inputs.
     variants : tuple of dict
-        Some sizes that fit, by name.
+        Some sizes that fit, by name. In the first all are positive, as symbols are; in the others
+        some may be 0.
 
     Examples
     --------
@@ -101,9 +104,14 @@ STRATEGIES: OperatorTable[Callable[[], SearchStrategy[Template]]] = OperatorTabl
 
 
 def fill(draw: DrawFn, bounds: Bounds, build: Callable[[Sizes], Case]) -> Template:
-    """Draw three variants of sizes within ``bounds`` for the template of ``build``."""
-    one = st.fixed_dictionaries({name: st.integers(*limits) for name, limits in bounds.items()})
-    return Template(build, tuple(draw(st.lists(one, min_size=3, max_size=3))))
+    """Draw the variants of sizes within ``bounds`` for the template of ``build``."""
+    positive = {name: (max(low, 1), high) for name, (low, high) in bounds.items()}
+    drawn = [draw(_sizes(limits)) for limits in (positive, *[bounds] * (VARIANTS - 1))]
+    return Template(build, tuple(drawn))
+
+
+def _sizes(bounds: Bounds) -> SearchStrategy[dict[str, int]]:
+    return st.fixed_dictionaries({name: st.integers(*limits) for name, limits in bounds.items()})
 
 
 def dtypes() -> SearchStrategy[str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from costmodel.counting.cost import op_cost
+from costmodel.counting.cost import Cost, op_cost
 from costmodel.ops import Op
 from costmodel.ops.tensor import Tensor
 
@@ -66,6 +66,9 @@ def count_problems(op: Op, inputs: tuple[Tensor, ...], counted: Count) -> list[s
     ['multiply_adds: the formula says 0, the loops count 6']
     """
     cost = op_cost(op, inputs).cost
+    if counted.outputs and not any(map(math.prod, counted.outputs)):
+        # There is nothing to make: nothing is touched either.
+        return [] if cost == Cost() else [f"it makes nothing, but it costs {cost}"]
     whole = sum(math.prod(x.shape) for x in inputs)
     pairs: dict[str, tuple[object, object]] = {
         "output shapes": ([y.shape for y in op.infer(*inputs)], counted.outputs),

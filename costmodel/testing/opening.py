@@ -72,19 +72,23 @@ def opened_problems(op: Op, inputs: tuple[Tensor, ...]) -> list[str]:
     """
     numbers = figures(op, inputs)
     wide, _ = _opened(op, inputs, lambda name, size: np.array([size, size]))
+    arrays = _differences("arrays", _at_arrays(figures(op, wide), 2), [numbers] * 2)
+    if any(size == 0 for x in inputs for size in x.shape):
+        return arrays  # symbols are positive
     symbolic, values = _opened(op, inputs, lambda name, size: dim(name))
-    return [
-        *_differences("arrays", _at_arrays(figures(op, wide), 2), [numbers] * 2),
-        *_differences("symbols", _at_symbols(figures(op, symbolic), [values]), [numbers]),
-    ]
+    symbols = _at_symbols(figures(op, symbolic), [values])
+    return [*arrays, *_differences("symbols", symbols, [numbers])]
 
 
 def template_problems(template: Template) -> list[str]:
     """Return where arrays and symbols in a template differ from its variants, a line each."""
     numbers = [figures(*template.concrete(i)) for i in range(len(template.variants))]
     arrays = _at_arrays(figures(*template.arrays()), len(numbers))
-    symbols = _at_symbols(figures(*template.symbolic()), template.variants)
-    return [*_differences("arrays", arrays, numbers), *_differences("symbols", symbols, numbers)]
+    # Symbols are positive, and so are all sizes of the first variant.
+    positive = [i for i, sizes in enumerate(template.variants) if 0 not in sizes.values()]
+    symbols = _at_symbols(figures(*template.symbolic()), [template.variants[i] for i in positive])
+    right = [numbers[i] for i in positive]
+    return [*_differences("arrays", arrays, numbers), *_differences("symbols", symbols, right)]
 
 
 def strategy_problems(cls: type[Op]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from hypothesis.strategies import SearchStrategy
 
 # Each family registers its strategies when it is imported.
 from costmodel.testing import arithmetic, movement, products, windows  # noqa: F401
-from costmodel.testing.case import STRATEGIES, Case, Template
+from costmodel.testing.case import STRATEGIES, VARIANTS, Case, Template
 
 
 def templates(name: str | None = None) -> SearchStrategy[Template]:
@@ -37,12 +37,14 @@ def templates(name: str | None = None) -> SearchStrategy[Template]:
 def cases(name: str | None = None) -> SearchStrategy[Case]:
     """Return a strategy for operators (of class ``name``) with int sizes and fitting inputs.
 
+    Inputs may be empty.
+
     Raises
     ------
     DataError
         If the class has no strategy.
     """
-    return templates(name).map(lambda template: template.concrete())
+    return st.builds(Template.concrete, templates(name), st.integers(0, VARIANTS - 1))
 
 
 def symbolic_cases(name: str | None = None) -> SearchStrategy[tuple[Case, dict[str, int]]]:

@@ -18,8 +18,8 @@ from costmodel.testing.case import (
     fill,
 )
 
-_HEADS: Bounds = {"n": (1, 2), "v": (1, 2), "r": (1, 2)}
-_PAIRS: Bounds = _HEADS | {"l": (1, 4), "m": (1, 4), "d": (1, 3), "e": (1, 3)}
+_HEADS: Bounds = {"n": (0, 2), "v": (1, 2), "r": (1, 2)}
+_PAIRS: Bounds = _HEADS | {"l": (0, 4), "m": (0, 4), "d": (0, 3), "e": (0, 3)}
 
 
 @STRATEGIES.register("Linear")
@@ -32,7 +32,7 @@ def _linear(draw: DrawFn) -> Template:
         x = Tensor((*(s[name] for name in names), s["i"]), dtype)
         return Case(ops.Linear(s["o"], bias=bias), (x,))
 
-    return fill(draw, dict.fromkeys([*names, "i", "o"], (1, 4)), build)
+    return fill(draw, dict.fromkeys([*names, "i"], (0, 4)) | {"o": (1, 4)}, build)
 
 
 @STRATEGIES.register("MatMul")
@@ -52,7 +52,7 @@ def _matmul(draw: DrawFn) -> Template:
         y = Tensor((*batches[1], *((n, k) if flip_b else (k, n))))
         return Case(ops.MatMul(flip_a, flip_b), (x, y))
 
-    return fill(draw, dict.fromkeys("abmkl", (1, 4)), build)
+    return fill(draw, dict.fromkeys("abmkl", (0, 4)), build)
 
 
 @STRATEGIES.register("Attention")
@@ -104,7 +104,7 @@ def _recurrent(draw: DrawFn) -> Template:
         op = ops.Recurrent(kind, s["o"], layers, both, bias)
         return Case(op, (Tensor((s["t"], s["n"], s["i"])),))
 
-    return fill(draw, BATCH | {"t": (1, 3), "i": (1, 3), "o": (1, 3)}, build)
+    return fill(draw, BATCH | {"t": (0, 3), "i": (0, 3), "o": (1, 3)}, build)
 
 
 @STRATEGIES.register("RecurrentSteps")
@@ -117,4 +117,4 @@ def _recurrent_steps(draw: DrawFn) -> Template:
         x = Tensor((s["t"], s["n"], gates * s["o"]))
         return Case(ops.RecurrentSteps(kind, s["o"], bias), (x,))
 
-    return fill(draw, BATCH | {"t": (1, 3), "o": (1, 3)}, build)
+    return fill(draw, BATCH | {"t": (0, 3), "o": (1, 3)}, build)

@@ -16,7 +16,7 @@ from costmodel.graph.builder import Builder, Value
 @st.composite
 def graphs(draw: DrawFn, max_steps: int = 12) -> nx.DiGraph:
     """Draw a valid op graph with int sizes: forks, joins, views, shared weights, several ends."""
-    n, h, w = (draw(st.integers(1, most)) for most in (3, 12, 12))
+    n, h, w = (draw(st.integers(low, most)) for low, most in ((0, 3), (1, 12), (1, 12)))
     return _grow(draw, (n, h, w), max_steps)
 
 

@@ -43,7 +43,7 @@ def _conv(draw: DrawFn) -> Template:
         )
         return Case(op, (Tensor((s["n"], s["g"] * s["a"], *_named(s, "", axes)), dtype),))
 
-    return fill(draw, BATCH | bounds | {"g": (1, 2), "a": (1, 2), "b": (1, 2)}, build)
+    return fill(draw, BATCH | bounds | {"g": (1, 2), "a": (0, 2), "b": (1, 2)}, build)
 
 
 @STRATEGIES.register("ConvTranspose")
@@ -69,7 +69,7 @@ def _conv_transpose(draw: DrawFn) -> Template:
         )
         return Case(op, (Tensor((s["n"], s["g"] * s["a"], *_named(s, "", axes)), dtype),))
 
-    return fill(draw, BATCH | bounds | {"g": (1, 2), "a": (1, 2), "b": (1, 2)}, build)
+    return fill(draw, BATCH | bounds | {"g": (1, 2), "a": (0, 2), "b": (1, 2)}, build)
 
 
 @STRATEGIES.register("DeformConv")
@@ -77,7 +77,7 @@ def _conv_transpose(draw: DrawFn) -> Template:
 def _deform_conv(draw: DrawFn) -> Template:
     modulated, bias = draw(st.booleans()), draw(st.booleans())
     bounds, axes = _window_bounds(2)
-    bounds |= {"g": (1, 2), "a": (1, 2), "b": (1, 2)}
+    bounds |= {"g": (1, 2), "a": (0, 2), "b": (1, 2)}
 
     def build(s: Sizes) -> Case:
         op = ops.DeformConv(
@@ -120,7 +120,7 @@ def _pool(draw: DrawFn) -> Template:
         )
         return Case(op, (Tensor((s["n"], s["c"], *_named(s, "", axes))),))
 
-    return fill(draw, BATCH | bounds | {"c": (1, 3)}, build)
+    return fill(draw, BATCH | bounds | {"c": (0, 3)}, build)
 
 
 @STRATEGIES.register("AdaptivePool")
@@ -184,5 +184,5 @@ def _grid_sample(draw: DrawFn) -> Template:
         grid = Tensor((s["n"], *(s[name] for name in outputs), rank))
         return Case(ops.GridSample(kind), (x, grid))
 
-    bounds = BATCH | {"c": (1, 3)} | dict.fromkeys([*sizes, *outputs], (1, 4))
+    bounds = BATCH | {"c": (0, 3)} | dict.fromkeys(sizes, (1, 4)) | dict.fromkeys(outputs, (0, 4))
     return fill(draw, bounds, build)

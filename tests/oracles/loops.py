@@ -48,4 +48,4 @@ def broadcast(index: Shape, shape: Shape) -> Shape:
 def joint_shape(*shapes: Shape) -> Shape:
     rank = max(map(len, shapes))
     padded = [(1,) * (rank - len(s)) + tuple(s) for s in shapes]
-    return tuple(max(sizes) for sizes in zip(*padded, strict=True))
+    return tuple(next((n for n in sizes if n != 1), 1) for sizes in zip(*padded, strict=True))

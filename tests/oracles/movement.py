@@ -69,7 +69,7 @@ def view(shapes: Callable[[Any, Shape], list[Shape]]) -> Callable[..., Count]:
 
 def reshaped(op: Any, x: Shape) -> list[Shape]:
     elements, free = size_of(x), [i for i, n in enumerate(op.shape) if n == -1]
-    for guess in range(1, elements + 1):
+    for guess in range(elements + 1):
         shape = tuple(guess if n == -1 else n for n in op.shape)
         if size_of(shape) == elements:
             return [shape]

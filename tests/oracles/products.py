@@ -99,6 +99,8 @@ def chain(*parts: Count) -> Count:
     count = Count(parts[-1].outputs)
     count.reads = count.weight_reads = count.writes = 0
     for part in parts:
+        if not any(map(size_of, part.outputs)):
+            continue  # convention: a part with nothing to make touches nothing
         count.multiply_adds += part.multiply_adds
         count.elementwise += part.elementwise
         count.reads += part.reads or 0

@@ -51,9 +51,13 @@ def deform_conv(op: Any, x: Shape, offsets: Shape, *weights: Shape) -> Count:
 @ORACLES.register("ConvTranspose")
 def conv_transpose(op: Any, x: Shape) -> Count:
     n, c1, *sizes = x
-    in_group, out_group = c1 // op.groups, op.out_channels // op.groups
+    out_group = op.out_channels // op.groups
     count = Count(touched=[set()])
-    reached: set[Shape] = set()
+    taps = indices(points(tuple(sizes)), points(op.kernel))
+    reached = [
+        [i * s + t * d for i, s, t, d in zip(at, op.stride, tap, op.dilation, strict=True)]
+        for at, tap in taps
+    ]
     for image, channel in points((n, c1)):
         for at in points(tuple(sizes)):
             count.touched[0].add((image, channel, *at))
@@ -61,14 +65,8 @@ def conv_transpose(op: Any, x: Shape) -> Count:
                 # Convention: products that fall on the cut border count too.
                 count.multiply_adds += 1
                 count.weights.add((channel, c, *tap))
-                c2 = (channel // in_group) * out_group + c
-                pixel = (
-                    i * s + t * d
-                    for i, s, t, d in zip(at, op.stride, tap, op.dilation, strict=True)
-                )
-                reached.add((image, c2, *pixel))
     out = [
-        max(p[2 + axis] for p in reached) + 1 - before - after + extra
+        max(pixel[axis] for pixel in reached) + 1 - before - after + extra
         for axis, ((before, after), extra) in enumerate(
             zip(op.padding, op.output_padding, strict=True)
         )
