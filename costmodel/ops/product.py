@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from costmodel.algebra.symbols import Dim
+from costmodel.algebra.symbols import Dim, is_symbolic, maximum
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +59,11 @@ class Product:
     def multiply_adds(self) -> Dim:
         """Multiply-adds that are needed [multiply-add]."""
         return self.dense if self.needed is None else self.needed
+
+    @property
+    def share(self) -> Dim:
+        """Multiply-adds that are needed over those of the full box; 1 of an empty one [1]."""
+        if self.needed is None:
+            return 1
+        dense = self.dense
+        return self.needed / (dense if is_symbolic(dense) else maximum(1, dense))

@@ -151,7 +151,7 @@ def _products(
     """Return the time of all products, one after the other, and of operations a lane."""
     spent = [p.times * _tiled(p, machine, q, 1, tiles, splits) for p in w.products]
     # A causal mask spares the tiles that it leaves nothing of.
-    kept = [1 if p.needed is None else p.needed / p.dense for p in w.products]
+    kept = [p.share for p in w.products]
     return total(t * k for t, k in zip(spent, kept, strict=True)) + _lanes(w, machine, q)
 
 
