@@ -168,6 +168,9 @@ def times(w: Workload, where: cm.Platform) -> float:
 @settings(max_examples=200)
 @given(case=cases())
 def test_the_products_add_up_to_the_multiply_adds(case: Case) -> None:
+    made = case.op.infer(*case.inputs)
+    if made and not any(y.elements for y in made):
+        return  # nothing is made: no kernel runs
     products = case.op.products(*case.inputs)
     counted = cm.cost(case.op, *case.inputs).multiply_adds
     assert sum(p.multiply_adds for p in products) == counted

@@ -14,11 +14,12 @@ from typer.testing import CliRunner
 import costmodel as cm
 from costmodel.cli.app import app
 from costmodel.errors import DataError
+from costmodel.graph import converted
 from costmodel.kernels.lowering import lower
 from validation.backends import KernelTiming, Label, Settings
 from validation.errors import MeasuringError
 from validation.measuring.clock import Plan, Timing, summary
-from validation.measuring.networks import in_dtype
+from validation.measuring.networks import network_for
 from validation.measuring.platforms import platform_for, platform_name
 
 PI = "raspberry-pi-4/torch-eager"
@@ -194,11 +195,12 @@ def test_a_gpu_has_no_threads() -> None:
 @pytest.mark.parametrize("name", ["shufflenet_v2", "vit?size=64", "bert?layers=1"])
 def test_another_dtype_takes_the_place_of_float32_everywhere(name: str) -> None:
     graph = cm.network(name)
-    half = in_dtype(graph, "float16")
+    half = converted(graph, "float16")
     spec = f"{name}{'&' if '?' in name else '?'}dtype=float16"
     assert cm.cost(half) == cm.cost(cm.network(spec)) != cm.cost(graph)
     assert not any(t.dtype == "float32" for _, d in half.nodes(data=True) for t in d["outputs"])
-    assert in_dtype(graph, "tf32") is graph
+    unchanged = network_for(name, Settings(dtype="tf32"))
+    assert cm.cost(unchanged) == cm.cost(graph)
 
 
 def test_an_emulator_takes_no_settings() -> None:

@@ -199,7 +199,7 @@ def _bound_problems(op: Op, inputs: Tensors) -> Iterator[str]:
 
 
 def _kernel_problems(op: Op, inputs: Tensors) -> Iterator[str]:
-    if not op.kernel_kinds:
+    if not op.kernel_kinds or not any(y.elements for y in op.infer(*inputs)):
         return  # it launches nothing
     kind = op.kernel_kind(*inputs)
     if kind not in op.kernel_kinds:
