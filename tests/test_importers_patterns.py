@@ -9,20 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from near_misses import NEAR_MISSES, learned_groups, mean_of_another, wrong_scale
 from numeric import evaluate
-from written import (
-    FORMS,
-    NEAR_MISSES,
-    SHAPE,
-    SLOPED,
-    Form,
-    Writer,
-    centred,
-    layer_norm,
-    learned_groups,
-    normalized,
-    wrong_scale,
-)
+from written import FORMS, SHAPE, SLOPED, Form, Writer, centred, layer_norm, normalized
 
 import costmodel as cm
 from costmodel.importers import onnx_file  # noqa: F401  (loads the patterns)
@@ -31,6 +20,7 @@ from costmodel.importers.patterns.pieces import EXPORTED, Note
 from costmodel.importers.patterns.shuffle import channel_shuffle
 from costmodel.importers.patterns.together import put_together
 from costmodel.ops import (
+    AdaptivePool,
     Cast,
     Conv,
     Elementwise,
@@ -38,6 +28,7 @@ from costmodel.ops import (
     LayerNorm,
     Op,
     Parameter,
+    Reduce,
     Split,
 )
 from costmodel.ops.tensor import Tensor
@@ -150,6 +141,50 @@ def test_a_scale_of_another_shape_stays() -> None:
     found = ops(together(written(wrong_scale)))
     assert LayerNorm(affine=False, bias=False) in found
     assert Parameter((4, 1)) in found
+
+
+def test_the_mean_of_another_stays() -> None:
+    """Without its own mean, the difference is what a root mean square norm takes."""
+    found = ops(together(written(mean_of_another)))
+    assert LayerNorm(affine=False, rms=True, bias=False) in found
+    assert Reduce("mean", (3,), True) in found
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (4,)])
+def test_means_without_their_axis_stay(shape: tuple[int, ...]) -> None:
+    w = Writer()
+    x, mean = w.builder.input(shape), Reduce("mean", (-1,))
+    y = w.sub(x, w(mean, x))
+    graph = w.builder.finish(w.div(y, w.sqrt(w.add(w(mean, w.square(y)), 1e-5))))
+    before = ops(graph)
+    assert ops(put_together(graph, PATTERNS, {})) == before
+
+
+def test_a_pool_to_every_pixel_is_no_mean() -> None:
+    w = Writer()
+    x = w.builder.input(SHAPE)
+    y = w.sub(x, w(AdaptivePool("avg", (4, 4)), x))
+    squares = w(AdaptivePool("avg", (4, 4)), w.square(y))
+    graph = w.builder.finish(w.div(y, w.sqrt(w.add(squares, 1e-5))))
+    before = ops(graph)
+    assert ops(put_together(graph, PATTERNS, {})) == before
+
+
+@pytest.mark.parametrize("kind", ["add", "mul"])
+def test_groups_with_a_scale_or_a_shift_alone_keep_it(kind: str) -> None:
+    w = Writer()
+    x = w.builder.input(SHAPE)
+    y = w.reshaped(w(GroupNorm(2, affine=False), w.reshaped(x, 2, 2, 64)), *SHAPE)
+    graph = w.builder.finish(getattr(w, kind)(y, w.learned(8, 1, 1)))
+    found = ops(put_together(graph, PATTERNS, {}))
+    assert found[1:-1] == [GroupNorm(2, affine=False), Parameter((8, 1, 1)), Elementwise(kind)]
+
+
+def test_an_untrained_instance_norm_keeps_its_parameters() -> None:
+    w = Writer()
+    y = w(GroupNorm(8), w.builder.input((2, 8, 16)))
+    graph = put_together(w.builder.finish(y), PATTERNS, {y.node: Note.PLAIN})
+    assert ops(graph)[1:-1] == [GroupNorm(8)]
 
 
 def test_groups_that_are_scaled_by_one_are_found_by_their_note() -> None:

@@ -135,13 +135,9 @@ class Pieces:
         return math.isclose(number, wanted, rel_tol=tolerance)
 
     def uncast(self, value: Source) -> Source:
-        """Return ``value`` before changes between floating-point types."""
-        while isinstance(self.op(value), Cast) and _is_float(self.tensor(value)):
-            (before,) = self.inputs(value)
-            if not _is_float(self.tensor(before)):
-                break
-            value = before
-        return value
+        """Return what ``value`` was before it was cast to this floating-point type."""
+        cast = isinstance(self.op(value), Cast) and "float" in self.tensor(value).dtype
+        return self.inputs(value)[0] if cast else value
 
     def _elementwise(self, value: Source) -> Elementwise | None:
         op = self.op(value)
@@ -158,10 +154,6 @@ class Pieces:
                 return 1.0, self.inputs(value) * 3
         number, x = self.scaled(value)
         return number, (x,)
-
-
-def _is_float(tensor: Tensor) -> bool:
-    return "float" in tensor.dtype
 
 
 Pattern: TypeAlias = Callable[[Pieces, Source], Whole | None]

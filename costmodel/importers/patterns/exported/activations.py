@@ -69,8 +69,8 @@ def _softplus(pieces: Pieces, value: Source) -> Whole | None:
     y = pieces.unary(value, "log")
     if y is not None:
         return _activation("softplus", pieces.unary(y, "sigmoid"))
-    x, argument = _soft(pieces, value)
-    return _activation("softplus", x if x != argument else None)
+    x, _ = _soft(pieces, value)
+    return _activation("softplus", x)
 
 
 def _activation(kind: str, x: Source | None) -> Whole | None:
@@ -99,10 +99,8 @@ def _ramp(pieces: Pieces, value: Source) -> Source | None:
 
 def _tanh_of_softplus(pieces: Pieces, value: Source) -> Source | None:
     y = pieces.unary(value, "tanh")
-    if y is None:
-        return None
-    whole = _softplus(pieces, y)
-    return pieces.unary(y, "softplus") if whole is None else whole.x
+    whole = None if y is None else _softplus(pieces, y)
+    return None if whole is None else whole.x
 
 
 def _one_plus_erf(pieces: Pieces, value: Source) -> Source | None:

@@ -50,8 +50,6 @@ def _group_norm(pieces: Pieces, value: Source) -> Whole | None:
     """Instance normalization of groups in the place of channels, then scale and shift."""
     y, shift = _learned(pieces, value, "add")
     y, scale = _learned(pieces, y, "mul")
-    if (shift is None) != (scale is None):
-        return None
     learned = () if shift is None or scale is None else (scale, shift)
     found = _grouped(pieces, y if learned else _without_one_and_zero(pieces, y))
     if found is None:
