@@ -194,6 +194,16 @@ def test_groups_that_are_scaled_by_one_are_found_by_their_note() -> None:
     assert GroupNorm(2, affine=False) in ops(graph)
 
 
+@pytest.mark.parametrize("number", [(), (0.5,)], ids=["powers", "numbers"])
+def test_long_products_are_read_without_end(number: tuple[float, ...]) -> None:
+    w = Writer()
+    x = w.builder.input((2,))
+    for _ in range(3000):
+        x = w.mul(x, *number or (x,))
+    graph = w.builder.finish(x)
+    assert len(put_together(graph, PATTERNS, {})) == 3002
+
+
 def test_a_gate_around_an_activation_stays() -> None:
     w = Writer()
     gate, x = w.builder.input(SHAPE), w.builder.input(SHAPE)

@@ -17,7 +17,7 @@ from costmodel.ops.tensor import Tensor
 
 _ROUNDING = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
 _EXACT = 1e-5  # exporters write numbers with six digits or more
-_MOST_FACTORS = 4
+_DEEPEST_PRODUCT = 3  # products in products: a number, and two that make a cube
 
 
 class Note(Enum):
@@ -62,20 +62,29 @@ class Pieces:
     def __init__(self, graph: nx.DiGraph, notes: Mapping[str, Note]) -> None:
         self.graph = graph
         self._notes = notes
+        self._attributes = dict(graph.nodes(data=True))
+        self._inputs: dict[str, tuple[Source, ...]] = {}
 
     def op(self, value: Source) -> Op:
         """Return the operator that makes ``value``."""
-        op: Op = self.graph.nodes[value[0]]["op"]
+        op: Op = self._attributes[value[0]]["op"]
         return op
 
     def tensor(self, value: Source) -> Tensor:
         """Return shape and dtype of ``value``."""
-        tensor: Tensor = self.graph.nodes[value[0]]["outputs"][value[1]]
+        tensor: Tensor = self._attributes[value[0]]["outputs"][value[1]]
         return tensor
 
     def inputs(self, value: Source) -> tuple[Source, ...]:
         """Return what the operator takes that makes ``value``."""
-        return sources_of(self.graph, value[0])
+        name = value[0]
+        if name not in self._inputs:
+            self._inputs[name] = sources_of(self.graph, name)
+        return self._inputs[name]
+
+    def replaced(self, name: str) -> None:
+        """Forget what node ``name`` took."""
+        self._inputs.pop(name, None)
 
     def is_plain(self, value: Source) -> bool:
         """Say whether the operator that makes ``value`` scales by one and shifts by zero."""
@@ -111,7 +120,9 @@ class Pieces:
         number, x = self.with_number(value, "div")
         return 1 / number if number else 1.0, x if number else value
 
-    def product(self, value: Source) -> tuple[float, tuple[Source, ...]]:
+    def product(
+        self, value: Source, deepest: int = _DEEPEST_PRODUCT
+    ) -> tuple[float, tuple[Source, ...]]:
         """Return number and factors of ``value``.
 
         Factors that are products themselves are taken apart if nothing else takes them; powers are
@@ -121,10 +132,9 @@ class Pieces:
         if factors == (value,):
             return 1.0, factors
         whole: tuple[Source, ...] = ()
-        for i, factor in enumerate(factors):
-            alone = len(self.graph.succ[factor[0]]) == 1
-            room = _MOST_FACTORS - len(whole) - (len(factors) - 1 - i)
-            more, parts = self.product(factor) if alone and room > 1 else (1.0, (factor,))
+        for factor in factors:
+            apart = deepest > 0 and len(self.graph.succ[factor[0]]) == 1
+            more, parts = self.product(factor, deepest - 1) if apart else (1.0, (factor,))
             number *= more
             whole += parts
         return number, whole

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import networkx as nx
 
 from costmodel.errors import CostModelError
-from costmodel.graph import Link, Source, sources_of
+from costmodel.graph import Link, sources_of
 from costmodel.importers.patterns.pieces import Note, Pattern, Pieces, Whole
 from costmodel.ops import Parameter
 
@@ -52,6 +52,7 @@ def put_together(
             inner = None if whole is None else _inner(pieces, name, whole, named)
             if whole is not None and inner is not None:
                 _replace(graph, name, whole, inner)
+                pieces.replaced(name)
                 stems[name] = stem
                 break
     return _renamed(graph, stems) if stems else graph
@@ -99,28 +100,26 @@ def _replace(graph: nx.DiGraph, name: str, whole: Whole, inner: Iterable[str]) -
     graph.remove_nodes_from(inner)
     graph.nodes[name]["op"] = whole.op
     graph.nodes[name]["weights"] = learned[0] if learned else name
-    _link(graph, whole.x, name)
+    source, output = whole.x
+    graph.add_edge(source, name, links=(Link(output, 0),))
     for node, _ in whole.learned:
         if not graph.succ[node] and isinstance(graph.nodes[node]["op"], Parameter):
             graph.remove_node(node)
-
-
-def _link(graph: nx.DiGraph, x: Source, name: str) -> None:
-    graph.add_edge(x[0], name, links=(Link(x[1], 0),))
 
 
 def _renamed(graph: nx.DiGraph, stems: Mapping[str, str]) -> nx.DiGraph:
     """Name the new operators as a builder does: module, kind of operator, a number."""
     taken = set(graph) - set(stems)
     names: dict[str, str] = {}
+    used: Counter[str] = Counter()
     for name in [node for node in graph if node in stems]:
         attributes = graph.nodes[name]
         module = attributes["module"]
         first = f"{module}.{stems[name]}" if module else stems[name]
-        new, number = first, 1
+        new = first
         while new in taken:
-            number += 1
-            new = f"{first}_{number}"
+            used[first] += 1
+            new = f"{first}_{used[first] + 1}"
         taken.add(new)
         names[name] = new
         if attributes["weights"] == name:
