@@ -235,8 +235,9 @@ def test_batch_norm_and_activation_join_the_convolution() -> None:
         (kernel,) = kernels(g, runtime)
         assert kernel.nodes == ("conv", "batch_norm", "relu")
         assert (kernel.kind, kernel.passes) == ("pointwise", 1)  # batch norms cost nothing
-        assert (kernel.multiply_adds, kernel.elementwise) == (1024, 128)
-        assert (kernel.read_bytes, kernel.weight_bytes) == (TENSOR, 256)
+        # The folded norm leaves a bias: one operation an output, one weight a channel.
+        assert (kernel.multiply_adds, kernel.elementwise) == (1024, 128 + 128)
+        assert (kernel.read_bytes, kernel.weight_bytes) == (TENSOR, 256 + 8 * 4)
         assert kernel.write_bytes == TENSOR
 
 
@@ -382,6 +383,23 @@ def test_transpose_is_a_view_or_a_copy() -> None:
     assert names(g, "tflite") == [("transpose",), ("linear",)]
 
 
+def test_a_copy_of_what_was_just_copied_is_dropped() -> None:
+    g = chain(ops.Transpose((0, 2, 3, 1)), ops.Contiguous(), ops.Linear(8))
+    assert names(g, "torch-eager") == [("contiguous",), ("linear",)]
+    assert names(g, "tflite") == [("transpose",), ("linear",)]
+    plain = chain(RELU, ops.Contiguous())
+    assert names(plain, "tflite") == [("relu",), ("contiguous",)]
+
+
+def test_a_folded_norm_is_the_bias_that_an_exporter_would_leave() -> None:
+    for runtime in ("paper", "ncnn", "neon", "onnxruntime", "tflite", "tvm"):
+        (folded,) = kernels(chain(PLAIN, BatchNorm(), RELU), runtime)
+        (exported,) = kernels(chain(Conv(8, (1, 1), bias=True), RELU), runtime)
+        (both,) = kernels(chain(Conv(8, (1, 1), bias=True), BatchNorm(), RELU), runtime)
+        for name in ("multiply_adds", "elementwise", "read_bytes", "weight_bytes", "write_bytes"):
+            assert getattr(folded, name) == getattr(exported, name) == getattr(both, name)
+
+
 # Attention.
 
 
@@ -440,6 +458,12 @@ def test_every_node_is_in_one_kernel(network: str, runtime: str) -> None:
         for node in nodes_in_order(graph)
         if not isinstance(node.op, ops.Input | ops.Output | ops.Constant | ops.Parameter)
         and (not node.op.is_view or type(node.op).__name__ in rules.copies)
+    }
+    ops_of = {node.name: type(node.op).__name__ for node in nodes_in_order(graph)}
+    expected -= {  # copies of what was just copied
+        node.name
+        for node in nodes_in_order(graph)
+        if isinstance(node.op, ops.Contiguous) and ops_of[node.sources[0][0]] in rules.copies
     }
     split_up = {n.name for n in nodes_in_order(graph) if isinstance(n.op, ops.Attention)} - set(
         computed

@@ -89,22 +89,22 @@ def tasks() -> list[Task]:
     n, s = cm.symbols("n s")
     return [
         Task(
-            f"all metrics of a graph of {OPERATORS:,} operators", 0.010, lambda: _metrics(deep), 5
+            f"all metrics of a graph of {OPERATORS:,} operators", 0.006, lambda: _metrics(deep), 5
         ),
         Task(
             "ResNet-50 in closed form, batch and size symbolic",
             1.0,
             lambda: _flops_and_mac(cm.zoo.resnet50(size=s, batch=n)),
         ),
-        Task("import costmodel in a fresh process", 0.7, _import, 3),
+        Task("import costmodel in a fresh process", 0.55, _import, 3),
         Task(f"FLOPs and MAC of {VARIANTS:,} widths of ShuffleNet v2", 2.0, _many_costs),
         Task(
             f"latency of a network of {_kernels(hundred)} kernels, with its interval",
-            0.005,
+            0.003,
             lambda: cm.latency(hundred, _PLATFORM),
             5,
         ),
-        Task(f"latency of {VARIANTS:,} widths of ShuffleNet v2", 20.0, _many_latencies),
+        Task(f"latency of {VARIANTS:,} widths of ShuffleNet v2", 1.0, _many_latencies),
         Task(
             f"calibration on {len(rows):,} operator rows",
             20.0,

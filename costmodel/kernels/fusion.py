@@ -165,7 +165,8 @@ class Fusion:
         group.last = (node.name, 0)
         self._group_of[node.name] = group
         if isinstance(node.op, BatchNorm) and _folds(group) and not group.passes:
-            return  # folded into the weights before anything runs
+            _fold(group, node)
+            return
         group.passes += 1
         group.cost = group.cost + work.cost
         group.weight_bytes = group.weight_bytes + work.weight_bytes
@@ -215,6 +216,15 @@ class Fusion:
     def _maker(self, root: str) -> str | None:
         group = self._group_of.get(root)
         return None if group is None else group.anchor.name
+
+
+def _fold(group: _Group, norm: Node) -> None:
+    """Fold a batch normalization into the weights of a kernel: what is left of it is a bias."""
+    if getattr(group.anchor.op, "bias", True):
+        return
+    (y,) = norm.outputs
+    group.cost = group.cost + Cost(elementwise=y.elements)
+    group.weight_bytes = group.weight_bytes + y.with_shape(y.shape[1]).bytes
 
 
 def _folds(group: _Group) -> bool:

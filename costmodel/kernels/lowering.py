@@ -16,6 +16,7 @@ from costmodel.kinds import KINDS
 from costmodel.ops import (
     Attention,
     Constant,
+    Contiguous,
     Elementwise,
     Op,
     Output,
@@ -50,6 +51,8 @@ def lower_nodes(nodes: list[Node], runtime: Runtime) -> tuple[Kernel, ...]:
     """Return the kernels of the nodes of a network, given in order."""
     if not runtime.fused_attention:
         nodes = _expand_attention(nodes)
+    if runtime.copies:
+        nodes = _drop_second_copies(nodes, runtime.copies)
     if runtime.fold_constants:
         nodes = _fold_constants(nodes, runtime.fold_zero_products)
     if runtime.dead_code:
@@ -80,6 +83,22 @@ def _expand_attention(nodes: list[Node]) -> list[Node]:
             values.extend((name, j) for j in range(len(outputs)))
         alias.update({(node.name, i): values[j] for i, j in enumerate(program.outputs)})
     return expanded
+
+
+def _drop_second_copies(nodes: list[Node], copies: tuple[str, ...]) -> list[Node]:
+    """Drop a contiguous copy of what the runtime has just copied, such as a transposed tensor."""
+    if not any(isinstance(node.op, Contiguous) for node in nodes):
+        return nodes
+    copied = {node.name for node in nodes if type(node.op).__name__ in copies}
+    alias: dict[Source, Source] = {}
+    kept = []
+    for node in nodes:
+        feeds = tuple(alias.get(s, s) for s in node.sources)
+        if isinstance(node.op, Contiguous) and feeds[0][0] in copied:
+            alias[node.name, 0] = feeds[0]
+        else:
+            kept.append(node._replace(sources=feeds))
+    return kept
 
 
 def _fold_constants(nodes: list[Node], zero_products: bool) -> list[Node]:
