@@ -13,8 +13,6 @@ from costmodel.graph.schema import OpGraph as OpGraph
 from costmodel.graph.schema import Source as Source
 from costmodel.graph.schema import at as at
 from costmodel.graph.schema import free_symbols as free_symbols
-from costmodel.graph.schema import graph_inputs as graph_inputs
-from costmodel.graph.schema import graph_outputs as graph_outputs
 from costmodel.graph.schema import infer_node as infer_node
 from costmodel.graph.schema import inputs_of as inputs_of
 from costmodel.graph.schema import nodes_in_order as nodes_in_order

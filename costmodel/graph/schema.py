@@ -30,7 +30,7 @@ from costmodel.algebra.expressions import substitute
 from costmodel.algebra.sizes import check_dim, taken
 from costmodel.algebra.symbols import Dim, same
 from costmodel.errors import CostModelError, GraphError, ShapeError
-from costmodel.ops import OPERATORS, Input, Op, Output
+from costmodel.ops import OPERATORS, Op
 from costmodel.ops.tensor import Tensor
 
 SCHEMA = 1
@@ -242,16 +242,6 @@ def free_symbols(graph: nx.DiGraph) -> set[Any]:
         for value in op.fields().values():
             found |= _symbols_in(value)
     return found
-
-
-def graph_inputs(graph: nx.DiGraph) -> list[str]:
-    """Return the names of the input nodes, in order of insertion."""
-    return [name for name, op in graph.nodes(data="op") if isinstance(op, Input)]
-
-
-def graph_outputs(graph: nx.DiGraph) -> list[str]:
-    """Return the names of the output nodes, in order of insertion."""
-    return [name for name, op in graph.nodes(data="op") if isinstance(op, Output)]
 
 
 def _all_sources(graph: nx.DiGraph) -> dict[str, tuple[Source, ...]]:
