@@ -11,7 +11,7 @@ import pytest
 import costmodel as cm
 from costmodel.errors import CostModelError, DataError, UnknownOperatorError
 from costmodel.importers import from_ncnn
-from costmodel.importers.ncnn import _walk
+from costmodel.importers.ncnn.load import _walk
 from costmodel.importers.ncnn.parse import parse, read
 from costmodel.ops import Cast, ChannelShuffle, Conv, ConvTranspose, Elementwise, Slice, Split
 

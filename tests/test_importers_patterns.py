@@ -14,6 +14,7 @@ from numeric import evaluate
 from written import FORMS, SHAPE, SLOPED, Form, Writer, centred, layer_norm, normalized
 
 import costmodel as cm
+import costmodel.importers.onnx_file.reader
 from costmodel.importers import onnx_file  # noqa: F401  (loads the patterns)
 from costmodel.importers.emitter import Emitter, Stored
 from costmodel.importers.patterns.pieces import EXPORTED, Note

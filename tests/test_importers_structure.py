@@ -74,7 +74,8 @@ def test_every_module_of_the_folder_is_loaded(package: ModuleType) -> None:
 def test_a_new_file_is_found(tmp_path: Path) -> None:
     """A copy of the package with one more file in each folder, in a process of its own."""
     shutil.copytree(ROOT, tmp_path / "costmodel", ignore=shutil.ignore_patterns("__pycache__"))
-    checks = ["import costmodel.importers.torch_export.trace"]
+    readers = ("ncnn.load", "onnx_file.reader", "torch_export.trace")
+    checks = [f"import costmodel.importers.{reader}" for reader in readers]
     for folder, (place, registry) in REGISTRIES.items():
         line = f"from costmodel.importers.{place} import {registry}"
         file = tmp_path / "costmodel" / "importers" / folder / "brand_new.py"

@@ -9,14 +9,6 @@ from pathlib import Path
 import networkx as nx
 
 from costmodel.algebra.symbols import Dim
-from costmodel.importers.onnx_file import handlers
-from costmodel.importers.onnx_file.load import input_tensors, load_model
-from costmodel.importers.onnx_file.walk import Walk
-from costmodel.importers.patterns import exported
-from costmodel.importers.registry import load_modules, refuse_unknown
-
-load_modules(handlers)
-load_modules(exported)
 
 
 def from_onnx(
@@ -60,12 +52,6 @@ def from_onnx(
     UnknownOperatorError
         Naming every unknown operator and where it occurs.
     """
-    file = Path(path)
-    model = load_model(file)
-    walk = Walk(model, file)
-    if strict:
-        refuse_unknown(f"from_onnx ({file.name})", walk.unknown_operators())
-    walk.run(input_tensors(model, file, dict(inputs or {}), sizes))
-    if strict:
-        refuse_unknown(f"from_onnx ({file.name})", walk.emit.unknown)
-    return walk.graph
+    from costmodel.importers.onnx_file.reader import read  # its handlers are read when a file is
+
+    return read(Path(path), strict, dict(inputs or {}), sizes)
