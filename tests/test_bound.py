@@ -25,6 +25,7 @@ from costmodel.timing.workload import Workload, workloads
 GPU_RUNTIMES = ("paper", "torch-compile", "torch-eager", "tvm")
 GPU = cm.load_platform("gtx-1080-ti/paper", calibrated=False)
 VGG = cm.network("vgg16?batch=16")
+DEPTHWISE = cm.network("depthwise?n=16&size=56&c=256")
 
 
 def platforms() -> list[str]:
@@ -85,6 +86,15 @@ def test_no_kernel_of_a_network_lies_below_its_bound(network: str) -> None:
         if k.terms.model < k.terms.bound * (1 - 1e-9)
     ]
     assert not below, below[:10]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "tf32", "float16", "bfloat16", "int8"])
+def test_no_kernel_of_a_converted_network_lies_below_its_bound(dtype: str) -> None:
+    """Windows of a depthwise convolution run on lanes that are fewer for float64."""
+    for name in platforms():
+        where = replace(loaded(name), dtype=dtype)
+        for k in cm.latency(DEPTHWISE, where).kernels:
+            assert k.terms.model >= k.terms.bound * (1 - 1e-9), (name, k.kernel.kind)
 
 
 def test_vgg16_on_the_papers_gpu_may_take_the_time_that_was_measured() -> None:

@@ -105,19 +105,24 @@ def _read_again(w: Workload) -> list[Moved]:
 # --- arithmetic, one function a way of running ------------------------------------------------
 
 
+def _lane_rate(machine: Machine) -> float:
+    """Return the multiply-adds of all lanes, which a wider dtype takes longer for [1/s]."""
+    return min(machine.vector, machine.multiply_adds)
+
+
 def _lanes(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the time of one operation a lane."""
-    return w.elementwise / (2 * machine.vector)
+    return w.elementwise / (2 * _lane_rate(machine))
 
 
 def _windows(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the time of operations over windows."""
-    return w.elementwise / (machine.vector * q["window"])
+    return w.elementwise / (_lane_rate(machine) * q["window"])
 
 
 def _depthwise(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the time of multiply-adds over windows, each channel alone."""
-    return w.multiply_adds / (machine.vector * q["window"]) + _lanes(w, machine, q)
+    return w.multiply_adds / (_lane_rate(machine) * q["window"]) + _lanes(w, machine, q)
 
 
 def _convolution(w: Workload, machine: Machine, q: Theta) -> Dim:
