@@ -509,3 +509,31 @@ def test_graphs_of_arrays_lower_as_each_of_their_graphs() -> None:
         for a, b in zip(many, one, strict=True):
             for name in ("multiply_adds", "read_bytes", "weight_bytes", "write_bytes"):
                 assert np.broadcast_to(getattr(a, name), 3)[i] == getattr(b, name)
+
+
+# Part of a tensor
+
+
+@pytest.mark.parametrize("runtime", ["ncnn", "torch-eager"])
+def test_a_copy_of_a_part_loads_that_part(runtime: str) -> None:
+    b = cm.Builder()
+    x, rows = b.input((1000, 64)), b.input((3,), dtype="int64")
+    (gather,) = kernels(b.finish(b.add(ops.Gather(0), x, rows)), runtime)
+    assert gather.read_bytes == 3 * 64 * 4 + 3 * 8
+    slices = kernels(chain(ops.Slice(1, 0, 2)), runtime)
+    assert [kernel.read_bytes for kernel in slices] == [TENSOR // 4] * (runtime == "ncnn")
+
+
+def test_a_tensor_that_a_view_repeats_is_read_as_it_lies() -> None:
+    b = cm.Builder()
+    gate = b.add(ops.BroadcastTo(SHAPE), b.input((1, 8, 1, 1)))
+    (kernel,) = kernels(b.finish(b.add(ADD, b.input(SHAPE), gate)), "torch-eager")
+    assert sorted(read.bytes for read in kernel.reads) == [8 * 4, TENSOR]
+
+
+def test_two_views_of_a_whole_tensor_are_read_once() -> None:
+    b = cm.Builder()
+    x = b.input(SHAPE)
+    rows, columns = b.add(ops.Reshape((8, 16)), x), b.add(ops.Reshape((16, 8)), x)
+    (kernel,) = kernels(b.finish(b.add(ops.MatMul(), rows, columns)), "torch-eager")
+    assert kernel.read_bytes == TENSOR

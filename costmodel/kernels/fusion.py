@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from costmodel.algebra.symbols import Dim, same
+from costmodel.algebra.symbols import Dim, minimum, same, total
 from costmodel.counting.cost import Cost
 from costmodel.graph import Node, Source
 from costmodel.kernels.kernel import Kernel, Read
 from costmodel.kernels.work import Work, work_of
 from costmodel.kinds import KINDS
-from costmodel.ops import BatchNorm, Cast, Elementwise, Op, PReLU
+from costmodel.ops import BatchNorm, BroadcastTo, Cast, Elementwise, Gather, Op, PReLU
 from costmodel.runtimes import Runtime
 
 
@@ -114,6 +114,8 @@ class Fusion:
                 value = (node.name, i)
                 self._root[value] = self._root[node.sources[0]] if view else value
                 self._bytes[value] = tensor.bytes
+                if view and isinstance(node.op, BroadcastTo):  # it repeats what there is
+                    self._bytes[value] = self._bytes[node.sources[0]]
             if not view:
                 self._uses.update(self._root[source] for source in node.sources)
 
@@ -177,10 +179,16 @@ class Fusion:
         self._read(group, node)
 
     def _read(self, group: _Group, node: Node) -> None:
-        for source in node.sources:
-            root = self._root[source]
-            if self._group_of.get(root[0]) is not group:
-                group.reads[source] = (root[0], self._bytes[source])
+        for i, source in enumerate(node.sources):
+            root, size = self._root[source], self._bytes[source]
+            if self._group_of.get(root[0]) is group:
+                continue
+            # Two views of the whole of one tensor are one tensor read.
+            key = root if same(size, self._bytes[root]) else source
+            if i == 0 and (node.op.kernel_kinds == ("copy",) or isinstance(node.op, Gather)):
+                # A copy loads no more than it makes: a slice, the rows that are picked.
+                size = minimum(size, total(tensor.bytes for tensor in node.outputs))
+            group.reads[key] = (root[0], size)
 
     def _written(self) -> set[Source]:
         """Return the values that something outside their own kernel reads."""
