@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 import costmodel as cm
 from costmodel import zoo
-from costmodel.errors import DataError
+from costmodel.errors import DataError, GraphError
 from costmodel.platforms.machine import machine_for
 from costmodel.prediction import KernelTime, Prediction
 from costmodel.prediction.table import tabulate
@@ -37,10 +38,28 @@ def test_intervals_hold_the_prediction_and_widen_with_their_level(where: cm.Plat
     assert log[1] / log[0] == pytest.approx(1.6449 / 0.6745, rel=1e-3)
 
 
-@pytest.mark.parametrize("level", [0, 1, -0.1, 1.5, float("nan")])
-def test_a_level_is_between_0_and_1(level: float) -> None:
+@pytest.mark.parametrize("level", [0, 1, -0.1, 1.5, float("nan"), None, "0.9", np.ones(2) / 2])
+def test_a_level_is_between_0_and_1(level: Any) -> None:
     with pytest.raises(DataError, match="level should lie between 0 and 1"):
         cm.latency(NET, CPU, level)
+
+
+@pytest.mark.parametrize("graphs", [None, NET, cm.prepare(NET), "resnet18", 3])
+def test_many_networks_are_not_one(graphs: Any) -> None:
+    with pytest.raises(GraphError, match="expected several op graphs, such as a list, got"):
+        cm.latencies(graphs, CPU)
+
+
+@pytest.mark.parametrize("graph", [None, "resnet18", [NET], 3])
+def test_one_network_is_a_graph(graph: Any) -> None:
+    with pytest.raises(GraphError, match="expected an op graph"):
+        cm.latency(graph, CPU)
+
+
+@pytest.mark.parametrize("platform", [None, 3, ["gtx-1080-ti/paper"]])
+def test_a_platform_is_a_name_or_a_platform(platform: Any) -> None:
+    with pytest.raises(DataError, match="a platform should be its name"):
+        cm.latency(NET, platform)
 
 
 def test_intervals_are_as_wide_as_errors_and_residual_make_them() -> None:

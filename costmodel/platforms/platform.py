@@ -91,6 +91,11 @@ def load_platform(name: str | Platform, calibrated: bool = True) -> Platform:
     """
     if isinstance(name, Platform):
         return name
+    if not isinstance(name, str):
+        raise DataError(
+            f"a platform should be its name, such as 'gtx-1080-ti/paper', or a Platform, got "
+            f"{type(name).__name__}"
+        )
     if name.endswith(".toml"):
         return _from_file(Path(name))
     base, _, query = name.partition("?")

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 
+import networkx as nx
 import numpy as np
 import sympy
 
 from costmodel.algebra.symbols import Dim, total
 from costmodel.counting.subject import Prepared, Subject
-from costmodel.errors import DataError
+from costmodel.errors import DataError, GraphError
 from costmodel.platforms import Platform, load_platform
 from costmodel.platforms.machine import machine_for
 from costmodel.prediction.prediction import KernelTime, Prediction
@@ -86,6 +87,8 @@ def latencies(
     ------
     DataError
         As :func:`latency`.
+    GraphError
+        If ``graphs`` is one network or none.
 
     Examples
     --------
@@ -95,8 +98,10 @@ def latencies(
     >>> half.seconds < whole.seconds
     True
     """
-    if not 0 < level < 1:
-        raise DataError(f"level should lie between 0 and 1, got {level}")
+    if not isinstance(level, int | float) or not 0 < level < 1:
+        raise DataError(f"level should lie between 0 and 1, got {level!r}")
+    if isinstance(graphs, str | nx.Graph | Prepared) or not isinstance(graphs, Iterable):
+        raise GraphError(f"expected several op graphs, such as a list, got {type(graphs).__name__}")
     where = load_platform(platform)
     rest = iter(graphs)
     predictions: list[Prediction] = []
