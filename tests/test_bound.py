@@ -116,6 +116,26 @@ def test_winograd_lowers_the_bound_where_the_runtime_has_it() -> None:
     assert least_multiply_adds(plain, machine) == plain.dense
 
 
+def test_cpus_have_larger_winograd_blocks() -> None:
+    """ncnn's F(6x6, 3x3): 64 products for 36 outputs instead of 324."""
+    p = Product(1, 64, 48 * 48, 64 * 9, 48, 48, 9, winograd=True)
+    machine = machine_for(loaded("raspberry-pi-4/ncnn"), "float32")
+    assert least_multiply_adds(p, machine) == p.dense * 64 / 324
+
+
+def test_a_window_of_five_may_take_the_time_that_fourier_transforms_took() -> None:
+    """DeepBench, V100: 0.192 ms by cuDNN's FFT_TILING."""
+    spec = "conv2d?n=16&cin=192&h=28&w=28&cout=32&k=5x5&padding=2x2"
+    with_fft, without = (
+        cm.latency(cm.network(f"{spec}&stride={stride}"), loaded("v100-sxm2-16gb/torch-eager"))
+        for stride in ("1x1", "2x2")
+    )
+    assert with_fft.bound_seconds < 0.192e-3
+    (k,) = without.kernels  # cuDNN has none for strides
+    machine = machine_for(loaded("v100-sxm2-16gb/torch-eager"), "float32")
+    assert k.terms.bound == pytest.approx(k.kernel.multiply_adds / machine.ceiling)
+
+
 def test_a_tensor_that_fits_a_cache_may_be_there() -> None:
     machine = machine_for(GPU, "float32")
     ratio = []

@@ -111,7 +111,8 @@ class Conv(Op):
         (x,) = inputs
         sizes = self.infer(x)[0].shape[2:]
         height, width = sizes if len(sizes) == 2 else (1, product(sizes))
-        unit = all(same(s, 1) for s in (*self.stride, *self.dilation, self.groups))
+        dense = all(same(s, 1) for s in (*self.stride, *self.dilation, self.groups))
+        winograd = dense and len(sizes) == 2 and all(same(k, 3) for k in self.kernel)
         return (
             Product(
                 batch=self.groups,
@@ -121,7 +122,8 @@ class Conv(Op):
                 height=height,
                 width=width,
                 taps=product(self.kernel),
-                winograd=unit and len(sizes) == 2 and all(same(k, 3) for k in self.kernel),
+                winograd=winograd,
+                fourier=dense and not winograd and not all(same(k, 1) for k in self.kernel),
             ),
         )
 
@@ -313,7 +315,7 @@ class DeformConv(Op):
 
     def products(self, *inputs: Tensor) -> tuple[Product, ...]:
         (p,) = self._convolution().products(inputs[0])
-        return (dataclasses.replace(p, winograd=False),)
+        return (dataclasses.replace(p, winograd=False, fourier=False),)
 
     def _convolution(self) -> Conv:
         """Return the convolution whose taps are moved."""

@@ -32,6 +32,8 @@ class Product:
     needed : Dim, optional
         Multiply-adds that are needed where the product is not a full box: the lower triangle of a
         causal attention. By default all. [multiply-add]
+    fourier : bool
+        Whether it is another dense convolution of stride and dilation 1 with a window.
 
     Examples
     --------
@@ -49,6 +51,7 @@ class Product:
     winograd: bool = False
     times: Dim = 1
     needed: Dim | None = None
+    fourier: bool = False
 
     @property
     def dense(self) -> Dim:

@@ -16,7 +16,7 @@ from costmodel.kinds import GROUPS, KINDS
 from costmodel.ops.elementwise import BINARY, TERNARY, UNARY
 
 ALGORITHMS = {
-    "gpu": ("implicit_gemm", "winograd"),
+    "gpu": ("implicit_gemm", "winograd", "fft"),
     "cpu": ("implicit_gemm", "winograd", "plain", "blocked"),
 }
 """Algorithms of convolution, by kind of hardware (:mod:`costmodel.timing`)."""

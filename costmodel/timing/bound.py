@@ -6,10 +6,10 @@ r"""The least time that a kernel can take on its hardware, whatever the fitted p
     \max_i \frac{\sum_j \max(0, b_j - S_i)}{W_i}\right)
 
 :math:`B_{\min}` are the multiply-adds of the cheapest algorithm that the runtime has (Winograd
-included), :math:`P` is the dense peak of the dtype at the highest clock [multiply-add/s].
-:math:`b_j` are the bytes of a tensor; of these :math:`S_i` may lie nearer than interface :math:`i`,
-and the rest must cross it, at :math:`W_i` [B/s]. Loads of all tensors cross the interface of a
-cache; main memory takes loads and stores.
+and Fourier transforms included), :math:`P` is the dense peak of the dtype at the highest clock
+[multiply-add/s]. :math:`b_j` are the bytes of a tensor; of these :math:`S_i` may lie nearer than
+interface :math:`i`, and the rest must cross it, at :math:`W_i` [B/s]. Loads of all tensors cross
+the interface of a cache; main memory takes loads and stores.
 
 Valid for kernels that run alone, each tensor being moved once. Source: the roofline model
 (Williams et al. 2009) with a ceiling for each level of memory.
@@ -59,9 +59,16 @@ def least_multiply_adds(p: Product, machine: Machine) -> Dim:
     """Return the multiply-adds of the cheapest algorithm of ``machine`` for a product.
 
     Winograd's F(4x4, 3x3) takes 36 products of channels for a block of 16 outputs, F(2x2, 3x3)
-    takes 16 for a block of 4 (Lavin and Gray 2016).
+    takes 16 for a block of 4 (Lavin and Gray 2016); libraries for CPUs also have F(6x6, 3x3), 64
+    for 36 (ncnn: ``convolution_3x3_winograd.h``). By Fourier transforms (cuDNN: ``ALGO_FFT`` and
+    ``FFT_TILING``, dense windows of stride 1) half of the frequencies of an image are complex
+    products of channels, of 4 multiply-adds each: 2 for each output, whatever the window.
     """
-    if not (p.winograd and "winograd" in machine.algorithms):
-        return p.multiply_adds
     channels = p.m * p.k / p.taps
-    return minimum(p.multiply_adds, 36 * blocks(p, 4) * channels, 16 * blocks(p, 2) * channels)
+    if p.winograd and "winograd" in machine.algorithms:
+        sizes = (2, 4, 6) if machine.kind == "cpu" else (2, 4)
+        blocked = [(size + 2) ** 2 * blocks(p, size) * channels for size in sizes]
+        return minimum(p.multiply_adds, *blocked)
+    if p.fourier and "fft" in machine.algorithms:
+        return minimum(p.multiply_adds, 2 * p.batch * p.n * channels)
+    return p.multiply_adds
