@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -225,3 +226,58 @@ def test_a_calibration_of_another_version_is_told(home: Path) -> None:
     assert len(lines) == len(text.splitlines()) - 1
     (home / calibration_file(PI)).write_text("\n".join(lines), encoding="utf-8")
     assert "parameter 'unrolled' is missing: another version of costmodel wrote it" in refusal(PI)
+
+
+# Dtypes
+
+
+@pytest.mark.parametrize("own", ["int8", "uint8", "float16", "tf32"])
+def test_a_network_of_a_low_precision_is_not_converted_to_another(own: str) -> None:
+    graph = cm.network(f"resnet18?dtype={own}")
+    assert cm.latency(graph, f"{PI}?dtype={own}").seconds == cm.latency(graph, PI).seconds
+    for dtype in {"int8", "uint8", "float16", "float32"} - {own}:
+        with pytest.raises(DataError) as error:
+            cm.latency(graph, f"{PI}?dtype={dtype}")
+        assert f"is in {own} already: only a network in float32 or float64" in str(error.value)
+
+
+def test_an_image_of_integers_may_be_cast_to_the_dtype_of_the_platform() -> None:
+    b = cm.Builder()
+    x = b.add(cm.ops.Cast("float32"), b.input((1, 3, 32, 32), dtype="uint8"))
+    graph = b.finish(b.add(cm.ops.Conv(8, (3, 3)), x))
+    *_, conv = cm.latency(graph, f"{PI}?dtype=float16").kernels
+    assert conv.kernel.dtype == "float16"
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int8", "float64"])
+@pytest.mark.parametrize("name", [SHIPPED, "a100-pcie-80gb/torch-eager", PI])
+def test_the_dtype_of_the_platform_is_that_of_the_network(name: str, dtype: str) -> None:
+    """Calibrated or not: the parameters are those of the platform."""
+    by_platform = cm.latency(cm.network("resnet18"), f"{name}?dtype={dtype}")
+    by_network = cm.latency(cm.network(f"resnet18?dtype={dtype}"), name)
+    assert by_platform.seconds == by_network.seconds
+    assert by_platform.basis == by_network.basis
+
+
+def test_a_calibration_for_a_dtype_is_found_first(home: Path) -> None:
+    name = f"{PI}?dtype=float16"
+    (home / calibration_file(PI)).write_text(calibration(PI, 0.4), "utf-8")
+    assert load_platform(name).fitted.theta["gemm"] == 0.4
+    (home / calibration_file(name)).write_text(calibration(name), "utf-8")
+    assert load_platform(name).fitted.theta["gemm"] == 0.5
+
+
+# A runtime of one's own
+
+
+def test_a_runtime_of_ones_own_stands_behind_the_hardware(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = resources.files("costmodel.runtimes") / "ncnn.toml"
+    text = shipped.read_text("utf-8").replace('name = "ncnn"', 'name = "mine"')
+    (tmp_path / "mine.toml").write_text(text, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    for name in (f"raspberry-pi-4/{tmp_path}/mine.toml", "raspberry-pi-4/mine.toml"):
+        assert load_platform(name).name == "raspberry-pi-4/mine"
+        assert load_platform(f"{name}?threads=4").name == "raspberry-pi-4/mine?threads=4"
+    assert "none.toml: cannot be read" in refusal("raspberry-pi-4//tmp/none.toml")

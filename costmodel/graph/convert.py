@@ -8,17 +8,20 @@ import networkx as nx
 
 from costmodel.errors import DataError
 from costmodel.graph.schema import Node, Source, infer_node, nodes_in_order
+from costmodel.kinds import KINDS
 from costmodel.ops import Op
 from costmodel.ops.tensor import FLOATING, Tensor
 
 _FULL = ("float32", "float64")
 """Dtypes that a network may be converted from."""
+_INTEGERS = ("int8", "uint8")
+"""Dtypes of integers whose products are those of a quantized network."""
 
 
 def in_dtype(nodes: Iterable[Node], dtype: str) -> list[Node]:
     """Return the nodes of a network with its floating-point tensors in ``dtype``.
 
-    Integer and boolean tensors stay.
+    Integer and boolean tensors stay, such as indices, masks and images that are cast first.
 
     Parameters
     ----------
@@ -30,7 +33,8 @@ def in_dtype(nodes: Iterable[Node], dtype: str) -> list[Node]:
     Raises
     ------
     DataError
-        If the network holds a tensor of another low precision.
+        If the network holds a floating-point tensor of another low precision, or products of
+        integers of another one.
 
     Examples
     --------
@@ -45,6 +49,9 @@ def in_dtype(nodes: Iterable[Node], dtype: str) -> list[Node]:
     for node in nodes:
         inputs = tuple(made[source] for source in node.sources)
         op = _converted(node, dtype)
+        low = next((x.dtype for x in inputs if x.dtype in _INTEGERS and x.dtype != dtype), "")
+        if low and any(KINDS[kind].product for kind in op.kernel_kinds):
+            raise _already(node.name, low, dtype)
         outputs = infer_node(node.name, op, inputs)
         made.update({(node.name, i): tensor for i, tensor in enumerate(outputs)})
         converted.append(node._replace(op=op, inputs=inputs, outputs=outputs))
@@ -78,8 +85,12 @@ def _converted(node: Node, dtype: str) -> Op:
     if stated not in FLOATING or stated == dtype:
         return node.op
     if stated not in _FULL:
-        raise DataError(
-            f"node {node.name!r} is in {stated} already: only a network in float32 or float64 can "
-            f"be converted to {dtype}"
-        )
+        raise _already(node.name, stated, dtype)
     return node.op.with_fields(dtype=dtype)
+
+
+def _already(name: str, low: str, dtype: str) -> DataError:
+    return DataError(
+        f"node {name!r} is in {low} already: only a network in float32 or float64 can be converted "
+        f"to {dtype}"
+    )

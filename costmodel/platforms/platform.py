@@ -1,8 +1,9 @@
 """Platforms: hardware + runtime (+ calibration), the thing that has a latency.
 
 A platform is named ``hardware/runtime``, with settings behind a question mark:
-``raspberry-pi-4/ncnn?threads=4``, ``rtx-3090/torch-eager?dtype=float16``. Or it is the TOML file
-that ``costmodel calibrate`` wrote.
+``raspberry-pi-4/ncnn?threads=4``, ``rtx-3090/torch-eager?dtype=float16``. Either part may be the
+path of a TOML file of one's own: ``raspberry-pi-4/mine.toml``. Or the platform is the file that
+``costmodel calibrate`` wrote.
 """
 
 from __future__ import annotations
@@ -96,24 +97,43 @@ def load_platform(name: str | Platform, calibrated: bool = True) -> Platform:
             f"a platform should be its name, such as 'gtx-1080-ti/paper', or a Platform, got "
             f"{type(name).__name__}"
         )
-    if name.endswith(".toml"):
-        return _from_file(Path(name))
     base, _, query = name.partition("?")
-    hardware_name, slash, runtime_name = base.rpartition("/")
-    if not slash:
+    hardware_name, runtime_name = _parts(base)
+    if name.endswith(".toml") and (not hardware_name or Path(name).is_file()):
+        return _from_file(Path(name))
+    if "/" not in base:
         raise DataError(
             f"platform {name!r} should be HARDWARE/RUNTIME, such as gtx-1080-ti/paper; runtimes: "
             f"{', '.join(runtime_names())}"
         )
     platform = _bare(hardware_name, runtime_name, _settings(name, query))
     if calibrated:
-        found = find_calibration(platform.name)
-        if found is not None:
-            stated, fitted = from_toml(found.read_text("utf-8"), str(found))
-            if stated != platform.name:
-                raise DataError(f"{found}: it calibrates {stated!r}, not {platform.name!r}")
-            return _with_fitted(platform, fitted, found)
+        # A network in that dtype would run under the parameters of the platform without one.
+        for wanted in dict.fromkeys((platform.name, replace(platform, dtype="").name)):
+            found = find_calibration(wanted)
+            if found is not None:
+                stated, fitted = from_toml(found.read_text("utf-8"), str(found))
+                if stated != wanted:
+                    raise DataError(f"{found}: it calibrates {stated!r}, not {wanted!r}")
+                return _with_fitted(platform, fitted, found)
     return platform
+
+
+def _parts(base: str) -> tuple[str, str]:
+    """Return the names of hardware and runtime; no hardware where a file is no runtime's.
+
+    A file behind the name of hardware, or behind a file, is a runtime's.
+    """
+    from costmodel.hardware import hardware_names
+
+    if not base.endswith(".toml"):
+        hardware, _, runtime = base.rpartition("/")
+        return hardware, runtime
+    own, _, runtime = base.partition(".toml/")
+    if runtime:
+        return f"{own}.toml", runtime
+    first, _, runtime = base.partition("/")
+    return (first, runtime) if first in (*hardware_names(), "host") else ("", "")
 
 
 def calibration_folder() -> Path:
