@@ -11,6 +11,7 @@ from hypothesis import assume, given
 import costmodel as cm
 from costmodel import ops, testing
 from costmodel.graph import sources_of
+from costmodel.graph.builder import Value
 
 
 def simulate(graph: nx.DiGraph, order: list[str]) -> int:
@@ -115,3 +116,40 @@ def test_symbolic_peak_is_the_largest_of_the_candidates() -> None:
     assert cm.activation_memory(cm.zoo.pointwise(h, w, c1, c2)).expand() == h * w * c1 + h * w * c2
     with pytest.raises(cm.CostModelError):
         cm.activation_memory(cm.zoo.pointwise(h, w, c1, c2), unit="elephants")  # type: ignore[arg-type]
+
+
+# The greedy order, in graphs whose given order needs more. Gathers take what they pick from and
+# the picks; a result is as large as the picks.
+
+
+def pick(b: cm.Builder, x: Value, picks: Value) -> Value:
+    return b.add(ops.Gather(), x, picks)
+
+
+def test_of_equal_growth_what_frees_more_runs_first() -> None:
+    b = cm.Builder()
+    small, large, picks = b.input((10,)), b.input((40,)), b.input((60,))
+    q, p = pick(b, small, picks), pick(b, large, picks)
+    graph = b.finish(b.add(ops.Elementwise("add"), p, q))
+    assert simulate(graph, list(graph)) == 10 + 40 + 60 + 60 - 10 + 60
+    assert cm.activation_memory(graph) == 10 + 40 + 60 + 60 - 40 + 60
+
+
+def test_what_another_operator_still_needs_is_not_freed() -> None:
+    b = cm.Builder()
+    own, shared, picks = b.input((50,)), b.input((100,)), b.input((200,))
+    p, q = pick(b, shared, picks), pick(b, own, picks)
+    graph = b.finish(pick(b, shared, b.add(ops.Elementwise("add"), p, q)))
+    assert simulate(graph, list(graph)) == 350 + 2 * 200
+    assert cm.activation_memory(graph) == 350 + 2 * 200 - 50
+
+
+def test_what_nothing_needs_any_more_is_freed() -> None:
+    b = cm.Builder()
+    own, shared = b.input((50,)), b.input((100,))
+    one = b.add(ops.Reduce("sum", (0,), keepdims=True), shared)  # runs first and needs little
+    picks = b.input((200,))
+    q, p = pick(b, own, picks), pick(b, shared, picks)
+    graph = b.finish(b.add(ops.Elementwise("add"), b.add(ops.Elementwise("add"), p, q), one))
+    assert simulate(graph, list(graph)) == 351 + 2 * 200 - 50
+    assert cm.activation_memory(graph) == 351 + 2 * 200 - 100
