@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import networkx as nx
-import numpy as np
 import sympy
 
-from costmodel.algebra.symbols import Dim, is_symbolic, maximum
+from costmodel.algebra.symbols import Dim, are_ints, is_symbolic, maximum
 from costmodel.counting.subject import Prepared, nodes_of
 from costmodel.graph import Node, Source
 from costmodel.ops import Parameter
@@ -30,7 +29,7 @@ def peak(graph: nx.DiGraph | Prepared, unit: str) -> Dim:
     nodes = nodes_of(graph)
     buffers = _buffers(nodes, unit)
     order = list(range(len(nodes)))
-    if any(isinstance(size, sympy.Expr | np.ndarray) for size in buffers.sizes):
+    if not are_ints(buffers.sizes):
         return _largest(_live_sizes(buffers, order))
     first = max(_live_sizes(buffers, order))
     if _is_chain(nodes):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import networkx as nx
 import numpy as np
 
-from costmodel.algebra.symbols import Dim, is_symbolic, maximum
+from costmodel.algebra.symbols import Dim, are_ints, is_symbolic, maximum
 from costmodel.counting.metrics import work
 from costmodel.counting.subject import Prepared, Subject, nodes_of, prepare
 from costmodel.errors import DataError
@@ -46,10 +46,11 @@ def span(subject: Subject, *inputs: Tensor) -> Dim:
     """
     ready = prepare(subject, *inputs)
     steps = [c.span for c in ready.costs]
-    if any(is_symbolic(s) for s in steps):
+    ints = are_ints(steps)
+    if not ints and any(is_symbolic(s) for s in steps):
         names = (node.name for node in ready.nodes)
         return _symbolic_span(ready.nodes, dict(zip(names, steps, strict=True)))
-    largest = max if all(type(s) is int for s in steps) else maximum
+    largest = max if ints else maximum
     finish: dict[str, Dim] = {}
     for node, own in zip(ready.nodes, steps, strict=True):
         before = [finish[source] for source, _ in node.sources]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +12,7 @@ from costmodel.kernels.kernel import Kernel, Read
 from costmodel.kernels.work import Work, work_of
 from costmodel.kinds import KINDS
 from costmodel.ops import BatchNorm, BroadcastTo, Cast, Elementwise, Gather, Op, PReLU
+from costmodel.ops.tensor import Tensor
 from costmodel.runtimes import Runtime
 
 
@@ -78,7 +78,7 @@ class Fusion:
         self._root: dict[Source, Source] = {}
         self._group_of: dict[str, _Group] = {}
         self._bytes: dict[Source, Dim] = {}
-        self._uses: Counter[Source] = Counter()
+        self._uses: dict[Source, int] = {}
         # Nodes that launch nothing: inputs, outputs, constants, views, empty tensors.
         self._free = {node.name for node in nodes if self._is_free(node)}
 
@@ -105,7 +105,7 @@ class Fusion:
             return True
         if node.op.is_view and type(node.op).__name__ not in self._runtime.copies:
             return True
-        return all(same(tensor.elements, 0) for tensor in node.outputs)
+        return all(map(_is_empty, node.outputs))
 
     def _resolve_views(self) -> None:
         for node in self._nodes:
@@ -117,7 +117,9 @@ class Fusion:
                 if view and isinstance(node.op, BroadcastTo):  # it repeats what there is
                     self._bytes[value] = self._bytes[node.sources[0]]
             if not view:
-                self._uses.update(self._root[source] for source in node.sources)
+                for source in node.sources:
+                    root = self._root[source]
+                    self._uses[root] = self._uses.get(root, 0) + 1
 
     def _host(self, node: Node) -> _Group | None:
         """Return the kernel that takes ``node`` up, or None.
@@ -224,6 +226,11 @@ class Fusion:
     def _maker(self, root: str) -> str | None:
         group = self._group_of.get(root)
         return None if group is None else group.anchor.name
+
+
+def _is_empty(tensor: Tensor) -> bool:
+    """Say whether a tensor certainly has no elements."""
+    return any(same(size, 0) for size in tensor.shape if type(size) is not int or size == 0)
 
 
 def _fold(group: _Group, norm: Node) -> None:

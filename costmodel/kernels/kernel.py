@@ -78,4 +78,7 @@ class Kernel:
     @property
     def bytes(self) -> Dim:
         """Everything moved, each tensor once [byte]."""
-        return self.read_bytes + self.weight_bytes + self.write_bytes
+        moved = self.weight_bytes + self.write_bytes
+        for read in self.reads:
+            moved = moved + read.bytes
+        return moved

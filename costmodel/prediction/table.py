@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from costmodel.algebra.symbols import Dim, total
+from costmodel.algebra.symbols import Dim
 from costmodel.counting.subject import Subject, nodes_of
 from costmodel.graph import Node, in_dtype
 from costmodel.kernels import Kernel
@@ -75,8 +75,9 @@ def lowered(graph: Subject, platform: Platform, between: Dim = 0) -> Lowered:
     if platform.dtype:
         nodes = in_dtype(nodes, platform.dtype)
     kernels = lower_nodes(nodes, platform.runtime)
-    touched = between + total(kernel.bytes for kernel in kernels)
     found = tuple(workloads(kernels, between))
+    # Weights were touched last in the run before: everything was touched since.
+    touched = found[0].weights.distance if found else between
     return Lowered(kernels, found, transferred_bytes(nodes), touched)
 
 
