@@ -141,7 +141,9 @@ def check_shape(shape: Any, smallest: int = 0, stated: bool = True) -> tuple[Dim
         raise ShapeError(f"a shape must be a tuple of sizes, got {shape!r}")
     for size in shape:
         if type(size) is not int or not smallest <= size <= MAX_DIM:
-            what = f"a dimension of shape {tuple(map(_bare, shape))}"
+            what = "a dimension of a shape"
+            if not any(isinstance(entry, np.ndarray) for entry in shape):  # slow to write out
+                what = f"a dimension of shape {tuple(map(_bare, shape))}"
             return tuple(check_dim(entry, what, smallest, stated) for entry in shape)
     return tuple(shape)
 
