@@ -12,7 +12,7 @@ import pytest
 
 import costmodel as cm
 from costmodel import zoo
-from costmodel.errors import DataError, GraphError
+from costmodel.errors import DataError, GraphError, ShapeError
 from costmodel.platforms.machine import machine_for
 from costmodel.prediction import KernelTime, Prediction
 from costmodel.prediction.table import tabulate
@@ -259,3 +259,39 @@ def test_networks_of_up_to_one_kernel_have_the_residual_of_operators() -> None:
         p = cm.latency(graph, replace(GPU, fitted=fitted))
         assert p.uncertainty is not None
         assert p.uncertainty() == pytest.approx([spread] * 2)
+
+
+# Arrays and symbols
+
+
+@ALL
+def test_an_empty_entry_of_an_array_costs_what_the_empty_network_does(where: cm.Platform) -> None:
+    found = cm.latency(zoo.resnet18(batch=np.array([0, 1, 2])), where)
+    for i in range(3):
+        one = cm.latency(zoo.resnet18(batch=i), where)
+        assert found.seconds[i] == pytest.approx(one.seconds)
+        assert found.bottleneck[i] == one.bottleneck
+        assert found.bound_seconds[i] == pytest.approx(one.bound_seconds)
+
+
+def test_kinds_and_largest_terms_of_arrays_are_arrays() -> None:
+    batch = np.array([1, 64])
+    found = cm.latency(zoo.resnet18(batch=batch), GPU)
+    for i, size in enumerate(batch.tolist()):
+        one = cm.latency(zoo.resnet18(batch=size), GPU)
+        assert {k: v[i] for k, v in found.by_kind().items()} == pytest.approx(one.by_kind())
+        names = [k.waits_for for k in one.kernels]
+        assert [np.broadcast_to(k.waits_for, 2)[i] for k in found.kernels] == names
+
+
+def test_symbols_have_no_largest_term() -> None:
+    found = cm.latency(zoo.pointwise(56, 56, cm.dim("c"), 8), CPU)
+    assert found.by_kind() == {"pointwise": found.kernels[0].seconds}
+    for ask in (found.waits, lambda: found.bottleneck, lambda: found.kernels[0].waits_for):
+        with pytest.raises(DataError, match="a time in symbols has no largest term"):
+            ask()
+
+
+def test_arrays_of_sizes_broadcast() -> None:
+    with pytest.raises(ShapeError, match="must broadcast"):
+        zoo.resnet18(batch=np.array([1, 2]), size=np.array([32, 64, 96]))

@@ -144,8 +144,20 @@ def check_shape(shape: Any, smallest: int = 0, stated: bool = True) -> tuple[Dim
             what = "a dimension of a shape"
             if not any(isinstance(entry, np.ndarray) for entry in shape):  # slow to write out
                 what = f"a dimension of shape {tuple(map(_bare, shape))}"
-            return tuple(check_dim(entry, what, smallest, stated) for entry in shape)
+            sizes = tuple(check_dim(entry, what, smallest, stated) for entry in shape)
+            _check_arrays(sizes)
+            return sizes
     return tuple(shape)
+
+
+def _check_arrays(sizes: tuple[Dim, ...]) -> None:
+    """Raise ``ShapeError`` unless the arrays among the sizes of a shape broadcast."""
+    arrays = [size.shape for size in sizes if isinstance(size, np.ndarray)]
+    try:
+        np.broadcast_shapes(*arrays)
+    except ValueError:
+        found = " and ".join(map(str, arrays))
+        raise ShapeError(f"arrays of sizes must broadcast, got arrays of shape {found}") from None
 
 
 def _bare(value: Any) -> Any:

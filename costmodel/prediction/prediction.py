@@ -8,8 +8,10 @@ from functools import cached_property
 from statistics import NormalDist
 
 import numpy as np
+import sympy
 
 from costmodel.algebra.symbols import Dim, total
+from costmodel.errors import DataError
 from costmodel.kernels import Kernel
 from costmodel.timing.terms import Terms
 
@@ -20,6 +22,15 @@ _ROUNDING = 1e-9
 _TERMS = ("launch", "compute", "memory", "passes")
 """Terms of a kernel that the device can wait for."""
 _WAITS = (*_TERMS, "bound")
+
+
+def _largest(terms: Terms) -> np.ndarray:
+    """Return the number in :data:`_WAITS` of the term that a kernel waits for."""
+    values = [getattr(terms, name) for name in _TERMS]
+    if any(isinstance(value, sympy.Expr) for value in (*values, terms.bound)):
+        raise DataError("a time in symbols has no largest term: give numbers or arrays for them")
+    stacked = np.stack(np.broadcast_arrays(*(np.asarray(value, dtype=float) for value in values)))
+    return np.where(terms.bound > terms.model, len(_TERMS), np.argmax(stacked, axis=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +54,14 @@ class KernelTime:
         return self.terms.seconds
 
     @property
-    def waits_for(self) -> str:
+    def waits_for(self) -> Dim:
         """Return the largest term: ``"launch"``, ``"compute"``, ``"memory"`` or ``"passes"``.
 
-        Or ``"bound"``, where the bound of the hardware decides the time, not the model.
+        Or ``"bound"``, where the bound of the hardware decides the time, not the model. Of arrays,
+        an array.
         """
-        if float(self.terms.bound) > float(self.terms.model):
-            return "bound"
-        return max(_TERMS, key=lambda name: float(getattr(self.terms, name)))
+        found = np.array(_WAITS)[_largest(self.terms)]
+        return found if found.ndim else str(found)
 
 
 @dataclass(frozen=True)
@@ -130,9 +141,7 @@ class Prediction:
         device = np.zeros(shape)
         spent = {name: np.zeros(shape) for name in _WAITS}
         for k in self.kernels:
-            terms = [np.asarray(getattr(k.terms, name), dtype=float) for name in _TERMS]
-            largest = np.argmax(np.stack(np.broadcast_arrays(*terms)), axis=0)
-            largest = np.where(k.terms.bound > k.terms.model, len(_TERMS), largest)
+            largest = _largest(k.terms)
             for i, name in enumerate(_WAITS):
                 spent[name] = spent[name] + np.where(largest == i, k.seconds, 0.0)
             device = device + k.seconds
@@ -153,9 +162,14 @@ class Prediction:
             return next(iter(waits), "fixed")
         return np.array(list(waits))[np.argmax(np.stack(list(waits.values())), axis=0)]
 
-    def by_kind(self) -> dict[str, float]:
-        """Return the seconds spent in each kind of kernel, most first [s]."""
-        spent: dict[str, float] = {}
+    def by_kind(self) -> dict[str, Dim]:
+        """Return the seconds spent in each kind of kernel, most first [s].
+
+        Of arrays, the most in the mean comes first; of symbols, they come as they run.
+        """
+        spent: dict[str, Dim] = {}
         for k in self.kernels:
-            spent[k.kernel.kind] = spent.get(k.kernel.kind, 0.0) + float(k.seconds)
-        return dict(sorted(spent.items(), key=lambda item: -item[1]))
+            spent[k.kernel.kind] = spent.get(k.kernel.kind, 0.0) + k.seconds
+        if any(isinstance(value, sympy.Expr) for value in spent.values()):
+            return spent
+        return dict(sorted(spent.items(), key=lambda item: -float(np.mean(item[1]))))

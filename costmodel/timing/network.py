@@ -6,13 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import ModuleType
 
+import numpy as np
+
 from costmodel.algebra.symbols import Dim, maximum, total
 from costmodel.graph import Node
 from costmodel.ops import Input, Output
 from costmodel.timing import cpu, gpu
 from costmodel.timing.bound import least_seconds
 from costmodel.timing.machine import Machine
-from costmodel.timing.terms import Terms
+from costmodel.timing.terms import NAMES, Terms
 from costmodel.timing.workload import Workload
 
 _FORMULAS: Mapping[str, ModuleType] = {"cpu": cpu, "gpu": gpu}
@@ -21,7 +23,12 @@ _FORMULAS: Mapping[str, ModuleType] = {"cpu": cpu, "gpu": gpu}
 def kernel_terms(w: Workload, machine: Machine, theta: Mapping[str, Dim]) -> Terms:
     """Return the terms of one kernel, or of many of one kind as arrays, with their bound."""
     result: Terms = _FORMULAS[machine.kind].terms(w, machine, theta)
-    return replace(result, bound=least_seconds(w, machine))
+    result = replace(result, bound=least_seconds(w, machine))
+    made = w.writes.bytes
+    if isinstance(made, np.ndarray) and not made.all():
+        # Where it makes nothing, no kernel runs.
+        return Terms(*(np.where(made > 0, getattr(result, name), 0.0) for name in NAMES))
+    return result
 
 
 def network_seconds(
