@@ -240,6 +240,8 @@ def _settings(name: str, query: str) -> dict[str, str]:
 def _threads(text: str, hardware: Hardware) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise DataError(f"threads should be a positive integer, got {text!r}")
+    if hardware.kind != "cpu" and int(text) != _NO_THREADS:
+        raise DataError(f"{hardware.name} is a GPU, which has no threads to set; leave threads out")
     available = sum(c.units for c in hardware.clusters) or hardware.units
     if hardware.kind == "cpu" and int(text) > available:
         raise DataError(f"{hardware.name} has {available} cores, not {text}")
