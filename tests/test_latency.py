@@ -208,37 +208,25 @@ def test_waits_sum_to_the_latency() -> None:
         assert sum(found.waits().values()) == pytest.approx(found.seconds)
 
 
-# Tables
+def test_a_bound_decides_only_where_it_lies_above_the_model() -> None:
+    small = {"compute": 3.0, "memory": 2.0}
+    assert timed(4.0, bound=3.5, **small).waits_for == "compute"
+    assert timed(4.0, bound=4.0, **small).waits_for == "compute"
+    assert timed(4.0, bound=4.5, **small).waits_for == "bound"
+    kernels = [timed(4.0, bound=b, **small) for b in (3.5, 4.0, 4.5)]
+    assert predicted(15.5, 0.0, *kernels).waits() == {
+        "compute": 8.0,
+        "bound": 4.5,
+        "transfer": 2.0,
+        "fixed": 1.0,
+    }
 
 
-def test_a_table_by_hand() -> None:
-    b = cm.Builder()
-    nothing = b.finish(b.input((1, 7)))
-    twice = cm.network("pointwise?h=7&w=7&c1=8&c2=8"), zoo.linear(1, 16, 32)
-    graphs = [nothing, twice[0], nothing, zoo.g1_stack(8, 8, blocks=3), twice[1], nothing]
-    table = tabulate(graphs, GPU)
-    alone = [cm.latency(graph, GPU) for graph in graphs]
-    assert table.kernels.tolist() == [len(p.kernels) for p in alone]
-    assert table.kernels[[0, 2, 5]].tolist() == [0, 0, 0]
-    assert table.counts.toarray().sum(axis=1).tolist() == table.kernels.tolist()
-    assert table.distance.tolist() == [sum(k.kernel.bytes for k in p.kernels) for p in alone]
-    assert table.transferred.tolist()[:2] == [2 * 4 * 7, 2 * 4 * 8 * 49]
-    assert table.sums(np.full((2, 1, table.distinct), 3.0)).tolist() == (
-        [[(3 * table.kernels).tolist()]] * 2
-    )
-    assert tabulate([nothing], GPU).seconds(GPU, GPU.fitted.theta).tolist() == [
-        cm.latency(nothing, GPU).seconds
-    ]
-    apart = tabulate(graphs, GPU, [5, 0, 0, 7, 0, 0])
-    assert (apart.distance - table.distance).tolist() == [5, 0, 0, 7, 0, 0]
-    order = np.array([4, 0, 3, 5, 3])
-    some = table.rows(order)
-    for name in ("kernels", "distance", "transferred"):
-        assert getattr(some, name).tolist() == getattr(table, name)[order].tolist()
-    assert some.distinct < table.distinct
-    assert some.seconds(GPU, GPU.fitted.theta) == pytest.approx(
-        [alone[i].seconds for i in order.tolist()], rel=1e-12
-    )
+def test_a_host_that_is_slower_by_more_than_rounding_is_waited_for() -> None:
+    kernel = timed(10.0, memory=10.0)
+    slower = 10.0 * (1 + 1e-6)
+    assert "dispatch" in predicted(3.0 + slower, slower, kernel).waits()
+    assert "dispatch" not in predicted(3.0 + 10.0 * (1 + 1e-12), 10.0, kernel).waits()
 
 
 def test_networks_of_up_to_one_kernel_have_the_residual_of_operators() -> None:
@@ -295,3 +283,39 @@ def test_symbols_have_no_largest_term() -> None:
 def test_arrays_of_sizes_broadcast() -> None:
     with pytest.raises(ShapeError, match="must broadcast"):
         zoo.resnet18(batch=np.array([1, 2]), size=np.array([32, 64, 96]))
+
+
+def test_waits_of_arrays_hold_what_any_of_them_waits_for() -> None:
+    dispatch, device = np.array([1.0, 20.0]), timed(9.0, memory=np.array([9.0, 9.0]))
+    p = replace(predicted(0.0, 0.0, device), seconds=np.array([12.0, 23.0]), dispatch=dispatch)
+    assert {name: v.tolist() for name, v in p.waits().items()} == {
+        "dispatch": [0.0, 20.0],
+        "memory": [9.0, 0.0],
+        "transfer": [2.0, 2.0],
+        "fixed": [1.0, 1.0],
+    }
+    assert list(p.waits()) == ["dispatch", "memory", "transfer", "fixed"]
+    assert p.bottleneck.tolist() == ["memory", "dispatch"]
+
+
+def test_a_network_that_takes_no_time_waits_for_its_fixed_cost() -> None:
+    idle = replace(predicted(0.0, 0.0), fixed=0.0, transfer=0.0)
+    assert idle.waits() == {}
+    assert idle.bottleneck == "fixed"
+
+
+def test_seconds_by_kind_add_up() -> None:
+    assert predicted(0.0, 0.0, timed(3.0), timed(4.0)).by_kind() == {KERNEL.kind: 7.0}
+
+
+def test_a_prediction_says_what_its_network_costs_beyond_its_kernels() -> None:
+    p = cm.latency(NET, CPU)
+    machine = machine_for(CPU, "float32")
+    distance = sum(k.kernel.bytes for k in p.kernels)
+    assert p.fixed == network_seconds(machine, 0, 0, 0, CPU.fitted.theta, distance)
+    assert p.fixed > CPU.fitted.theta["fixed"]
+    assert p.dispatch == 0
+    eager = cm.latency(NET, EAGER)
+    assert eager.dispatch == pytest.approx(sum(k.terms.host for k in eager.kernels))
+    assert eager.bound_seconds == pytest.approx(sum(k.terms.bound for k in eager.kernels))
+    assert p.level == 0.9

@@ -99,6 +99,7 @@ def test_a_last_window_must_start_inside_the_image_or_the_padding_before_it() ->
     assert size(3, 2, 2, 0) == 2  # the second holds one pixel
     assert size(4, 2, 2, ((0, 1),)) == 2  # a third would start in the padding behind
     assert size(4, 2, 2, ((1, 0),)) == 3
+    assert size(2, 1, 2, ((1, 0),)) == 2  # padding before the image counts as inside
     assert size(5, 2, 3, 1) == 2
     assert size(5, 2, 3, ((1, 2),)) == 2
     assert size(9, 2, 2, ((0, 4),), 3) == 5
@@ -106,6 +107,32 @@ def test_a_last_window_must_start_inside_the_image_or_the_padding_before_it() ->
 
 def test_a_rule_that_never_decides_is_not_written_into_a_formula() -> None:
     h = cm.dim("h")
-    for kernel, decides in ((1, True), (2, False), (3, False)):
-        op = ops.Pool("max", (kernel,), 2, ceil_mode=True)
+    for kernel, stride, dilation, decides in ((1, 2, 1, True), (3, 2, 1, False), (2, 3, 3, False)):
+        op = ops.Pool("max", (kernel,), stride, 0, dilation, ceil_mode=True)
         assert op.infer(Tensor((1, 1, h)))[0].shape[2].has(sympy.Min) == decides
+
+
+def test_a_split_has_between_one_and_65536_parts() -> None:
+    (whole,) = ops.Split(0, 1).infer(Tensor((3,)))
+    assert whole.shape == (3,)
+    assert len(ops.Split(0, 2**16).infer(Tensor((2**16,)))) == 2**16
+    for parts in (0, 2**16 + 1, (), (1,) * (2**16 + 1)):
+        with pytest.raises(cm.CostModelError, match="between 1 and 65536"):
+            ops.Split(0, parts)
+
+
+def test_what_a_reduction_keeps() -> None:
+    x = Tensor((5, 3, 7))
+    assert ops.Reduce("sum", (0, -1)).infer(x)[0].shape == (3,)
+    assert ops.Reduce("sum", (0, -1), keepdims=True).infer(x)[0].shape == (1, 3, 1)
+    assert ops.Reduce("mean", (1,)).infer(x)[0].shape == (5, 7)
+    assert ops.Reduce("cumsum", (1,)).infer(x)[0] == x
+
+
+def test_a_pool_takes_one_operation_a_tap() -> None:
+    x = Tensor((2, 3, 9, 10))
+    assert cm.work(ops.Pool("max", (3, 2), 3), x) == 2 * 3 * 3 * 3 * 6
+    # Windows of an adaptive pool that does not divide the image are as large as the largest.
+    assert cm.work(ops.AdaptivePool("avg", (2, 5)), x) == 2 * 3 * 2 * 5 * (5 * 2)
+    assert cm.mac(ops.BatchNorm(affine=False), x) == 2 * 2 * 3 * 90 + 2 * 3
+    assert cm.mac(ops.BatchNorm(), x) == 2 * 2 * 3 * 90 + 4 * 3
