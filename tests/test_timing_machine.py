@@ -89,6 +89,13 @@ def test_the_levels_of_memory_of_four_cores_by_hand() -> None:
     assert machine.bandwidth == 140.8e9
 
 
+def test_a_first_level_before_a_shared_one_is_no_private_cache() -> None:
+    for threads in (1, 4):
+        name = f"raspberry-pi-4/ncnn?threads={threads}"
+        machine = machine_for(load_platform(name, calibrated=False), "float32")
+        assert (machine.cache, machine.private_cache) == (2**20, 0)
+
+
 def test_a_cache_of_each_core_grows_with_the_cores_and_a_clock_never_falls() -> None:
     platform = load_platform("xeon-gold-6240/torch-eager?threads=4", calibrated=False)
     chip = platform.hardware

@@ -15,9 +15,11 @@ from costmodel.graph.convert import converted, in_dtype
 from costmodel.kernels.work import work_of
 from costmodel.kinds import KINDS
 from costmodel.ops import Op
+from costmodel.ops.elementwise import TRANSCENDENTAL
 from costmodel.ops.product import Product
 from costmodel.ops.tensor import Tensor
 from costmodel.platforms.machine import machine_for
+from costmodel.timing import functions
 from costmodel.timing.bound import least_multiply_adds, least_seconds
 from costmodel.timing.functions import costs, exponentials
 from costmodel.timing.workload import Moved, Workload
@@ -138,6 +140,16 @@ def test_costs_of_functions_in_exponentials() -> None:
     dear = {"gelu_tanh": 5, "tanh": 5, "mish": 2, "softplus": 2}
     assert dict(costs()) == {**dict.fromkeys(costs(), 1), **dear}
     assert exponentials([("tanh", 3), ("exp", 4), ("softplus", 10)]) == 5 * 3 + 4 + 2 * 10
+
+
+@pytest.mark.parametrize("known", [TRANSCENDENTAL | {"tan"}, TRANSCENDENTAL - {"sin"}])
+def test_a_file_of_costs_that_lacks_a_function_or_has_others_is_refused(
+    known: frozenset[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(functions, "TRANSCENDENTAL", known)
+    (odd,) = known ^ TRANSCENDENTAL
+    with pytest.raises(LookupError, match=f"differ in {odd}$"):
+        costs.__wrapped__()
 
 
 @pytest.mark.parametrize(
