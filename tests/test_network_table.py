@@ -60,7 +60,9 @@ def test_networks_of_up_to_one_kernel_have_the_residual_of_operators() -> None:
         replace(GPU, fitted=fitted)
     ) == pytest.approx([0.5, 0.25])
     sizes = np.array([8, 16])
-    for graph, spread in [(zoo.pointwise(7, 7, sizes, 8), 0.5), (zoo.g1_stack(sizes, 8), 0.25)]:
+    b = cm.Builder()
+    pair = b.finish(b.add(cm.ops.Linear(3), b.add(cm.ops.Linear(3), b.input((sizes, 3)))))
+    for graph, spread in [(zoo.pointwise(7, 7, sizes, 8), 0.5), (pair, 0.25)]:
         p = cm.latency(graph, replace(GPU, fitted=fitted))
         assert p.uncertainty is not None
         assert p.uncertainty() == pytest.approx([spread] * 2)
