@@ -48,13 +48,13 @@ IMAGE = Tensor((2, 8, 14, 10))
             (IMAGE,),
             [Product(4, 4, 2 * 140, 18, 14, 10, 9)],
         ),
-        (ops.Conv(16, (3, 1)), (IMAGE,), [Product(1, 16, 2 * 120, 24, 12, 10, 3)]),
+        (ops.Conv(16, (3, 1)), (IMAGE,), [Product(1, 16, 2 * 120, 24, 12, 10, 3, fourier=True)]),
         # Of other ranks, the pixels of an image lie in one row.
-        (ops.Conv(4, (3,)), (Tensor((2, 8, 12)),), [Product(1, 4, 20, 24, 1, 10, 3)]),
+        (ops.Conv(4, (3,)), (Tensor((2, 8, 12)),), [Product(1, 4, 20, 24, 1, 10, 3, fourier=True)]),
         (
             ops.Conv(4, (3, 3, 3)),
             (Tensor((2, 8, 4, 5, 6)),),
-            [Product(1, 4, 2 * 24, 8 * 27, 1, 24, 27)],
+            [Product(1, 4, 2 * 24, 8 * 27, 1, 24, 27, fourier=True)],
         ),
         (ops.ConvTranspose(4, (2, 2), 2, groups=2), (IMAGE,), [Product(2, 8, 2 * 140, 4)]),
         (
