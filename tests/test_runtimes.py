@@ -52,6 +52,8 @@ def test_a_file_of_ones_own_with_its_defaults(tmp_path: Path) -> None:
     assert runtime.taken_behind("linear", "add") == {"relu", "clamp", "add"}
     assert runtime.taken_behind("matmul") == frozenset()
     assert (runtime.dead_code, runtime.transfers) == (False, False)
+    assert (runtime.fold_constants, runtime.asynchronous) == (False, False)
+    assert runtime.grouped == "batched"
     assert (runtime.fused_attention, runtime.fold_zero_products) == (True, True)
     assert runtime.copies == ()
 
@@ -78,6 +80,9 @@ def test_a_file_of_ones_own_with_its_defaults(tmp_path: Path) -> None:
         (GOOD + '[algorithms]\ncpu = "winograd"\n', "algorithms.cpu should be a list"),
         (GOOD + rule(behind='["conv"]'), "fusion rule 1: behind: 'conv' is unknown; known are"),
         (GOOD + '[algorithms]\ncpu = ["fft"]\n', "algorithms.cpu: 'fft' is unknown"),
+        (GOOD + '[algorithms]\ngpu = ["plain"]\n', "algorithms.gpu: 'plain' is unknown"),
+        (GOOD + 'copies = ["Conv"]\n', "copies: 'Conv' is unknown"),
+        (GOOD + 'copies = ["OPERATORS"]\n', "copies: 'OPERATORS' is unknown"),
         (GOOD + "[algorithms]\ntpu = []\n", "algorithms.tpu: 'tpu' is unknown; known are gpu, cpu"),
         (GOOD + 'copies = ["Spilt"]\n', "copies: 'Spilt' is unknown; known are"),
         (GOOD + 'grouped = "in turn"\n', "grouped: 'in turn' is unknown"),
@@ -111,6 +116,11 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes(b'name = "\xe9"\n')
     with pytest.raises(DataError, match=r"latin\.toml: not UTF-8"):
         load_runtime(str(tmp_path / "latin.toml"))
+
+
+def test_a_source_of_several_lines_is_one_line(tmp_path: Path) -> None:
+    (found,) = load_runtime(written(tmp_path, GOOD + rule(source='"""seen\n  twice"""'))).fusion
+    assert found.source == "seen twice"
 
 
 def test_an_unknown_name_lists_the_known() -> None:
