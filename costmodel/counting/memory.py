@@ -32,7 +32,7 @@ def peak(graph: nx.DiGraph | Prepared, unit: str) -> Dim:
     if not are_ints(buffers.sizes):
         return _largest(_live_sizes(buffers, order))
     first = max(_live_sizes(buffers, order))
-    if _is_chain(nodes):
+    if _is_chain(nodes) or first == _largest_step(buffers):
         return first
     return min(first, max(_live_sizes(buffers, _greedy_order(nodes, buffers))))
 
@@ -44,6 +44,13 @@ def _is_chain(nodes: list[Node]) -> bool:
         for before, node in pairwise(nodes)
         for source, _ in node.sources or [("", 0)]
     )
+
+
+def _largest_step(buffers: _Buffers) -> Dim:
+    """Return what the largest operator reads and writes: no order needs less memory."""
+    sizes = buffers.sizes
+    both = zip(buffers.made, buffers.used, strict=True)
+    return max([sum([sizes[b] for b in (*made, *used)]) for made, used in both])
 
 
 def _buffers(nodes: list[Node], unit: str) -> _Buffers:
@@ -93,13 +100,13 @@ def _live_sizes(buffers: _Buffers, order: list[int]) -> list[Dim]:
 def _greedy_order(nodes: list[Node], buffers: _Buffers) -> list[int]:
     """Run next the ready operator that adds least memory; ties go to the earlier one."""
     index = {node.name: i for i, node in enumerate(nodes)}
-    takers: dict[int, list[int]] = {}
+    takers: list[list[int]] = [[] for _ in nodes]
     waiting = [0] * len(nodes)
     for i, node in enumerate(nodes):
         makers = {source for source, _ in node.sources}
         waiting[i] = len(makers)
         for source in makers:
-            takers.setdefault(index[source], []).append(i)
+            takers[index[source]].append(i)
     uses = [0] * len(buffers.sizes)
     for used in buffers.used:
         for b in used:
@@ -119,7 +126,7 @@ def _greedy_order(nodes: list[Node], buffers: _Buffers) -> list[int]:
         order.append(i)
         for b in buffers.used[i]:
             uses[b] -= 1
-        for j in takers.get(i, ()):
+        for j in takers[i]:
             waiting[j] -= 1
             if waiting[j] == 0:
                 heapq.heappush(ready, (growth(j), j))

@@ -122,7 +122,7 @@ def nodes_in_order(graph: nx.DiGraph) -> Iterator[Node]:
             yield Node(
                 name,
                 attributes["op"],
-                tuple(data[source]["outputs"][output] for source, output in sources[name]),
+                tuple([data[source]["outputs"][output] for source, output in sources[name]]),
                 attributes["outputs"],
                 attributes.get("module", ""),
                 attributes.get("weights", name),
@@ -254,10 +254,10 @@ def _all_sources(graph: nx.DiGraph) -> dict[str, tuple[Source, ...]]:
                 raise GraphError(f"edge {source!r} -> {target!r} has no 'links' attribute")
             for output, slot in links:
                 feeds[target].append((slot, source, output))
-    return {
-        name: tuple((source, output) for _, source, output in sorted(slots))
-        for name, slots in feeds.items()
-    }
+    for slots in feeds.values():
+        if len(slots) > 1:
+            slots.sort()
+    return {name: tuple([feed[1:] for feed in slots]) for name, slots in feeds.items()}
 
 
 def _topological_order(graph: nx.DiGraph, sources: dict[str, tuple[Source, ...]]) -> list[str]:
