@@ -10,6 +10,7 @@ import keyword
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, reduce
+from operator import add
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -106,15 +107,17 @@ def exact_div(a: Dim, b: Dim, what: str = "size") -> Dim:
     """
     if isinstance(b, int) and b == 1:
         return a
-    if isinstance(a, int) and isinstance(b, int):
-        exact = b != 0 and a % b == 0
-    elif isinstance(a, sympy.Expr) or isinstance(b, sympy.Expr):
-        exact = b != 0 and (a / b).is_integer is not False
-    else:
-        exact = bool(np.all(b != 0) and np.all(a % b == 0))
-    if not exact:
-        raise ShapeError(f"{what} {a} is not divisible by {b}")
-    return a / b if isinstance(a, sympy.Expr) or isinstance(b, sympy.Expr) else a // b
+    if isinstance(a, sympy.Expr) or isinstance(b, sympy.Expr):
+        if b != 0 and (a / b).is_integer is not False:
+            return a / b
+    elif isinstance(a, int) and isinstance(b, int):
+        if b != 0 and a % b == 0:
+            return a // b
+    elif np.all(b != 0):
+        quotient = a // b
+        if np.all(quotient * b == a):
+            return quotient
+    raise ShapeError(f"{what} {a} is not divisible by {b}")
 
 
 def ratio(part: Dim, whole: Dim) -> Dim:
@@ -231,7 +234,7 @@ def total(values: Iterable[Dim]) -> Dim:
         return sum(values)
     if any(isinstance(v, sympy.Expr) for v in values):
         return sympy.Add(*values)
-    return sum(values)
+    return reduce(add, values)
 
 
 def same(a: Dim, b: Dim) -> bool:

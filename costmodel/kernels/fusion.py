@@ -127,9 +127,11 @@ class Fusion:
         Only the latest of the kernels that feed ``node`` can: it runs when all inputs are there.
         """
         names = follower_names(node.op)
+        if not names:
+            return None
         feeds = [self._root[source] for source in node.sources]
         makers = [self._group_of[maker] for maker, _ in feeds if maker in self._group_of]
-        if not names or not makers:
+        if not makers:
             return None
         latest = max(makers, key=lambda group: group.position)
         taken = latest.takes

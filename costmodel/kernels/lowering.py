@@ -120,7 +120,8 @@ def _fold_constants(nodes: list[Node], zero_products: bool) -> list[Node]:
             constant.add(node.name)
             kept.append(node)
         elif (
-            feeds
+            constant
+            and feeds
             and node.outputs
             and all(source in constant for source, _ in feeds)
             and not _makes_products(op)

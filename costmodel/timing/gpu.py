@@ -196,6 +196,8 @@ def _tiled(
         cut = p.batch * ceil_div(p.m, rows) * ceil_div(p.n, columns) * split
         waves = ceil_div(cut, machine.units) + q["ramp"] / area
         busy = maximum(waves * steps / cores, cut * steps / (machine.sustained * q["power"]))
+        if splits == (1,):
+            return busy
         # Partial results of a split go through the cache once more.
         partial = 2 * _WORD * p.batch * p.m * p.n * split * minimum(1, split - 1)
         return busy + partial / (machine.cache_bandwidth * q["cache"])
