@@ -54,7 +54,7 @@ def parse(text: str, unit: str) -> float:
     Raises
     ------
     UnitError
-        If the text is no number with a unit, the unit is unknown, or it measures something else.
+        If the text is not a number with a unit, the unit is unknown, or it measures something else.
 
     Examples
     --------

@@ -183,7 +183,7 @@ def _encode(value: Any, node: str) -> Any:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _decode(value: Any, depth: int = 0) -> Any:

@@ -77,8 +77,8 @@ class Runtime:
         Operators that are views elsewhere and copies here.
     algorithms : mapping of str to tuple of str
         By kind of hardware, the algorithms of convolution that the runtime picks the fastest of. On
-        a CPU, ``plain`` and ``blocked`` say instead that it takes images as they lie, and which of
-        the two it picks is known (:mod:`costmodel.timing.cpu_products`).
+        a CPU, ``plain`` and ``blocked`` name the layouts in which it reads images without a copy;
+        which of the two it picks is known (:mod:`costmodel.timing.cpu_products`).
     asynchronous : bool
         Whether the host dispatches kernels ahead of the device.
     transfers : bool
