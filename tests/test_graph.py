@@ -107,7 +107,7 @@ BREAKS: dict[str, tuple[Break, str]] = {
     ),
     "outputs no tuple": (lambda g: g.nodes["conv"].update(outputs=5), "node 'conv': outputs"),
     "outputs no tensors": (lambda g: g.nodes["conv"].update(outputs=(5,)), "node 'conv': outputs"),
-    "foreign op": (lambda g: g.nodes["conv"].update(op="conv"), "node 'conv': 'conv' is no op"),
+    "foreign op": (lambda g: g.nodes["conv"].update(op="conv"), "node 'conv': 'conv' is not an op"),
     "wrong field type": (
         lambda g: g.nodes["concat"].update(op=ops.Concat("1")),  # type: ignore[arg-type]
         "node 'concat': Concat axis should be int, got '1'",

@@ -181,7 +181,7 @@ def test_batch_norm_relu_and_residual_count_as_elementwise_not_as_multiply_adds(
         (ops.Reshape((3, -1)), (Tensor((4,)),), "4 is not divisible by 3"),
         (ops.Reshape((-1, -1)), (Tensor((4,)),), "more than one -1"),
         (ops.Reshape((5,)), (Tensor((4,)),), "changes the number"),
-        (ops.Transpose((0, 0)), (Tensor((4, 5)),), "no permutation"),
+        (ops.Transpose((0, 0)), (Tensor((4, 5)),), "must permute the axes"),
         (ops.Transpose((0, 7)), (Tensor((4, 5)),), "axis 7 is outside"),
         (ops.BroadcastTo((3, 5)), (Tensor((2, 5)),), "cannot repeat"),
         (ops.Softmax(causal=True), (Tensor((4,)),), "at least two"),

@@ -116,7 +116,7 @@ FAULTS: dict[str, tuple[Any, tuple[Any, ...], str]] = {
         (1,),
         "fields: another Faulty of the same fields must be equal to it",
     ),
-    "arity that is no number": (operator(arity="one"), (), "arity: the arity must be a number"),
+    "arity that is not a number": (operator(arity="one"), (), "arity: the arity must be a number"),
     "too few inputs": (operator(arity=2), (), "arity: ShapeError: Faulty takes 2 inputs, got 1"),
     "shape rule that fails": (
         operator(infer=lambda self, x: (x.with_shape(x.shape[9]),)),

@@ -11,7 +11,7 @@ from typing import Any
 import sympy
 
 _WITNESSES = 125
-"""Most assignments that are tried to show that an expression is no size."""
+"""Most assignments that are tried to show that an expression is not a size."""
 _LARGEST_OFFSET = 16
 """Largest number that is tried as what a symbol must exceed."""
 
@@ -87,7 +87,7 @@ def _symbols(expression: sympy.Expr) -> list[sympy.Symbol]:
 
 
 def _witness(expression: sympy.Expr, smallest: int) -> str | None:
-    """Return an assignment at which ``expression`` is no such integer, in words."""
+    """Return an assignment at which ``expression`` is not such an integer, in words."""
     symbols = _symbols(expression)
     for numbers in islice(product(range(1, 6), repeat=len(symbols)), _WITNESSES):
         assignment = dict(zip(symbols, numbers, strict=True))

@@ -39,7 +39,7 @@ def taken(value: Any) -> Any:
     Parameters
     ----------
     value : Dim or tuple of Dim
-        Numbers, arrays and what is no size come back as they are: only a formula can be taken.
+        Numbers, arrays and what is not a size come back as they are: only a formula can be taken.
 
     Examples
     --------
@@ -130,7 +130,7 @@ def check_shape(shape: Any, smallest: int = 0, stated: bool = True) -> tuple[Dim
     Raises
     ------
     ShapeError
-        If one is no size, or ``shape`` is no tuple.
+        If one is not a size, or ``shape`` is no tuple.
 
     Examples
     --------

@@ -96,7 +96,7 @@ class Builder:
         node = self._name(op, name, module)
         for value in inputs:
             if not isinstance(value, Value) or value.node not in self._graph:
-                raise GraphError(f"node {node!r}: input {value!r} is no tensor of this builder")
+                raise GraphError(f"node {node!r}: input {value!r} is not a tensor of this builder")
         outputs = infer_node(node, op, tuple(value.tensor for value in inputs))
         self._graph.add_node(node, op=op, outputs=outputs, module=module, weights=weights or node)
         for slot, value in enumerate(inputs):

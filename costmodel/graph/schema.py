@@ -200,7 +200,7 @@ def at(graph: nx.DiGraph, **values: Dim) -> nx.DiGraph:
     Raises
     ------
     GraphError
-        If a name is no symbol of the graph.
+        If a name is not a symbol of the graph.
     ShapeError
         If a value is no positive integer, or the numbers do not fit (a channel count that groups do
         not divide).
@@ -289,7 +289,7 @@ def _validate_attributes(name: object, attributes: dict[str, Any]) -> None:
             )
     op, outputs = attributes["op"], attributes["outputs"]
     if OPERATORS.get(type(op).__name__) is not type(op):
-        raise GraphError(f"node {name!r}: {op!r} is no operator of costmodel.ops")
+        raise GraphError(f"node {name!r}: {op!r} is not an operator of costmodel.ops")
     if not isinstance(outputs, tuple) or not all(isinstance(t, Tensor) for t in outputs):
         raise GraphError(f"node {name!r}: outputs should be a tuple of tensors, got {outputs!r}")
     for key in ("module", "weights"):

@@ -260,6 +260,6 @@ def _add_edges(graph: nx.DiGraph, entry: dict[str, Any]) -> None:
             raise GraphError(f"node {name!r}: input {slot} should be [node, output], got {source}")
         maker, output = source
         if not isinstance(maker, str) or maker not in graph:
-            raise GraphError(f"node {name!r}: input {slot} comes from {maker!r}, which is no node")
+            raise GraphError(f"node {name!r}: input {slot} comes from {maker!r}, not a node")
         links = graph.get_edge_data(maker, name, {"links": ()})["links"]
         graph.add_edge(maker, name, links=(*links, Link(output, slot)))

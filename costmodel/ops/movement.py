@@ -98,7 +98,7 @@ class Transpose(Op):
         (x,) = inputs
         axes = tuple(need_axis(self, x, a) for a in self.order)
         if sorted(axes) != list(range(x.rank)):
-            raise ShapeError(f"Transpose order {self.order} is no permutation of the axes of {x}")
+            raise ShapeError(f"Transpose order {self.order} must permute the axes of {x}")
         return (x.with_shape(*(x.shape[a] for a in axes)),)
 
 

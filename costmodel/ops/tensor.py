@@ -42,7 +42,7 @@ class Tensor:
     Raises
     ------
     ShapeError, DataError
-        If a dimension is no size (:func:`~costmodel.algebra.sizes.check_dim`), or the dtype is
+        If a dimension is not a size (:func:`~costmodel.algebra.sizes.check_dim`), or the dtype is
         unknown.
 
     Examples

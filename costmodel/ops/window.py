@@ -112,7 +112,7 @@ def check_sizes(op: Op, *names: str, smallest: int = 1) -> None:
     Raises
     ------
     ShapeError
-        If one is no size of at least ``smallest``.
+        If one is not a size of at least ``smallest``.
     """
     for name in names:
         value = getattr(op, name)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 TERMS = ("compute", "memory", "launch", "passes", "dispatch", "transfer", "fixed")
 """What a kernel or a network can wait for, in the order of the bars."""
 _OUTSIDE = ("dispatch", "transfer", "fixed")
-"""What is no time of any kernel."""
+"""The time that no kernel takes."""
 _GREYS = {
     "dispatch": Style("#555555", "o", "xx", "-"),
     "transfer": Style("#AAAAAA", "o", "//", "-"),
@@ -122,7 +122,7 @@ def _spent(p: Prediction, by: str) -> dict[str, float]:
 
 
 def _order(spent: list[dict[str, float]]) -> list[str]:
-    """Return the parts, those that take most time first; what is no kernel comes last."""
+    """Return the parts, those that take most time first; what is not a kernel comes last."""
     totals: dict[str, float] = {}
     for times in spent:
         for part, seconds in times.items():
@@ -131,7 +131,7 @@ def _order(spent: list[dict[str, float]]) -> list[str]:
 
 
 def _style(part: str) -> Style:
-    """Return a style; grey tones for what is no kernel, so that kinds keep the colours."""
+    """Return a style; grey tones for what is not a kernel, so that kinds keep the colours."""
     if part in _OUTSIDE:
         return _GREYS[part]
     return STYLES[TERMS.index(part)] if part in TERMS else style_of_kind(part)

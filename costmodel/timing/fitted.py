@@ -128,7 +128,7 @@ def from_toml(text: str, file: str) -> tuple[str, Fitted]:
     except (TypeError, AttributeError) as error:
         raise DataError(f"{file}: a parameter has a wrong field: {error}") from None
     except ValueError as error:
-        raise DataError(f"{file}: a field is no number: {error}") from None
+        raise DataError(f"{file}: a field is not a number: {error}") from None
     except DataError as error:
         raise DataError(f"{file}: {error}") from None
 

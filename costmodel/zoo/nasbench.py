@@ -94,7 +94,7 @@ def parse_arch(arch_str: str) -> Cell:
     Raises
     ------
     DataError
-        If the text is no cell of four nodes.
+        If the text is not a cell of four nodes.
 
     Examples
     --------

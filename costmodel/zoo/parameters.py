@@ -61,7 +61,7 @@ def kind_of(parameter: inspect.Parameter) -> Kind:
 
 
 def check_names(name: str, network: Network, given: list[str]) -> None:
-    """Raise ``DataError`` if a name in ``given`` is no parameter of ``network``."""
+    """Raise ``DataError`` if a name in ``given`` is not a parameter of ``network``."""
     parameters = accepted(network)
     unknown = [key for key in given if key not in parameters]
     if unknown:

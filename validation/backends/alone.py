@@ -48,7 +48,7 @@ def cut_out(graph: nx.DiGraph, kernel: Kernel) -> Alone:
     Raises
     ------
     MeasuringError
-        If the kernel computes something that is no node of the graph.
+        If the kernel computes something that is not a node of the graph.
 
     Examples
     --------
@@ -63,7 +63,7 @@ def cut_out(graph: nx.DiGraph, kernel: Kernel) -> Alone:
     nodes = {node.name: node for node in nodes_in_order(graph)}
     missing = [name for name in kernel.nodes if name not in nodes]
     if missing:
-        raise MeasuringError(f"kernel {kernel.name!r}: {missing[0]!r} is no node of the network")
+        raise MeasuringError(f"kernel {kernel.name!r}: {missing[0]!r} is not a node of the network")
     cut = _Cut(graph, nodes, Builder(kernel.name), Builder("views"))
     for name in kernel.nodes:
         cut.take(name)

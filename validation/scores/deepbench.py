@@ -1,8 +1,8 @@
 """Single fp32 convolutions and matrix products on GTX 1080 Ti and V100 (DeepBench).
 
 DeepBench calls cuDNN and cuBLAS from C++. Forward convolutions are read. Its Raspberry Pi 3 is not:
-the products are int8, and the convolutions reach 0.2 of 9.6 GFLOP/s a core, which is no kernel that
-one would model.
+the products are int8, and the convolutions reach 0.2 of 9.6 GFLOP/s a core, which no
+reasonable kernel does.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def _table2(kind: str) -> list[Cell]:
     for row in table["rows"]:
         for i, column in _columns("table2", kind):
             c = int(column.rpartition("x")[2]) * row[channels]
-            # 180 channels in 8 groups (ARM, x1) is no whole number; the next that is.
+            # 180 channels in 8 groups (ARM, x1) is not a whole number; the next that is.
             c = -(-c // row[0]) * row[0]
             spec = f"g2_stack?c={c}&groups={row[0]}"
             found.append(Cell("table2", f"g={row[0]}", column, spec, 1 / row[i]))

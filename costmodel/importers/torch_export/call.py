@@ -53,7 +53,7 @@ class Call:
         return self._arguments.get(name) is not None
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return an argument that is no tensor as it is."""
+        """Return an argument that is not a tensor as it is."""
         value = self._arguments.get(name)
         return default if value is None else value
 
@@ -61,7 +61,7 @@ class Call:
         """Return the tensor of the first of ``names`` that the operator has."""
         value = self.optional(*names)
         if value is None:
-            raise UnsupportedFormError(f"argument {names[0]} is no tensor")
+            raise UnsupportedFormError(f"argument {names[0]} is not a tensor")
         return value
 
     def optional(self, *names: str) -> Operand | None:
