@@ -176,7 +176,7 @@ def test_a_wrong_name_is_refused(name: str, part: str) -> None:
         ("schema = 1", "schema = 2", "with schema 1"),
         ("\nrows = 0", "", "field 'rows' is missing"),
         ("\nrows = 0", "\nrows = -1", "should not be negative"),
-        ("\nrows = 0", '\nrows = "many"', "no number"),
+        ("\nrows = 0", '\nrows = "many"', "not a number"),
         ("network_spread = 0.2", "network_spread = nan", "should not be negative"),
         (f'platform = "{PI}"', "", "field 'platform' is missing"),
         ("[parameters]", "[parameter]", "field 'parameters' is missing"),
@@ -184,7 +184,7 @@ def test_a_wrong_name_is_refused(name: str, part: str) -> None:
         ("gemm = {value = 0.5,", "gemm = {value = nan,", "gemm"),
         ("gemm = {value = 0.5,", "gemm = {", "value"),
         ("gemm = {value = 0.5,", "gemm = {value = 0.5, mode = 1,", "mode"),
-        ("correlation = [[", "correlation = [[0.0], [", "correlation|no number"),
+        ("correlation = [[", "correlation = [[0.0], [", "correlation|not a number"),
         ("correlation = [[1.0", "correlation = [[7.0", "correlation should be a"),
     ],
 )
