@@ -88,7 +88,9 @@ def test_kind_of_kernel(op: ops.Op, kind: str) -> None:
 )
 def test_winograd_only_at_stride_one(op: Conv, size: int, stride: int, winograd: bool) -> None:
     (kernel,) = kernels(chain(op), "torch-eager")
-    assert kernel.products == (Product(1, 8, size**2, 72, size, size, 9, winograd),)
+    assert kernel.products == (
+        Product(1, 8, size**2, 72, size, size, 9, winograd, fourier=winograd),
+    )
 
 
 def test_groups_are_products_of_their_own() -> None:

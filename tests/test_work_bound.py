@@ -35,7 +35,7 @@ IMAGE = Tensor((2, 8, 14, 10))
         (
             ops.Conv(16, (3, 3), padding=1),
             (IMAGE,),
-            [Product(1, 16, 2 * 140, 72, 14, 10, 9, winograd=True)],
+            [Product(1, 16, 2 * 140, 72, 14, 10, 9, winograd=True, fourier=True)],
         ),
         (ops.Conv(16, (3, 3), 2, 1), (IMAGE,), [Product(1, 16, 2 * 35, 72, 7, 5, 9)]),
         (

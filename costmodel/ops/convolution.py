@@ -123,7 +123,7 @@ class Conv(Op):
                 width=width,
                 taps=product(self.kernel),
                 winograd=winograd,
-                fourier=dense and not winograd and not all(same(k, 1) for k in self.kernel),
+                fourier=dense and not all(same(k, 1) for k in self.kernel),
             ),
         )
 

@@ -26,14 +26,14 @@ class Product:
     taps : Dim
         Positions of the window of a convolution; else 1. [1]
     winograd : bool
-        Whether it is a dense 3x3 convolution of stride and dilation 1.
+        Whether it is a dense 2-d 3x3 convolution of stride and dilation 1.
     times : Dim
         Runs that depend on each other: the steps of a recurrent layer. [1]
     needed : Dim, optional
         Multiply-adds that are needed where the product is not a full box: the lower triangle of a
         causal attention. By default all. [multiply-add]
     fourier : bool
-        Whether it is another dense convolution of stride and dilation 1 with a window.
+        Whether it is a dense convolution of stride and dilation 1 with a window of any size.
 
     Examples
     --------

@@ -65,10 +65,10 @@ def least_multiply_adds(p: Product, machine: Machine) -> Dim:
     products of channels, of 4 multiply-adds each: 2 for each output, whatever the window.
     """
     channels = p.m * p.k / p.taps
+    choices = [p.multiply_adds]
     if p.winograd and "winograd" in machine.algorithms:
         sizes = (2, 4, 6) if machine.kind == "cpu" else (2, 4)
-        blocked = [(size + 2) ** 2 * blocks(p, size) * channels for size in sizes]
-        return minimum(p.multiply_adds, *blocked)
+        choices += [(size + 2) ** 2 * blocks(p, size) * channels for size in sizes]
     if p.fourier and "fft" in machine.algorithms:
-        return minimum(p.multiply_adds, 2 * p.batch * p.n * channels)
-    return p.multiply_adds
+        choices.append(2 * p.batch * p.n * channels)
+    return minimum(*choices)
