@@ -229,26 +229,6 @@ def test_a_host_that_is_slower_by_more_than_rounding_is_waited_for() -> None:
     assert "dispatch" not in predicted(3.0 + 10.0 * (1 + 1e-12), 10.0, kernel).waits()
 
 
-def test_networks_of_up_to_one_kernel_have_the_residual_of_operators() -> None:
-    fitted = replace(
-        GPU.fitted,
-        covariance=0 * GPU.fitted.covariance,
-        operator_spread=0.5,
-        network_spread=0.25,
-    )
-    b = cm.Builder()
-    two = b.add(cm.ops.Linear(3), b.add(cm.ops.Linear(3), b.input((1, 3))))
-    graphs = [zoo.linear(), b.finish(two)]
-    assert tabulate(graphs, replace(GPU, fitted=fitted)).log_spread(
-        replace(GPU, fitted=fitted)
-    ) == pytest.approx([0.5, 0.25])
-    sizes = np.array([8, 16])
-    for graph, spread in [(zoo.pointwise(7, 7, sizes, 8), 0.5), (zoo.g1_stack(sizes, 8), 0.25)]:
-        p = cm.latency(graph, replace(GPU, fitted=fitted))
-        assert p.uncertainty is not None
-        assert p.uncertainty() == pytest.approx([spread] * 2)
-
-
 # Arrays and symbols
 
 

@@ -18,7 +18,7 @@ MAX_DIM = 2**40
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A size that a network takes to be one (see :func:`taken`); no number to reckon with.
+    """A size that a network takes to be one (see :func:`taken`). It takes no part in arithmetic.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def check_dim(value: Dim, what: str, smallest: int = 1, stated: bool = True) -> 
     =========== =====================================================================
 
     A size that a shape rule infers is a consequence of sizes that were stated: ``c/2`` is taken to
-    divide, ``h - 4`` is taken to fit. It is refused only where it is certain to be no size. The
+    divide, ``h - 4`` is taken to fit. It is refused only where it certainly is not a size. The
     same holds for a size that is stated and marked by :func:`taken`.
 
     Parameters
@@ -130,7 +130,7 @@ def check_shape(shape: Any, smallest: int = 0, stated: bool = True) -> tuple[Dim
     Raises
     ------
     ShapeError
-        If one is not a size, or ``shape`` is no tuple.
+        If one is not a size, or ``shape`` is not a tuple.
 
     Examples
     --------

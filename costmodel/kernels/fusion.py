@@ -236,7 +236,7 @@ def _is_empty(tensor: Tensor) -> bool:
 
 
 def _fold(group: _Group, norm: Node) -> None:
-    """Fold a batch normalization into the weights of a kernel: what is left of it is a bias."""
+    """Fold a batch normalization into the weights of a kernel; only a bias remains."""
     if getattr(group.anchor.op, "bias", True):
         return
     (y,) = norm.outputs

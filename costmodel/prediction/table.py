@@ -131,8 +131,7 @@ class NetworkTable:
         runs = values[..., self.column] * self.count
         result = np.zeros((*values.shape[:-1], len(self.start) - 1))
         filled = self.start[:-1] < self.start[1:]
-        if filled.any():
-            result[..., filled] = np.add.reduceat(runs, self.start[:-1][filled], axis=-1)
+        result[..., filled] = np.add.reduceat(runs, self.start[:-1][filled], axis=-1)
         return result
 
     def terms(self, platform: Platform, theta: Mapping[str, Dim]) -> Terms:

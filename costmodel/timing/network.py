@@ -62,7 +62,7 @@ def network_seconds(
 
 
 def fixed_seconds(machine: Machine, theta: Mapping[str, Dim], distance: Dim) -> Dim:
-    """Return what one inference costs beyond its kernels; on a CPU its call gets cold, too [s]."""
+    """Return what one inference costs beyond its kernels; on a CPU its caches may be cold [s]."""
     if machine.kind != "cpu":
         return theta["fixed"]
     return theta["fixed"] * cpu.cold(machine, theta, distance, distance)
