@@ -15,18 +15,20 @@ import pytest
 
 import costmodel
 from costmodel.importers.ncnn import handlers as ncnn_handlers
+from costmodel.importers.ncnn import load  # noqa: F401  (loads the handlers)
 from costmodel.importers.onnx_file import handlers as onnx_handlers
+from costmodel.importers.onnx_file import reader  # noqa: F401  (loads the handlers)
 from costmodel.importers.patterns import exported
 from costmodel.importers.registry import load_modules
-from costmodel.importers.torch_export import handlers as torch_handlers
-from costmodel.importers.torch_export import trace  # noqa: F401  (loads the handlers)
+from costmodel.importers.torch_module import handlers as torch_handlers
+from costmodel.importers.torch_module import trace  # noqa: F401  (loads the handlers)
 
 ROOT = Path(costmodel.__file__).parent
 PACKAGES = [ncnn_handlers, onnx_handlers, torch_handlers, exported]
 REGISTRIES = {
     "ncnn/handlers": ("ncnn.call", "LAYERS"),
     "onnx_file/handlers": ("onnx_file.call", "HANDLERS"),
-    "torch_export/handlers": ("torch_export.call", "ATEN"),
+    "torch_module/handlers": ("torch_module.call", "ATEN"),
     "patterns/exported": ("patterns.pieces", "EXPORTED"),
 }
 
@@ -74,8 +76,8 @@ def test_every_module_of_the_folder_is_loaded(package: ModuleType) -> None:
 def test_a_new_file_is_found(tmp_path: Path) -> None:
     """A copy of the package with one more file in each folder, in a process of its own."""
     shutil.copytree(ROOT, tmp_path / "costmodel", ignore=shutil.ignore_patterns("__pycache__"))
-    readers = ("ncnn.load", "onnx_file.reader", "torch_export.trace")
-    checks = [f"import costmodel.importers.{reader}" for reader in readers]
+    readers = ("ncnn.load", "onnx_file.reader", "torch_module.trace")
+    checks = [f"import costmodel.importers.{name}" for name in readers]
     for folder, (place, registry) in REGISTRIES.items():
         line = f"from costmodel.importers.{place} import {registry}"
         file = tmp_path / "costmodel" / "importers" / folder / "brand_new.py"

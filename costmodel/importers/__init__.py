@@ -2,6 +2,6 @@
 
 from costmodel.importers.ncnn import from_ncnn as from_ncnn
 from costmodel.importers.onnx_file import from_onnx as from_onnx
-from costmodel.importers.torch_export import from_torch as from_torch
+from costmodel.importers.torch_module import from_torch as from_torch
 
 __all__ = ["from_ncnn", "from_onnx", "from_torch"]

@@ -8,7 +8,7 @@ from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import Dim, same
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.registry import UnsupportedFormError
-from costmodel.importers.torch_export.call import ATEN, DROPOUTS, Call, Result
+from costmodel.importers.torch_module.call import ATEN, DROPOUTS, Call, Result
 from costmodel.ops import (
     BroadcastTo,
     Cast,

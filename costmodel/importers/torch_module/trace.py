@@ -9,10 +9,10 @@ from typing import Any
 
 from costmodel.errors import CostModelError, DataError
 from costmodel.importers.registry import load_modules, refuse_unknown
-from costmodel.importers.torch_export import handlers
-from costmodel.importers.torch_export.call import ATEN, DROPOUTS, packet_name
-from costmodel.importers.torch_export.sizes import Axes, SizeReader, axes_of
-from costmodel.importers.torch_export.walk import Walk, unknown_operators
+from costmodel.importers.torch_module import handlers
+from costmodel.importers.torch_module.call import ATEN, DROPOUTS, packet_name
+from costmodel.importers.torch_module.sizes import Axes, SizeReader, axes_of
+from costmodel.importers.torch_module.walk import Walk, unknown_operators
 
 load_modules(handlers)
 

@@ -6,7 +6,7 @@ from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import product, same
 from costmodel.importers.emitter import Stored
 from costmodel.importers.registry import UnsupportedFormError
-from costmodel.importers.torch_export.call import ATEN, Call, Result
+from costmodel.importers.torch_module.call import ATEN, Call, Result
 from costmodel.ops import BroadcastTo, Concat, Contiguous, Elementwise, Gather, Pad, Slice
 
 

@@ -9,7 +9,7 @@ from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import Dim
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.learned import convolve
-from costmodel.importers.torch_export.call import ATEN, Call, Result
+from costmodel.importers.torch_module.call import ATEN, Call, Result
 from costmodel.ops import (
     AdaptivePool,
     BatchNorm,

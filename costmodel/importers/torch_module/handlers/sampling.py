@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from costmodel.importers.learned import convolve
-from costmodel.importers.torch_export.call import ATEN, Call, Result
+from costmodel.importers.torch_module.call import ATEN, Call, Result
 from costmodel.ops import DeformConv, GridSample
 
 _INTERPOLATIONS = ("bilinear", "nearest", "bicubic")

@@ -8,7 +8,7 @@ from typing import Any
 import networkx as nx
 
 from costmodel.importers.registry import refuse_unknown
-from costmodel.importers.torch_export.sizes import Axes
+from costmodel.importers.torch_module.sizes import Axes
 
 
 def from_torch(
@@ -61,7 +61,7 @@ def from_torch(
     >>> cm.flops(g)
     216*n*(s - 2)**2
     """
-    from costmodel.importers.torch_export.trace import trace
+    from costmodel.importers.torch_module.trace import trace
 
     walk = trace(module, inputs, dict(dynamic or {}), strict)
     if strict:

@@ -12,7 +12,7 @@ from costmodel.errors import CostModelError, ShapeError, UnknownOperatorError
 from costmodel.graph.builder import Value
 from costmodel.importers.emitter import Emitter, Operand, Stored
 from costmodel.importers.registry import Occurrence, UnsupportedFormError
-from costmodel.importers.torch_export.call import (
+from costmodel.importers.torch_module.call import (
     ATEN,
     Call,
     Result,
@@ -21,7 +21,7 @@ from costmodel.importers.torch_export.call import (
     is_tensor,
     packet_name,
 )
-from costmodel.importers.torch_export.sizes import SizeReader
+from costmodel.importers.torch_module.sizes import SizeReader
 from costmodel.ops import Cast
 from costmodel.ops.tensor import Tensor
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from costmodel.importers.einsum import einsum
 from costmodel.importers.emitter import Emitter, Operand, Stored
 from costmodel.importers.learned import linear
-from costmodel.importers.torch_export.call import ATEN, Call, Result
+from costmodel.importers.torch_module.call import ATEN, Call, Result
 from costmodel.ops import (
     Attention,
     AttentionMix,

@@ -6,7 +6,7 @@ import math
 
 from costmodel.importers.clip import clip_kind
 from costmodel.importers.emitter import Operand, Stored
-from costmodel.importers.torch_export.call import ATEN, Call, Result
+from costmodel.importers.torch_module.call import ATEN, Call, Result
 from costmodel.ops import Elementwise, PReLU, Split
 from costmodel.ops.tensor import Tensor
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from costmodel.importers.emitter import Emitter, Operand, Stored
 from costmodel.importers.registry import UnsupportedFormError
-from costmodel.importers.torch_export.call import ATEN, Call, Result
+from costmodel.importers.torch_module.call import ATEN, Call, Result
 from costmodel.ops import Concat, Recurrent, Slice
 
 
