@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import math
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any
 
 import numpy as np
 import sympy
 
-from costmodel.algebra.symbols import Dim, dim
+from costmodel.algebra.arrays import as_floats, as_whole, check_broadcast, whole
+from costmodel.algebra.symbols import Dim, ceil_div, dim, maximum, minimum, product, same
 from costmodel.errors import DataError
 
 
@@ -32,10 +33,7 @@ def substitute(value: Dim, values: dict[str, Dim]) -> Dim:
     if any(isinstance(v, np.ndarray) for v in used.values()):
         if free - set(used):
             raise DataError(f"arrays need a value for every symbol; missing {free - set(used)}")
-        names = sorted(used)
-        args = np.broadcast_arrays(*(np.asarray(used[n]) for n in names))
-        array = _array_function(value, tuple(names))(*args)
-        return _whole_numbers(np.broadcast_to(array, args[0].shape))
+        return _at_arrays(value, used)
     if len(used) == len(free) and all(isinstance(v, int) for v in used.values()):
         try:
             number = _evaluate(value, used)
@@ -157,13 +155,56 @@ def _power(base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr:
     return result
 
 
+def _at_arrays(expression: sympy.Expr, values: dict[str, Dim]) -> np.ndarray:
+    """Return the value of an expression at arrays, of integers where it is one everywhere."""
+    values = {n: whole(v) if _is_counted(v) else v for n, v in values.items()}
+    shape = check_broadcast(values.values())
+    try:
+        above, below = _fraction(expression, values)
+        rest = above % below
+        result = above / below if np.any(rest) else above // below
+    except _NotExactError:
+        names = tuple(sorted(values))
+        result = _array_function(expression, names)(*(as_floats(values[n]) for n in names))
+        result = as_whole(np.asarray(result))
+    return np.broadcast_to(result, shape, subok=True)
+
+
+def _is_counted(value: Dim) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind in "iu"
+
+
+def _fraction(expression: sympy.Expr, values: dict[str, Dim]) -> tuple[Dim, Dim]:
+    """Return numerator and denominator of the value at arrays: quotients of floats would round."""
+    if isinstance(expression, sympy.Symbol):
+        return values[expression.name], 1
+    if isinstance(expression, sympy.Rational):
+        return expression.p, expression.q
+    parts = [_fraction(argument, values) for argument in expression.args]
+    match expression:
+        case sympy.Add():
+            return reduce(_sum, parts)
+        case sympy.Mul():
+            return product(a for a, _ in parts), product(b for _, b in parts)
+        case sympy.Pow() if expression.exp.is_Integer:
+            power = int(expression.exp)
+            above, below = (product([part] * abs(power)) for part in parts[0])
+            return (above, below) if power > 0 else (below, above)
+        case sympy.ceiling():
+            return ceil_div(*parts[0]), 1
+        case sympy.floor():
+            return parts[0][0] // parts[0][1], 1
+        case sympy.Max() | sympy.Min() if all(same(b, 1) for _, b in parts):
+            pick = maximum if isinstance(expression, sympy.Max) else minimum
+            return pick(*(a for a, _ in parts)), 1
+    raise _NotExactError
+
+
+def _sum(one: tuple[Dim, Dim], other: tuple[Dim, Dim]) -> tuple[Dim, Dim]:
+    (a, b), (c, d) = one, other
+    return (a + c, b) if same(b, d) else (a * d + c * b, b * d)
+
+
 @lru_cache(maxsize=1024)
 def _array_function(expression: sympy.Expr, names: tuple[str, ...]) -> Any:
     return sympy.lambdify([dim(n) for n in names], expression, modules="numpy", cse=True)
-
-
-def _whole_numbers(array: np.ndarray) -> np.ndarray:
-    """Return an array of whole floats as integers, any other as it is."""
-    if array.dtype.kind != "f" or not np.array_equal(array, np.rint(array)):
-        return array
-    return array.astype(np.int64)

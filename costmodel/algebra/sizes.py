@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import sympy
 
+from costmodel.algebra.arrays import Whole, check_broadcast, whole
 from costmodel.algebra.certainty import is_certain, objection
 from costmodel.algebra.symbols import Dim, dim, is_name, is_symbolic
 from costmodel.errors import ShapeError
@@ -63,7 +64,9 @@ def check_dim(value: Dim, what: str, smallest: int = 1, stated: bool = True) -> 
 
     =========== =====================================================================
     number      an ``int``, ``np.integer`` or ``sympy.Integer``; no bool and no float
-    array       not empty, of an integer dtype; every entry is such a number
+    array       not empty, of an integer dtype; every entry is such a number. It comes
+                back as a read-only :class:`~costmodel.algebra.arrays.Whole`, whose
+                products never wrap
     expression  in symbols of ``dim``, which are positive integers; it must be
                 certain to be such a number at every assignment of them: ``2*k``,
                 ``k + 5``, ``ceiling(h/2)``, but neither ``h/2`` nor ``h - 5``
@@ -112,11 +115,7 @@ def check_dim(value: Dim, what: str, smallest: int = 1, stated: bool = True) -> 
         _check_expression(value, f"{what} must be {words}", smallest, stated)
         return value
     if isinstance(value, np.ndarray):
-        if value.dtype.kind not in "iu" or value.size == 0 or value.min() < smallest:
-            raise ShapeError(f"{what} must hold integers of at least {smallest}, got {value!r}")
-        if value.max() > MAX_DIM:
-            raise ShapeError(f"{what} must hold integers of at most {MAX_DIM}, got {value!r}")
-        return value.astype(np.int64)
+        return _check_array(value, what, smallest, stated)
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise ShapeError(f"{what} must be {words}, an array of them or a symbol, got {value!r}")
     if not smallest <= value <= MAX_DIM:
@@ -145,19 +144,27 @@ def check_shape(shape: Any, smallest: int = 0, stated: bool = True) -> tuple[Dim
             if not any(isinstance(entry, np.ndarray) for entry in shape):  # slow to write out
                 what = f"a dimension of shape {tuple(map(_bare, shape))}"
             sizes = tuple(check_dim(entry, what, smallest, stated) for entry in shape)
-            _check_arrays(sizes)
+            check_broadcast(sizes)
             return sizes
     return tuple(shape)
 
 
-def _check_arrays(sizes: tuple[Dim, ...]) -> None:
-    """Raise ``ShapeError`` unless the arrays among the sizes of a shape broadcast."""
-    arrays = [size.shape for size in sizes if isinstance(size, np.ndarray)]
-    try:
-        np.broadcast_shapes(*arrays)
-    except ValueError:
-        found = " and ".join(map(str, arrays))
-        raise ShapeError(f"arrays of sizes must broadcast, got arrays of shape {found}") from None
+def _check_array(value: np.ndarray, what: str, smallest: int, stated: bool) -> Whole:
+    plain = value.view(np.ndarray)
+    # A shape rule may infer a quotient of counts that are floats.
+    fits = plain.dtype.kind in "iu" or (not stated and _is_whole(plain))
+    if not fits or plain.size == 0 or plain.min() < smallest:
+        raise ShapeError(f"{what} must hold integers of at least {smallest}, got {value!r}")
+    if plain.max() > MAX_DIM:
+        raise ShapeError(f"{what} must hold integers of at most {MAX_DIM}, got {value!r}")
+    if isinstance(value, Whole) and not (stated and value.flags.writeable):
+        value.flags.writeable = False
+        return value
+    return whole(plain)
+
+
+def _is_whole(plain: np.ndarray) -> bool:
+    return plain.dtype.kind == "f" and bool(np.all(np.rint(plain) == plain))
 
 
 def _bare(value: Any) -> Any:

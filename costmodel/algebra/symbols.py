@@ -10,18 +10,21 @@ import keyword
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, reduce
-from operator import add
+from operator import add, mul
 from typing import Any, TypeAlias
 
 import numpy as np
 import sympy
 
+from costmodel.algebra.arrays import check_broadcast
 from costmodel.errors import DataError, ShapeError
 
 Dim: TypeAlias = Any
-"""A dimension or a count: an ``int``, an integer ``ndarray`` (a design space) or a ``sympy.Expr``.
-:func:`~costmodel.algebra.sizes.check_dim` says what may be one. Typed ``Any`` because arithmetic
-mixes the three freely."""
+"""A dimension or a count: an ``int``, an ``ndarray`` (a design space) or a ``sympy.Expr``. A
+dimension that is an array holds integers; a count is an array of integers while every entry is
+below 2**53, else one of float64 (:class:`~costmodel.algebra.arrays.Whole`: no product wraps).
+:func:`~costmodel.algebra.sizes.check_dim` says what may be a dimension. Typed ``Any`` because
+arithmetic mixes the three freely."""
 
 
 @cache
@@ -221,7 +224,7 @@ def product(values: Iterable[Dim]) -> Dim:
         if type(value) is int:
             number *= value
         else:
-            rest = value if rest is None else rest * value
+            rest = value if rest is None else _joined(mul, (rest, value))
     if rest is None or number == 0:
         return number
     return rest if number == 1 else rest * number
@@ -234,7 +237,7 @@ def total(values: Iterable[Dim]) -> Dim:
         return sum(values)
     if any(isinstance(v, sympy.Expr) for v in values):
         return sympy.Add(*values)
-    return reduce(add, values)
+    return _joined(add, values)
 
 
 def same(a: Dim, b: Dim) -> bool:
@@ -249,7 +252,7 @@ def same(a: Dim, b: Dim) -> bool:
     if a is b:
         return True
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-        return bool(np.all(np.equal(a, b)))
+        return bool(np.all(_joined(np.equal, (a, b))))
     if isinstance(a, sympy.Expr) or isinstance(b, sympy.Expr):
         if a == b:
             return True
@@ -294,5 +297,15 @@ def _pick(values: tuple[Dim, ...], number: Any, array: Any, symbol: Any) -> Dim:
     if any(isinstance(v, sympy.Expr) for v in values):
         return symbol(*values)
     if any(isinstance(v, np.ndarray) for v in values):
-        return reduce(array, values)
+        return _joined(array, values)
     return number(values)
+
+
+def _joined(function: Callable[[Dim, Dim], Dim], values: Iterable[Dim]) -> Dim:
+    """Return ``values`` reduced by ``function``; arrays that do not broadcast are an error."""
+    values = list(values)
+    try:
+        return reduce(function, values)
+    except ValueError:
+        check_broadcast(values)
+        raise

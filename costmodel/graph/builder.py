@@ -11,7 +11,7 @@ import networkx as nx
 
 from costmodel.algebra.symbols import Dim
 from costmodel.errors import GraphError
-from costmodel.graph.schema import SCHEMA, Link, OpGraph, infer_node
+from costmodel.graph.schema import SCHEMA, Link, OpGraph, check_arrays, infer_node
 from costmodel.ops import Input, Op, Output
 from costmodel.ops.tensor import Tensor
 
@@ -119,6 +119,7 @@ class Builder:
         """Mark ``outputs`` and return the graph."""
         for value in outputs:
             self.add(Output(), value, name="output")
+        check_arrays(self._graph)
         return self._graph
 
     def _name(self, op: Op, name: str | None, module: str) -> str:

@@ -21,14 +21,16 @@ Inputs are nodes with an :class:`~costmodel.ops.Input` operator, outputs are nod
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 import networkx as nx
+import numpy as np
 
+from costmodel.algebra.arrays import check_broadcast
 from costmodel.algebra.expressions import substitute
 from costmodel.algebra.sizes import check_dim, taken
-from costmodel.algebra.symbols import Dim, same
+from costmodel.algebra.symbols import Dim, is_symbolic, same
 from costmodel.errors import CostModelError, GraphError, ShapeError
 from costmodel.ops import OPERATORS, Op
 from costmodel.ops.tensor import Tensor
@@ -170,6 +172,7 @@ def validate(graph: nx.DiGraph) -> None:
             )
     for node in nodes_in_order(graph):
         _validate_shapes(node)
+    check_arrays(graph)
 
 
 def infer_node(name: str, op: Op, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -181,9 +184,33 @@ def infer_node(name: str, op: Op, inputs: tuple[Tensor, ...]) -> tuple[Tensor, .
     """
     try:
         op.check_arity(inputs)
-        return op.infer(*inputs)
+        outputs = op.infer(*inputs)
+        check_broadcast(_arrays((*op.fields().values(), *inputs, *outputs)))
+        return outputs
     except CostModelError as error:
         raise ShapeError(f"node {name!r}: {error}") from None
+
+
+def check_arrays(graph: nx.DiGraph) -> None:
+    """Raise ``ShapeError`` unless the arrays among all sizes of a graph broadcast.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> check_arrays(cm.zoo.pointwise(56, np.array([28, 56]), 24, 48))
+    """
+    check_broadcast(_arrays(outputs for _, outputs in graph.nodes(data="outputs")))
+
+
+def _arrays(values: Iterable[Any]) -> Iterator[np.ndarray]:
+    """Yield the arrays in fields and shapes."""
+    for value in values:
+        if isinstance(value, np.ndarray):
+            yield value
+        elif isinstance(value, tuple):
+            yield from _arrays(value)
+        elif isinstance(value, Tensor):
+            yield from _arrays(value.shape)
 
 
 def at(graph: nx.DiGraph, **values: Dim) -> nx.DiGraph:
@@ -225,6 +252,7 @@ def at(graph: nx.DiGraph, **values: Dim) -> nx.DiGraph:
         inputs = tuple(data[source]["outputs"][output] for source, output in sources[name])
         attributes["op"] = _substitute_op(name, attributes["op"], checked)
         attributes["outputs"] = infer_node(name, attributes["op"], inputs)
+    check_arrays(result)
     return result
 
 
@@ -319,7 +347,7 @@ def _validate_shapes(node: Node) -> None:
         found, right = (", ".join(map(str, ts)) for ts in (node.outputs, outputs))
         raise ShapeError(f"node {node.name!r}: outputs are {found} but should be {right}")
     for tensor in (*outputs, *node.op.weights(*node.inputs)):
-        if isinstance(tensor.elements, int) and tensor.elements > MAX_ELEMENTS:
+        if not is_symbolic(tensor.elements) and np.any(tensor.elements > MAX_ELEMENTS):
             raise ShapeError(f"node {node.name!r}: {tensor} is absurdly large")
 
 

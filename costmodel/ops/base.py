@@ -229,7 +229,7 @@ class Op:
             return counts
         for op, tensors in expansion.operators():
             for name, count in op.functions(*tensors).items():
-                counts[name] += count * expansion.times
+                counts[name] = counts[name] + count * expansion.times
         return counts
 
     def pieces(self, *inputs: Tensor) -> Dim:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import sympy
 
+from costmodel.algebra.arrays import exact_product
 from costmodel.algebra.sizes import check_dim, check_shape
 from costmodel.algebra.symbols import Dim, exact_div, product, same, total
 from costmodel.errors import ShapeError
@@ -67,10 +68,10 @@ class Reshape(Op):
                 raise ShapeError(
                     f"Reshape shape {self.shape} leaves -1 open beside a size of 0; write the size"
                 )
-            rest = exact_div(x.elements, product(known), "Reshape elements")
+            rest = _exact_rest(x, known)
             rest = sympy.cancel(rest) if isinstance(rest, sympy.Expr) else rest
             return (x.with_shape(*(rest if _is_free(d) else d for d in self.shape)),)
-        if not same(product(self.shape), x.elements):
+        if not same(exact_product(self.shape), exact_product(x.shape)):
             raise ShapeError(f"Reshape of {x} to {self.shape} changes the number of elements")
         return (x.with_shape(*self.shape),)
 
@@ -454,6 +455,12 @@ def _may_fit(size: Dim, available: Dim) -> bool:
     if isinstance(size, sympy.Expr) or isinstance(available, sympy.Expr):
         return (size - available).is_positive is not True
     return bool(np.all(size <= available))
+
+
+def _exact_rest(x: Tensor, known: list[Dim]) -> Dim:
+    """Return the elements of ``x`` over the product of ``known``."""
+    rest = exact_div(exact_product(x.shape), exact_product(known), "Reshape elements")
+    return rest.astype(float) if isinstance(rest, np.ndarray) and rest.dtype == object else rest
 
 
 def _is_free(size: Dim) -> bool:

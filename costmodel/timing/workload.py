@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from costmodel.algebra.arrays import as_floats
 from costmodel.algebra.symbols import Dim, ceil_div, maximum, minimum, same, total
 from costmodel.kernels import Kernel, Product
 from costmodel.timing.functions import exponentials
@@ -176,23 +177,30 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
                 touched[read.maker] = before[i + 1] - read.bytes
         touched[kernel.name] = before[i + 1] - kernel.write_bytes
         recycled = sizes[i] + (sizes[i - 1] if i else 0)
-        result.append(
-            Workload(
-                kind=kernel.kind,
-                dtype=kernel.dtype,
-                passes=kernel.passes,
-                multiply_adds=kernel.multiply_adds,
-                elementwise=kernel.elementwise,
-                special=exponentials(kernel.functions),
-                products=kernel.products,
-                pieces=kernel.pieces,
-                reads=tuple(reads),
-                writes=Moved(kernel.write_bytes, recycled),
-                weights=Moved(kernel.weight_bytes, everything),
-                since=since,
-            )
+        found = Workload(
+            kind=kernel.kind,
+            dtype=kernel.dtype,
+            passes=kernel.passes,
+            multiply_adds=kernel.multiply_adds,
+            elementwise=kernel.elementwise,
+            special=exponentials(kernel.functions),
+            products=kernel.products,
+            pieces=kernel.pieces,
+            reads=tuple(reads),
+            writes=Moved(kernel.write_bytes, recycled),
+            weights=Moved(kernel.weight_bytes, everything),
+            since=since,
         )
+        result.append(_in_floats(found))
     return result
+
+
+def _in_floats(w: Workload) -> Workload:
+    """Return a workload whose arrays hold floats: the time formulas need no exact counts."""
+    columns = _columns(w)
+    if not any(isinstance(column, np.ndarray) for column in columns):
+        return w
+    return _workload_of(w, map(as_floats, columns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +263,7 @@ def _columns(w: Workload) -> list[Dim]:
     return found
 
 
-def _workload_of(like: Workload, columns: Iterable[np.ndarray]) -> Workload:
+def _workload_of(like: Workload, columns: Iterable[Dim]) -> Workload:
     """Return a workload of the structure of ``like`` with the sizes in ``columns``."""
     rest = iter(columns)
     sizes: dict[str, Any] = {name: next(rest) for name in _SIZES}
@@ -271,7 +279,7 @@ def _workload_of(like: Workload, columns: Iterable[np.ndarray]) -> Workload:
     )
 
 
-def _product_of(like: Product, sizes: Iterator[np.ndarray]) -> Product:
+def _product_of(like: Product, sizes: Iterator[Dim]) -> Product:
     """Return a product of the structure of ``like`` with the next of ``sizes``."""
     found = {name: next(sizes) for name in _PRODUCT_SIZES}
     needed = None if like.needed is None else next(sizes)

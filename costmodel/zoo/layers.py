@@ -9,7 +9,8 @@ import networkx as nx
 import numpy as np
 import sympy
 
-from costmodel.algebra.sizes import check_dim, taken
+from costmodel.algebra.arrays import as_floats, whole
+from costmodel.algebra.sizes import MAX_DIM, check_dim, taken
 from costmodel.algebra.symbols import Dim, product
 from costmodel.errors import DataError
 from costmodel.graph.builder import Builder, Value
@@ -140,9 +141,13 @@ def classify(b: Builder, x: Value, classes: Dim) -> nx.DiGraph:
 
 
 def check_width(width: Width) -> None:
-    """Raise ``DataError`` unless ``width`` is positive (a symbol counts as such)."""
-    if not isinstance(width, sympy.Expr) and not np.all(np.asarray(width) > 0):
+    """Raise ``DataError`` unless ``width`` is a positive size (a symbol counts as such)."""
+    if isinstance(width, sympy.Expr):
+        return
+    if not np.all(np.asarray(width) > 0):
         raise DataError(f"width must be positive, got {width}")
+    if not np.all(np.asarray(width) <= MAX_DIM):
+        raise DataError(f"width must be at most {MAX_DIM}, got {width}")
 
 
 def scaled(channels: int, width: Width) -> Dim:
@@ -152,10 +157,10 @@ def scaled(channels: int, width: Width) -> Dim:
     (24, [16, 64])
     """
     check_width(width)
-    wanted = channels * width
+    wanted = channels * as_floats(width)
     if isinstance(wanted, sympy.Expr):
         return wanted
-    return wanted.astype(np.int64) if isinstance(wanted, np.ndarray) else int(wanted)
+    return whole(wanted) if isinstance(wanted, np.ndarray) else int(wanted)
 
 
 def rounded(channels: Dim, width: Width = 1.0, divisor: int = 8) -> Dim:
@@ -169,13 +174,12 @@ def rounded(channels: Dim, width: Width = 1.0, divisor: int = 8) -> Dim:
     check_width(width)
     if isinstance(channels, sympy.Expr):
         width = sympy.nsimplify(width, rational=True)
-    wanted = channels * width
+    wanted = channels * as_floats(width)
     if isinstance(wanted, sympy.Expr):
         return wanted
     if isinstance(wanted, np.ndarray):
-        near = (wanted + divisor / 2).astype(np.int64) // divisor * divisor
-        near = np.maximum(near, divisor)
-        return np.where(near < 0.9 * wanted, near + divisor, near)
+        near = np.maximum(np.floor((wanted + divisor / 2) / divisor) * divisor, divisor)
+        return whole(np.where(near < 0.9 * wanted, near + divisor, near))
     nearest = max(divisor, int(wanted + divisor / 2) // divisor * divisor)
     return nearest + divisor if nearest < 0.9 * wanted else nearest
 
