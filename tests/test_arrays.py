@@ -121,6 +121,9 @@ def test_sizes_do_not_change_under_a_tensor() -> None:
     assert x.elements.tolist() == [6, 8]
     with pytest.raises(ValueError, match="read-only"):
         x.shape[0][0] = 100
+    written = x.shape[0].copy()
+    written[0] = 2**62
+    assert (written * 2).tolist() == [2**63, 8]
     size = x.shape[0]
     size *= 2**62
     assert (size.tolist(), x.elements.tolist()) == ([3 * 2**62, 2**64], [6, 8])
@@ -212,6 +215,7 @@ def two_branches(one: np.ndarray, other: np.ndarray) -> Any:
         lambda a, b: Tensor((a, b)),
         lambda a, b: ops.Conv(a, (1, 1)).infer(Tensor((b, 8, 7, 7))),
         lambda a, b: cm.flops(ops.Embedding(a, a), Tensor((b,), "int64")),
+        lambda a, b: cm.flops(ops.Conv(8, (a, 1), padding="same"), Tensor((b, 8, 7, 7))),
         lambda a, b: cm.flops(ops.MatMul(), Tensor((a, a)), Tensor((b, b))),
         lambda a, b: cm.flops(ops.Elementwise("add"), Tensor((a,)), Tensor((b,))),
         lambda a, b: cm.zoo.conv2d(cin=a, cout=b),

@@ -23,7 +23,8 @@ class Whole(np.ndarray):
     ``float64`` array: its entries below 2**53 are exact still, the others are rounded (relative
     error below 1e-15 an operation). With arrays of floats the result is one of floats.
 
-    It is made by :func:`whole`, and is read-only then: ``a += 1`` gives ``a`` a new array.
+    It is made by :func:`whole`. Results are read-only: ``a += 1`` gives ``a`` a new array, and
+    ``a.copy()`` one to write to.
 
     Raises
     ------
@@ -39,22 +40,28 @@ class Whole(np.ndarray):
     [9.0, 1.2089258196146292e+24]
     """
 
+    _most: int | None = None
+    """What no entry exceeds in magnitude, where it is known; views and copies do not know it."""
+
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        plain = [_plain(value) for value in inputs]
-        if "out" in kwargs:
-            kwargs["out"] = tuple(map(_plain, kwargs["out"]))
+        counts = ufunc in _LARGEST
         try:
-            if ufunc in _COMPARISONS:
-                return getattr(ufunc, method)(*plain, **kwargs)
-            if ufunc not in _LARGEST or not all(map(_is_whole, plain)):
-                return getattr(ufunc, method)(*map(_as_float, plain), **kwargs)
-            if method == "__call__" and not kwargs:
-                magnitudes = [_magnitude(value) for value in plain]
-                if max(*magnitudes, _LARGEST[ufunc](*magnitudes)) < EXACT:
-                    return _counted(ufunc(*map(_int64, plain)))
-            return _settled(getattr(ufunc, method)(*map(_as_float, plain), **kwargs))
+            if counts and method == "__call__" and not kwargs:
+                found = _unchanged(ufunc, inputs)
+                found = _exact(ufunc, inputs, _bound) if found is None else found
+                found = _exact(ufunc, inputs, _magnitude) if found is None else found
+                if found is not None:
+                    return found
+            plain = [_plain(value) for value in inputs]
+            if "out" in kwargs:
+                kwargs["out"] = tuple(map(_plain, kwargs["out"]))
+            counts = counts and all(_magnitude(value) is not None for value in plain)
+            if ufunc not in _COMPARISONS:
+                plain = [_as_float(value) for value in plain]
+            result = getattr(ufunc, method)(*plain, **kwargs)
+            return _settled(result) if counts else result
         except ValueError:
-            check_broadcast(plain)
+            check_broadcast(inputs)
             raise
 
     def __repr__(self) -> str:
@@ -68,6 +75,8 @@ class Whole(np.ndarray):
     __imod__ = np.ndarray.__mod__  # type: ignore[assignment]
 
 
+_NEUTRAL: Mapping[np.ufunc, int] = {np.add: 0, np.subtract: 0, np.multiply: 1}
+"""The number that changes nothing as the second operand, and if they commute as the first."""
 _LARGEST: Mapping[np.ufunc, Callable[..., int]] = {
     np.add: operator.add,
     np.subtract: operator.add,
@@ -95,9 +104,8 @@ def whole(values: np.ndarray) -> Whole:
     >>> small * small
     array([10000, 40000])
     """
-    copy = np.array(values, dtype=np.int64).view(Whole)
-    copy.flags.writeable = False
-    return copy
+    result: Whole = _frozen(np.array(values, dtype=np.int64), None)
+    return result
 
 
 def as_whole(values: np.ndarray) -> np.ndarray:
@@ -171,30 +179,77 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, np.integer) else value
 
 
-def _is_whole(value: Any) -> bool:
-    return value.dtype.kind in "iub" if _is_array(value) else isinstance(value, int)
+def _unchanged(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Whole | None:
+    """Return the operand that the other one does not change, as a formula often has it."""
+    neutral = _NEUTRAL.get(ufunc)
+    if neutral is not None:
+        a, b = inputs
+        if type(b) is int and b == neutral and _is_fixed(a):
+            return a  # type: ignore[no-any-return]
+        if type(a) is int and a == neutral and ufunc is not np.subtract and _is_fixed(b):
+            return b  # type: ignore[no-any-return]
+    return None
 
 
-def _magnitude(value: Any) -> int:
-    if not _is_array(value):
-        return int(abs(value))
-    return max(int(value.max()), -int(value.min())) if value.size else 0
+def _is_fixed(value: Any) -> bool:
+    return type(value) is Whole and not value.flags.writeable
+
+
+def _exact(ufunc: np.ufunc, inputs: tuple[Any, ...], magnitude: Callable[[Any], int | None]) -> Any:
+    """Return the result in integers, None where by ``magnitude`` it may be too large for them."""
+    most = []
+    for value in inputs:
+        found = magnitude(value)
+        if found is None or found >= EXACT:
+            return None
+        most.append(found)
+    largest = _LARGEST[ufunc](*most)
+    return _frozen(ufunc(*map(_int64, inputs)), largest) if largest < EXACT else None
+
+
+def _bound(value: Any) -> int | None:
+    """Return what a number or array of integers does not exceed in magnitude; None of others."""
+    if type(value) is int:
+        return abs(value)
+    if _is_fixed(value) and value._most is not None:
+        return int(value._most)
+    return _magnitude(value)
+
+
+def _magnitude(value: Any) -> int | None:
+    """Return the largest magnitude of a number or array of integers; None of others."""
+    if _is_array(value):
+        if value.dtype.kind not in "iub":
+            return None
+        plain = value.view(np.ndarray)
+        most = max(int(plain.max()), -int(plain.min())) if plain.size else 0
+        if type(value) is Whole:
+            value._most = most
+        return most
+    return abs(int(value)) if isinstance(value, int | np.integer) else None
 
 
 def _int64(value: Any) -> Any:
-    return value.astype(np.int64, copy=False) if _is_array(value) else value
+    if not isinstance(value, np.ndarray):
+        return int(value)
+    return value.view(np.ndarray).astype(np.int64, copy=False)
 
 
 def _as_float(value: Any) -> Any:
     return value.astype(np.float64) if _is_array(value) and value.dtype.kind in "iub" else value
 
 
-def _counted(result: Any) -> Any:
-    return result.view(Whole) if _is_array(result) else result
+def _frozen(result: Any, most: int | None) -> Any:
+    """Return an array of integers as a read-only one of :class:`Whole`."""
+    if not _is_array(result):  # of arrays without an axis
+        return result
+    counted: Whole = result.view(Whole)
+    counted.flags.writeable = False
+    counted._most = most
+    return counted
 
 
 def _settled(result: Any) -> Any:
     """Return whole floats as integers where all are exact."""
-    if np.size(result) and not max(np.max(result), -np.min(result)) < EXACT:
-        return result
-    return _counted(result.astype(np.int64))
+    most = max(np.max(result), -np.min(result)) if np.size(result) else 0
+    return _frozen(result.astype(np.int64), int(most)) if most < EXACT else result

@@ -157,10 +157,7 @@ def _check_array(value: np.ndarray, what: str, smallest: int, stated: bool) -> W
         raise ShapeError(f"{what} must hold integers of at least {smallest}, got {value!r}")
     if plain.max() > MAX_DIM:
         raise ShapeError(f"{what} must hold integers of at most {MAX_DIM}, got {value!r}")
-    if isinstance(value, Whole) and not (stated and value.flags.writeable):
-        value.flags.writeable = False
-        return value
-    return whole(plain)
+    return value if isinstance(value, Whole) and not value.flags.writeable else whole(plain)
 
 
 def _is_whole(plain: np.ndarray) -> bool:

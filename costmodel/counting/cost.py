@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
+from costmodel.algebra.arrays import check_broadcast
 from costmodel.algebra.symbols import Dim, maximum, minimum, product, total
 from costmodel.ops.base import Expansion, Nest, Op
 from costmodel.ops.tensor import DTYPE_BYTES, Tensor
@@ -127,7 +130,17 @@ def op_cost(op: Op, inputs: tuple[Tensor, ...]) -> OpCost:
     try:
         return _cached(op, inputs)
     except TypeError:  # dimensions that are arrays cannot be hashed
+        check_broadcast(_sizes((*op.fields().values(), *inputs)))
         return _op_cost(op, inputs)
+
+
+def _sizes(values: Iterable[Any]) -> Iterator[Dim]:
+    """Yield what fields and the shapes of tensors hold."""
+    for value in values:
+        if isinstance(value, tuple | Tensor):
+            yield from _sizes(value.shape if isinstance(value, Tensor) else value)
+        else:
+            yield value
 
 
 @lru_cache(maxsize=1 << 16)

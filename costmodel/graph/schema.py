@@ -21,7 +21,7 @@ Inputs are nodes with an :class:`~costmodel.ops.Input` operator, outputs are nod
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 import networkx as nx
@@ -184,9 +184,7 @@ def infer_node(name: str, op: Op, inputs: tuple[Tensor, ...]) -> tuple[Tensor, .
     """
     try:
         op.check_arity(inputs)
-        outputs = op.infer(*inputs)
-        check_broadcast(_arrays((*op.fields().values(), *inputs, *outputs)))
-        return outputs
+        return op.infer(*inputs)
     except CostModelError as error:
         raise ShapeError(f"node {name!r}: {error}") from None
 
@@ -199,18 +197,8 @@ def check_arrays(graph: nx.DiGraph) -> None:
     >>> import costmodel as cm
     >>> check_arrays(cm.zoo.pointwise(56, np.array([28, 56]), 24, 48))
     """
-    check_broadcast(_arrays(outputs for _, outputs in graph.nodes(data="outputs")))
-
-
-def _arrays(values: Iterable[Any]) -> Iterator[np.ndarray]:
-    """Yield the arrays in fields and shapes."""
-    for value in values:
-        if isinstance(value, np.ndarray):
-            yield value
-        elif isinstance(value, tuple):
-            yield from _arrays(value)
-        elif isinstance(value, Tensor):
-            yield from _arrays(value.shape)
+    outputs = (tensor for _, outputs in graph.nodes(data="outputs") for tensor in outputs)
+    check_broadcast([size for x in outputs for size in x.shape if type(size) is not int])
 
 
 def at(graph: nx.DiGraph, **values: Dim) -> nx.DiGraph:

@@ -177,30 +177,37 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
                 touched[read.maker] = before[i + 1] - read.bytes
         touched[kernel.name] = before[i + 1] - kernel.write_bytes
         recycled = sizes[i] + (sizes[i - 1] if i else 0)
-        found = Workload(
-            kind=kernel.kind,
-            dtype=kernel.dtype,
-            passes=kernel.passes,
-            multiply_adds=kernel.multiply_adds,
-            elementwise=kernel.elementwise,
-            special=exponentials(kernel.functions),
-            products=kernel.products,
-            pieces=kernel.pieces,
-            reads=tuple(reads),
-            writes=Moved(kernel.write_bytes, recycled),
-            weights=Moved(kernel.weight_bytes, everything),
-            since=since,
+        result.append(
+            Workload(
+                kind=kernel.kind,
+                dtype=kernel.dtype,
+                passes=kernel.passes,
+                multiply_adds=kernel.multiply_adds,
+                elementwise=kernel.elementwise,
+                special=exponentials(kernel.functions),
+                products=kernel.products,
+                pieces=kernel.pieces,
+                reads=tuple(reads),
+                writes=Moved(kernel.write_bytes, recycled),
+                weights=Moved(kernel.weight_bytes, everything),
+                since=since,
+            )
         )
-        result.append(_in_floats(found))
-    return result
+    return _in_floats(result) if isinstance(everything, np.ndarray) else result
 
 
-def _in_floats(w: Workload) -> Workload:
-    """Return a workload whose arrays hold floats: the time formulas need no exact counts."""
-    columns = _columns(w)
-    if not any(isinstance(column, np.ndarray) for column in columns):
-        return w
-    return _workload_of(w, map(as_floats, columns))
+def _in_floats(found: list[Workload]) -> list[Workload]:
+    """Return workloads whose arrays hold floats: the time formulas need no exact counts."""
+    floats: dict[int, tuple[Dim, Dim]] = {}  # each array once, kept beside its number
+
+    def convert(value: Dim) -> Dim:
+        if not isinstance(value, np.ndarray):
+            return value
+        if id(value) not in floats:
+            floats[id(value)] = value, as_floats(value)
+        return floats[id(value)][1]
+
+    return [_workload_of(w, map(convert, _columns(w))) for w in found]
 
 
 @dataclass(frozen=True, slots=True)
