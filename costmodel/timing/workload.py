@@ -152,7 +152,8 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
     >>> w.product.m, w.product.n, w.product.k, w.weights.distance == w.bytes
     (48, 3136, 24, True)
     """
-    sizes = [kernel.bytes for kernel in kernels]
+    runs = [_runs(kernel) for kernel in kernels]
+    sizes = [kernel.bytes * run for kernel, run in zip(kernels, runs, strict=True)]
     everything = total(sizes) + between
     fresh = everything if same(between, 0) else total(sizes[:1])
     before: list[Dim] = [0]
@@ -161,11 +162,15 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
     # Bytes touched up to the moment when the output of a kernel was touched last.
     touched: dict[str, Dim] = {}
     # Bytes touched up to the end of the last kernel of a kind; of the run before, to begin with.
-    ran = {kernel.kind: before[i + 1] - everything for i, kernel in enumerate(kernels)}
+    ran: dict[str, Dim] = {}
+    for i, kernel in enumerate(kernels):
+        end = before[i + 1] - everything
+        ran[kernel.kind] = _where(runs[i], end, ran.get(kernel.kind, end))
+    latest: Dim = 0
     result = []
     for i, kernel in enumerate(kernels):
         since = before[i] - ran[kernel.kind]
-        ran[kernel.kind] = before[i + 1]
+        ran[kernel.kind] = _where(runs[i], before[i + 1], ran[kernel.kind])
         reads = []
         for read in kernel.reads:
             if read.maker in touched:
@@ -174,9 +179,11 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
                 reads.append(Moved(read.bytes, fresh))
         for read in kernel.reads:
             if read.maker in touched:
-                touched[read.maker] = before[i + 1] - read.bytes
+                end = before[i + 1] - read.bytes
+                touched[read.maker] = _where(runs[i], end, touched[read.maker])
         touched[kernel.name] = before[i + 1] - kernel.write_bytes
-        recycled = sizes[i] + (sizes[i - 1] if i else 0)
+        recycled = sizes[i] + latest
+        latest = _where(runs[i], sizes[i], latest)
         result.append(
             Workload(
                 kind=kernel.kind,
@@ -194,6 +201,16 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
             )
         )
     return _in_floats(result) if isinstance(everything, np.ndarray) else result
+
+
+def _runs(kernel: Kernel) -> Dim:
+    """Return 1 where a kernel makes something, 0 where it does not, hence does not run."""
+    made = kernel.write_bytes
+    return minimum(1, made) if isinstance(made, np.ndarray) and not made.all() else 1
+
+
+def _where(runs: Dim, value: Dim, otherwise: Dim) -> Dim:
+    return value if isinstance(runs, int) else runs * value + (1 - runs) * otherwise
 
 
 def _in_floats(found: list[Workload]) -> list[Workload]:
