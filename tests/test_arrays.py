@@ -266,3 +266,16 @@ def test_a_width_of_integers_does_not_wrap_and_one_beyond_the_limits_is_refused(
         for network in (cm.zoo.mobilenet_v1, cm.zoo.mobilenet_v2):
             with pytest.raises(DataError, match="width must be"):
                 network(width=width)
+
+
+@pytest.mark.parametrize("platform", ["gtx-1080-ti/paper", "raspberry-pi-4/ncnn"])
+def test_a_network_without_kernels_takes_arrays_and_symbols(platform: str) -> None:
+    batches = (1, 64)
+    wide = cm.latency(cm.zoo.identity(shape=(array(*batches), 8)), platform)
+    for i, batch in enumerate(batches):
+        one = cm.latency(cm.zoo.identity(shape=(batch, 8)), platform)
+        assert np.broadcast_to(wide.seconds, 2)[i] == pytest.approx(one.seconds, rel=1e-12)
+        interval = [np.broadcast_to(end, 2)[i] for end in wide.interval]
+        assert interval == pytest.approx(one.interval, rel=1e-12)
+    symbolic = cm.latency(cm.zoo.identity(shape=(cm.dim("n"), 8)), platform)
+    assert float(substitute(symbolic.seconds, {"n": 64})) == pytest.approx(one.seconds, rel=1e-9)

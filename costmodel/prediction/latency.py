@@ -147,20 +147,21 @@ def _open(name: str, network: Lowered, where: Platform, level: float) -> Predict
     return _prediction(name, network, where, times, seconds, spread, level)
 
 
-def _spread(network: Lowered, where: Platform, seconds: np.ndarray) -> np.ndarray:
+def _spread(network: Lowered, where: Platform, seconds: np.ndarray | float) -> np.ndarray:
     """Return the standard deviation of the log latency of a network of arrays [1].
 
     One parameter is nudged at a time: all at once would take too much memory.
     """
     fitted = where.fitted
+    shape = np.shape(seconds)  # a number where nothing of arrays takes time
     rows = [seconds]
     for theta in nudges(fitted.theta, fitted.free):
         times = _times(network, where, theta)
         rows.append(_seconds(network, where, times, theta))
     single = len(network.kernels) <= 1
     residual = fitted.operator_spread if single else fitted.network_spread
-    flat = np.stack([np.ravel(np.broadcast_to(row, seconds.shape)) for row in rows])
-    return log_spread(flat, fitted.covariance, residual).reshape(seconds.shape)
+    flat = np.stack([np.ravel(np.broadcast_to(row, shape)) for row in rows])
+    return log_spread(flat, fitted.covariance, residual).reshape(shape)
 
 
 def _times(network: Lowered, where: Platform, theta: Mapping[str, float]) -> list[Terms]:
@@ -212,5 +213,6 @@ def _name(graph: Subject) -> str:
 
 
 def _is_concrete(network: Lowered) -> bool:
-    """Say whether all sizes are numbers: every size of a kernel shows in its bytes touched."""
-    return not isinstance(network.distance, np.ndarray | sympy.Expr)
+    """Say whether all sizes are numbers: every size shows in what is touched or transferred."""
+    sizes = (network.distance, network.transferred)
+    return not any(isinstance(size, np.ndarray | sympy.Expr) for size in sizes)
