@@ -279,3 +279,16 @@ def test_a_network_without_kernels_takes_arrays_and_symbols(platform: str) -> No
         assert interval == pytest.approx(one.interval, rel=1e-12)
     symbolic = cm.latency(cm.zoo.identity(shape=(cm.dim("n"), 8)), platform)
     assert float(substitute(symbolic.seconds, {"n": 64})) == pytest.approx(one.seconds, rel=1e-9)
+
+
+def test_entries_that_start_different_kernels_are_refused_together() -> None:
+    groups, image = array(1, 2, 4), {"cin": 8, "cout": 8, "size": 7}
+    for given_sizes in ({"groups": groups}, {"groups": 2 * groups}, {"k": array(1, 3)}):
+        graph = cm.zoo.conv2d(**image, **given_sizes)
+        with pytest.raises(ShapeError, match="start another kind of kernel"):
+            cm.latency(graph, "gtx-1080-ti/paper")
+        assert cm.flops(graph).shape == next(iter(given_sizes.values())).shape
+    found = cm.latency(cm.zoo.conv2d(**image, groups=array(2, 4)), "gtx-1080-ti/paper").seconds
+    for seconds, number in zip(found, (2, 4), strict=True):
+        one = cm.latency(cm.zoo.conv2d(**image, groups=number), "gtx-1080-ti/paper")
+        assert seconds == pytest.approx(one.seconds, rel=1e-12)

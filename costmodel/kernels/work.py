@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from costmodel.algebra.symbols import Dim, least_once, total
+import numpy as np
+
+from costmodel.algebra.symbols import Dim, least_once, same, total
 from costmodel.counting.cost import Cost, op_cost
-from costmodel.ops import Op
+from costmodel.errors import ShapeError
+from costmodel.ops import Conv, ConvTranspose, DeformConv, Op
 from costmodel.ops.product import Product
 from costmodel.ops.tensor import DTYPE_BYTES, Tensor
 
@@ -53,7 +56,27 @@ def work_of(op: Op, inputs: tuple[Tensor, ...]) -> Work:
     try:
         return _cached(op, inputs)
     except TypeError:  # dimensions that are arrays cannot be hashed
+        _check_one_kind(op, inputs)
         return _work(op, inputs)
+
+
+def _check_one_kind(op: Op, inputs: tuple[Tensor, ...]) -> None:
+    """Raise ``ShapeError`` where entries of arrays would start different kernels."""
+    if not isinstance(op, Conv | ConvTranspose | DeformConv):
+        return
+    found = [("groups", op.groups, 1), ("groups", op.groups, inputs[0].shape[1])]
+    found += [("kernel", size, special) for size in op.kernel for special in (1, 3)]
+    if not all(same(size, 1) for size in op.kernel):
+        found += [("stride", size, 1) for size in op.stride]
+        found += [("dilation", size, 1) for size in op.dilation]
+    for name, size, special in found:
+        arrays = isinstance(size, np.ndarray) or isinstance(special, np.ndarray)
+        equal = np.equal(size, special) if arrays else same(size, special)
+        if np.any(equal) and not np.all(equal):
+            raise ShapeError(
+                f"{type(op).__name__} {name} {size} is {special} in some entries only, which start "
+                "another kind of kernel: time these in a graph of their own"
+            )
 
 
 def _work(op: Op, inputs: tuple[Tensor, ...]) -> Work:

@@ -96,16 +96,18 @@ class Recurrent(Op):
         return program.finish(layer)
 
     def products(self, *inputs: Tensor) -> tuple[Product, ...]:
-        # Layers and directions of one size are one product that runs several times.
-        merged: list[Product] = []
-        for found in Op.products(self, *inputs):
-            for i, p in enumerate(merged):
-                if same(p.m, found.m) and same(p.n, found.n) and same(p.k, found.k):
-                    merged[i] = replace(p, times=p.times + found.times)
+        # Layers and directions of one size are one product that runs several times; the product of
+        # all inputs and that of each step, which take turns, stay apart.
+        merged: list[tuple[int, Product]] = []
+        for number, found in enumerate(Op.products(self, *inputs)):
+            for i, (turn, p) in enumerate(merged):
+                alike = same(p.m, found.m) and same(p.n, found.n) and same(p.k, found.k)
+                if turn == number % 2 and alike:
+                    merged[i] = turn, replace(p, times=p.times + found.times)
                     break
             else:
-                merged.append(found)
-        return tuple(merged)
+                merged.append((number % 2, found))
+        return tuple(p for _, p in merged)
 
     def _direction(self, program: Program, x: int) -> int:
         gates = program.add(Linear(taken(GATES[self.kind] * self.hidden), bias=self.bias), x)
