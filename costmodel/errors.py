@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+LONGEST = 320
+"""Longest message of an error: two lines of a wide terminal [character]."""
+LONGEST_WORD = 150
+"""Longest name, path or value in a message [character]."""
+LONGEST_LIST = 10
+"""Most names in a message."""
+
 
 class CostModelError(Exception):
-    """Base of all errors that ``costmodel`` raises on bad input."""
+    """Base of all errors that ``costmodel`` raises on bad input.
+
+    Parameters
+    ----------
+    message : str
+        One sentence. Text from files becomes part of it, so that :func:`sentence` cuts and cleans
+        it here, once for all errors.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(sentence(message))
 
 
 class GraphError(CostModelError):
@@ -25,3 +44,57 @@ class DataError(CostModelError):
 
 class UnitError(DataError):
     """A quantity has no unit or the wrong one."""
+
+
+def sentence(text: str) -> str:
+    r"""Return ``text`` on one line, without control characters, long words and texts cut.
+
+    Examples
+    --------
+    >>> sentence("no file\n'a\x1b[2J'")
+    "no file 'a\\x1b[2J'"
+    >>> len(sentence("x" * 500)), len(sentence("x " * 500))
+    (150, 320)
+    """
+    words = " ".join(cut(word, LONGEST_WORD) for word in str(text).split())
+    return cut(printable(words), LONGEST)
+
+
+def printable(text: str) -> str:
+    r"""Return ``text`` with escapes in place of what moves a cursor or cannot be encoded.
+
+    Examples
+    --------
+    >>> printable("\x1b[31mred")
+    '\\x1b[31mred'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def cut(text: str, longest: int) -> str:
+    """Return ``text`` with the middle left out where it is longer than ``longest`` characters.
+
+    Examples
+    --------
+    >>> cut("abcdefghijklmnop", 12)
+    'abcdef...nop'
+    """
+    if len(text) <= longest:
+        return text
+    tail = longest // 3 - 1
+    return f"{text[: longest - tail - 3]}...{text[-tail:]}"
+
+
+def listed(names: Iterable[object], most: int = LONGEST_LIST, between: str = ", ") -> str:
+    """Return names apart by commas; of a long list the first, and how many more there are.
+
+    Examples
+    --------
+    >>> listed("abc"), listed(range(100), most=3)
+    ('a, b, c', '0, 1, 2 and 97 more')
+    """
+    texts = [cut(str(name), LONGEST_WORD // 2) for name in names]
+    more = len(texts) - most
+    return between.join(texts[:most]) + (f" and {more} more" if more > 0 else "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import math
 from fractions import Fraction
 from functools import lru_cache, reduce
@@ -74,85 +73,6 @@ def _evaluate(expression: sympy.Expr, values: dict[str, int]) -> int | Fraction:
         case sympy.Min():
             return min(_evaluate(a, values) for a in arguments)
     raise _NotExactError
-
-
-def parse_dim(text: str) -> Dim:
-    """Return the expression written in ``text`` without running any code.
-
-    Only numbers, names, ``+ - * / **`` and ``ceiling``, ``floor``, ``Max``, ``Min``, ``sqrt`` are
-    understood.
-
-    Raises
-    ------
-    DataError
-        If anything else is found.
-
-    Examples
-    --------
-    >>> parse_dim("2*c1 + ceiling(h/2)")
-    2*c1 + ceiling(h/2)
-    >>> parse_dim("__import__('os')")
-    Traceback (most recent call last):
-    ...
-    costmodel.errors.DataError: cannot read the expression "__import__('os')": only ...
-    """
-    if len(text) > 10_000:
-        raise DataError(f"an expression of {len(text)} characters is too long (at most 10000)")
-    try:
-        return _from_ast(ast.parse(text, mode="eval").body)
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError, DataError):
-        shown = text if len(text) <= 100 else text[:100] + "..."
-        raise DataError(
-            f'cannot read the expression "{shown}": only integers, names, + - * / ** and '
-            f"{', '.join(_FUNCTIONS)} are allowed"
-        ) from None
-
-
-_FUNCTIONS = {
-    "ceiling": sympy.ceiling,
-    "floor": sympy.floor,
-    "Max": sympy.Max,
-    "Min": sympy.Min,
-    "sqrt": sympy.sqrt,
-}
-_OPERATORS: dict[type[ast.operator], Any] = {
-    ast.Add: lambda a, b: a + b,
-    ast.Sub: lambda a, b: a - b,
-    ast.Mult: lambda a, b: a * b,
-    ast.Div: lambda a, b: sympy.sympify(a) / b,
-}
-
-
-def _from_ast(node: ast.expr) -> Dim:
-    match node:
-        case ast.Constant(value=int() as number) if not isinstance(number, bool):
-            return number
-        case ast.Name(id=name):
-            return dim(name)
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -_from_ast(operand)
-        case ast.BinOp(left=left, op=ast.Pow(), right=right):
-            return _power(sympy.sympify(_from_ast(left)), sympy.sympify(_from_ast(right)))
-        case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _OPERATORS:
-            result = _OPERATORS[type(operator)](_from_ast(left), _from_ast(right))
-            if isinstance(result, sympy.Expr) and result.has(sympy.zoo, sympy.nan):
-                raise ValueError("division by zero")
-            return result
-        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
-            return _FUNCTIONS[name](*(_from_ast(a) for a in args))
-    raise ValueError("not an expression of dimensions")
-
-
-def _power(base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr:
-    """Raise to a power; towers of powers, which fill the memory with digits, are refused."""
-    digits = max((abs(n.p) + n.q for n in base.atoms(sympy.Rational)), default=1)
-    inner = max((abs(p.exp) for p in base.atoms(sympy.Pow) if p.exp.is_number), default=1)
-    if not exponent.is_Rational or abs(exponent) * inner > 64 or digits > 2**64:
-        raise ValueError("exponent")
-    result = base**exponent
-    if result.has(sympy.zoo, sympy.nan):
-        raise ValueError("division by zero")
-    return result
 
 
 def _at_arrays(expression: sympy.Expr, values: dict[str, Dim]) -> np.ndarray:

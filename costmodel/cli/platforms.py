@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, fields, is_dataclass
 from math import exp
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from costmodel.cli.networks import JsonOption
 from costmodel.errors import DataError
+from costmodel.reading import MAX_TOML_BYTES, read_text
 
 if TYPE_CHECKING:
     from costmodel.hardware import Fact, Hardware
@@ -145,10 +146,10 @@ def _is_platform(name: str) -> bool:
     """Say whether a name is of a platform or calibration, not of a device or device file."""
     if name.endswith(".toml"):
         try:
-            return "costmodel-calibration" in Path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
+            return "costmodel-calibration" in read_text(name, MAX_TOML_BYTES)
+        except DataError:
             return False
-    if Path(name).exists():
+    if os.path.exists(name):
         raise DataError(f"{name}: a description of hardware or a calibration is a .toml file")
     return "/" in name
 

@@ -31,9 +31,10 @@ from costmodel.algebra.arrays import check_broadcast
 from costmodel.algebra.expressions import substitute
 from costmodel.algebra.sizes import check_dim, taken
 from costmodel.algebra.symbols import Dim, is_symbolic, same
-from costmodel.errors import CostModelError, GraphError, ShapeError
+from costmodel.errors import CostModelError, GraphError, ShapeError, listed
 from costmodel.ops import OPERATORS, Op
 from costmodel.ops.tensor import Tensor
+from costmodel.reading import Deadline
 
 SCHEMA = 1
 """Version of the schema, raised when it changes."""
@@ -136,8 +137,15 @@ def nodes_in_order(graph: nx.DiGraph) -> Iterator[Node]:
             ) from None
 
 
-def validate(graph: nx.DiGraph) -> None:
+def validate(graph: nx.DiGraph, deadline: Deadline | None = None) -> None:
     """Check that ``graph`` is of the schema and every shape follows from the inputs.
+
+    Parameters
+    ----------
+    graph : DiGraph
+        The graph.
+    deadline : Deadline, optional
+        The time that this may take.
 
     Raises
     ------
@@ -167,11 +175,13 @@ def validate(graph: nx.DiGraph) -> None:
         slots = sorted(link[1] for data in graph.pred[name].values() for link in data["links"])
         if slots != list(range(len(slots))):
             raise GraphError(
-                f"node {name!r}: input slots {slots} should be {list(range(len(slots)))}, "
+                f"node {name!r}: input slots [{listed(slots)}] should be 0 to {len(slots) - 1}, "
                 "each fed once"
             )
     for node in nodes_in_order(graph):
         _validate_shapes(node)
+        if deadline is not None:
+            deadline.check("the graph")
     check_arrays(graph)
 
 
@@ -187,6 +197,9 @@ def infer_node(name: str, op: Op, inputs: tuple[Tensor, ...]) -> tuple[Tensor, .
         return op.infer(*inputs)
     except CostModelError as error:
         raise ShapeError(f"node {name!r}: {error}") from None
+    except (ArithmeticError, AttributeError, IndexError, TypeError, ValueError):
+        taken = listed(inputs, most=4) or "nothing"
+        raise ShapeError(f"node {name!r}: {type(op).__name__} cannot take {taken}") from None
 
 
 def check_arrays(graph: nx.DiGraph) -> None:
@@ -291,8 +304,8 @@ def _sorted(graph: nx.DiGraph) -> list[str]:
     try:
         return list(nx.topological_sort(graph))
     except nx.NetworkXUnfeasible:
-        cycle = " -> ".join(str(edge[0]) for edge in nx.find_cycle(graph))
-        raise GraphError(f"the graph has a cycle: {cycle}") from None
+        cycle = [str(edge[0]) for edge in nx.find_cycle(graph)]
+        raise GraphError(f"the graph has a cycle: {listed(cycle, between=' -> ')}") from None
 
 
 def _validate_attributes(name: object, attributes: dict[str, Any]) -> None:

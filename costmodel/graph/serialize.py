@@ -13,16 +13,16 @@ import networkx as nx
 import sympy
 
 from costmodel.algebra.certainty import is_certain
-from costmodel.algebra.expressions import parse_dim
-from costmodel.algebra.sizes import taken
-from costmodel.errors import DataError, GraphError, UnknownOperatorError
+from costmodel.algebra.written import parse_dim
+from costmodel.errors import DataError, GraphError, UnknownOperatorError, listed
+from costmodel.graph.decoding import Decoder
 from costmodel.graph.schema import MAX_NODES, SCHEMA, Link, OpGraph, sources_of, validate
 from costmodel.ops import OPERATORS, Op
 from costmodel.ops.tensor import Tensor
+from costmodel.reading import parse_json, read_text
 
 MAX_BYTES = 256 * 2**20
 """Largest graph file that is read. [byte]"""
-_DEEPEST = 3
 
 
 def to_json(graph: nx.DiGraph) -> str:
@@ -73,10 +73,7 @@ def from_json(text: str) -> nx.DiGraph:
     UnknownOperatorError
         If it holds operators that do not exist; all are named.
     """
-    try:
-        document = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"not JSON: {error}") from None
+    document = parse_json(text)
     if not isinstance(document, dict) or document.get("format") != "costmodel-graph":
         raise DataError('not a graph file: "format" should be "costmodel-graph"')
     if document.get("schema") != SCHEMA:
@@ -93,11 +90,12 @@ def from_json(text: str) -> nx.DiGraph:
         raise DataError(f'"name" should be a text, got {name!r}')
     _refuse_unknown_operators(entries)
     graph = OpGraph(name=name, schema=SCHEMA)
+    decoder = Decoder(text)
     for entry in entries:
-        _add_node(graph, entry)
+        _add_node(graph, entry, decoder)
     for entry in entries:
         _add_edges(graph, entry)
-    validate(graph)
+    validate(graph, decoder.deadline)
     if "coverage" in document:
         graph.graph["coverage"], graph.graph["unknown"] = _coverage(document)
     return graph
@@ -119,13 +117,7 @@ def load(path: str | os.PathLike[str]) -> nx.DiGraph:
         As :func:`from_json`; the file is named.
     """
     file = Path(path)
-    try:
-        if file.stat().st_size > MAX_BYTES:
-            raise DataError(f"{file}: larger than {MAX_BYTES} bytes")
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise DataError(f"{file}: cannot be read: {reason}") from None
+    text = read_text(file, MAX_BYTES)
     try:
         return from_json(text)
     except (DataError, GraphError, UnknownOperatorError) as error:
@@ -154,6 +146,8 @@ def write_atomically(path: Path, text: str) -> None:
             raise
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror}") from None
+    except ValueError as error:  # a NUL in the name
+        raise DataError(f"{str(path)!r}: cannot be written: {error}") from None
 
 
 def _umask() -> int:
@@ -172,7 +166,11 @@ def _encode(value: Any, node: str) -> Any:
         return [_encode(v, node) for v in value]
     if isinstance(value, sympy.Expr):
         text = str(value)
-        if parse_dim(text) != value:
+        try:
+            exact = parse_dim(text) == value
+        except DataError as error:
+            raise GraphError(f"node {node!r}: {error}") from None
+        if not exact:
             raise GraphError(f"node {node!r}: expression {text} cannot be written exactly")
         return {"expr" if is_certain(value, 1) else "taken": text}
     if value is None or isinstance(value, bool | int | float | str):
@@ -180,23 +178,6 @@ def _encode(value: Any, node: str) -> Any:
             raise GraphError(f"node {node!r}: {value} cannot be written to JSON")
         return value
     raise GraphError(f"node {node!r}: a {type(value).__name__} cannot be written to JSON")
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _decode(value: Any, depth: int = 0) -> Any:
-    if isinstance(value, list):
-        if depth > _DEEPEST:
-            raise DataError(f"lists are nested more than {_DEEPEST} deep")
-        return tuple(_decode(v, depth + 1) for v in value)
-    if isinstance(value, dict):
-        ((form, text),) = value.items() if len(value) == 1 else ((None, None),)
-        if form not in ("expr", "taken") or not isinstance(text, str):
-            raise DataError(f'expected {{"expr": text}} or {{"taken": text}}, got {value}')
-        return parse_dim(text) if form == "expr" else taken(parse_dim(text))
-    return value
 
 
 def _coverage(document: dict[str, Any]) -> tuple[float, tuple[str, ...]]:
@@ -213,39 +194,39 @@ def _coverage(document: dict[str, Any]) -> tuple[float, tuple[str, ...]]:
 def _refuse_unknown_operators(entries: list[dict[str, Any]]) -> None:
     unknown = [e for e in entries if str(e.get("op")) not in OPERATORS]
     if unknown:
-        where = ", ".join(f"{e.get('op')!r} (node {e.get('name')!r})" for e in unknown)
-        raise UnknownOperatorError(f"unknown operators: {where}; known are {', '.join(OPERATORS)}")
+        where = listed([f"{e.get('op')!r} (node {e.get('name')!r})" for e in unknown], most=3)
+        raise UnknownOperatorError(f"unknown operators: {where}; known are {listed(OPERATORS)}")
 
 
-def _add_node(graph: nx.DiGraph, entry: dict[str, Any]) -> None:
+def _add_node(graph: nx.DiGraph, entry: dict[str, Any], decoder: Decoder) -> None:
     name = entry.get("name")
     if not isinstance(name, str) or name in graph:
         raise GraphError(f"node name {name!r} is missing, no text, or used twice")
     graph.add_node(
         name,
-        op=_decode_op(name, entry),
-        outputs=_decode_outputs(name, entry.get("outputs")),
+        op=_decode_op(name, entry, decoder),
+        outputs=_decode_outputs(name, entry.get("outputs"), decoder),
         module=entry.get("module", ""),
         weights=entry.get("weights", name),
     )
 
 
-def _decode_op(name: str, entry: dict[str, Any]) -> Op:
+def _decode_op(name: str, entry: dict[str, Any], decoder: Decoder) -> Op:
     cls = OPERATORS[str(entry["op"])]
     fields = entry.get("fields", {})
     try:
-        op = cls(**{key: _decode(value) for key, value in fields.items()})
+        op = cls(**{key: decoder.value(value) for key, value in fields.items()})
         op.check_fields()
         return op
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise GraphError(f"node {name!r}: wrong fields for {cls.__name__}: {error}") from None
     except (DataError, GraphError) as error:
         raise GraphError(f"node {name!r}: {error}") from None
 
 
-def _decode_outputs(name: str, outputs: Any) -> tuple[Tensor, ...]:
+def _decode_outputs(name: str, outputs: Any, decoder: Decoder) -> tuple[Tensor, ...]:
     try:
-        return tuple(Tensor.inferred(_decode(o["shape"]), o["dtype"]) for o in outputs)
+        return tuple(Tensor.inferred(decoder.value(o["shape"]), o["dtype"]) for o in outputs)
     except (DataError, GraphError, TypeError, KeyError, ValueError) as error:
         raise GraphError(f"node {name!r}: wrong outputs: {error}") from None
 
@@ -255,11 +236,12 @@ def _add_edges(graph: nx.DiGraph, entry: dict[str, Any]) -> None:
     inputs = entry.get("inputs", [])
     if not isinstance(inputs, list):
         raise GraphError(f"node {name!r}: inputs should be a list, got {inputs!r}")
+    links: dict[str, list[Link]] = {}
     for slot, source in enumerate(inputs):
         if not (isinstance(source, list) and len(source) == 2 and type(source[1]) is int):
             raise GraphError(f"node {name!r}: input {slot} should be [node, output], got {source}")
         maker, output = source
         if not isinstance(maker, str) or maker not in graph:
             raise GraphError(f"node {name!r}: input {slot} comes from {maker!r}, not a node")
-        links = graph.get_edge_data(maker, name, {"links": ()})["links"]
-        graph.add_edge(maker, name, links=(*links, Link(output, slot)))
+        links.setdefault(maker, []).append(Link(output, slot))
+    graph.add_edges_from((maker, name, {"links": tuple(each)}) for maker, each in links.items())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from costmodel.errors import DataError
+from costmodel.errors import DataError, listed
+from costmodel.reading import MAX_TOML_BYTES, is_file, parse_toml, read_text
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     FileT = TypeVar("FileT", bound=BaseModel)
 
 _HERE = Path(__file__).parent
+_LONGEST_NAME = 100
+"""Part of a name that is compared with others."""
 
 
 def hardware_names() -> tuple[str, ...]:
@@ -94,7 +96,7 @@ def load_core_of(device: Path, name: str) -> CoreFile:
     """
     beside = device.parent / f"{name}.toml"
     # A board may have the name of its core, and a name leads into no other folder.
-    if beside.parent == device.parent and beside != device and beside.is_file():
+    if beside.parent == device.parent and beside != device and is_file(beside):
         return _read_core(beside)
     if name not in core_names():
         raise DataError(
@@ -149,7 +151,8 @@ def _find(folder: str, name: str) -> Path:
 
 
 def _near(name: str, names: tuple[str, ...]) -> str:
-    return " or ".join(difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names)
+    close = difflib.get_close_matches(name[:_LONGEST_NAME], names, n=3, cutoff=0.4)
+    return " or ".join(close) or listed(names)
 
 
 def _read_core(path: Path) -> CoreFile:
@@ -174,12 +177,11 @@ def _check(path: Path, schema: type[FileT]) -> tuple[FileT | None, list[tuple[st
 
 
 def _table(path: Path) -> dict[str, Any]:
+    text = read_text(path, MAX_TOML_BYTES)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as a text file ({error})") from None
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{path}: is not TOML: {error}") from None
+        return parse_toml(text)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
 
 
 def _fault(details: ErrorDetails, schema: type[BaseModel]) -> tuple[str, str]:

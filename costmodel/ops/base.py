@@ -319,6 +319,8 @@ def need_rank(op: Op, x: Tensor, rank: int, layout: str) -> None:
 
 def need_axis(op: Op, x: Tensor, axis: int) -> int:
     """Return ``axis`` as a non-negative number, or raise ``ShapeError``."""
+    if type(axis) is not int:
+        raise ShapeError(f"{type(op).__name__} axis must be an integer, got {axis!r}")
     if not -x.rank <= axis < x.rank:
         raise ShapeError(f"{type(op).__name__} axis {axis} is outside the input {x}")
     return axis % x.rank

@@ -254,6 +254,8 @@ class Split(Op):
             sizes = tuple(check_dim(size, "Split size", 0) for size in self.parts)
             object.__setattr__(self, "parts", sizes)
         count = len(self.parts) if isinstance(self.parts, tuple) else self.parts
+        if type(count) is not int:
+            raise ShapeError(f"Split parts must be a number or a tuple of sizes, got {count!r}")
         if not 1 <= count <= _MOST_PARTS:
             raise ShapeError(f"Split parts must lie between 1 and {_MOST_PARTS}, got {count}")
 

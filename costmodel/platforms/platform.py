@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 
 from costmodel.errors import DataError
 from costmodel.ops.tensor import DTYPE_BYTES, FLOATING
+from costmodel.reading import MAX_TOML_BYTES, is_file, read_text
 from costmodel.runtimes import Runtime, load_runtime, runtime_names
 from costmodel.timing.fitted import Fitted, from_toml
 from costmodel.timing.parameters import adjusted, priors
@@ -99,7 +100,7 @@ def load_platform(name: str | Platform, calibrated: bool = True) -> Platform:
         )
     base, _, query = name.partition("?")
     hardware_name, runtime_name = _parts(base)
-    if name.endswith(".toml") and (not hardware_name or Path(name).is_file()):
+    if name.endswith(".toml") and (not hardware_name or is_file(name)):
         return _from_file(Path(name))
     if "/" not in base:
         raise DataError(
@@ -112,7 +113,7 @@ def load_platform(name: str | Platform, calibrated: bool = True) -> Platform:
         for wanted in dict.fromkeys((platform.name, replace(platform, dtype="").name)):
             found = find_calibration(wanted)
             if found is not None:
-                stated, fitted = from_toml(found.read_text("utf-8"), str(found))
+                stated, fitted = from_toml(read_text(found, MAX_TOML_BYTES), str(found))
                 if stated != wanted:
                     raise DataError(f"{found}: it calibrates {stated!r}, not {wanted!r}")
                 return _with_fitted(platform, fitted, found)
@@ -160,10 +161,10 @@ def calibration_file(platform: str) -> str:
 def find_calibration(platform: str) -> Path | None:
     """Return the calibration of a platform: the user's, else the one of the package."""
     own = calibration_folder() / calibration_file(platform)
-    if own.is_file():
+    if is_file(own):
         return own
     shipped = Path(str(resources.files("costmodel") / "calibrations" / calibration_file(platform)))
-    return shipped if shipped.is_file() else None
+    return shipped if is_file(shipped) else None
 
 
 def platform_names() -> list[str]:
@@ -180,18 +181,15 @@ def platform_names() -> list[str]:
 
 
 def _from_file(file: Path) -> Platform:
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise DataError(f"{file}: cannot be read: {reason}") from None
-    platform, fitted = from_toml(text, str(file))
+    platform, fitted = from_toml(read_text(file, MAX_TOML_BYTES), str(file))
+    if ".toml" in platform:  # which might be this file again
+        raise DataError(f"{file}: platform should be HARDWARE/RUNTIME by name, got {platform!r}")
     try:
         found = load_platform(platform, calibrated=False)
     except DataError:
         # Hardware of the user's own: its file is looked for beside the calibration.
         own = file.parent / f"{platform.partition('/')[0]}.toml"
-        if not own.is_file():
+        if not is_file(own):
             raise
         found = load_platform(f"{own}/{platform.partition('/')[2]}", calibrated=False)
     return _with_fitted(found, fitted, file)

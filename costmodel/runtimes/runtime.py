@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -11,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from costmodel import ops
-from costmodel.errors import DataError
+from costmodel.errors import DataError, listed
 from costmodel.kinds import GROUPS, KINDS
 from costmodel.ops.elementwise import BINARY, TERNARY, UNARY
+from costmodel.reading import MAX_TOML_BYTES, parse_toml, read_text
 
 ALGORITHMS = {
     "gpu": ("implicit_gemm", "winograd", "fft"),
@@ -130,7 +130,6 @@ def runtime_names() -> list[str]:
     return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
 
 
-@cache
 def load_runtime(name: str) -> Runtime:
     """Return a runtime by name, or from a TOML file.
 
@@ -146,20 +145,24 @@ def load_runtime(name: str) -> Runtime:
     >>> sorted(load_runtime("tflite").taken_behind("linear"))
     ['batch_norm', 'hard_tanh', 'relu', 'relu6']
     """
-    if name.endswith(".toml"):
-        path: Any = Path(name)
-    elif name in runtime_names():
-        path = resources.files(__package__) / f"{name}.toml"
-    else:
-        raise DataError(f"unknown runtime {name!r}; known are {', '.join(runtime_names())}")
+    # A file of the user's own may have changed since it was read.
+    return _read(name, Path(name)) if name.endswith(".toml") else _shipped(name)
+
+
+@cache
+def _shipped(name: str) -> Runtime:
+    if name not in runtime_names():
+        raise DataError(f"unknown runtime {name!r}; known are {listed(runtime_names())}")
+    return _read(name, Path(str(resources.files(__package__) / f"{name}.toml")))
+
+
+def _read(name: str, path: Path) -> Runtime:
+    text = read_text(path, MAX_TOML_BYTES)
     try:
-        runtime = _runtime(tomllib.loads(path.read_text(encoding="utf-8")), str(name))
-    except OSError as error:
-        raise DataError(f"{name}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{name}: not UTF-8 text") from None
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{name}: not TOML: {error}") from None
+        data = parse_toml(text)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
+    runtime = _runtime(data, name)
     stem = Path(name).name.removesuffix(".toml")
     if runtime.name != stem:
         raise DataError(
@@ -190,7 +193,9 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
     }
     unknown = set(data) - set(fields)
     if unknown:
-        raise DataError(f"{file}: unknown field {sorted(unknown)}; known are {', '.join(fields)}")
+        raise DataError(
+            f"{file}: unknown field {listed(sorted(unknown), 3)}; known are {listed(fields, 20)}"
+        )
     values: dict[str, Any] = {}
     for field, (kind, default) in fields.items():
         value = data.get(field, default)
@@ -260,4 +265,4 @@ def _check_names(values: dict[str, Any], file: str) -> None:
 def _check(names: Iterable[Any], known: tuple[str, ...], where: str) -> None:
     for name in names:
         if name not in known:
-            raise DataError(f"{where}: {name!r} is unknown; known are {', '.join(known)}")
+            raise DataError(f"{where}: {name!r} is unknown; known are {listed(known)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from costmodel.errors import DataError
+from costmodel.reading import parse_toml
 from costmodel.timing.parameters import Parameter
 
 PRIOR_OPERATOR_SPREAD = 0.25
@@ -113,16 +113,18 @@ def from_toml(text: str, file: str) -> tuple[str, Fitted]:
         Naming the file and the field.
     """
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{file}: not TOML: {error}") from None
+        data = parse_toml(text)
+    except DataError as error:
+        raise DataError(f"{file}: {error}") from None
     if data.get("format") != "costmodel-calibration" or data.get("schema") != 1:
         raise DataError(f'{file}: format should be "costmodel-calibration" with schema 1')
     try:
         parameters = tuple(
             Parameter(name=name, **fields) for name, fields in data["parameters"].items()
         )
-        return str(data["platform"]), _read(data, parameters, file)
+        if not isinstance(data["platform"], str):
+            raise DataError(f"platform should be a text, got {data['platform']!r}")
+        return data["platform"], _read(data, parameters, file)
     except KeyError as missing:
         raise DataError(f"{file}: field {missing} is missing") from None
     except (TypeError, AttributeError) as error:

@@ -44,8 +44,10 @@ class Parameter:
 
     def __post_init__(self) -> None:
         numbers = (self.value, self.spread, self.lower, self.upper)
-        if not all(isinstance(n, int | float) and math.isfinite(n) for n in numbers):
+        if not all(type(n) in (int, float) and math.isfinite(n) for n in numbers):
             raise DataError(f"parameter {self.name}: {numbers} should be finite numbers")
+        if not all(isinstance(t, str) for t in (self.unit, self.meaning, self.source)):
+            raise DataError(f"parameter {self.name}: unit, meaning and source should be texts")
         if not 0 < self.lower <= self.value <= self.upper or self.spread < 0:
             raise DataError(
                 f"parameter {self.name}: {self.value:g} should lie between {self.lower:g} and "
