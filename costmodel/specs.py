@@ -2,7 +2,7 @@
 
 ==========================================  =====================================================
 ``shufflenet_v2?width=1.5&size=224``        a function of the zoo and its parameters
-``pointwise?h=56&c1=c``                     the same with symbols
+``pointwise?h=56&c1=c``                     the same with symbols, ``dim:`` before longer ones
 ``folder/graph.json``                       a saved op graph
 ``folder/model.onnx``                       an ONNX file
 ``python:package.module:callable``          a callable of a module or of ``folder/file.py`` that
@@ -16,6 +16,7 @@ import contextlib
 import difflib
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,9 +28,12 @@ import networkx as nx
 from costmodel.algebra.symbols import dim
 from costmodel.errors import CostModelError, DataError
 from costmodel.graph import validate
+from costmodel.reading import is_file
 from costmodel.zoo.parameters import accepted, check_names, parse_value
 from costmodel.zoo.registry import build, find
 
+MAX_LENGTH = 4096
+"""Longest text that names a network: as long as a path may be. [character]"""
 FORMS = (
     "a name of the zoo as in 'shufflenet_v2?width=1.5', a file ending in .json or .onnx, or "
     "'python:module:callable'"
@@ -55,8 +59,10 @@ def network(spec: str, strict: bool = True) -> nx.DiGraph:
 
     Notes
     -----
-    Sizes may be integers, names or expressions such as ``32*m``. A size that a zoo function
-    requires and that is not given becomes the symbol of its own name.
+    Sizes may be integers, symbols or expressions such as ``32*m``. A symbol is a letter with or
+    without a number (``c``, ``c1``) or the name of a parameter (``size=size``); ``dim:`` before a
+    size makes any other word a symbol: ``size=dim:pixels``. A size that a zoo function requires and
+    that is not given becomes the symbol of its own name.
 
     Examples
     --------
@@ -70,6 +76,10 @@ def network(spec: str, strict: bool = True) -> nx.DiGraph:
     ...
     costmodel.errors.DataError: shufflenet_v2 has no parameter 'widht'; it takes width, size, ...
     """
+    if not isinstance(spec, str):
+        raise DataError(f"a network should be a text, got {type(spec).__name__}: give {FORMS}")
+    if len(spec) > MAX_LENGTH:
+        raise DataError(f"a network of {len(spec)} characters is too long (at most {MAX_LENGTH})")
     text = spec.strip()
     if text.startswith("python:"):
         return _from_python(text, strict)
@@ -123,8 +133,12 @@ def _split_query(name: str, query: str) -> dict[str, str]:
 
 
 def _from_file(path: Path, strict: bool) -> nx.DiGraph:
-    if not path.is_file():
-        raise DataError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
+    if not is_file(path):
+        # A device or a folder is told by what reads it.
+        if not os.path.exists(path):
+            raise DataError(f"{path}: no such file")
+        if path.is_dir():
+            raise DataError(f"{path}: is a folder")
     if path.suffix.lower() == ".json":
         from costmodel.graph.serialize import load
 
@@ -170,7 +184,7 @@ def _import(spec: str, where: str) -> ModuleType:
 
 
 def _import_file(path: Path) -> ModuleType:
-    if not path.is_file():
+    if not is_file(path):
         raise DataError(f"{path}: no such file")
     name = f"costmodel_spec_{path.stem}"  # so that resnet.py does not shadow a module resnet
     found = importlib.util.spec_from_file_location(name, path)

@@ -97,12 +97,12 @@ def test_a_bad_row_is_refused_and_the_good_ones_can_be_kept(
     assert bad.reason.startswith(reason)
 
 
-def test_the_first_five_bad_rows_are_shown(tmp_path: Path) -> None:
+def test_the_first_three_bad_rows_are_shown(tmp_path: Path) -> None:
     said = refusal(table(tmp_path, HEADER + GOOD + "vit,0,,,\n" * 7))
     assert "7 of 8 rows are bad" in said
-    assert "row 7: " in said
-    assert "row 8" not in said
-    assert "(and 2 more)" in said
+    assert "row 5: " in said
+    assert "row 6" not in said
+    assert "(and 4 more)" in said
 
 
 def test_a_repeated_measurement_is_no_duplicate() -> None:

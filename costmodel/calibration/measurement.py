@@ -30,11 +30,16 @@ from typing import Any
 from costmodel.errors import DataError
 from costmodel.graph.serialize import write_atomically
 from costmodel.ops.tensor import DTYPE_BYTES
+from costmodel.reading import read_text
 
 REQUIRED = ("network", "seconds")
 COLUMNS = ("network", "platform", "batch", "dtype", "threads", "between", "seconds")
 MAX_ROWS = 1_000_000
 """Most rows that are read."""
+MAX_BYTES = 256 * 2**20
+"""Largest table that is read. [byte]"""
+_SHOWN = 3
+"""Bad rows that an error shows."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +115,8 @@ def read_measurements(
     except DataError as error:
         raise DataError(f"{file}: {error}") from None
     if bad and not keep_good:
-        shown = "; ".join(f"row {b.row}: {b.reason}" for b in bad[:5])
-        more = f" (and {len(bad) - 5} more)" if len(bad) > 5 else ""
+        shown = "; ".join(f"row {b.row}: {b.reason}" for b in bad[:_SHOWN])
+        more = f" (and {len(bad) - _SHOWN} more)" if len(bad) > _SHOWN else ""
         raise DataError(
             f"{file}: {len(bad)} of {len(rows)} rows are bad: {shown}{more}; mend them, or ask to "
             "keep the good ones"
@@ -225,15 +230,11 @@ def _count(row: Mapping[str, Any], name: str, smallest: int = 1) -> int | None:
 
 
 def _csv_rows(file: Path) -> list[dict[str, Any]]:
+    text = read_text(file, MAX_BYTES, encoding="utf-8-sig")
     try:
-        with file.open(newline="", encoding="utf-8-sig") as stream:
-            return list(csv.DictReader(stream))
-    except UnicodeDecodeError:
-        raise DataError(f"{file}: not UTF-8 text; a table is CSV or Parquet") from None
+        return list(csv.DictReader(io.StringIO(text, newline="")))
     except csv.Error as error:
         raise DataError(f"{file}: not CSV: {error}") from None
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read: {error.strerror}") from None
 
 
 def _parquet_rows(file: Path) -> list[dict[str, Any]]:

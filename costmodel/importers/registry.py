@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Generic, TypeVar
 
-from costmodel.errors import UnknownOperatorError
+from costmodel.errors import UnknownOperatorError, listed
 
 Handler = TypeVar("Handler", bound=Callable[..., object])
 
@@ -133,14 +133,14 @@ def refuse_unknown(importer: str, unknown: Iterable[Occurrence]) -> None:
         places.setdefault(occurrence.label, []).append(occurrence.where)
     if not places:
         return
-    listed = "; ".join(f"{name} ({_places(where)})" for name, where in places.items())
+    named = [f"{name} ({_places(where)})" for name, where in places.items()]
     plural = "s" if len(places) > 1 else ""
     raise UnknownOperatorError(
-        f"{importer} does not know {len(places)} operator{plural}: {listed}; "
+        f"{importer} does not know {len(places)} operator{plural}: {listed(named, 5, '; ')}; "
         "strict=False imports them as free placeholders and reports the coverage"
     )
 
 
-def _places(where: list[str], most: int = 5) -> str:
+def _places(where: list[str], most: int = 3) -> str:
     more = f" and {len(where) - most} more" if len(where) > most else ""
     return f"at {', '.join(where[:most])}{more}"

@@ -24,6 +24,7 @@ from costmodel.zoo.layers import (
 
 CONDENSENET_STAGES = ((4, 8), (6, 16), (8, 32), (10, 64), (8, 128))
 """Layers and growth of each stage of CondenseNet-74."""
+_MOST_LAYERS = 200
 
 
 def densenet(
@@ -63,6 +64,8 @@ def densenet(
     """
     if not all(isinstance(times, int) for times in layers):
         raise DataError(f"layers must be integers, got {layers}")
+    if sum(layers) > _MOST_LAYERS:  # each takes all before it: edges grow with the square
+        raise DataError(f"densenet has at most {_MOST_LAYERS} layers, got {sum(layers)}")
     b = Builder("densenet")
     x = image(b, size, batch, dtype)
     with b.module("conv1"):

@@ -12,13 +12,21 @@ import networkx as nx
 import numpy as np
 import sympy
 
-from costmodel.algebra.expressions import parse_dim
 from costmodel.algebra.sizes import check_dim
 from costmodel.algebra.symbols import Dim
-from costmodel.errors import DataError, ShapeError
+from costmodel.algebra.written import parse_dim
+from costmodel.errors import DataError, ShapeError, cut
 from costmodel.zoo.blocks import Structure
 
 Network = Callable[..., nx.DiGraph]
+MAX_COUNT = 256
+"""Most layers, blocks, parts ... that a network of the zoo may have."""
+MAX_NUMBER = 1e12
+"""Largest number that is not a size."""
+MAX_ENTRIES = 64
+"""Most entries of a shape or a list of channels."""
+_PLAIN_SYMBOL = re.compile(r"[A-Za-z]\d*")
+_SYMBOL = "dim:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +100,13 @@ def check_values(name: str, network: Network, given: dict[str, Any]) -> None:
             )
         if kind.sizes:
             _check_sizes(f"{name}: {key!r}", value)
+        elif _is_number(value):
+            most = MAX_COUNT if kind is KINDS["int"] else MAX_NUMBER
+            if not abs(value) <= most:
+                raise DataError(
+                    f"{name}: {key!r} must lie between {-most:g} and {most:g}, got "
+                    f"{cut(str(value), 40)}"
+                )
 
 
 def parse_value(name: str, key: str, parameter: inspect.Parameter, text: str) -> Any:
@@ -107,15 +122,71 @@ def parse_value(name: str, key: str, parameter: inspect.Parameter, text: str) ->
     >>> from costmodel import zoo
     >>> parse_value("resnet", "size", accepted(zoo.resnet)["size"], "800x1200")
     (800, 1200)
+    >>> parse_value("resnet", "size", accepted(zoo.resnet)["size"], "large")
+    Traceback (most recent call last):
+    ...
+    costmodel.errors.DataError: resnet: 'size' must be ..., write size=dim:large
     """
     kind = kind_of(parameter)
+    meant = text.startswith(_SYMBOL) and kind.parse in _PARSERS_OF_SYMBOLS
     try:
-        return kind.parse(text)
+        value = kind.parse(text.removeprefix(_SYMBOL) if meant else text)
     except (ValueError, DataError):
         raise DataError(f"{name}: {key!r} must be {kind.words}, got {text!r}") from None
+    unclear = [] if meant else [s for s in _names_in(value) if not _is_plain(s)]
+    if unclear:
+        raise DataError(
+            f"{name}: {key!r} must be {kind.words}, got {text!r}; if {unclear[0]!r} is meant as a "
+            f"symbol, write {key}={_SYMBOL}{text}"
+        )
+    return value
+
+
+def _names_in(value: Any) -> list[str]:
+    entries = value if isinstance(value, tuple) else (value,)
+    return sorted({str(s) for entry in entries for s in getattr(entry, "free_symbols", ())})
+
+
+def _is_plain(symbol: str) -> bool:
+    """Say whether a name is a symbol without doubt: a letter with a number, or a parameter's own.
+
+    Any other word in place of a number is more often a slip: ``size=large``, ``batch=auto``.
+    """
+    return _PLAIN_SYMBOL.fullmatch(symbol) is not None or symbol in _PARAMETERS
+
+
+_PARAMETERS = frozenset(
+    [
+        "batch",
+        "channels",
+        "cin",
+        "classes",
+        "cout",
+        "depth",
+        "dilation",
+        "groups",
+        "growth",
+        "heads",
+        "hidden",
+        "in_channels",
+        "inner",
+        "keys",
+        "kv_heads",
+        "length",
+        "padding",
+        "patch",
+        "size",
+        "stem",
+        "stride",
+        "vocabulary",
+        "width",
+    ]
+)
 
 
 def _check_sizes(what: str, value: Any) -> None:
+    if isinstance(value, tuple | list) and len(value) > MAX_ENTRIES:
+        raise DataError(f"{what} has {len(value)} entries, too many (at most {MAX_ENTRIES})")
     for size in value if isinstance(value, tuple | list) else (value,):
         try:
             check_dim(size, what, smallest=0)
@@ -161,7 +232,10 @@ def _parse_dims(text: str) -> tuple[Dim, ...]:
     ((64, c), (64, 56))
     """
     separator = "x" if re.fullmatch(r"\d+(x\d+)+", text) else ","
-    return tuple(parse_dim(part.strip()) for part in text.split(separator))
+    parts = text.split(separator)
+    if len(parts) > MAX_ENTRIES:
+        raise ValueError("too many sizes")
+    return tuple(parse_dim(part.strip()) for part in parts)
 
 
 def _parse_size(text: str) -> Any:
@@ -196,6 +270,7 @@ def _parse_width(text: str) -> Any:
         return parse_dim(text)
 
 
+_PARSERS_OF_SYMBOLS = (parse_dim, _parse_size, _parse_width, _parse_dims)
 _DIMS = "sizes such as 64,128 (integers or symbols)"
 KINDS: dict[str, Kind] = {
     "Dim": Kind("an integer or a symbol", _is_dim, parse_dim, sizes=True),

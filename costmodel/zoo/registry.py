@@ -7,7 +7,7 @@ from typing import Any
 
 import networkx as nx
 
-from costmodel.errors import DataError
+from costmodel.errors import DataError, listed
 from costmodel.zoo.blocks import g1_stack, g2_stack, g3_stack, g4_stack, pointwise
 from costmodel.zoo.classic import alexnet, googlenet, squeezenet, vgg16
 from costmodel.zoo.densenets import condensenet, densenet
@@ -108,8 +108,10 @@ def find(name: str) -> Network:
     """
     if name in NETWORKS:
         return NETWORKS[name]
-    close = difflib.get_close_matches(name, NETWORKS, n=4, cutoff=0.5)
-    hint = f"did you mean {', '.join(close)}?" if close else f"known are {', '.join(NETWORKS)}"
+    if not isinstance(name, str):
+        raise DataError(f"a network should be its name, such as 'resnet50', got {name!r}")
+    close = difflib.get_close_matches(name[:100], NETWORKS, n=4, cutoff=0.5)
+    hint = f"did you mean {', '.join(close)}?" if close else f"known are {listed(NETWORKS)}"
     raise DataError(f"unknown network {name!r}; {hint}")
 
 

@@ -13,18 +13,22 @@ import hashlib
 import json
 import os
 from collections.abc import Container, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from costmodel.calibration.measurement import Measurement
+from costmodel.errors import DataError
+from costmodel.reading import is_file, parse_json, read_bytes
 from validation.errors import StoreError
 from validation.measuring.clock import Timing
 
 SCHEMA = 1
 """Version of the lines, raised when they change."""
+MAX_BYTES = 2**30
+"""Largest store that is read. [byte]"""
 
 
 @dataclass(frozen=True)
@@ -138,8 +142,9 @@ class Store:
             raise StoreError(
                 f"{self.path}: another measurement writes to it; wait for it, or take another file"
             ) from None
-        except OSError as error:
-            raise StoreError(f"{self.path}: cannot be opened: {error.strerror}") from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise StoreError(f"{self.path}: cannot be opened: {reason}") from None
         return self
 
     def __exit__(
@@ -217,9 +222,9 @@ class Store:
 
     def _read(self) -> None:
         try:
-            text = self.path.read_bytes() if self.path.is_file() else b""
-        except OSError as error:
-            raise StoreError(f"{self.path}: cannot be read: {error.strerror}") from None
+            text = read_bytes(self.path, MAX_BYTES) if is_file(self.path) else b""
+        except DataError as error:
+            raise StoreError(str(error)) from None
         for number, line in enumerate(text.split(b"\n"), start=1):
             if not line:
                 continue
@@ -235,13 +240,44 @@ class Store:
 
 def _parse(line: bytes) -> Result | None:
     try:
-        data = json.loads(line)
+        data = parse_json(line)
         if data.pop("schema") != SCHEMA:
             return None
         timing = data.pop("timing")
-        return Result(**data, timing=Timing(**timing) if timing else None)
-    except (ValueError, TypeError, KeyError, AttributeError):
+        result = Result(**data, timing=None if timing is None else Timing(**timing))
+    except (DataError, TypeError, KeyError, AttributeError):
         return None
+    return result if _is_sound(result) else None
+
+
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "str": str,
+    "int": int,
+    "float": (int, float),
+    "bool": bool,
+    "Mapping[str, Any]": dict,
+    "Timing | None": (Timing, type(None)),
+}
+
+
+def _is_sound(result: Result) -> bool:
+    """Say whether the fields of a line are of their types, and its times and counts possible."""
+    if not _is_typed(result):
+        return False
+    settings = result.settings
+    counts = (result.batch, settings.get("threads", 1) or 1, settings.get("between", 0))
+    if not all(type(count) is int and 0 <= count < 2**63 for count in counts):
+        return False
+    timing = result.timing
+    return timing is None or (_is_typed(timing) and min(timing.median, timing.quiet) > 0)
+
+
+def _is_typed(record: Result | Timing) -> bool:
+    values = ((f, getattr(record, f.name)) for f in fields(record))
+    return all(
+        isinstance(value, _TYPES[str(f.type)]) and isinstance(value, bool) == (f.type == "bool")
+        for f, value in values
+    )
 
 
 def _measurement(result: Result) -> Measurement:

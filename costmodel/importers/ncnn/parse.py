@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from costmodel.errors import DataError
+from costmodel.reading import read_text
 
 MAGIC = "7767517"
 MAX_BYTES = 64 * 2**20
 """Largest file that is read. [byte]"""
 _SHAPE_HINTS = -23330
 _FIRST_ARRAY = -23300
+_COUNT = re.compile(r"[0-9]{1,9}")
+_LARGEST = 3.5e38
+"""Above the largest number that a file can mean, of float32."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +66,7 @@ def read(path: Path) -> list[Layer]:
     DataError
         Naming the file and line that is wrong.
     """
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"{path}: larger than {MAX_BYTES} bytes")
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise DataError(f"{path}: cannot be read: {reason}") from None
-    return parse(lines, path.name)
+    return parse(read_text(path, MAX_BYTES).splitlines(), path.name)
 
 
 def parse(lines: list[str], name: str) -> list[Layer]:
@@ -82,7 +80,7 @@ def parse(lines: list[str], name: str) -> list[Layer]:
     if not lines or lines[0].strip() != MAGIC:
         raise DataError(f"{name}: the first line of an ncnn .param file should be {MAGIC}")
     counts = lines[1].split() if len(lines) > 1 else []
-    if len(counts) != 2 or not all(count.isdigit() for count in counts):
+    if len(counts) != 2 or not all(map(_COUNT.fullmatch, counts)):
         raise DataError(f"{name}: line 2 should give the numbers of layers and blobs")
     written = [(i, line) for i, line in enumerate(lines[2:], 3) if line.strip()]
     if len(written) < int(counts[0]):
@@ -115,14 +113,22 @@ def _layer(line: str, where: str) -> Layer:
             if number == _SHAPE_HINTS:
                 hints = _hints([int(v) for v in text.split(",")[1:]])
             elif number <= _FIRST_ARRAY:
-                params[_FIRST_ARRAY - number] = tuple(float(v) for v in text.split(",")[1:])
+                params[_FIRST_ARRAY - number] = tuple(map(_number, text.split(",")[1:]))
             else:
-                params[number] = float(text) if "." in text or "e" in text else int(text)
+                params[number] = _number(text)
     except (IndexError, ValueError):
         raise DataError(
             f"{where}: expected 'type name inputs outputs blobs... key=value...', got {line[:80]!r}"
         ) from None
     return Layer(kind, name, tuple(blobs[:taken]), tuple(blobs[taken:]), params, hints)
+
+
+def _number(text: str) -> float:
+    """Return an int or a finite float, as large as ncnn's own at most."""
+    value = float(text) if "." in text or "e" in text.lower() else int(text)
+    if not abs(value) <= _LARGEST:
+        raise ValueError(text)
+    return value
 
 
 def _hints(flat: list[int]) -> tuple[tuple[int, ...], ...]:
