@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from validation.cli import measure, validate
+from validation.fuzz.command import fuzz
 from validation.mutants.command import mutants
 from validation.scores.command import score
 from validation.scores.reproduce import reproduce
@@ -12,7 +13,7 @@ from validation.scores.ship import calibrations
 from validation.speed import speed
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
-for command in (measure, validate, score, reproduce, calibrations, speed, mutants):
+for command in (measure, validate, score, reproduce, calibrations, speed, fuzz, mutants):
     app.command()(command)
 
 if __name__ == "__main__":
