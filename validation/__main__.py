@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from costmodel.cli.ending import EndingGroup
 from validation.cli import measure, validate
 from validation.fuzz.command import fuzz
 from validation.mutants.command import mutants
@@ -12,7 +13,14 @@ from validation.scores.reproduce import reproduce
 from validation.scores.ship import calibrations
 from validation.speed import speed
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+app = typer.Typer(
+    cls=EndingGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    help=__doc__,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
 for command in (measure, validate, score, reproduce, calibrations, speed, fuzz, mutants):
     app.command()(command)
 

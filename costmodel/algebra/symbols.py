@@ -48,7 +48,7 @@ def dim(name: str) -> sympy.Symbol:
 
 def is_name(name: str) -> bool:
     """Say whether a symbol may be called ``name``."""
-    return name.isidentifier() and not keyword.iskeyword(name)
+    return isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)
 
 
 def symbols(names: str) -> tuple[sympy.Symbol, ...]:
@@ -59,6 +59,8 @@ def symbols(names: str) -> tuple[sympy.Symbol, ...]:
     >>> symbols("h w c1 c2")
     (h, w, c1, c2)
     """
+    if not isinstance(names, str):
+        raise DataError(f"symbols should be named in a text such as 'h w c1', got {names!r}")
     return tuple(dim(name) for name in names.replace(",", " ").split())
 
 

@@ -132,8 +132,8 @@ def design(platform: str | Platform, n: int, specs: list[str] | None = None) -> 
     """
     where = load_platform(platform, calibrated=False)
     pool = candidates() if specs is None else list(specs)
-    if not 1 <= n <= len(pool):
-        raise DataError(f"a design has 1 to {len(pool)} measurements, not {n}")
+    if type(n) is not int or not 1 <= n <= len(pool):
+        raise DataError(f"a design has 1 to {len(pool)} measurements, not {n!r}")
     table = tabulate([network(spec) for spec in pool], where)
     fitted = where.fitted
     columns = nudged(fitted.theta, fitted.free)

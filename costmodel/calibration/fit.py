@@ -124,6 +124,10 @@ def calibrate(
     1
     """
     where = load_platform(platform, calibrated=False)
+    if not isinstance(measurements, Sequence) or not all(
+        isinstance(m, Measurement) for m in measurements
+    ):
+        raise DataError("measurements must be a list of Measurement; read_measurements makes them")
     if not measurements:
         raise DataError("there is nothing to calibrate with: no measurements")
     graphs = [measured_graph(m, where, i) for i, m in enumerate(measurements)]

@@ -7,19 +7,39 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from costmodel.errors import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
 
 def stdout() -> Console:
     """Return the console of results: colours on a terminal unless ``NO_COLOR`` is set."""
-    from rich.console import Console
-
     # A stream of another encoding prints "?" for what it lacks instead of ending the program.
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="replace")
-    return Console(highlight=False, emoji=False, markup=False)
+    return safe_console()
+
+
+def safe_console(stderr: bool = False) -> Console:
+    r"""Return a console that obeys nothing in what it prints: neither markup nor control codes.
+
+    Examples
+    --------
+    >>> safe_console().print("[red]a\x1b[2J")
+    [red]a\x1b[2J
+    """
+    from rich.console import Console
+    from rich.segment import Segment
+
+    class SafeConsole(Console):
+        def render(self, renderable: Any, options: Any = None) -> Iterator[Segment]:
+            for segment in super().render(renderable, options):
+                text = "\n".join(map(printable, segment.text.split("\n")))
+                yield segment if segment.control else Segment(text, segment.style)
+
+    return SafeConsole(stderr=stderr, highlight=False, emoji=False, markup=False)
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -32,11 +52,11 @@ def print_json(document: dict[str, Any]) -> None:
 @contextmanager
 def working(what: str) -> Iterator[None]:
     """Show that something is going on, on standard error and on terminals only."""
-    from rich.console import Console
+    from rich.text import Text
 
-    console = Console(stderr=True)
+    console = safe_console(stderr=True)
     if not console.is_terminal:
         yield
         return
-    with console.status(what):
+    with console.status(Text(printable(what))):
         yield

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from costmodel.cli.networks import JsonOption, NetworkArgument, PlatformOption, symbolic_network
+from costmodel.errors import printable
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -93,7 +94,7 @@ def formula(
         lines = [write(found[of])] if latex else _text_lines(found[of])
         print("\n".join(lines))
         return
-    print(f"{graph.name}{_coverage(graph)}")
+    print(f"{printable(graph.name)}{_coverage(graph)}")
     for q, expression in found.items():
         form = _FORMS[q]
         if latex:

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 from typer.main import get_command
 
-from costmodel.errors import CostModelError
+from costmodel.cli.ending import EndingGroup
+from costmodel.errors import CostModelError, sentence
 
 ENTRY_POINTS = "costmodel.commands"
 """Entry points of this group are commands: a function or a ``typer.Typer``, by name."""
-BAD_INPUT = 2
-INTERRUPTED = 130
 
 
-class CommandGroup(TyperGroup):
-    """Built-in commands and, loaded only when asked for, those of other packages.
-
-    Errors of the library end every command the same way: one sentence on standard error, exit 2.
-    """
+class CommandGroup(EndingGroup):
+    """Built-in commands and, loaded only when asked for, those of other packages."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return all names, those of other packages last."""
@@ -37,17 +31,6 @@ class CommandGroup(TyperGroup):
             return own
         entry = _registered().get(cmd_name)
         return None if entry is None else _load(entry)
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command that was asked for."""
-        try:
-            return super().invoke(ctx)
-        except CostModelError as error:
-            print(f"costmodel: {_one_line(error)}", file=sys.stderr)
-            raise typer.Exit(BAD_INPUT) from None
-        except KeyboardInterrupt:
-            print("costmodel: interrupted", file=sys.stderr)
-            raise typer.Exit(INTERRUPTED) from None
 
 
 def _registered() -> Mapping[str, EntryPoint]:
@@ -73,14 +56,10 @@ def _app_of(name: str, function: Any) -> typer.Typer:
 
 
 def _broken(entry: EntryPoint, error: Exception) -> Any:
-    reason = f"{type(error).__name__}: {_one_line(error)}"
+    reason = f"{type(error).__name__}: {sentence(str(error))}"
 
     def command() -> None:
         raise CostModelError(f"command {entry.name!r} of {entry.value} cannot be loaded ({reason})")
 
     command.__doc__ = f"(cannot be loaded: {reason})"
     return command
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

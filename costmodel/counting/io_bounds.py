@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import networkx as nx
-import numpy as np
 
+from costmodel.algebra.amounts import check_amount
 from costmodel.algebra.symbols import (
     Dim,
     is_symbolic,
@@ -18,7 +18,6 @@ from costmodel.algebra.symbols import (
 )
 from costmodel.counting.cost import OpCost, any_output
 from costmodel.counting.subject import Prepared, Subject, prepare
-from costmodel.errors import DataError
 from costmodel.graph import Node, Source
 from costmodel.ops import Constant, Conv, Input, Linear, MatMul, Output, Parameter
 from costmodel.ops.tensor import Tensor
@@ -102,8 +101,7 @@ def cache_lower_bound(subject: Subject, *inputs: Tensor, capacity: Dim) -> Dim:
     >>> cache_lower_bound(Linear(1024, bias=False), x, capacity=2**24)
     3145728
     """
-    if not is_symbolic(capacity) and not np.all(capacity >= 1):
-        raise DataError(f"capacity must be at least 1 element, got {capacity}")
+    check_amount(capacity, "capacity")
     ready = prepare(subject, *inputs)
     return total(
         _cache_bound(node, result, capacity)

@@ -214,6 +214,8 @@ def by_module(graph: nx.DiGraph | Prepared, depth: int = 1) -> list[ModuleCost]:
     >>> [m.module for m in by_module(cm.zoo.shufflenet_v2())][:3]
     ['conv1', 'maxpool', 'stage2']
     """
+    if type(depth) is not int:
+        raise DataError(f"depth must be an integer, got {depth!r}")
     ready = prepare(graph)
     groups: dict[str, list[Cost]] = {}
     for node, result in zip(ready.nodes, ready.costs, strict=True):

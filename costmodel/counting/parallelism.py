@@ -7,6 +7,7 @@ from typing import NamedTuple
 import networkx as nx
 import numpy as np
 
+from costmodel.algebra.amounts import check_amount
 from costmodel.algebra.symbols import Dim, are_ints, is_symbolic, maximum
 from costmodel.counting.metrics import work
 from costmodel.counting.subject import Prepared, Subject, nodes_of, prepare
@@ -102,8 +103,7 @@ def brent(subject: Subject, *inputs: Tensor, processors: Dim) -> Bracket:
     >>> brent(cm.zoo.pointwise(56, 56, 128, 64), processors=28 * 128)
     Bracket(lower=7168.0, upper=7296.0)
     """
-    if not is_symbolic(processors) and not np.all(processors >= 1):
-        raise DataError(f"processors must be at least 1, got {processors}")
+    check_amount(processors, "processors")
     ready = prepare(subject, *inputs)
     share = work(ready) / processors
     longest = span(ready)

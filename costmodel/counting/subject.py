@@ -8,7 +8,7 @@ from typing import TypeAlias
 import networkx as nx
 
 from costmodel.counting.cost import Cost, OpCost, op_cost, sum_costs
-from costmodel.errors import GraphError
+from costmodel.errors import GraphError, listed
 from costmodel.graph import Node, infer_node, nodes_in_order
 from costmodel.ops import Op
 from costmodel.ops.tensor import Tensor
@@ -87,6 +87,9 @@ def nodes_of(subject: Subject, inputs: tuple[Tensor, ...] = ()) -> list[Node]:
     """
     if isinstance(subject, Op):
         name = type(subject).__name__
+        subject.check_fields()
+        if not all(isinstance(x, Tensor) for x in inputs):
+            raise GraphError(f"inputs of {name} must be tensors, got {listed(inputs, 4)}")
         return [Node(name, subject, inputs, infer_node(name, subject, inputs), "", name)]
     _refuse(inputs)
     return list(subject.nodes if isinstance(subject, Prepared) else nodes_in_order(subject))

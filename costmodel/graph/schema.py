@@ -112,12 +112,7 @@ def nodes_in_order(graph: nx.DiGraph) -> Iterator[Node]:
     GraphError
         If the graph has a cycle or is not of the schema.
     """
-    if not isinstance(graph, nx.DiGraph) or graph.is_multigraph():
-        raise GraphError(
-            f"expected an op graph (networkx.DiGraph, see costmodel.graph), "
-            f"got {type(graph).__name__}"
-        )
-    data = dict(graph.nodes(data=True))
+    data = dict(_checked(graph).nodes(data=True))
     sources = _all_sources(graph)
     for name in _topological_order(graph, sources):
         attributes = data[name]
@@ -134,6 +129,11 @@ def nodes_in_order(graph: nx.DiGraph) -> Iterator[Node]:
         except KeyError as missing:
             raise GraphError(
                 f"node {name!r} has no {missing} attribute; build graphs with costmodel.Builder"
+            ) from None
+        except (IndexError, TypeError):
+            raise GraphError(
+                f"node {name!r} takes an output that no node before it has; its links should be "
+                "(output, slot)"
             ) from None
 
 
@@ -161,9 +161,7 @@ def validate(graph: nx.DiGraph, deadline: Deadline | None = None) -> None:
     ...
     costmodel.errors.GraphError: node 'a' has no 'op' attribute; build graphs with costmodel.Builder
     """
-    if not isinstance(graph, nx.DiGraph) or graph.is_multigraph():
-        raise GraphError(f"expected a networkx.DiGraph, got {type(graph).__name__}")
-    if len(graph) > MAX_NODES:
+    if len(_checked(graph)) > MAX_NODES:
         raise GraphError(f"a graph of {len(graph)} nodes is too large (at most {MAX_NODES})")
     if len(graph) == 0:
         raise GraphError("the graph has no nodes")
@@ -267,10 +265,22 @@ def free_symbols(graph: nx.DiGraph) -> set[Any]:
     ['c1', 'c2', 'h', 'w']
     """
     found: set[Any] = set()
-    for _, op in graph.nodes(data="op"):
+    for name, op in _checked(graph).nodes(data="op"):
+        if not isinstance(op, Op):
+            raise GraphError(f"node {name!r}: {op!r} is not an operator of costmodel.ops")
         for value in op.fields().values():
             found |= _symbols_in(value)
     return found
+
+
+def _checked(graph: Any) -> nx.DiGraph:
+    """Return what is a directed graph without parallel edges, else raise ``GraphError``."""
+    if not isinstance(graph, nx.DiGraph) or graph.is_multigraph():
+        raise GraphError(
+            f"expected an op graph (networkx.DiGraph, see costmodel.graph), "
+            f"got {type(graph).__name__}"
+        )
+    return graph
 
 
 def _all_sources(graph: nx.DiGraph) -> dict[str, tuple[Source, ...]]:

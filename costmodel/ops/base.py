@@ -7,8 +7,9 @@ the nest in :mod:`costmodel.counting.cost`.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -184,6 +185,8 @@ class Op:
         problem = _undeclared(cls)
         if problem:
             raise TypeError(f"operator {cls.__name__} {problem}")
+        if "__post_init__" in vars(cls):
+            cls.__post_init__ = _naming_field(cls.__post_init__)  # type: ignore[attr-defined]
 
     # No abstract base class: instance checks of one are slow, and lowering makes many.
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -286,6 +289,20 @@ class Op:
                 raise ShapeError(f"{type(self).__name__} needs at least one input")
         elif len(inputs) != self.arity:
             raise ShapeError(f"{type(self).__name__} takes {self.arity} inputs, got {len(inputs)}")
+
+
+def _naming_field(post_init: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return ``post_init`` so that a value of the wrong type is refused with its field named."""
+
+    @functools.wraps(post_init)
+    def checked(self: Op) -> None:
+        try:
+            post_init(self)
+        except (AttributeError, TypeError, ValueError):
+            self.check_fields()
+            raise
+
+    return checked
 
 
 def _undeclared(cls: type[Op]) -> str:

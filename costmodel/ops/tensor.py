@@ -103,5 +103,5 @@ class Tensor:
 
 
 def _check_dtype(dtype: str) -> None:
-    if dtype not in DTYPE_BYTES:
+    if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
         raise DataError(f"unknown dtype {dtype!r}; known are {', '.join(DTYPE_BYTES)}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from costmodel.prediction import LABEL
 from costmodel.report.collect import Report
+from costmodel.report.text import cell
 
 if TYPE_CHECKING:
     from costmodel.prediction import KernelTime, Prediction
@@ -146,12 +147,12 @@ def to_csv(report: Report) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     if report.prediction is None:
         writer.writerow(_OPERATOR_COLUMNS)
-        writer.writerows(_operator_rows(report))
+        writer.writerows(map(cell, row) for row in _operator_rows(report))
     else:
         writer.writerow(_KERNEL_COLUMNS)
         for k in report.prediction.kernels:
             row = {**_kernel(k), "nodes": " ".join(k.kernel.nodes)}
-            writer.writerow([row[name] for name in _KERNEL_COLUMNS])
+            writer.writerow([cell(row[name]) for name in _KERNEL_COLUMNS])
     return stream.getvalue()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from costmodel.errors import printable
 from costmodel.units import format_si
 
 _SUFFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -67,6 +68,32 @@ def share(value: float) -> str:
         if value >= 0.0995 or value <= 0
         else f"{value * 100:.1f} %"
     )
+
+
+def cell(value: object) -> object:
+    r"""Return a value of a CSV table so that no spreadsheet runs it and no terminal obeys it.
+
+    Examples
+    --------
+    >>> cell("=1+1"), cell("a\x1b[2J"), cell("-3"), cell(-3)
+    ("'=1+1", 'a\\x1b[2J', '-3', -3)
+    """
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text[:1] in _FORMULA and not _is_number(text) else text
+
+
+_FORMULA = ("=", "+", "-", "@")
+"""What a spreadsheet takes for the start of a formula."""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def shorten(name: str, width: int) -> str:

@@ -19,8 +19,9 @@ from types import FrameType
 from typing import Any
 
 from costmodel.errors import LONGEST, CostModelError
+from validation.fuzz.generated import texts
 from validation.fuzz.mutations import mutated
-from validation.fuzz.readers import READERS, Reader
+from validation.fuzz.readers import READERS, WORDS, Reader
 
 SECONDS = 2.0
 """Processor time that one input may take. [s]"""
@@ -169,6 +170,7 @@ def seeds_of(name: str) -> list[bytes]:
     """Return the valid contents of a reader, made once."""
     if name not in _SEEDS:
         _SEEDS[name] = READERS[name].seeds()
+        texts(WORDS)  # before the fork, so that no child makes them again
     return _SEEDS[name]
 
 

@@ -7,11 +7,13 @@ import random
 import re
 from typing import Any
 
+from validation.fuzz.generated import expression, texts
 from validation.fuzz.models import change_onnx
 from validation.fuzz.readers import READERS, WORDS
 
 _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _TEXT = re.compile(rb'"[^"\n]*"')
+_NAME = re.compile(rb"(?<==)[\w*+/()-]+")
 _NUMBERS = (
     *("0", "1", "-1", "2", "3", "7", "0.5", "64", "1e3", "-0.0", "1000000", "4294967296"),
     *("9223372036854775808", "1e999", "-1e999", "nan", "NaN", "inf", "Infinity", "1e-320"),
@@ -38,8 +40,10 @@ def mutated(name: str, seeds: list[bytes], rng: random.Random) -> bytes:
     content = rng.choice(seeds)
     if name == "onnx" and rng.random() < 0.8:
         return change_onnx(content, rng)
-    if rng.random() < 0.3:
+    if rng.random() < 0.35:
         return _gentle(content, rng)
+    if rng.random() < 0.1 and (made := texts(WORDS)):
+        return rng.choice(made).encode()
     if READERS[name].suffix in (".json", ".jsonl") and rng.random() < 0.6:
         return _tree_changed(content, rng)
     for _ in range(rng.choice((1, 1, 1, 2, 3, 8))):
@@ -61,7 +65,7 @@ def _changed(content: bytes, seeds: list[bytes], rng: random.Random) -> bytes:
     size = len(content)
     at = rng.randrange(size + 1)
     to = min(size, at + rng.choice((1, 2, 8, 40, 300)))
-    match rng.randrange(10):
+    match rng.randrange(12):
         case 0:
             return content[:at] + content[to:]
         case 1:
@@ -80,7 +84,15 @@ def _changed(content: bytes, seeds: list[bytes], rng: random.Random) -> bytes:
         case 7:
             other = rng.choice(seeds)
             return content[:at] + other[rng.randrange(len(other) + 1) :]
-        case 8:
+        case 8 if rng.random() < 0.1:
+            lines = content.split(b"\n")
+            line = rng.choice(lines)
+            return content + (b"\n" + line) * (_MOST // (len(line) + 1) // rng.choice((1, 10, 100)))
+        case 9:
+            return _put(content, _NAME, expression(rng), rng)
+        case 10:
+            return _put(content, _TEXT, f'"{expression(rng)}"', rng)
+        case 11:
             lines = content.split(b"\n")
             place = rng.randrange(len(lines))
             lines[place : place + 1] = lines[place : place + 1] * rng.choice((0, 2))
@@ -151,6 +163,6 @@ def _value(rng: random.Random, other: tuple[Any, Any]) -> Any:
     if rng.random() < 0.3 and key in (owner if isinstance(owner, dict) else range(len(owner))):
         found = owner[key]
         return json.loads(json.dumps(found)) if len(str(found)) < 500 else found.__class__()
-    if rng.random() < 0.3:
-        return {"expr": rng.choice((*_TEXTS, "a*b", "c/2", "h - 5", "ceiling(h/2)", "2**40"))}
+    if rng.random() < 0.35:
+        return {"expr": rng.choice((*_TEXTS, expression(rng), expression(rng)))}
     return rng.choice((*plain, *_TEXTS, rng.choice(WORDS)))

@@ -48,8 +48,7 @@ def score(
     """
     console = wide_console()
     if data not in (*SETS, "all"):
-        console.print(f"error: unknown data set {data!r}; known are {', '.join(SETS)} and all")
-        raise typer.Exit(2)
+        raise DataError(f"unknown data set {data!r}; known are {', '.join(SETS)} and all")
     todo: list[Job] = []
     for name in SETS if data == "all" else (data,):
         try:

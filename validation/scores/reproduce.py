@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from costmodel.errors import DataError
 from costmodel.platforms import Platform
 from validation.scores.figure2 import BATCH, NETWORKS, PARTS, predicted_shares, printed_shares
 from validation.scores.figures import judge
@@ -54,8 +55,7 @@ def reproduce(
     """
     console = Console()
     if name not in NAMES:
-        console.print(f"error: unknown table {name!r}; known are {', '.join(NAMES)}")
-        raise typer.Exit(2)
+        raise DataError(f"unknown table {name!r}; known are {', '.join(NAMES)}")
     if name == "figure2":
         _print_figure2(console)
     elif name == "guidelines":

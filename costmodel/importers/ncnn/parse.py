@@ -12,6 +12,10 @@ from costmodel.reading import read_text
 MAGIC = "7767517"
 MAX_BYTES = 64 * 2**20
 """Largest file that is read. [byte]"""
+MAX_LAYERS = 20_000
+"""Most layers of a file."""
+MAX_BLOBS = 4096
+"""Most blobs that a layer takes or makes."""
 _SHAPE_HINTS = -23330
 _FIRST_ARRAY = -23300
 _COUNT = re.compile(r"[0-9]{1,9}")
@@ -82,6 +86,8 @@ def parse(lines: list[str], name: str) -> list[Layer]:
     counts = lines[1].split() if len(lines) > 1 else []
     if len(counts) != 2 or not all(map(_COUNT.fullmatch, counts)):
         raise DataError(f"{name}: line 2 should give the numbers of layers and blobs")
+    if int(counts[0]) > MAX_LAYERS:
+        raise DataError(f"{name}: {counts[0]} layers are too many (at most {MAX_LAYERS})")
     written = [(i, line) for i, line in enumerate(lines[2:], 3) if line.strip()]
     if len(written) < int(counts[0]):
         raise DataError(f"{name}: line 2 gives {counts[0]} layers but {len(written)} follow")
@@ -103,7 +109,7 @@ def _layer(line: str, where: str) -> Layer:
     try:
         kind, name, taken, given = words[0], words[1], int(words[2]), int(words[3])
         blobs, rest = words[4 : 4 + taken + given], words[4 + taken + given :]
-        if min(taken, given) < 0 or len(blobs) != taken + given:
+        if min(taken, given) < 0 or max(taken, given) > MAX_BLOBS or len(blobs) != taken + given:
             raise ValueError("blobs")
         params: dict[int, float | tuple[float, ...]] = {}
         hints: tuple[tuple[int, ...], ...] = ()

@@ -1,0 +1,41 @@
+"""Amounts that a caller gives beside a network: a capacity, a number of processors."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from costmodel.algebra.symbols import Dim, is_symbolic
+from costmodel.errors import DataError, cut
+
+MAX_AMOUNT = 2.0**100
+"""Largest amount that is taken for real."""
+
+
+def check_amount(value: Dim, what: str) -> Dim:
+    """Return ``value`` if it is a number of at least 1, an array of such numbers, or in symbols.
+
+    Raises
+    ------
+    DataError
+        If it is anything else.
+
+    Examples
+    --------
+    >>> check_amount(8192, "capacity")
+    8192
+    >>> check_amount("12", "capacity")
+    Traceback (most recent call last):
+    ...
+    costmodel.errors.DataError: capacity must be a number of at least 1, got '12'
+    """
+    if is_symbolic(value):
+        return value
+    numbers = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    arrays = isinstance(value, np.ndarray) and value.dtype.kind in "iuf"
+    exact = not numbers and not arrays and getattr(value, "is_number", False) is True
+    if not (numbers or arrays or (exact and value.is_real)):
+        raise DataError(f"{what} must be a number of at least 1, got {cut(repr(value), 60)}")
+    if not np.all(value >= 1) or not np.all(value <= MAX_AMOUNT):
+        shown = cut(str(value), 60) if not isinstance(value, int) or value < 2**200 else "more"
+        raise DataError(f"{what} must lie between 1 and 2**100, got {shown}")
+    return value
