@@ -150,3 +150,81 @@ def test_interrupt_exits_130_with_a_line(tmp_path):
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err == "costmodel: interrupted\n"
+
+
+USAGE = [
+    (["report"], "Missing argument"),
+    (["report", "--bogus", "x"], "--bogus"),
+    (["bogus"], "bogus"),
+    (["report", "resnet18", "--batch", "x"], "--batch"),
+    (["report", "resnet18", "--json", "--csv"], "give one of"),
+    (["platforms", "bogus"], "bogus"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), USAGE, ids=str)
+@pytest.mark.parametrize("module", ["costmodel", "validation"])
+def test_errors_of_use_are_one_line(module: str, arguments: list[str], words: str) -> None:
+    if module == "validation":
+        from validation.__main__ import app as other
+
+        arguments, words = ["fuzz", "--bogus"], "--bogus"
+    result = CliRunner().invoke(
+        app if module == "costmodel" else other, arguments, prog_name="costmodel"
+    )
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1
+    assert words in result.stderr
+    assert "--help" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["score", "x"], ["reproduce", "x"], ["fuzz", "x"]], ids=str)
+def test_validation_ends_alike(arguments: list[str]) -> None:
+    from validation.__main__ import app as other
+
+    result = CliRunner().invoke(other, arguments, prog_name="python -m validation")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("python -m validation: unknown ")
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> str:
+    """A graph whose names would run in a spreadsheet and move the cursor of a terminal."""
+    import costmodel as cm
+
+    b = cm.Builder("=net\x1b[2J")
+    x = b.input((1, 8, 8, 8), name="@x")
+    with b.module("-mod\x1b[31m"):
+        x = b.add(cm.zoo.pointwise(8, 8, 8, 8).nodes["conv"]["op"], x, name="=cmd()\x1b]0;t\x07")
+    file = tmp_path / "hostile.json"
+    cm.save(b.finish(x), file)
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["report", "--csv"],
+        ["report", "--csv", "-p", GPU],
+        ["report"],
+        ["report", "-p", GPU, "--explain"],
+        ["advise", "-p", GPU],
+        ["formula"],
+    ],
+    ids=str,
+)
+def test_output_obeys_nothing_in_names(hostile: str, arguments: list[str]) -> None:
+    import csv
+
+    command, *options = arguments
+    result = run(command, hostile, *options)
+    assert result.exit_code == 0
+    assert "\x1b" not in result.output
+    assert "\x07" not in result.output
+    if "--csv" in options:
+        cells = [cell for row in csv.reader(result.stdout.splitlines()) for cell in row]
+        assert any(cell.startswith("'-mod") for cell in cells)
+        assert not [cell for cell in cells if cell[:1] in ("=", "+", "-", "@")]

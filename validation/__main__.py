@@ -14,6 +14,7 @@ from validation.scores.ship import calibrations
 from validation.speed import speed
 
 app = typer.Typer(
+    name="python -m validation",
     cls=EndingGroup,
     no_args_is_help=True,
     add_completion=False,

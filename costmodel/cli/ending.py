@@ -27,33 +27,33 @@ class EndingGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except CostModelError as error:
-            print(f"{ctx.info_name}: {sentence(str(error))}", file=sys.stderr)
+            print(f"{self.name}: {sentence(str(error))}", file=sys.stderr)
             raise typer.Exit(BAD_INPUT) from None
         except KeyboardInterrupt:
-            print(f"{ctx.info_name}: interrupted", file=sys.stderr)
+            print(f"{self.name}: interrupted", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         """Run the command line and, in standalone mode, exit."""
         try:
-            done = super().main(*args, standalone_mode=False, **extra)
+            done = super().main(*args, **{**extra, "standalone_mode": False})
         except typer.Abort:
             done = INTERRUPTED
         except _ClickError as error:
             if not standalone_mode:
                 raise
-            _show(error)
+            _show(str(self.name), error)
             done = error.exit_code
         if not standalone_mode:
             return done
         sys.exit(done if isinstance(done, int) else 0)
 
 
-def _show(error: Any) -> None:
+def _show(name: str, error: Any) -> None:
     """Print an error of use in one line, and the whole help where nothing was asked for."""
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()
         return
     context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "costmodel"
-    print(f"{path}: {sentence(error.format_message())} (see {path} --help)", file=sys.stderr)
+    path = context.command_path if context is not None else name
+    print(f"{name}: {sentence(error.format_message())} (see {path} --help)", file=sys.stderr)

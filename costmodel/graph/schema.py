@@ -137,15 +137,8 @@ def nodes_in_order(graph: nx.DiGraph) -> Iterator[Node]:
             ) from None
 
 
-def validate(graph: nx.DiGraph, deadline: Deadline | None = None) -> None:
+def validate(graph: nx.DiGraph) -> None:
     """Check that ``graph`` is of the schema and every shape follows from the inputs.
-
-    Parameters
-    ----------
-    graph : DiGraph
-        The graph.
-    deadline : Deadline, optional
-        The time that this may take.
 
     Raises
     ------
@@ -161,6 +154,11 @@ def validate(graph: nx.DiGraph, deadline: Deadline | None = None) -> None:
     ...
     costmodel.errors.GraphError: node 'a' has no 'op' attribute; build graphs with costmodel.Builder
     """
+    validate_within(graph, None)
+
+
+def validate_within(graph: nx.DiGraph, deadline: Deadline | None) -> None:
+    """Do what :func:`validate` does, in the time that a graph from a file may take."""
     if len(_checked(graph)) > MAX_NODES:
         raise GraphError(f"a graph of {len(graph)} nodes is too large (at most {MAX_NODES})")
     if len(graph) == 0:

@@ -16,7 +16,15 @@ from costmodel.algebra.certainty import is_certain
 from costmodel.algebra.written import parse_dim
 from costmodel.errors import DataError, GraphError, UnknownOperatorError, listed
 from costmodel.graph.decoding import Decoder
-from costmodel.graph.schema import MAX_NODES, SCHEMA, Link, OpGraph, sources_of, validate
+from costmodel.graph.schema import (
+    MAX_NODES,
+    SCHEMA,
+    Link,
+    OpGraph,
+    sources_of,
+    validate,
+    validate_within,
+)
 from costmodel.ops import OPERATORS, Op
 from costmodel.ops.tensor import Tensor
 from costmodel.reading import parse_json, read_text
@@ -95,7 +103,7 @@ def from_json(text: str) -> nx.DiGraph:
         _add_node(graph, entry, decoder)
     for entry in entries:
         _add_edges(graph, entry)
-    validate(graph, decoder.deadline)
+    validate_within(graph, decoder.deadline)
     if "coverage" in document:
         graph.graph["coverage"], graph.graph["unknown"] = _coverage(document)
     return graph

@@ -335,6 +335,10 @@ class Pad(Op):
     kernel_kinds = ("copy",)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.padding, tuple):
+            raise ShapeError(
+                f"Pad padding must be a tuple, one entry an axis, got {self.padding!r}"
+            )
         object.__setattr__(self, "padding", as_padding(self.padding, len(self.padding)))
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:

@@ -236,7 +236,7 @@ def _settings(name: str, query: str) -> dict[str, str]:
 
 
 def _threads(text: str, hardware: Hardware) -> int:
-    if not text.isdecimal() or int(text) < 1:
+    if not (text.isascii() and text.isdecimal() and len(text) < 10) or int(text) < 1:
         raise DataError(f"threads should be a positive integer, got {text!r}")
     if hardware.kind != "cpu" and int(text) != _NO_THREADS:
         raise DataError(f"{hardware.name} is a GPU, which has no threads to set; leave threads out")

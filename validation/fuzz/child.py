@@ -115,13 +115,12 @@ def run_batch(name: str, seed: int, size: int) -> Tally:
     child.start()
     theirs.close()
     try:
-        while ours.poll(_STUCK):
+        last = -1
+        while place.value != last:
             last = place.value
-            answer: Tally | None = ours.recv() if ours.poll() else None
-            if answer is not None:
+            if ours.poll(_STUCK):
+                answer: Tally = ours.recv()
                 return answer
-            if place.value == last:
-                break
     except EOFError:  # it was killed, or died of a signal
         return _lost(name, seed, place.value, "crash", "the process died")
     finally:
