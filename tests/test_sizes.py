@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import costmodel as cm
 from costmodel import ops, zoo
-from costmodel.algebra import expressions
 from costmodel.algebra.sizes import MAX_DIM, check_dim, check_shape
+from costmodel.algebra.written import parse_dim
 from costmodel.errors import CostModelError, ShapeError
 from costmodel.graph.serialize import from_json, to_json
 from costmodel.ops.tensor import Tensor
@@ -155,7 +155,7 @@ def test_an_accepted_expression_is_such_an_integer_at_every_assignment(
     except ShapeError as error:
         remedy = re.search(r": write (\w+) = (.*)$", str(error))
         if remedy:
-            symbol, instead = cm.dim(remedy[1]), expressions.parse_dim(remedy[2])
+            symbol, instead = cm.dim(remedy[1]), parse_dim(remedy[2])
             check_dim(instead, symbol.name)
             check_dim(expression.subs(symbol, instead), "the width", smallest)
         return
@@ -168,7 +168,7 @@ def test_an_accepted_expression_is_such_an_integer_at_every_assignment(
 @given(text=st.text(alphabet="xy0123456789+-*/(),. _MaxMinceilingsqrt'[]{}:=\\\"", max_size=30))
 def test_random_text_is_read_or_refused(text: str) -> None:
     with contextlib.suppress(CostModelError):
-        check_dim(expressions.parse_dim(text), "w")
+        check_dim(parse_dim(text), "w")
 
 
 # --- wherever a caller states one -------------------------------------------------------------

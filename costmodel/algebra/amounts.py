@@ -11,7 +11,7 @@ MAX_AMOUNT = 2.0**100
 """Largest amount that is taken for real."""
 
 
-def check_amount(value: Dim, what: str) -> Dim:
+def check_amount(value: Dim, what: str, unit: str = "") -> Dim:
     """Return ``value`` if it is a number of at least 1, an array of such numbers, or in symbols.
 
     Raises
@@ -30,12 +30,14 @@ def check_amount(value: Dim, what: str) -> Dim:
     """
     if is_symbolic(value):
         return value
+    least = f"{what} must be a number of at least 1{f' {unit}' if unit else ''}"
     numbers = isinstance(value, int | float | np.number) and not isinstance(value, bool)
     arrays = isinstance(value, np.ndarray) and value.dtype.kind in "iuf"
     exact = not numbers and not arrays and getattr(value, "is_number", False) is True
     if not (numbers or arrays or (exact and value.is_real)):
-        raise DataError(f"{what} must be a number of at least 1, got {cut(repr(value), 60)}")
-    if not np.all(value >= 1) or not np.all(value <= MAX_AMOUNT):
-        shown = cut(str(value), 60) if not isinstance(value, int) or value < 2**200 else "more"
-        raise DataError(f"{what} must lie between 1 and 2**100, got {shown}")
+        raise DataError(f"{least}, got {cut(repr(value), 60)}")
+    if not np.all(value <= MAX_AMOUNT):
+        raise DataError(f"{what} must be at most 2**100, got more")
+    if not np.all(value >= 1):
+        raise DataError(f"{least}, got {cut(str(value), 60)}")
     return value

@@ -101,7 +101,7 @@ def cache_lower_bound(subject: Subject, *inputs: Tensor, capacity: Dim) -> Dim:
     >>> cache_lower_bound(Linear(1024, bias=False), x, capacity=2**24)
     3145728
     """
-    check_amount(capacity, "capacity")
+    check_amount(capacity, "capacity", "element")
     ready = prepare(subject, *inputs)
     return total(
         _cache_bound(node, result, capacity)

@@ -64,11 +64,12 @@ class Reader:
 def _graphs() -> list[bytes]:
     size, c = cm.dim("size"), cm.dim("c")
     graphs = [
-        cm.zoo.shufflenet_v2(),
-        cm.zoo.mobilenet_v3(size=size),
+        cm.zoo.squeezenet(size=size),
         cm.zoo.gpt2(layers=1, length=c),
         cm.zoo.pointwise(*cm.symbols("h w c1 c2")),
+        cm.zoo.pointwise(56, 56, 24, 48),
         cm.zoo.g4_stack(c, blocks=1),
+        cm.zoo.attention(1, 8, c, 64),
     ]
     return [to_json(graph).encode() for graph in graphs]
 
