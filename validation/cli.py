@@ -18,7 +18,7 @@ from validation.comparing.show import show_emulated, show_guidelines, show_netwo
 from validation.errors import MeasuringError
 from validation.guidelines.claims import guidelines_only
 from validation.guidelines.experiments import try_guideline
-from validation.measuring.campaign import Campaign
+from validation.measuring.campaign import LIMIT, Campaign
 from validation.measuring.clock import Plan, Timing
 from validation.measuring.networks import network_for
 from validation.measuring.platforms import platform_for
@@ -63,6 +63,10 @@ Precision = Annotated[
     ),
 ]
 Budget = Annotated[float, typer.Option(min=0.01, help="Seconds on one network at most.")]
+Limit = Annotated[
+    float,
+    typer.Option(min=1.0, help="Seconds of silence, beyond the budget, after which one hangs."),
+]
 
 
 def measure(
@@ -86,11 +90,14 @@ def measure(
     cache: Cache = "warm",
     precision: Precision = 0.01,
     budget: Budget = 10.0,
+    limit: Limit = LIMIT,
 ) -> None:
     """Measure the latency of NETWORKS and append it to a store.
 
     What the store holds already is not measured again: the same command goes on after an
-    interruption. For example:
+    interruption, from the last round. A network that crashes, hangs or lacks memory costs that
+    network alone. Exit 0: all are measured; 1: some failed and are named at the end; 2: bad input
+    or nothing to go on with; 130: interrupted. For example:
 
     costmodel measure shufflenet_v2 "resnet50?size=160" --backend torch -o host.jsonl
 
@@ -102,12 +109,13 @@ def measure(
     runner = load_backend(backend)
     where = platform or runner.platform(settings)
     with Store(output) as store:
-        campaign = Campaign(tuple(networks), runner, settings, plan, run, where)
+        campaign = Campaign(tuple(networks), runner, settings, plan, run, where, limit=limit)
         run_or_exit(campaign, store, console)
         if table is not None:
             write_measurements(table, store.to_measurements())
-    console.print(f"{len(networks) - len(campaign.missing(store))} results are in {output}")
-    if campaign.missing(store):
+    missing = len(campaign.missing(store))
+    console.print(f"{len(set(networks)) - missing} results are in {output}", soft_wrap=True)
+    if missing:
         raise typer.Exit(1)
 
 
@@ -133,6 +141,7 @@ def validate(
     cache: Cache = "warm",
     precision: Precision = 0.01,
     budget: Budget = 10.0,
+    limit: Limit = LIMIT,
 ) -> None:
     """Run NETWORKS and print what is predicted beside what is measured (or simulated).
 
@@ -164,13 +173,15 @@ def validate(
         where = platform_for(platform or runner.platform(settings), settings)
         store = stack.enter_context(Store(output or Path(folder) / "results.jsonl"))
         if guidelines_only(networks):
-            how = Campaign((), runner, settings, plan, platform=where)
+            how = Campaign((), runner, settings, plan, platform=where, limit=limit)
             tried = [try_guideline(name, how, store, console) for name in networks]
             show_guidelines(tried, runner, settings, as_json)
             return
         # What is wrong is told before anything is measured, and what is measured is predicted.
         graphs = {spec: network_for(spec, settings) for spec in dict.fromkeys(networks)}
-        campaign = Campaign((*graphs,), runner, settings, plan, platform=where, graphs=graphs)
+        campaign = Campaign(
+            (*graphs,), runner, settings, plan, platform=where, graphs=graphs, limit=limit
+        )
         runs = []
         for run in range(1 + repeat):
             again = replace(campaign, run=run)
@@ -183,6 +194,8 @@ def validate(
     if not compared:
         raise typer.Exit(1)
     show_networks(compared, runner, settings, as_json)
+    if len(compared) < len(graphs):
+        raise typer.Exit(1)
 
 
 def _compare(

@@ -9,6 +9,14 @@ class MeasuringError(CostModelError):
     """A network cannot be run or timed here."""
 
 
+class OutOfMemoryError(MeasuringError):
+    """A network does not fit into the memory that is left; alone it may."""
+
+
+class WorkerError(MeasuringError):
+    """The process that measures ends before it has begun, whatever it is given."""
+
+
 class ClockError(MeasuringError):
     """The clock jumps or stands still, so that no time can be trusted."""
 

@@ -29,6 +29,7 @@ from validation.errors import MeasuringError
 from validation.measuring.backend import KernelTiming, Label, Settings
 from validation.measuring.clock import Plan, Timing
 from validation.measuring.host import describe_host, load
+from validation.measuring.journal import NO_JOURNAL, Journal
 from validation.measuring.platforms import platform_name
 
 RUNTIME = "neon"
@@ -47,6 +48,7 @@ class ArmBackend:
     """
 
     among_others = False
+    own_process = True
 
     def __init__(self, target: str = "native") -> None:
         self.name = f"arm:{target}"
@@ -99,10 +101,15 @@ class ArmBackend:
         )
 
     def measure_networks(
-        self, graphs: Mapping[str, nx.DiGraph], settings: Settings, plan: Plan
+        self,
+        graphs: Mapping[str, nx.DiGraph],
+        settings: Settings,
+        plan: Plan,
+        journal: Journal = NO_JOURNAL,
     ) -> Iterator[tuple[str, Timing | MeasuringError]]:
         """Yield the time of each network: measured or simulated, one after the other."""
         for name, graph in graphs.items():
+            journal.begin(name)
             try:
                 yield name, self._network(graph, settings, plan)
             except MeasuringError as error:

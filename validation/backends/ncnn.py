@@ -23,6 +23,7 @@ from validation.errors import MeasuringError
 from validation.measuring.backend import KernelTiming, Label, Settings
 from validation.measuring.clock import CpuTimer, Plan, Subject, Timing, measure
 from validation.measuring.host import describe_host, pinned
+from validation.measuring.journal import NO_JOURNAL, Journal
 from validation.measuring.platforms import platform_name
 
 RUNTIME = "ncnn"
@@ -33,6 +34,7 @@ class NcnnBackend:
 
     name = "ncnn"
     among_others = False
+    own_process = True
     label: Label = "measured"
 
     def describe(self, settings: Settings) -> dict[str, str]:
@@ -44,19 +46,24 @@ class NcnnBackend:
         return platform_name("host", RUNTIME, settings)
 
     def measure_networks(
-        self, graphs: Mapping[str, nx.DiGraph], settings: Settings, plan: Plan
+        self,
+        graphs: Mapping[str, nx.DiGraph],
+        settings: Settings,
+        plan: Plan,
+        journal: Journal = NO_JOURNAL,
     ) -> Iterator[tuple[str, Timing | MeasuringError]]:
         """Time whole networks in turns; yield each as soon as it is done or has failed."""
         with pinned(settings.threads):
             subjects = []
             for name, graph in graphs.items():
+                journal.begin(name)
                 try:
                     subjects.append(_subject(name, graph, settings))
                 except MeasuringError as error:
                     yield name, error
                 except CostModelError as error:
                     yield name, MeasuringError(f"{name}: {error}")
-            yield from measure(subjects, plan, _timer(settings))
+            yield from measure(subjects, plan, _timer(settings), journal)
 
     def measure_kernels(
         self, graph: nx.DiGraph, settings: Settings, plan: Plan

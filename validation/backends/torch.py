@@ -13,6 +13,7 @@ from typing import Any, Literal
 import networkx as nx
 import torch
 
+from costmodel.errors import CostModelError
 from costmodel.kernels.lowering import lower
 from costmodel.runtimes import load_runtime
 from validation.backends.alone import Alone, cut_out
@@ -24,10 +25,11 @@ from validation.backends.graph_to_torch import (
 )
 from validation.backends.others import Others
 from validation.backends.torch_emitter import DTYPES
-from validation.errors import MeasuringError
+from validation.errors import MeasuringError, OutOfMemoryError
 from validation.measuring.backend import KernelTiming, Settings
 from validation.measuring.clock import CpuTimer, Plan, Probe, Subject, Timer, Timing, measure
-from validation.measuring.host import describe_host, pinned
+from validation.measuring.host import describe_host, lacks_memory, pinned
+from validation.measuring.journal import NO_JOURNAL, Journal
 from validation.measuring.platforms import platform_name
 
 RUNTIMES = {"eager": "torch-eager", "compile": "torch-compile", "graphs": "torch-eager"}
@@ -42,6 +44,7 @@ class TorchBackend:
 
     name = "torch"
     among_others = True
+    own_process = True
     label: Literal["measured"] = "measured"
 
     def describe(self, settings: Settings) -> dict[str, str]:
@@ -67,17 +70,22 @@ class TorchBackend:
         return platform_name(hardware, runtime, settings)
 
     def measure_networks(
-        self, graphs: Mapping[str, nx.DiGraph], settings: Settings, plan: Plan
+        self,
+        graphs: Mapping[str, nx.DiGraph],
+        settings: Settings,
+        plan: Plan,
+        journal: Journal = NO_JOURNAL,
     ) -> Iterator[tuple[str, Timing | MeasuringError]]:
         """Time whole networks in turns; yield each as soon as it is done or has failed."""
         with session(settings) as timer:
             subjects = []
             for name, graph in graphs.items():
+                journal.begin(name)
                 try:
                     subjects.append(prepare(name, graph, settings))
                 except MeasuringError as error:
                     yield name, error
-            yield from measure(subjects, plan, timer)
+            yield from measure(subjects, plan, timer, journal)
         gc.collect()
 
     def measure_kernels(
@@ -150,12 +158,18 @@ def prepare(
     ------
     MeasuringError
         If torch cannot run it, or its outputs have wrong shapes or hold NaN.
+    OutOfMemoryError
+        If it does not fit into the memory that is left.
     """
-    module = _module(graph, settings)
-    inputs = _inputs(graph, settings, alone)
     try:
+        module = _module(graph, settings)
+        inputs = _inputs(graph, settings, alone)
         outputs = module(*inputs)
+    except CostModelError as error:
+        raise MeasuringError(f"{name}: {error}") from None
     except Exception as error:  # torch raises many kinds; each is one sentence here
+        if lacks_memory(error):
+            raise OutOfMemoryError(f"{name}: there is not enough memory to run it") from None
         raise MeasuringError(_sentence(name, error)) from error
     try:
         check_outputs(graph, outputs)

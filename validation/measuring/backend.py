@@ -10,6 +10,7 @@ import networkx as nx
 
 from validation.errors import MeasuringError
 from validation.measuring.clock import Plan, Timing
+from validation.measuring.journal import NO_JOURNAL, Journal
 
 Label = Literal["measured", "simulated", "emulated"]
 """What the times of a backend are; only measured ones validate anything."""
@@ -74,6 +75,9 @@ class Backend(Protocol):
     name: str
     among_others: bool
     """Whether it can time an operator among others (:attr:`Settings.between`)."""
+    own_process: bool
+    """Whether it is run in a process of its own, to which it is pickled: a crash, an endless loop
+    or want of memory then costs the network that is at fault, and no other."""
 
     @property
     def label(self) -> Label:
@@ -92,9 +96,17 @@ class Backend(Protocol):
         """
 
     def measure_networks(
-        self, graphs: Mapping[str, nx.DiGraph], settings: Settings, plan: Plan
+        self,
+        graphs: Mapping[str, nx.DiGraph],
+        settings: Settings,
+        plan: Plan,
+        journal: Journal = NO_JOURNAL,
     ) -> Iterator[tuple[str, Timing | MeasuringError]]:
-        """Time whole networks in turns; yield each by name as soon as it is done or has failed."""
+        """Time whole networks in turns; yield each by name as soon as it is done or has failed.
+
+        The journal is told which network is worked on, and of every round; networks go on from the
+        turns that it knows.
+        """
 
     def measure_kernels(
         self, graph: nx.DiGraph, settings: Settings, plan: Plan

@@ -1,4 +1,8 @@
-"""Measures many networks into a store: interruptible at any point, and resumable."""
+"""Measures many networks into a store: interruptible at any point, and resumable.
+
+The networks of a group are measured in turns by a worker process (:mod:`.apart`), and the samples
+of each round are on the disk before the next begins.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +24,19 @@ from costmodel.errors import CostModelError
 from costmodel.graph import nodes_in_order
 from costmodel.ops import Input
 from validation.errors import ClockError, MeasuringError
+from validation.measuring.apart import measure_apart
 from validation.measuring.backend import Backend, Settings
 from validation.measuring.clock import Plan, Timing
-from validation.measuring.networks import digest, network_for
+from validation.measuring.journal import Turn
+from validation.measuring.networks import digest, fingerprint, network_for
+from validation.measuring.rounds import StoredTurn
 from validation.measuring.store import Result, Store, result_key
+from validation.measuring.worker import Job
 
 GROUP = 12
 """Networks that are timed in turns, hence in memory, at once."""
+LIMIT = 600.0
+"""Silence after which a network is taken to hang, beyond its budget. [s]"""
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,9 @@ class Campaign:
     graphs : mapping
         Networks that are built already, by spec; a stored result of another graph is not taken for
         theirs. The others are built when their turn comes.
+    limit : float
+        A network whose building, warm-up or turn takes longer than this and the budget together is
+        given up. [s]
     """
 
     specs: tuple[str, ...]
@@ -61,6 +74,7 @@ class Campaign:
     platform: str = ""
     group: int = GROUP
     graphs: Mapping[str, nx.DiGraph] = field(default_factory=dict)
+    limit: float = LIMIT
 
     def stored_settings(self) -> dict[str, Any]:
         """Return what the store keeps of the settings and the plan."""
@@ -93,7 +107,7 @@ def run_campaign(
     store: Store,
     console: Console | None = None,
 ) -> list[Result]:
-    """Measure what the store lacks; every result is on the disk before the next begins.
+    """Measure what the store lacks; every round is on the disk before the next begins.
 
     Parameters
     ----------
@@ -119,27 +133,73 @@ def run_campaign(
     with _progress(console) as progress:
         task = progress.add_task("measuring", total=len(todo))
         for start in range(0, len(todo), campaign.group):
-            for result in _measure_group(campaign, todo[start : start + campaign.group]):
+            for result in _measure_group(campaign, todo[start : start + campaign.group], store):
                 store.append(result)
                 done.append(result)
                 progress.advance(task)
     return done
 
 
-def _measure_group(campaign: Campaign, specs: Sequence[str]) -> Iterator[Result]:
-    graphs = {}
+def _measure_group(campaign: Campaign, specs: Sequence[str], store: Store) -> Iterator[Result]:
     # Described before the measurement binds this process to some of the cores.
     host = campaign.backend.describe(campaign.settings)
-    for spec in specs:
-        try:
-            graphs[spec] = campaign.graph(spec)
-        except CostModelError as error:
-            yield _result(campaign, spec, None, MeasuringError(str(error)), host)
-    backend = campaign.backend
-    for spec, outcome in backend.measure_networks(graphs, campaign.settings, campaign.plan):
+    # A backend that says nothing of it is run here.
+    measured = _apart if getattr(campaign.backend, "own_process", False) else _here
+    group = _Group(campaign, store, host)
+    for spec, outcome in measured(group, specs):
         if isinstance(outcome, ClockError):
             raise outcome
-        yield _result(campaign, spec, graphs[spec], outcome, host)
+        yield _result(campaign, spec, group.graphs.get(spec), outcome, host)
+
+
+@dataclass
+class _Group:
+    """Networks that are measured together: what is known of them, and where their turns go."""
+
+    campaign: Campaign
+    store: Store
+    host: Mapping[str, str]
+    graphs: dict[str, nx.DiGraph] = field(default_factory=dict)
+
+    def built(self, name: str, graph: nx.DiGraph) -> None:
+        self.graphs[name] = graph
+
+    def earlier(self, name: str) -> Sequence[Turn]:
+        return self.store.rounds.of(self.campaign.key(name), self._origin(name))
+
+    def begin(self, name: str) -> None:
+        pass
+
+    def finish(self, turns: Mapping[str, Turn]) -> None:
+        key = self.campaign.key
+        self.store.append_round(
+            [StoredTurn(key(name), self._origin(name), name, t) for name, t in turns.items()]
+        )
+
+    def _origin(self, name: str) -> str:
+        """Return what samples must have in common to be samples of one median."""
+        host = {key: value for key, value in self.host.items() if key != "load"}
+        return fingerprint([digest(self.graphs[name]), host])
+
+
+_Outcomes = Iterator[tuple[str, Timing | MeasuringError]]
+
+
+def _apart(group: _Group, specs: Sequence[str]) -> _Outcomes:
+    campaign = group.campaign
+    graphs = {spec: campaign.graphs.get(spec) for spec in specs}
+    job = Job(campaign.backend, campaign.settings, campaign.plan, graphs)
+    yield from measure_apart(job, group, campaign.limit + campaign.plan.budget)
+
+
+def _here(group: _Group, specs: Sequence[str]) -> _Outcomes:
+    campaign = group.campaign
+    for spec in specs:
+        try:
+            group.built(spec, campaign.graph(spec))
+        except CostModelError as error:
+            yield spec, MeasuringError(str(error))
+    yield from campaign.backend.measure_networks(group.graphs, campaign.settings, campaign.plan)
 
 
 def _result(
@@ -147,7 +207,7 @@ def _result(
     spec: str,
     graph: nx.DiGraph | None,
     outcome: Timing | MeasuringError,
-    host: dict[str, str],
+    host: Mapping[str, str],
 ) -> Result:
     timing = None if isinstance(outcome, MeasuringError) else outcome
     return Result(

@@ -13,23 +13,24 @@ from __future__ import annotations
 
 import math
 import random
-import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from validation.errors import ClockError
+from validation.measuring.journal import NO_JOURNAL, Journal, Turn
 from validation.measuring.summary import Timing as Timing
 from validation.measuring.summary import median_interval as median_interval
 from validation.measuring.summary import summary as summary
+from validation.measuring.timers import CpuTimer as CpuTimer
+from validation.measuring.timers import Probe as Probe
+from validation.measuring.timers import Timer as Timer
 
 _STEADY = 0.03  # two windows of the warm-up agree within this share
 _WINDOW = 3  # samples in a window of the warm-up
 _TOO_LONG = 100.0  # times the median so far, undisturbed: only a clock that jumps does that
 _ENOUGH = 7  # undisturbed samples that are better than all samples
-_PROBE_SLACK = 1.06  # times the fastest probe: the core is ours
 _REJECTED = 5  # samples that may be rejected, whatever their share
 _MAX_REPEAT = 2**20
 
@@ -87,87 +88,9 @@ class Subject:
     before: Callable[[], object] | None = None
 
 
-class Timer(Protocol):
-    """Times calls on one kind of device."""
-
-    def time(self, call: Callable[[], object], repeat: int) -> tuple[float, bool]:
-        """Return the seconds of ``repeat`` calls, and whether the run was disturbed."""
-
-
-class Probe:
-    """Notices a core that is shared: a short piece of arithmetic takes longer than it did before.
-
-    Parameters
-    ----------
-    call : callable
-        Some ten microseconds of arithmetic on data that stay in the first cache.
-    clock : callable
-        Seconds of a monotonic clock. [s]
-    """
-
-    def __init__(
-        self, call: Callable[[], object], clock: Callable[[], float] = time.perf_counter
-    ) -> None:
-        self._call = call
-        self._clock = clock
-        self._fastest = math.inf
-
-    def slow(self) -> bool:
-        """Say whether it takes notably longer now than the fastest time so far."""
-        self._call()  # its code and data come back into the caches
-        seconds = min(self._once() for _ in range(_WINDOW))
-        self._fastest = min(self._fastest, seconds)
-        return seconds > _PROBE_SLACK * self._fastest
-
-    def _once(self) -> float:
-        start = self._clock()
-        self._call()
-        return self._clock() - start
-
-
-@dataclass(frozen=True)
-class CpuTimer:
-    """Times calls that return when they are done.
-
-    Parameters
-    ----------
-    clock : callable
-        Seconds of a monotonic clock. [s]
-    own : callable, optional
-        Seconds that the calling thread had a processor; for calls that run in this thread alone.
-        [s]
-    probe : Probe, optional
-        Tells whether others share the core.
-    """
-
-    clock: Callable[[], float] = time.perf_counter
-    own: Callable[[], float] | None = None
-    probe: Probe | None = None
-
-    def time(self, call: Callable[[], object], repeat: int) -> tuple[float, bool]:
-        """Return the seconds of ``repeat`` calls, and whether others had the processor.
-
-        Where it was taken away, and ``own`` is known, the seconds are those that the thread had it.
-        """
-        shared = self.probe is not None and self.probe.slow()
-        seconds, disturbed = self._time(call, repeat)
-        shared = (self.probe is not None and self.probe.slow()) or shared
-        return seconds, disturbed or shared
-
-    def _time(self, call: Callable[[], object], repeat: int) -> tuple[float, bool]:
-        own = self.own() if self.own is not None else 0.0
-        switches = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
-        start = self.clock()
-        for _ in range(repeat):
-            call()
-        seconds = self.clock() - start
-        disturbed = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw != switches
-        if disturbed and self.own is not None:
-            seconds = self.own() - own
-        return seconds, disturbed
-
-
-def measure(subjects: Sequence[Subject], plan: Plan, timer: Timer) -> Iterator[tuple[str, Timing]]:
+def measure(
+    subjects: Sequence[Subject], plan: Plan, timer: Timer, journal: Journal = NO_JOURNAL
+) -> Iterator[tuple[str, Timing]]:
     """Time ``subjects`` in turns; yield each name with its timing as soon as it is done.
 
     Parameters
@@ -178,6 +101,8 @@ def measure(subjects: Sequence[Subject], plan: Plan, timer: Timer) -> Iterator[t
         How exactly and how long.
     timer : Timer
         The clock of the device.
+    journal : Journal
+        Is told of every round before the next begins; subjects go on from the turns that it knows.
 
     Raises
     ------
@@ -194,14 +119,24 @@ def measure(subjects: Sequence[Subject], plan: Plan, timer: Timer) -> Iterator[t
     order = random.Random(plan.seed)
     running = [_Run(subject, plan, timer) for subject in subjects]
     for run in running:
-        run.warm_up()
-    while running:
-        order.shuffle(running)
-        for run in running:
-            run.turn()
+        for turn in journal.earlier(run.subject.name):
+            run.add(turn)
+    for run in running:
+        if not run.done():
+            journal.begin(run.subject.name)
+            run.warm_up()
+    while True:
         for run in [run for run in running if run.done()]:
             running.remove(run)
             yield run.subject.name, run.timing()
+        if not running:
+            return
+        order.shuffle(running)
+        turns = {}
+        for run in running:
+            journal.begin(run.subject.name)
+            turns[run.subject.name] = run.turn()
+        journal.finish(turns)
 
 
 @dataclass
@@ -219,9 +154,19 @@ class _Run:
     disturbed: list[float] = field(default_factory=list)
     medians: list[float] = field(default_factory=list)
 
+    def add(self, turn: Turn) -> None:
+        """Go on from a turn that another process took."""
+        self.clean += turn.clean
+        self.disturbed += turn.disturbed
+        self.medians.append(turn.median)
+        self.spent += turn.spent
+        self.repeat, self.steady = turn.repeat, turn.steady
+        self.rejected += turn.rejected
+
     def warm_up(self) -> None:
         """Call until two windows of samples agree, and find how often a sample must call."""
         begin = time.monotonic()
+        self.repeat, self.steady = 1, False
         self._once()
         while self.subject.before is None and (taken := self._once()) < self.plan.sample:
             if self.repeat >= _MAX_REPEAT:
@@ -237,14 +182,14 @@ class _Run:
             self.steady = abs(now - last) <= _STEADY * now
             last = now
 
-    def turn(self) -> None:
+    def turn(self) -> Turn:
         """Take samples for the length of a turn, after one call that warms the caches again."""
         if self.subject.before is None:
             self.subject.call()
         begin = time.monotonic()
-        kept: list[float] = []
-        before = len(self.clean)
-        while len(kept) < _WINDOW or time.monotonic() - begin < self.plan.turn:
+        kept = 0
+        before = len(self.clean), len(self.disturbed), self.rejected
+        while kept < _WINDOW or time.monotonic() - begin < self.plan.turn:
             if self.subject.before is not None:
                 self.subject.before()
             seconds, disturbed = self.timer.time(self.subject.call, self.repeat)
@@ -252,16 +197,27 @@ class _Run:
             if not self._plausible(seconds, disturbed):
                 self._reject(seconds)
                 continue
-            kept.append(seconds)
+            kept += 1
             (self.disturbed if disturbed else self.clean).append(seconds)
-        self.medians.append(statistics.median(self.clean[before:] or kept))
-        self.spent += time.monotonic() - begin
+        clean, others = self.clean[before[0] :], self.disturbed[before[1] :]
+        taken = Turn(
+            tuple(clean),
+            tuple(others),
+            statistics.median(clean or others),
+            time.monotonic() - begin,
+            self.repeat,
+            self.rejected - before[2],
+            self.steady,
+        )
+        self.medians.append(taken.median)
+        self.spent += taken.spent
+        return taken
 
     def done(self) -> bool:
         """Say whether the interval is narrow enough, or the time used up."""
         if self.spent >= self.plan.budget:
             return True
-        return len(self.medians) >= self.plan.rounds and self._precise(sorted(self._kept()))
+        return len(self.medians) >= max(1, self.plan.rounds) and self._precise(sorted(self._kept()))
 
     def timing(self) -> Timing:
         """Return what the samples say."""

@@ -50,6 +50,18 @@ def load() -> str:
     return f"{os.getloadavg()[0]:.2f}"
 
 
+def lacks_memory(error: BaseException) -> bool:
+    """Say whether an error of Python, torch or a library of C++ means that memory is short.
+
+    Examples
+    --------
+    >>> lacks_memory(MemoryError()), lacks_memory(RuntimeError("CUDA out of memory. Tried to ..."))
+    (True, True)
+    """
+    words = ("out of memory", "allocate memory", "bad_alloc", "bad allocation")
+    return isinstance(error, MemoryError) or any(w in str(error).lower() for w in words)
+
+
 def allowed_cores() -> tuple[int, ...]:
     """Return the cores that this process may run on, in order."""
     if hasattr(os, "sched_getaffinity"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 import networkx as nx
 
@@ -35,4 +36,16 @@ def digest(graph: nx.DiGraph) -> str:
     >>> digest(zoo.linear(cout=8)) == digest(zoo.linear(cout=8)) != digest(zoo.linear(cout=9))
     True
     """
-    return hashlib.sha256(to_json(graph).encode()).hexdigest()[:20]
+    return fingerprint(to_json(graph))
+
+
+def fingerprint(what: object) -> str:
+    """Return twenty digits that tell ``what`` from anything else; a text, or what JSON can hold.
+
+    Examples
+    --------
+    >>> fingerprint(["a", {}]) == fingerprint(["a", {}]) != fingerprint(["b", {}])
+    True
+    """
+    text = what if isinstance(what, str) else json.dumps(what, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]

@@ -10,19 +10,28 @@ from validation.measuring.store import Result, Store
 
 
 def run_or_exit(campaign: Campaign, store: Store, console: Console) -> list[Result]:
-    """Measure what is missing; say what failed, and how to go on after an interruption."""
-    for number in store.torn:
-        console.print(f"{store.path}: line {number} was cut off and is not read", style="yellow")
+    """Measure what is missing; say what failed and why, and how to go on after an interruption."""
+    for path, torn in ((store.path, store.torn), (store.rounds.path, store.rounds.torn)):
+        for number in torn:
+            _say(console, f"{path}: line {number} was cut off and is not read", "yellow")
     try:
         done = run_campaign(campaign, store, console)
     except KeyboardInterrupt:
         left = len(campaign.missing(store))
-        console.print(
+        _say(
+            console,
             f"interrupted with {left} of {len(campaign.specs)} left; the results so far are in "
-            f"{store.path}, and the same command goes on"
+            f"{store.path}, and the same command goes on",
         )
         raise typer.Exit(130) from None
-    for result in done:
-        if result.timing is None:
-            console.print(result.failure, style="red")
+    failed = [result for result in done if result.timing is None]
+    if failed:
+        _say(console, f"{len(failed)} of {len(campaign.specs)} networks failed:", "red")
+    for result in failed:
+        _say(console, result.failure, "red")
     return done
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    """Print a sentence as it is: names may hold brackets, and a path is not to be broken."""
+    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)

@@ -2,17 +2,17 @@
 
 A result is one line, written at once and forced to the disk before the next measurement starts.
 A line that was cut off (power cut, ``kill -9``) is left where it is, reported, and never read.
+The samples of networks that are not finished lie in a file beside it (:mod:`.rounds`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,9 @@ from costmodel.calibration.measurement import Measurement
 from costmodel.errors import DataError
 from costmodel.reading import is_file, parse_json, read_bytes
 from validation.errors import StoreError
-from validation.measuring.clock import Timing
+from validation.measuring.lines import append_line
+from validation.measuring.rounds import Rounds, StoredTurn
+from validation.measuring.summary import Timing
 
 SCHEMA = 1
 """Version of the lines, raised when they change."""
@@ -129,6 +131,7 @@ class Store:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.torn: list[int] = []
+        self.rounds = Rounds(self.path)
         self._results: dict[str, Result] = {}
         self._file = -1
         self._read()
@@ -145,6 +148,7 @@ class Store:
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise StoreError(f"{self.path}: cannot be opened: {reason}") from None
+        self._read()  # another process may have appended before this one got the lock
         return self
 
     def __exit__(
@@ -153,6 +157,7 @@ class Store:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.rounds.close()
         os.close(self._file)
         self._file = -1
 
@@ -177,22 +182,24 @@ class Store:
         StoreError
             If the disk is full or fails; the results before it are kept whole.
         """
-        line = json.dumps({"schema": SCHEMA, **asdict(result)}, sort_keys=True) + "\n"
-        size = os.fstat(self._file).st_size
-        # A line that was cut off stays alone: the next result must not be glued to it.
-        if size and os.pread(self._file, 1, size - 1) != b"\n":
-            line = "\n" + line
-        data = line.encode()
         try:
-            written = os.write(self._file, data)
-            if written < len(data):  # a disk that fills up takes part of a line first
-                os.write(self._file, data[written:])
-            os.fsync(self._file)
+            append_line(self._file, {"schema": SCHEMA, **asdict(result)})
         except OSError as error:
-            self._cut_back(size)
             raise StoreError(self._sentence(error)) from None
-        self._results.pop(result.key, None)
-        self._results[result.key] = result
+        self._take(result)
+
+    def append_round(self, turns: Sequence[StoredTurn]) -> None:
+        """Write the turns of a round beside the results and force them to the disk.
+
+        Raises
+        ------
+        StoreError
+            If the disk is full or fails; what was written before is kept whole.
+        """
+        try:
+            self.rounds.append(turns)
+        except OSError as error:
+            raise StoreError(self._sentence(error)) from None
 
     def to_measurements(self, keys: Container[str] | None = None) -> list[Measurement]:
         """Return the successful results of whole specs as rows of a measurement table.
@@ -216,15 +223,21 @@ class Store:
             "and run the same command again to go on"
         )
 
-    def _cut_back(self, size: int) -> None:
-        with contextlib.suppress(OSError):  # a failing disk: reading skips the torn line anyway
-            os.ftruncate(self._file, size)
+    def _take(self, result: Result) -> None:
+        self._results.pop(result.key, None)
+        self._results[result.key] = result
+        if result.timing is not None:
+            self.rounds.forget(result.key)
 
     def _read(self) -> None:
         try:
             text = read_bytes(self.path, MAX_BYTES) if is_file(self.path) else b""
+            self.rounds.read()
         except DataError as error:
             raise StoreError(str(error)) from None
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be read: {error.strerror}") from None
+        self.torn, self._results = [], {}
         for number, line in enumerate(text.split(b"\n"), start=1):
             if not line:
                 continue
@@ -232,10 +245,14 @@ class Store:
             if result is None:
                 self.torn.append(number)
             else:
-                self._results.pop(result.key, None)
-                self._results[result.key] = result
-        if self.torn and not self._results:
+                self._take(result)
+        if self.torn and not self._results and not _is_cut_result(text):
             raise StoreError(f"{self.path}: no line of it is a result; it is no store")
+
+
+def _is_cut_result(text: bytes) -> bool:
+    """Say whether all of a file is the beginning of a result: the first one was cut off."""
+    return b"\n" not in text and b'{"backend": "'.startswith(text[:13])
 
 
 def _parse(line: bytes) -> Result | None:

@@ -1,0 +1,112 @@
+"""A backend whose networks misbehave as they are told to, in whatever process it runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+import networkx as nx
+
+from validation.backends import KernelTiming, Settings
+from validation.errors import MeasuringError
+from validation.measuring.clock import Plan, Subject, Timing, measure
+from validation.measuring.journal import NO_JOURNAL, Journal
+
+
+class Steady:
+    """A device on which every call takes a thousandth of a second."""
+
+    def time(self, call, repeat: int) -> tuple[float, bool]:
+        call()
+        return 0.001 * repeat, False
+
+
+def fail(how: str) -> None:
+    if how == "raise":
+        raise ValueError("it went wrong\nwith details")
+    if how == "exit":
+        sys.exit(0)
+    if how == "os exit":
+        os._exit(3)
+    if how == "segfault":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if how == "abort":
+        os.abort()
+    if how == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "memory":
+        raise MemoryError
+    if how == "interrupt":
+        raise KeyboardInterrupt
+    if how == "recursion":
+        fail(how)
+    if how == "hang":
+        time.sleep(3600)
+
+
+class Faulty:
+    """Measures on a made-up device; specs of ``faults`` fail so, when prepared or in round 3.
+
+    What it does is written to ``log``, a line each, since it is done by another process.
+    """
+
+    name = "faulty"
+    among_others = False
+    own_process = True
+    label: Literal["measured"] = "measured"
+
+    def __init__(
+        self,
+        log: Path,
+        faults: Mapping[str, str] | None = None,
+        at: Literal["first", "later"] = "first",
+    ) -> None:
+        self.log, self.faults, self.at = log, dict(faults or {}), at
+
+    def describe(self, settings: Settings) -> dict[str, str]:
+        return {"cpu": "none", "load": str(time.monotonic())}
+
+    def platform(self, settings: Settings) -> str:
+        return "host/torch-eager"
+
+    def measure_networks(
+        self,
+        graphs: Mapping[str, nx.DiGraph],
+        settings: Settings,
+        plan: Plan,
+        journal: Journal = NO_JOURNAL,
+    ) -> Iterator[tuple[str, Timing | MeasuringError]]:
+        subjects = []
+        for name in graphs:
+            journal.begin(name)
+            self.note(f"begin {name}")
+            how = self.faults.get(name, "")
+            if self.at == "first":
+                fail(how if how != "crowded" or len(graphs) == 1 else "killed")
+            subjects.append(self.subject(name, how if self.at == "later" else ""))
+        yield from measure(subjects, plan, Steady(), journal)
+
+    def subject(self, name: str, how: str) -> Subject:
+        calls = [0]
+
+        def call() -> None:
+            calls[0] += 1
+            self.note(f"call {name}")
+            if calls[0] > 12:
+                fail(how)
+
+        return Subject(name, call)
+
+    def note(self, line: str) -> None:
+        with self.log.open("a") as stream:
+            stream.write(f"{line}\n")
+
+    def measure_kernels(
+        self, graph: nx.DiGraph, settings: Settings, plan: Plan
+    ) -> tuple[KernelTiming, ...]:
+        return ()
