@@ -1,44 +1,43 @@
 """Analytical cost models of neural networks: FLOPs, memory access cost, bounds, latency."""
 
-from costmodel import zoo as zoo
-from costmodel.algebra.symbols import dim as dim
-from costmodel.algebra.symbols import symbols as symbols
-from costmodel.calibration import Calibration as Calibration
-from costmodel.calibration import calibrate as calibrate
-from costmodel.calibration.design import design as design
-from costmodel.calibration.measurement import Measurement as Measurement
-from costmodel.calibration.measurement import read_measurements as read_measurements
-from costmodel.counting.bounds import mac_lower_bound as mac_lower_bound
-from costmodel.counting.io_bounds import cache_lower_bound as cache_lower_bound
-from costmodel.counting.io_bounds import io_lower_bound as io_lower_bound
-from costmodel.counting.metrics import activation_memory as activation_memory
-from costmodel.counting.metrics import by_module as by_module
-from costmodel.counting.metrics import cost as cost
-from costmodel.counting.metrics import flops as flops
-from costmodel.counting.metrics import intensity as intensity
-from costmodel.counting.metrics import mac as mac
-from costmodel.counting.metrics import params as params
-from costmodel.counting.metrics import work as work
-from costmodel.counting.parallelism import brent as brent
-from costmodel.counting.parallelism import kernels_in_series as kernels_in_series
-from costmodel.counting.parallelism import parallelism as parallelism
-from costmodel.counting.parallelism import span as span
-from costmodel.counting.subject import Prepared as Prepared
-from costmodel.counting.subject import prepare as prepare
-from costmodel.errors import CostModelError as CostModelError
-from costmodel.graph import at as at
-from costmodel.graph import validate as validate
-from costmodel.graph.builder import Builder as Builder
-from costmodel.graph.serialize import load as load
-from costmodel.graph.serialize import save as save
-from costmodel.importers import from_ncnn as from_ncnn
-from costmodel.importers import from_onnx as from_onnx
-from costmodel.importers import from_torch as from_torch
-from costmodel.ops.tensor import Tensor as Tensor
-from costmodel.platforms import Platform as Platform
-from costmodel.platforms import load_platform as load_platform
-from costmodel.prediction import Prediction as Prediction
-from costmodel.prediction.latency import latencies as latencies
-from costmodel.prediction.latency import latency as latency
-from costmodel.report import notebook as _notebook  # noqa: F401  (its import is its effect)
-from costmodel.specs import network as network
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False  # as in typing, which takes its time to import
+if TYPE_CHECKING:
+    from typing import Any
+
+    from costmodel.public import *  # noqa: F403
+
+
+def __getattr__(name: str) -> Any:
+    """Return a public name or a module of the package, imported when it is asked for.
+
+    Programs thereby start at once, and an interruption of the imports finds them ready for it.
+    """
+    from importlib import import_module
+
+    if name.startswith("__"):
+        raise AttributeError(f"module 'costmodel' has no attribute {name!r}")
+    try:
+        return import_module(f"costmodel.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"costmodel.{name}":
+            raise
+    public = vars(import_module("costmodel.public"))
+    if name not in public:
+        raise AttributeError(f"module 'costmodel' has no attribute {name!r}")
+    globals()[name] = public[name]
+    return public[name]
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    from costmodel import public
+
+    return sorted({*globals(), *(name for name in vars(public) if not name.startswith("_"))})
+
+
+if "IPython" in sys.modules:  # notebooks show graphs and predictions as tables from the beginning
+    from costmodel.report import notebook as _notebook  # noqa: F401

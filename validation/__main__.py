@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from costmodel.cli.ending import end_when_interrupted, run_program
+
+if __name__ == "__main__":  # before the imports that take time
+    end_when_interrupted("validation")
+
 import typer
 
-from costmodel.cli.ending import EndingGroup
+from costmodel.cli.group import PlainGroup
 from validation.cli import measure, validate
 from validation.fuzz.command import fuzz
 from validation.mutants.command import mutants
@@ -15,7 +20,7 @@ from validation.speed import speed
 
 app = typer.Typer(
     name="python -m validation",
-    cls=EndingGroup,
+    cls=PlainGroup,
     no_args_is_help=True,
     add_completion=False,
     help=__doc__,
@@ -26,4 +31,4 @@ for command in (measure, validate, score, reproduce, calibrations, speed, fuzz, 
     app.command()(command)
 
 if __name__ == "__main__":
-    app()
+    run_program(lambda: app, "validation")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 findings, 2 bad input, 130 interrupted."""
-    import sys
+    from costmodel.cli.ending import run_program
 
-    try:
-        from costmodel.cli.app import app
-    except KeyboardInterrupt:
-        sys.exit(130)
-    app()
+    run_program(_load, "costmodel")
+
+
+def _load() -> Callable[[], object]:
+    from costmodel.cli.app import app
+
+    return app

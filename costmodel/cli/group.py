@@ -2,21 +2,64 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import typer
+from typer.core import TyperGroup
 from typer.main import get_command
 
-from costmodel.cli.ending import EndingGroup
+from costmodel.cli.ending import BAD_INPUT, INTERRUPTED, sentence_of
 from costmodel.errors import CostModelError, sentence
 
 ENTRY_POINTS = "costmodel.commands"
 """Entry points of this group are commands: a function or a ``typer.Typer``, by name."""
 
 
-class CommandGroup(EndingGroup):
+# Newer typer has a click of its own, so that the class is reached through what typer exports.
+_ClickError: Any = typer.BadParameter.__mro__[2]
+
+
+class PlainGroup(TyperGroup):
+    """Commands whose errors, of use, of the library and of the system, are one sentence.
+
+    It goes to standard error. Exit codes: 2 bad input, 130 interrupted, else what the command says.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except CostModelError as error:
+            said, code = sentence(str(error)), BAD_INPUT
+        except KeyboardInterrupt:
+            said, code = "interrupted", INTERRUPTED
+        except BrokenPipeError:  # whoever read it has enough; click ends quietly
+            raise
+        except (OSError, MemoryError) as error:
+            said, code = sentence_of(error), BAD_INPUT
+        print(f"{self.name}: {said}", file=sys.stderr)
+        raise typer.Exit(code) from None
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Run the command line and, in standalone mode, exit."""
+        try:
+            done = super().main(*args, **{**extra, "standalone_mode": False})
+        except typer.Abort:
+            done = INTERRUPTED
+        except _ClickError as error:
+            if not standalone_mode:
+                raise
+            _show(str(self.name), error)
+            done = error.exit_code
+        if not standalone_mode:
+            return done
+        sys.exit(done if isinstance(done, int) else 0)
+
+
+class CommandGroup(PlainGroup):
     """Built-in commands and, loaded only when asked for, those of other packages."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -31,6 +74,16 @@ class CommandGroup(EndingGroup):
             return own
         entry = _registered().get(cmd_name)
         return None if entry is None else _load(entry)
+
+
+def _show(name: str, error: Any) -> None:
+    """Print an error of use in one line, and the whole help where nothing was asked for."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        return
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else name
+    print(f"{name}: {sentence(error.format_message())} (see {path} --help)", file=sys.stderr)
 
 
 def _registered() -> Mapping[str, EntryPoint]:

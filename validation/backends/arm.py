@@ -48,7 +48,7 @@ class ArmBackend:
     """
 
     among_others = False
-    own_process = True
+    own_process = False  # what is timed is a program of its own already, here or on a board
 
     def __init__(self, target: str = "native") -> None:
         self.name = f"arm:{target}"
@@ -116,6 +116,8 @@ class ArmBackend:
                 yield name, error
             except CostModelError as error:
                 yield name, MeasuringError(f"{name}: {error}")
+            except Exception as error:  # a fault in one network must not cost the others
+                yield name, MeasuringError(f"{name}: {type(error).__name__}: {error}")
 
     def measure_kernels(
         self, graph: nx.DiGraph, settings: Settings, plan: Plan
