@@ -12,6 +12,7 @@ import typer
 from costmodel.cli.group import PlainGroup
 from validation.cli import measure, validate
 from validation.fuzz.command import fuzz
+from validation.kills import kills
 from validation.mutants.command import mutants
 from validation.scores.command import score
 from validation.scores.reproduce import reproduce
@@ -27,7 +28,18 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (measure, validate, score, reproduce, calibrations, speed, fuzz, mutants):
+COMMANDS = (
+    measure,
+    validate,
+    score,
+    reproduce,
+    calibrations,
+    speed,
+    fuzz,
+    kills,
+    mutants,
+)
+for command in COMMANDS:
     app.command()(command)
 
 if __name__ == "__main__":
