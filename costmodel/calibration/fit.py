@@ -19,7 +19,8 @@ from urllib.parse import parse_qsl
 import networkx as nx
 import numpy as np
 
-from costmodel.calibration.measurement import Measurement
+from costmodel.calibration.conditions import check_conditions, check_units
+from costmodel.calibration.measurement import Measurement, named
 from costmodel.errors import CostModelError, DataError
 from costmodel.graph.serialize import write_atomically
 from costmodel.platforms import (
@@ -94,6 +95,7 @@ def calibrate(
     measurements: Sequence[Measurement],
     platform: str | Platform,
     provenance: Mapping[str, str] | None = None,
+    as_is: bool = False,
 ) -> Calibration:
     """Fit the parameters of ``platform`` to ``measurements``.
 
@@ -105,6 +107,8 @@ def calibrate(
         What was measured; its priors are where the fit starts.
     provenance : mapping, optional
         What the data are, stored beside the parameters.
+    as_is : bool
+        Whether times are taken that can hardly be seconds, being a hundred times off the prior.
 
     Returns
     -------
@@ -113,7 +117,9 @@ def calibrate(
     Raises
     ------
     DataError
-        If there are no rows, or a row names another platform or a network that does not exist.
+        If there are no rows, or a row names another platform, other threads, dtype or conditions,
+        or a network that does not exist; if nearly all times are a hundred times as long, or as
+        short, as the prior says.
 
     Examples
     --------
@@ -130,27 +136,29 @@ def calibrate(
         raise DataError("measurements must be a list of Measurement; read_measurements makes them")
     if not measurements:
         raise DataError("there is nothing to calibrate with: no measurements")
-    graphs = [measured_graph(m, where, i) for i, m in enumerate(measurements)]
+    bad = check_conditions(measurements, where)
+    if bad:
+        raise DataError(named(bad))
+    graphs = [measured_graph(m, i) for i, m in enumerate(measurements)]
     seconds = np.array([m.seconds for m in measurements])
     table = tabulate(graphs, where, [m.between for m in measurements])
+    if not as_is:
+        check_units(seconds, table.seconds(where, where.fitted.theta))
     return fit(table, seconds, where, provenance or {})
 
 
-def measured_graph(m: Measurement, platform: Platform, row: int = 0) -> nx.DiGraph:
+def measured_graph(m: Measurement, index: int = 0) -> nx.DiGraph:
     """Return the network of a measurement.
 
     Raises
     ------
     DataError
-        If the row is of another platform, or the network cannot be built; the row is named.
+        If the network cannot be built; the row is named.
     """
-    base = platform.name.partition("?")[0]
-    if m.platform and m.platform.partition("?")[0] != base:
-        raise DataError(f"row {row + 2}: platform {m.platform!r} is not {base!r}")
     try:
         return network(_with_settings(m))
     except CostModelError as error:
-        raise DataError(f"row {row + 2}: {error}") from None
+        raise DataError(f"row {m.row or index + 2}: {error}") from None
 
 
 def _with_settings(m: Measurement) -> str:

@@ -38,7 +38,7 @@ MAX_ROWS = 1_000_000
 """Most rows that are read."""
 MAX_BYTES = 256 * 2**20
 """Largest table that is read. [byte]"""
-_SHOWN = 3
+_SHOWN = 5
 """Bad rows that an error shows."""
 
 
@@ -62,6 +62,8 @@ class Measurement:
         Further columns.
     between : int
         Bytes that other kernels touched between two runs. [byte]
+    row : int
+        Its number in the file, the header being row 1; 0 where it is of no file.
     """
 
     network: str
@@ -72,6 +74,7 @@ class Measurement:
     threads: int | None = None
     extra: Mapping[str, str] = field(default_factory=dict, compare=False)
     between: int = 0
+    row: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -115,13 +118,23 @@ def read_measurements(
     except DataError as error:
         raise DataError(f"{file}: {error}") from None
     if bad and not keep_good:
-        shown = "; ".join(f"row {b.row}: {b.reason}" for b in bad[:_SHOWN])
-        more = f" (and {len(bad) - _SHOWN} more)" if len(bad) > _SHOWN else ""
         raise DataError(
-            f"{file}: {len(bad)} of {len(rows)} rows are bad: {shown}{more}; mend them, or ask to "
+            f"{file}: {len(bad)} of {len(rows)} rows are bad: {named(bad)}; mend them, or ask to "
             "keep the good ones"
         )
     return good, bad
+
+
+def named(bad: Sequence[BadRow]) -> str:
+    """Return the first of some bad rows with their reasons, and how many more there are.
+
+    Examples
+    --------
+    >>> named([BadRow(2, "network is empty"), BadRow(5, "network is empty")])
+    'row 2: network is empty; row 5: network is empty'
+    """
+    shown = "; ".join(f"row {b.row}: {b.reason}" for b in bad[:_SHOWN])
+    return shown + (f" (and {len(bad) - _SHOWN} more)" if len(bad) > _SHOWN else "")
 
 
 def check_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Measurement], list[BadRow]]:
@@ -146,7 +159,7 @@ def check_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Measurement], li
     seen: dict[tuple[str, ...], int] = {}
     for number, row in enumerate(rows, start=2):
         try:
-            measurement = _measurement(row)
+            measurement = _measurement(row, number)
         except DataError as error:
             bad.append(BadRow(number, str(error)))
             continue
@@ -182,7 +195,7 @@ def write_measurements(path: str | os.PathLike[str], measurements: Iterable[Meas
     write_atomically(Path(path), stream.getvalue())
 
 
-def _measurement(row: Mapping[str, Any]) -> Measurement:
+def _measurement(row: Mapping[str, Any], number: int) -> Measurement:
     if None in row or any(value is None for value in row.values()):
         raise DataError("it has another number of cells than the header")
     network = str(row["network"]).strip()
@@ -200,6 +213,7 @@ def _measurement(row: Mapping[str, Any]) -> Measurement:
         threads=_count(row, "threads"),
         between=_count(row, "between", smallest=0) or 0,
         extra={k: str(v) for k, v in row.items() if k not in COLUMNS},
+        row=number,
     )
 
 

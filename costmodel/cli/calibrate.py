@@ -52,10 +52,22 @@ def calibrate(
     keep_good: Annotated[
         bool, typer.Option("--keep-good", help="Leave out bad rows instead of refusing the table.")
     ] = False,
+    as_is: Annotated[
+        bool,
+        typer.Option("--as-is", help="Take times that seem to be in another unit than seconds."),
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: the fit, and all rows, worst first.")
+    ] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print all rows as CSV: measured, predicted, worst first.")
+    ] = False,
 ) -> None:
     """Fit a platform to measured latencies.
 
-    The result is readable TOML; give it as --platform to the other commands.
+    The result is readable TOML; give it as --platform to the other commands. The rows that it fits
+    worst are printed with their numbers in the file. Rows of other threads, another dtype or layout
+    than the platform's are refused.
 
     Example: costmodel calibrate t.csv -p host/torch-eager -o host.toml
 
@@ -63,10 +75,15 @@ def calibrate(
 
     Example: costmodel calibrate --design 20 -p raspberry-pi-4/ncnn
     """
+    from costmodel.cli.fitted import Output, fit_rows, fit_table
+
+    if as_json and as_csv:
+        raise typer.BadParameter("give one of --json and --csv")
+    shown = Output(output, "json" if as_json else "csv" if as_csv else "text", as_is)
     if backend is not None:
         if measurements is not None or design is not None:
             raise DataError("--backend measures by itself: give no table and no --design beside it")
-        _fit_rows(*_measure(backend, platform), output)
+        fit_rows(*_measure(backend, platform), shown)
         return
     if platform is None:
         raise DataError("name what was measured: --platform, such as host/torch-eager")
@@ -78,17 +95,7 @@ def calibrate(
         return
     if measurements is None:
         raise DataError("give a table of measurements, --backend, or --design N")
-    fit_table(measurements, platform, output, keep_good)
-
-
-def fit_table(measurements: Path, platform: str, output: Path | None, keep_good: bool) -> None:
-    """Fit ``platform`` to a table, write the result and say what it rests on."""
-    from costmodel.calibration.measurement import read_measurements
-
-    rows, bad = read_measurements(measurements, keep_good)
-    for row in bad:
-        typer.echo(f"left out row {row.row}: {row.reason}", err=True)
-    _fit_rows(platform, rows, {"file": measurements.name}, output)
+    fit_table(measurements, platform, shown, keep_good)
 
 
 def _measure(backend: str, platform: str | None) -> Measured:
@@ -100,25 +107,3 @@ def _measure(backend: str, platform: str | None) -> Measured:
         "no package that measures is installed: give a table of measurements, or install the "
         "project with its package validation"
     )
-
-
-def _fit_rows(
-    platform: str, rows: Sequence[Measurement], provenance: Mapping[str, str], output: Path | None
-) -> None:
-    from costmodel.calibration import calibrate as fit
-    from costmodel.cli.console import stdout, working
-    from costmodel.report.text import share
-
-    with working(f"fitting {len(rows)} rows"):
-        result = fit(rows, platform, provenance)
-    output = result.save(output)
-    console = stdout()
-    console.print(
-        f"{result.platform.name}: {len(rows)} rows fitted, "
-        f"median error {share(result.median_error)}"
-    )
-    if result.undetermined:
-        console.print(f"not determined by these rows: {', '.join(result.undetermined)}")
-    if result.at_bounds:
-        console.print(f"at a physical limit, look again: {', '.join(result.at_bounds)}")
-    console.print(f"wrote {output}")

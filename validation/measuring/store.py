@@ -27,6 +27,7 @@ from validation.measuring.lines import append_line
 from validation.measuring.rounds import Rounds, StoredTurn
 from validation.measuring.summary import Timing
 
+_CONDITIONS = ("device", "mode", "layout", "cache")  # columns that calibrate holds rows against
 SCHEMA = 1
 """Version of the lines, raised when they change."""
 MAX_BYTES = 2**30
@@ -317,5 +318,8 @@ def _measurement(result: Result) -> Measurement:
         dtype=str(result.settings.get("dtype", "")),
         threads=result.settings.get("threads"),
         between=result.settings.get("between", 0),
-        extra={name: repr(value) for name, value in extra.items()},
+        extra={
+            **{name: repr(value) for name, value in extra.items()},
+            **{name: str(result.settings[name]) for name in _CONDITIONS if name in result.settings},
+        },
     )

@@ -1,0 +1,108 @@
+"""Rows that were measured under other conditions than those of the platform, and in other units."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from urllib.parse import parse_qsl
+
+import numpy as np
+
+from costmodel.calibration.measurement import BadRow, Measurement
+from costmodel.errors import DataError
+from costmodel.platforms import Platform
+
+FAR = 100.0
+"""Times off the prior that no device is, in one direction on nearly all rows: the units are others.
+
+Of the devices whose measurements the project is scored on, the slowest takes 5 times its prior in
+the middle and 7 times where nine in ten take less; the fastest a quarter and an eighth."""
+NEARLY_ALL = 0.9
+"""Share of rows that have to be so far off. [1]"""
+_UNITS = {3: "milliseconds", 6: "microseconds", 9: "nanoseconds"}
+_MODES = {"torch-eager": ("eager", "graphs"), "torch-compile": ("compile",)}
+_DEVICES = {"cpu": ("cpu",), "gpu": ("cuda", "gpu")}
+
+
+def check_conditions(measurements: Sequence[Measurement], platform: Platform) -> list[BadRow]:
+    """Return the rows that are of another platform, or of other threads, dtype, layout or mode.
+
+    Only what a row states is checked: its columns ``platform``, ``threads`` and ``dtype``, and
+    ``layout``, ``cache``, ``mode`` and ``device`` as ``costmodel measure`` writes them.
+
+    Examples
+    --------
+    >>> from costmodel.platforms import load_platform
+    >>> rows = [Measurement("shufflenet_v2", 0.1, threads=2, row=7)]
+    >>> check_conditions(rows, load_platform("raspberry-pi-4/ncnn"))
+    [BadRow(row=7, reason='threads is 2, but the platform has 1: take raspberry-pi-4/...threads=2')]
+    """
+    return [
+        BadRow(m.row or number, reason)
+        for number, m in enumerate(measurements, start=2)
+        if (reason := next(_reasons(m, platform), ""))
+    ]
+
+
+def _reasons(m: Measurement, platform: Platform) -> Iterator[str]:
+    base, _, query = m.platform.partition("?")
+    own = platform.name.partition("?")[0]
+    if base and base != own:
+        yield f"platform {m.platform!r} is not {own!r}"
+    settings = dict(parse_qsl(query))
+    threads = settings.get("threads") or (str(m.threads) if m.threads else "")
+    if platform.hardware.kind == "cpu" and threads not in ("", str(platform.threads)):
+        yield (
+            f"threads is {threads}, but the platform has {platform.threads}: take "
+            f"{own}?threads={threads}"
+        )
+    dtype, wanted = settings.get("dtype") or m.dtype, platform.dtype or "float32"
+    if dtype not in ("", wanted):
+        yield f"dtype is {dtype}, but the platform has {wanted}: take {own}?dtype={dtype}"
+    runtime = platform.runtime.name
+    layouts: tuple[str, ...] = ("contiguous", "nchw")
+    if not runtime.startswith("torch"):
+        layouts += ("nhwc",)  # a matter of the runtime, which has one
+    for column, allowed in (
+        ("layout", layouts),
+        ("cache", ("warm",)),
+        ("mode", _MODES.get(runtime)),
+        ("device", _DEVICES.get(platform.hardware.kind)),
+    ):
+        stated = m.extra.get(column, "").strip()
+        if stated and allowed is not None and stated.lower() not in allowed:
+            yield f"{column} is {stated}, but the platform's is {' or '.join(allowed)}"
+
+
+def check_units(seconds: np.ndarray, prior: np.ndarray) -> None:
+    """Refuse times that are so far off the prior that they must be in another unit.
+
+    Parameters
+    ----------
+    seconds, prior : ndarray
+        Measured, and what the platform takes with nothing measured, row by row. [s]
+
+    Raises
+    ------
+    DataError
+        If nearly all rows are :data:`FAR` times slower, or nearly all as much faster.
+
+    Examples
+    --------
+    >>> check_units(np.array([3.1, 9.8]), np.array([0.003, 0.007]))
+    Traceback (most recent call last):
+    ...
+    costmodel.errors.DataError: the times are about 1,200 times as long as ...
+    """
+    off = np.log10(seconds / prior)
+    for sign, word in ((1, "long"), (-1, "short")):
+        if np.mean(sign * off >= math.log10(FAR)) < NEARLY_ALL:
+            continue
+        middle = abs(float(np.median(off)))
+        unit = _UNITS[min(_UNITS, key=lambda power: abs(power - middle))]
+        guess = f"are they {unit}" if sign > 0 else "were they divided once too often"
+        raise DataError(
+            f"the times are about {float(f'{10**middle:.2g}'):,.0f} times as {word} as this "
+            f"hardware takes ({len(off)} rows): {guess}? They must be seconds; where they are, "
+            "give --as-is (in Python as_is=True)"
+        )

@@ -1,0 +1,79 @@
+"""Rows of a calibration, worst first: what was measured beside what the fitted platform says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from costmodel.calibration.fit import Calibration
+from costmodel.calibration.measurement import Measurement
+
+OUTLIER = 4.0
+"""Robust standard deviations beyond which a row is called an outlier."""
+_ENOUGH = 8  # rows, below which a deviation of theirs means little
+
+
+@dataclass(frozen=True)
+class Residual:
+    """One row of a table of measurements beside its fit.
+
+    Parameters
+    ----------
+    row : int
+        Its number in the file, the header being row 1.
+    network : str
+        What was measured.
+    measured, predicted : float
+        [s]
+    ratio : float
+        Predicted over measured. [1]
+    sigmas : float, optional
+        How many robust standard deviations (1.4826 times the median of the absolute residuals of
+        all rows) the logarithm of the ratio is off; None where there are too few rows.
+    between : int
+        Bytes that other kernels touched between two runs. [byte]
+    """
+
+    row: int
+    network: str
+    measured: float
+    predicted: float
+    ratio: float
+    sigmas: float | None
+    between: int = 0
+
+    @property
+    def is_outlier(self) -> bool:
+        """Whether it is further off than the others explain."""
+        return self.sigmas is not None and self.sigmas > OUTLIER
+
+
+def residuals_of(
+    calibration: Calibration, measurements: Sequence[Measurement]
+) -> tuple[Residual, ...]:
+    """Return the rows that ``calibration`` was fitted to, those that fit worst first.
+
+    Examples
+    --------
+    >>> from costmodel.calibration.fit import calibrate
+    >>> rows = [Measurement("pointwise?h=56&w=56&c1=128&c2=128", 1e-3, row=2)]
+    >>> residuals_of(calibrate(rows, "gtx-1080-ti/paper"), rows)[0].row
+    2
+    """
+    off = calibration.residuals
+    sigma = 1.4826 * float(np.median(np.abs(off))) if len(off) >= _ENOUGH else 0.0
+    found = [
+        Residual(
+            m.row or number,
+            m.network,
+            m.seconds,
+            float(m.seconds * np.exp(r)),
+            float(np.exp(r)),
+            float(abs(r)) / sigma if sigma > 0 else None,
+            m.between,
+        )
+        for number, (m, r) in enumerate(zip(measurements, off, strict=True), start=2)
+    ]
+    return tuple(found[i] for i in np.argsort(-np.abs(off), kind="stable"))

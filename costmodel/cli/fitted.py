@@ -1,0 +1,135 @@
+"""What ``costmodel calibrate`` makes of rows: the fit, its file, and the rows that fit worst."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import typer
+
+from costmodel.calibration.fit import Calibration, calibrate
+from costmodel.calibration.measurement import Measurement
+from costmodel.calibration.residuals import Residual, residuals_of
+from costmodel.cli.console import print_json, stdout, working
+from costmodel.errors import DataError
+from costmodel.report.terminal import table
+from costmodel.report.text import share
+from costmodel.units import format_si
+
+WORST = 8
+"""Rows that are printed as text."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a calibration goes, and how it is shown.
+
+    Parameters
+    ----------
+    file : Path, optional
+        The TOML file; None for the calibrations that are found by name.
+    form : {"text", "json", "csv"}
+        How it is printed.
+    as_is : bool
+        As in :func:`costmodel.calibrate`.
+    """
+
+    file: Path | None
+    form: Literal["text", "json", "csv"]
+    as_is: bool
+
+
+def fit_table(measurements: Path, platform: str, output: Output, keep_good: bool) -> None:
+    """Fit ``platform`` to a table, write the result and say what it rests on."""
+    from costmodel.calibration.conditions import check_conditions
+    from costmodel.calibration.measurement import read_measurements
+    from costmodel.platforms import load_platform
+
+    where = load_platform(platform, calibrated=False)
+    rows, bad = read_measurements(measurements, keep_good)
+    if keep_good:
+        others = check_conditions(rows, where)
+        bad += others
+        left_out = {row.row for row in others}
+        rows = [row for row in rows if row.row not in left_out]
+    for row in sorted(bad, key=lambda row: row.row):
+        typer.echo(f"left out row {row.row}: {row.reason}", err=True)
+    fit_rows(platform, rows, {"file": measurements.name}, output)
+
+
+def fit_rows(
+    platform: str, rows: Sequence[Measurement], provenance: Mapping[str, str], output: Output
+) -> None:
+    """Fit ``platform`` to rows, write the result and show it."""
+    try:
+        with working(f"fitting {len(rows)} rows"):
+            result = calibrate(rows, platform, provenance, output.as_is)
+    except DataError as error:
+        if "file" in provenance:
+            raise DataError(f"{provenance['file']}: {error}") from None
+        raise
+    file = result.save(output.file)
+    residuals = residuals_of(result, rows)
+    if output.form == "json":
+        print_json(_document(result, residuals, file))
+    elif output.form == "csv":
+        _print_csv(residuals)
+    else:
+        _print_text(result, residuals, file)
+
+
+def _print_text(result: Calibration, residuals: Sequence[Residual], file: Path) -> None:
+    console = stdout()
+    console.print(
+        f"{result.platform.name}: {len(residuals)} rows fitted, "
+        f"median error {share(result.median_error)}"
+    )
+    if result.undetermined:
+        console.print(f"not determined by these rows: {', '.join(result.undetermined)}")
+    if result.at_bounds:
+        console.print(f"at a physical limit, look again: {', '.join(result.at_bounds)}")
+    outliers = sum(residual.is_outlier for residual in residuals)
+    if outliers:
+        console.print(f"outliers, further off than the others explain: {outliers} rows")
+    shown = residuals[:WORST]
+    console.print(f"the rows that fit worst, {len(shown)} of {len(residuals)} (--csv has all):")
+    rows = table(console, "row", "network", "measured", "predicted", "ratio", "sigmas", left=2)
+    for r in shown:
+        times = (format_si(r.measured, "s"), format_si(r.predicted, "s"))
+        rows.add_row(str(r.row), _name(r), *times, f"{r.ratio:.2f}", _sigmas(r))
+    console.print(rows)
+    console.print(f"wrote {file}")
+
+
+def _name(r: Residual) -> str:
+    return r.network + (" (among others)" if r.between else "")
+
+
+def _sigmas(r: Residual) -> str:
+    return "-" if r.sigmas is None else f"{r.sigmas:.1f}"
+
+
+def _document(result: Calibration, residuals: Sequence[Residual], file: Path) -> dict[str, Any]:
+    return {
+        "platform": result.platform.name,
+        "file": str(file),
+        "rows": len(residuals),
+        "median_error": result.median_error,
+        "undetermined": list(result.undetermined),
+        "at_bounds": list(result.at_bounds),
+        "residuals": [{**asdict(r), "outlier": r.is_outlier} for r in residuals],
+    }
+
+
+def _print_csv(residuals: Sequence[Residual]) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    columns = ("row", "network", "between", "measured", "predicted", "ratio", "sigmas", "outlier")
+    writer.writerow(columns)
+    for r in residuals:
+        sigmas = "" if r.sigmas is None else repr(r.sigmas)
+        numbers = (repr(r.measured), repr(r.predicted), repr(r.ratio), sigmas)
+        writer.writerow((r.row, r.network, r.between, *numbers, int(r.is_outlier)))
