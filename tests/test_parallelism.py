@@ -137,8 +137,9 @@ def test_a_greedy_schedule_lies_in_brents_bracket(processors: int) -> None:
     graph = b.finish(b.add(ops.Linear(2, bias=False), b.add(ops.Concat(1), *ends)))
     lower, upper = cm.brent(graph, processors=processors)
     assert lower <= schedule(graph, processors) <= upper
-    assert lower == max(cm.work(graph) / processors, cm.span(graph))
-    assert upper == cm.work(graph) / processors + cm.span(graph)
+    work, span = cm.work(graph), cm.span(graph)
+    assert lower == max(-(-work // processors), span)
+    assert upper == (work - span) / processors + span
 
 
 def test_brackets_for_arrays_and_wrong_processors() -> None:
@@ -170,3 +171,32 @@ def test_span_behind_a_causal_mask_is_that_of_the_query_that_sees_most(
     result = op_cost(ops.AttentionMix(causal=True), (weights, values))
     assert result.span == steps <= result.cost.work
     assert op_cost(ops.AttentionMix(), (weights, values)).span == keys
+
+
+@pytest.mark.parametrize(
+    ("op", "shape", "steps"),
+    [
+        (ops.ConvTranspose(8, (2, 2), 2), (1, 16, 7, 7), 16),
+        (ops.ConvTranspose(8, (2, 2), 2, bias=True), (1, 16, 7, 7), 17),
+        (ops.ConvTranspose(8, (4, 3), 2), (1, 16, 7, 7), 16 * 2 * 2),
+        (ops.ConvTranspose(8, (4,), 2, groups=4), (1, 16, 7), 4 * 2),
+        (ops.ConvTranspose(8, (3,), 2, dilation=2), (1, 16, 7), 16 * 3),
+        (ops.ConvTranspose(8, (4,), 2), (1, 16, 1), 16),  # one pixel meets each output once
+        (ops.DeformConv(8, (3, 3), padding=1, bias=True), (1, 16, 7, 7), 7 + 16 * 9 + 1),
+    ],
+    ids=repr,
+)
+def test_span_is_the_longest_sum_of_one_output(
+    op: ops.Op, shape: tuple[int, ...], steps: int
+) -> None:
+    others = [Tensor((1, 18, 7, 7))] if isinstance(op, ops.DeformConv) else []
+    assert cm.span(op, Tensor(shape), *others) == steps
+
+
+def test_brents_lower_side_rounds_up_and_its_upper_side_counts_no_step_twice() -> None:
+    graph = cm.zoo.pointwise(1, 1, 3, 3)  # three sums of three steps
+    assert cm.brent(graph, processors=2) == (5, 6)
+    assert cm.brent(graph, processors=3) == (3, 5)
+    c, p = cm.symbols("c p")
+    lower, upper = cm.brent(cm.zoo.pointwise(1, 1, c, c), processors=p)
+    assert (lower.subs({c: 3, p: 2}), upper.subs({c: 3, p: 2})) == (5, 6)

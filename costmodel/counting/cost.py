@@ -205,7 +205,10 @@ def _nest_cost(
         writes=writes,
         bytes=read_bytes + weight_bytes + write_bytes,
     )
-    span = (nest.multiply_adds + nest.elementwise) * chain + nest.epilogue
+    if nest.chain is None:
+        span = (nest.multiply_adds + nest.elementwise) * chain + nest.epilogue
+    else:
+        span = nest.chain
     return OpCost(cost, items, span, params)
 
 

@@ -8,7 +8,7 @@ import networkx as nx
 import numpy as np
 
 from costmodel.algebra.amounts import check_amount
-from costmodel.algebra.symbols import Dim, are_ints, is_symbolic, maximum
+from costmodel.algebra.symbols import Dim, are_ints, ceil_div, is_symbolic, maximum
 from costmodel.counting.metrics import work
 from costmodel.counting.subject import Prepared, Subject, nodes_of, prepare
 from costmodel.errors import DataError
@@ -79,7 +79,7 @@ def parallelism(subject: Subject, *inputs: Tensor) -> Dim:
 def brent(subject: Subject, *inputs: Tensor, processors: Dim) -> Bracket:
     r"""Return Brent's bracket of the steps that ``processors`` processors take.
 
-    .. math:: \max(W/P, S) \le T_P \le W/P + S
+    .. math:: \max(\lceil W/P \rceil, S) \le T_P \le \frac{W - S}{P} + S
 
     Parameters
     ----------
@@ -93,6 +93,13 @@ def brent(subject: Subject, *inputs: Tensor, processors: Dim) -> Bracket:
     Bracket
         Lower and upper bound. [step]
 
+    Notes
+    -----
+    A step takes one processor for one unit of time, so that :math:`P` of them need
+    :math:`\lceil W/P \rceil` for the work :math:`W`, and no fewer than the span :math:`S`. Run
+    level after level, level :math:`i` being the steps at depth :math:`i`: its :math:`w_i` steps
+    take :math:`\lceil w_i/P \rceil \le (w_i - 1)/P + 1`, and there are :math:`S` levels.
+
     References
     ----------
     :cite:t:`brent1974parallel`
@@ -101,13 +108,13 @@ def brent(subject: Subject, *inputs: Tensor, processors: Dim) -> Bracket:
     --------
     >>> import costmodel as cm
     >>> brent(cm.zoo.pointwise(56, 56, 128, 64), processors=28 * 128)
-    Bracket(lower=7168.0, upper=7296.0)
+    Bracket(lower=7168, upper=7295.964285714285)
     """
     check_amount(processors, "processors")
     ready = prepare(subject, *inputs)
-    share = work(ready) / processors
-    longest = span(ready)
-    return Bracket(maximum(share, longest), share + longest)
+    everything, longest = work(ready), span(ready)
+    lower = maximum(ceil_div(everything, processors), longest)
+    return Bracket(lower, (everything - longest) / processors + longest)
 
 
 def kernels_in_series(graph: nx.DiGraph | Prepared) -> int:

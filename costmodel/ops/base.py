@@ -45,6 +45,9 @@ class Nest:
         Operations after the reduction, once per parallel iteration (a bias). [operation]
     extra : Dim
         Operations outside the loops, independent of each other. [operation]
+    chain : Dim, optional
+        Dependent operations of the longest chain; by default those of the reduced loops, then the
+        epilogue. [step]
     reads : tuple of Dim, optional
         Elements read of each input; by default each input whole, once. [element]
     weight_reads : Dim, optional
@@ -60,6 +63,7 @@ class Nest:
     elementwise: int = 0
     epilogue: int = 0
     extra: Dim = 0
+    chain: Dim | None = None
     reads: tuple[Dim, ...] | None = None
     weight_reads: Dim | None = None
     writes: tuple[Dim, ...] | None = None

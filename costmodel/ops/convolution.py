@@ -10,6 +10,7 @@ from costmodel.algebra.symbols import Dim, exact_div, product, same
 from costmodel.errors import ShapeError
 from costmodel.ops.base import Nest, Op, need_rank
 from costmodel.ops.product import Product
+from costmodel.ops.reach import most_taps
 from costmodel.ops.tensor import Tensor
 from costmodel.ops.window import (
     Padding,
@@ -144,7 +145,8 @@ class ConvTranspose(Op):
     Notes
     -----
     Multiply-adds are those of the scattered form, ``n i c1 (c2/g) k`` with ``i`` input pixels;
-    counters that take the output pixels instead are wrong by ``stride**2``.
+    counters that take the output pixels instead are wrong by ``stride**2``. An output is the sum of
+    at most ``(c1/g) ceil(k/s)`` products an axis, which is its span, and a bias.
 
     Examples
     --------
@@ -211,12 +213,15 @@ class ConvTranspose(Op):
         # Input pixels are independent but for the sums where their windows overlap; the bias is
         # one addition for each output, which the input loops do not run over.
         points = x.shape[0] * product(x.shape[2:]) * per_group * self.groups
-        taps = exact_div(x.shape[1], self.groups) * product(self.kernel)
+        channels = exact_div(x.shape[1], self.groups)
+        axes = zip(x.shape[2:], self.kernel, self.stride, self.dilation, strict=True)
+        met = product(most_taps(size, k, s, d) for size, k, s, d in axes)
         return Nest(
             parallel=(points,),
-            reduced=(taps,),
+            reduced=(channels * product(self.kernel),),
             multiply_adds=1,
             extra=output if self.bias else 0,
+            chain=channels * met + int(self.bias),
         )
 
     def kernel_kind(self, *inputs: Tensor) -> str:
@@ -311,7 +316,13 @@ class DeformConv(Op):
         conv = self._convolution()
         n, _, *sizes = conv.infer(x)[0].shape
         samples = n * product(sizes) * x.shape[1] * product(self.kernel)
-        return dataclasses.replace(conv.nest(x), extra=(7 + self.modulated) * samples)
+        nest = conv.nest(x)
+        sampling = 7 + self.modulated  # operations of one sample, in order
+        return dataclasses.replace(
+            nest,
+            extra=sampling * samples,
+            chain=sampling + product(nest.reduced) + nest.epilogue,
+        )
 
     def products(self, *inputs: Tensor) -> tuple[Product, ...]:
         (p,) = self._convolution().products(inputs[0])
