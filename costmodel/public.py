@@ -9,7 +9,7 @@ from costmodel.calibration.design import design as design
 from costmodel.calibration.measurement import Measurement as Measurement
 from costmodel.calibration.measurement import read_measurements as read_measurements
 from costmodel.counting.bounds import mac_lower_bound as mac_lower_bound
-from costmodel.counting.io_bounds import cache_lower_bound as cache_lower_bound
+from costmodel.counting.cache_bounds import cache_lower_bound as cache_lower_bound
 from costmodel.counting.io_bounds import io_lower_bound as io_lower_bound
 from costmodel.counting.metrics import activation_memory as activation_memory
 from costmodel.counting.metrics import by_module as by_module

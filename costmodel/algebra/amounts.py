@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from costmodel.algebra.arrays import as_floats
 from costmodel.algebra.symbols import Dim, is_symbolic
 from costmodel.errors import DataError, cut
 
@@ -13,6 +14,8 @@ MAX_AMOUNT = 2.0**100
 
 def check_amount(value: Dim, what: str, unit: str = "") -> Dim:
     """Return ``value`` if it is a number of at least 1, an array of such numbers, or in symbols.
+
+    Arrays come back as floats, which no product wraps around.
 
     Raises
     ------
@@ -40,4 +43,4 @@ def check_amount(value: Dim, what: str, unit: str = "") -> Dim:
         raise DataError(f"{what} must be at most 2**100, got more")
     if not np.all(value >= 1):
         raise DataError(f"{least}, got {cut(str(value), 60)}")
-    return value
+    return value.item() if isinstance(value, np.number) else as_floats(value)

@@ -4,43 +4,60 @@ Two questions are answered:
 
 - *How small could MAC be for this many multiply-adds?* :func:`mac_lower_bound`, Eq. (1) of the
   paper and its generalisations: the channels are free, the multiply-adds and pixels are fixed.
-- *How little could any schedule of this very network move?* :func:`io_lower_bound` and, with a fast
-  memory of finite size, :func:`cache_lower_bound`.
+- *How little could a schedule of this very network move?* :func:`io_lower_bound` for any, and
+  :func:`cache_lower_bound` for operators that run one after the other with a fast memory of finite
+  size.
+
+MAC counts operands whole, as the paper does. The bounds count only elements that the loops touch:
+they bound MAC, and what a schedule moves.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
-from costmodel.algebra.symbols import Dim, dim, is_symbolic, product, ratio, sqrt, total
-from costmodel.counting.cost import OpCost
-from costmodel.counting.io_bounds import cache_lower_bound as cache_lower_bound
-from costmodel.counting.io_bounds import compulsory
+from sympy import Rational
+
+from costmodel.algebra.symbols import Dim, dim, is_symbolic, product, ratio, same, sqrt, total
+from costmodel.counting.cache_bounds import cache_lower_bound as cache_lower_bound
+from costmodel.counting.demand import Views, demand_of, written
 from costmodel.counting.io_bounds import io_lower_bound as io_lower_bound
-from costmodel.counting.subject import Subject, prepare
+from costmodel.counting.needs import needs, whole
+from costmodel.counting.needs.windows import axes_of, scattered_axes
+from costmodel.counting.subject import Prepared, Subject, prepare
+from costmodel.errors import DataError
 from costmodel.graph import Node
 from costmodel.ops import Conv, ConvTranspose, Linear, MatMul
+from costmodel.ops.reach import landing, taps, touched
 from costmodel.ops.tensor import Tensor
 
 
 def convolution_bound(
-    multiply_adds: Dim, pixels_in: Dim, pixels_out: Dim, taps: Dim = 1, groups: Dim = 1
+    multiply_adds: Dim,
+    pixels_in: Dim,
+    pixels_out: Dim,
+    taps: Dim = 1,
+    groups: Dim = 1,
+    taps_read: Dim | None = None,
 ) -> Dim:
     r"""Return the least MAC of a convolution of given multiply-adds, channels free.
 
-    .. math:: \mathrm{MAC} \ge 2\sqrt{\frac{P_i B g}{k}} + \frac{B}{P_o}
+    .. math:: \mathrm{MAC} \ge 2\sqrt{\frac{P_i B g}{k}} + \frac{B}{P_o} \cdot \frac{k'}{k}
 
     Parameters
     ----------
     multiply_adds : Dim
         ``B = P_o c1 c2 k / g``. [multiply-add]
     pixels_in, pixels_out : Dim
-        Batch times input and output pixels, ``P_i`` and ``P_o``. [1]
+        Batch times input pixels that are read and output pixels, ``P_i`` and ``P_o``. [1]
     taps : Dim
         Kernel size ``k``, all axes multiplied. [1]
     groups : Dim
         Groups ``g``. [1]
+    taps_read : Dim, optional
+        Taps that meet a pixel, ``k'``; by default all: the others lie on padding everywhere. [1]
 
     Returns
     -------
@@ -49,8 +66,8 @@ def convolution_bound(
 
     Notes
     -----
-    MAC is ``P_i c1 + P_o c2 + c1 c2 k / g``. The last term is ``B / P_o``; the first two are at
-    least ``2 sqrt(P_i P_o c1 c2)`` by the inequality of means, with equality iff
+    MAC is ``P_i c1 + P_o c2 + c1 c2 k' / g``. The last term is ``B k' / (P_o k)``; the first two
+    are at least ``2 sqrt(P_i P_o c1 c2)`` by the inequality of means, with equality iff
     ``P_i c1 = P_o c2``, and ``c1 c2 = B g / (P_o k)``. With ``same`` padding and stride ``s`` that
     is ``(2 s / sqrt(k)) sqrt(P_o B g) + B / P_o``, equal iff ``c2 = s**2 c1``. With
     ``P_i = P_o = hw``, ``k = g = 1`` it is Eq. (1) of :cite:t:`ma2018shufflenet`.
@@ -64,10 +81,15 @@ def convolution_bound(
     819200.0
     """
     weights = ratio(multiply_adds, pixels_out)
+    if taps_read is not None and not same(taps_read, taps):
+        weights = weights * taps_read / taps
     return 2 * sqrt(pixels_in * multiply_adds * groups / taps) + weights
 
 
-def matmul_bound(multiply_adds: Dim, sharing: Dim = 1) -> Dim:
+Operands = Literal["apart", "equal", "shared"]
+
+
+def matmul_bound(multiply_adds: Dim, sharing: Dim = 1, operands: Operands = "apart") -> Dim:
     r"""Return the least MAC of a matrix product of given multiply-adds, all three sizes free.
 
     .. math:: mk + kn + mn \ge 3 (mnk)^{2/3}
@@ -79,6 +101,9 @@ def matmul_bound(multiply_adds: Dim, sharing: Dim = 1) -> Dim:
     sharing : Dim
         For a batch of ``b`` products: batch of the first operand times batch of the second, over
         ``b``; that is ``b`` if nothing is shared and 1 if one operand is the same for all. [1]
+    operands : {"apart", "equal", "shared"}
+        Whether the operands are two tensors, one and the same (``x @ x``), or share a buffer in
+        another way (``x @ x.T``).
 
     Returns
     -------
@@ -88,99 +113,144 @@ def matmul_bound(multiply_adds: Dim, sharing: Dim = 1) -> Dim:
     Notes
     -----
     Inequality of means on the three operands, equality iff they are of one size (for one product:
-    ``m = n = k``).
+    ``m = n = k``). In ``x @ x`` all sizes are equal: :math:`2 B^{2/3}`. Operands of :math:`a` and
+    :math:`b` elements in one buffer touch at least :math:`(a + b)/2` of it, so that
+    :math:`a/2 + b/2 + mn \ge 3 (B^2/4)^{1/3}`, equal for ``x @ x.T`` with ``m = n = k / 2``.
 
     Examples
     --------
-    >>> round(matmul_bound(64**3))
+    >>> round(matmul_bound(64**3)), round(matmul_bound(64**3, operands="equal"))
+    (12288, 8192)
+    >>> round(matmul_bound(64 * 64 * 128, operands="shared"))
     12288
     """
-    if is_symbolic(multiply_adds) or is_symbolic(sharing):
-        from sympy import Rational
-
-        third: Any = Rational(1, 3)
-    else:
-        third = 1 / 3
+    symbolic = is_symbolic(multiply_adds) or is_symbolic(sharing)
+    third: Any = Rational(1, 3) if symbolic else 1 / 3
+    if operands == "equal":
+        return 2 * (sharing * multiply_adds**2) ** third
+    if operands == "shared":
+        sharing = ratio(sharing, 4)
     return 3 * (sharing * multiply_adds**2) ** third
 
 
-def mac_lower_bound(subject: Subject, *inputs: Tensor) -> Dim:
+def mac_lower_bound(subject: Subject, *inputs: Tensor, in_terms_of: str | None = None) -> Dim:
     r"""Return the least MAC for the multiply-adds at hand, operator by operator.
 
     Convolutions and linear layers by :func:`convolution_bound`, matrix products by
-    :func:`matmul_bound`, every other operator by what it must read and write.
+    :func:`matmul_bound`, every other operator by what it must read and write. A tensor in two slots
+    of an operator counts once, and operators that no output depends on do not count.
 
     Parameters
     ----------
     subject : DiGraph, Op or Prepared
         A graph, or an operator with its ``inputs``.
+    in_terms_of : str, optional
+        Name of a symbol that stands for the multiply-adds of the subject, ``"B"`` as in the paper.
+        By default the bound is in the symbols of the subject.
 
     Returns
     -------
     Dim
-        Elements. [element] For a symbolic subject with a single operator that multiplies, the
-        bound is written in ``B``, its number of multiply-adds, as in the paper: substitute
-        ``B=flops(subject)`` to have it in channels. A subject that has a symbol ``B`` of its own
-        gets the bound in its own symbols.
+        Elements. [element] In terms of ``B``, ``bound.subs(dim("B"), flops(subject))`` is the bound
+        in the symbols of the subject. Where several operators multiply, the bound depends on how
+        ``B`` is shared among them: it is written in the symbols of the subject, without ``B``.
+
+    Raises
+    ------
+    DataError
+        If the subject has a symbol of the name ``in_terms_of``.
 
     Examples
     --------
     >>> import costmodel as cm
     >>> g = cm.zoo.pointwise(*cm.symbols("h w c1 c2"))
     >>> cm.mac_lower_bound(g)
+    2*sqrt(c1)*sqrt(c2)*h*w + c1*c2
+    >>> cm.mac_lower_bound(g, in_terms_of="B")
     2*sqrt(B)*sqrt(h)*sqrt(w) + B/(h*w)
     >>> cm.mac_lower_bound(cm.zoo.pointwise(56, 56, 128, 128))
     819200.0
     """
     ready = prepare(subject, *inputs)
-    pairs = list(zip(ready.nodes, ready.costs, strict=True))
-    multiplying = [pair for pair in pairs if isinstance(pair[0].op, _MULTIPLYING)]
-    if len(multiplying) == 1 and _free_of(multiplying[0][1].cost.multiply_adds, dim("B")):
-        bound = _product_bound(multiplying[0][0])
-        rest = [_bound(*pair) for pair in pairs if pair is not multiplying[0]]
-        return bound(dim("B")) + total(rest)
-    return total([_bound(*pair) for pair in pairs])
+    demand = demand_of(ready.nodes)
+    own = {
+        node.name: c.cost.multiply_adds for node, c in zip(ready.nodes, ready.costs, strict=True)
+    }
+    live = [use.node for use in demand.uses]
+    multiplying = [node for node in live if isinstance(node.op, _MULTIPLYING)]
+    if in_terms_of is not None:
+        symbol = _symbol(in_terms_of, ready)
+        if len(multiplying) == 1:
+            (name,) = (node.name for node in multiplying)
+            own[name] = symbol - (ready.total.multiply_adds - own[name])
+    return total([_bound(node, own[node.name], demand.views) for node in live])
 
 
-def _free_of(value: Dim, symbol: Dim) -> bool:
-    return is_symbolic(value) and symbol not in value.free_symbols
+def _symbol(name: str, ready: Prepared) -> Dim:
+    symbol = dim(name)
+    sizes = (n for node in ready.nodes for y in (*node.inputs, *node.outputs) for n in y.shape)
+    if any(is_symbolic(n) and symbol in n.free_symbols for n in sizes):
+        raise DataError(
+            f"the bound cannot be written in terms of {name!r}, which is a symbol of the network: "
+            "choose another name"
+        )
+    return symbol
 
 
 _MULTIPLYING = (Conv, ConvTranspose, Linear, MatMul)
 
 
-def _bound(node: Node, result: OpCost) -> Dim:
-    if not isinstance(node.op, _MULTIPLYING):
-        return compulsory(node, result)
-    return _product_bound(node)(result.cost.multiply_adds)
+def _bound(node: Node, multiply_adds: Dim, views: Views) -> Dim:
+    if isinstance(node.op, _MULTIPLYING):
+        return _product_bound(node, views)(multiply_adds)
+    found = needs(node.op, node.inputs, tuple(map(whole, node.outputs)))
+    slots = node.sources or [("", i) for i in range(len(node.inputs))]
+    reads = views.reads(zip(slots, found.inputs, strict=True))
+    return total([*reads.values(), found.weights, *written(node)])
 
 
-def _product_bound(node: Node) -> Any:
+def _product_bound(node: Node, views: Views) -> Callable[[Dim], Dim]:
     """Return the bound of a multiplying operator as a function of its multiply-adds."""
     match node.op:
         case Conv(kernel=kernel, groups=groups):
-            pixels_in, pixels_out = _pixels(node.inputs[0]), _pixels(node.outputs[0])
+            (x,), axes = node.inputs, axes_of(node.op, node.inputs[0])
             return partial(
                 convolution_bound,
-                pixels_in=pixels_in,
-                pixels_out=pixels_out,
+                pixels_in=product((x.shape[0], *map(touched, axes))),
+                pixels_out=_pixels(node.outputs[0]),
                 taps=product(kernel),
                 groups=groups,
+                taps_read=product(taps(axis, axis.windows) for axis in axes),
             )
         case ConvTranspose(kernel=kernel, groups=groups):
-            # The mirror image: weights move B / P_i, and c1 c2 = B g / (P_i k).
+            # The mirror image: weights move B / P_i, and c1 c2 = B g / (P_i k). Of the P_i input
+            # pixels those count that land on the output.
+            (x,), axes = node.inputs, scattered_axes(node.op, node.inputs[0])
+            used, pixels = product((x.shape[0], *map(landing, axes))), _pixels(x)
+            outputs = _pixels(node.outputs[0])
             return partial(
                 convolution_bound,
-                pixels_in=_pixels(node.outputs[0]),
-                pixels_out=_pixels(node.inputs[0]),
+                pixels_in=outputs if same(used, pixels) else outputs * ratio(used, pixels),
+                pixels_out=pixels,
                 taps=product(kernel),
                 groups=groups,
+                taps_read=product(taps(axis, axis.windows) for axis in axes),
             )
         case Linear():
             rows = product(node.inputs[0].shape[:-1])
             return partial(convolution_bound, pixels_in=rows, pixels_out=rows)
     a, b = (product(x.shape[:-2]) for x in node.inputs)
-    return partial(matmul_bound, sharing=ratio(a * b, product(node.outputs[0].shape[:-2])))
+    sharing = ratio(a * b, product(node.outputs[0].shape[:-2]))
+    return partial(matmul_bound, sharing=sharing, operands=_operands(node, views))
+
+
+def _operands(node: Node, views: Views) -> Operands:
+    """Say whether the operands of a matrix product share a buffer."""
+    if not node.sources or views.apart(*node.sources):
+        return "apart"
+    one, other = node.sources
+    straight = one == other and node.op.transpose_a == node.op.transpose_b  # type: ignore[attr-defined]
+    return "equal" if straight else "shared"
 
 
 def _pixels(x: Tensor) -> Dim:

@@ -82,6 +82,11 @@ def mac(subject: Subject, *inputs: Tensor, unit: Unit = "elements") -> Dim:
     For a 1x1 convolution :math:`hw(c_1 + c_2) + c_1 c_2` :cite:p:`ma2018shufflenet`. Assumes each
     operator moves each tensor once; nothing is fused, views are free.
 
+    The convention is the paper's: inputs count whole, also pixels that a stride skips; taps that
+    meet only padding count; a tensor in two slots of an operator counts twice; operators that no
+    output depends on count. What must move is less: the lower bounds count only elements that the
+    loops touch (:func:`~costmodel.counting.io_bounds.io_lower_bound`).
+
     Examples
     --------
     >>> import costmodel as cm

@@ -110,7 +110,7 @@ def brent(subject: Subject, *inputs: Tensor, processors: Dim) -> Bracket:
     >>> brent(cm.zoo.pointwise(56, 56, 128, 64), processors=28 * 128)
     Bracket(lower=7168, upper=7295.964285714285)
     """
-    check_amount(processors, "processors")
+    processors = check_amount(processors, "processors")
     ready = prepare(subject, *inputs)
     everything, longest = work(ready), span(ready)
     lower = maximum(ceil_div(everything, processors), longest)

@@ -1,0 +1,220 @@
+"""What a network moves at least through a fast memory of a given size, operator after operator."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from costmodel.algebra.amounts import check_amount
+from costmodel.algebra.symbols import (
+    Dim,
+    exact_div,
+    maximum,
+    minimum,
+    product,
+    total,
+)
+from costmodel.counting.demand import GIVEN, Demand, Use, demand_of
+from costmodel.counting.io_bounds import least_io
+from costmodel.counting.needs.products import seen_pairs
+from costmodel.counting.needs.windows import axes_of, pairs_of, scattered_axes, scattered_pairs
+from costmodel.counting.subject import Subject, prepare
+from costmodel.counting.traffic import (
+    attention_traffic,
+    gram_traffic,
+    product_traffic,
+    square_traffic,
+)
+from costmodel.graph import Source
+from costmodel.ops import (
+    Attention,
+    AttentionMix,
+    AttentionScores,
+    Conv,
+    ConvTranspose,
+    Linear,
+    MatMul,
+)
+from costmodel.ops.reach import reuse
+from costmodel.ops.tensor import Tensor
+
+
+def cache_lower_bound(subject: Subject, *inputs: Tensor, capacity: Dim) -> Dim:
+    r"""Return what a network moves at least that runs operator after operator, unfused.
+
+    .. math::
+
+        Q \ge \max\left(Q_\infty,\; \sum_l \max\left(0,\; Q_l(S) - \min(S, I_l) - \min(S, O_l)
+        \right)\right)
+
+    Fused or interleaved schedules may move less; for them only :func:`io_lower_bound` holds.
+
+    Parameters
+    ----------
+    subject : DiGraph, Op or Prepared
+        A graph, or an operator with its ``inputs``. Operators run one after the other, in any
+        order; the fast memory keeps its content from one to the next.
+    capacity : Dim
+        Elements that the fast memory holds, ``S``. [element]
+
+    Returns
+    -------
+    Dim
+        Elements. [element]
+
+    Raises
+    ------
+    DataError
+        If ``capacity`` is less than one element.
+
+    Notes
+    -----
+    :math:`Q_\infty` is :func:`io_lower_bound`, :math:`Q_l(S)` what operator :math:`l` moves alone,
+    from slow memory to slow memory: every element that it touches once, and for products,
+    convolutions and attention no less than :mod:`costmodel.counting.traffic` says. :math:`I_l` are
+    the elements of its operands that another operator makes or reads, :math:`O_l` those of its
+    outputs that are no outputs of the network.
+
+    *Proof.* Take any such schedule in which nothing is computed twice or without need. Count each
+    load for the operator that uses it first, a prefetch too, and each write for the operator that
+    made the element. Now run :math:`l` alone: the loads that are counted for it may be done as they
+    are, or when it starts. It misses operands that were in fast memory because another
+    operator loaded or made them: at most :math:`\min(S, I_l)`, load them. Outputs that the schedule
+    never writes stay in fast memory when :math:`l` ends, or they would be lost: at most
+    :math:`\min(S, O_l)`, write them. What results is a schedule of :math:`l` alone, of at least
+    :math:`Q_l(S)` moves. Everything counts only for results that an output depends on, and only
+    the operands that these need: others need not be made at all.
+
+    For small :math:`S` this is the sum over the operators, for large :math:`S` it is
+    :math:`Q_\infty`.
+
+    Examples
+    --------
+    >>> from costmodel.ops import Linear
+    >>> x = Tensor((1024, 1024))
+    >>> round(cache_lower_bound(Linear(1024, bias=False), x, capacity=8192))
+    23710182
+    >>> cache_lower_bound(Linear(1024, bias=False), x, capacity=2**24)
+    3145728
+    """
+    capacity = check_amount(capacity, "capacity", "element")
+    ready = prepare(subject, *inputs)
+    demand = demand_of(ready.nodes)
+    sharing = _Sharing(demand)
+    apart = total([_apart(use, demand, sharing, capacity) for use in demand.uses])
+    return maximum(least_io(demand, ready.total.mac), apart)
+
+
+class _Sharing:
+    """Which buffers and weights several operators of a network use."""
+
+    def __init__(self, demand: Demand) -> None:
+        self._demand = demand
+        self._readers = Counter(source for use in demand.uses for source in use.reads)
+        named = [use.node.weights for use in demand.uses]
+        named += [demand.views.nodes[name].weights for name, _ in demand.given]
+        self._users = Counter(named)
+
+    def inputs(self, use: Use) -> Dim:
+        """Return the elements of the operands of ``use`` that others make or read [element]."""
+        sizes = [self._size(source) for source in use.reads if self._shared(source)]
+        if self._users[use.node.weights] > 1:
+            sizes += [w.elements for w in use.node.op.weights(*use.node.inputs)]
+        return total(sizes)
+
+    def outputs(self, use: Use) -> Dim:
+        """Return the elements of the outputs of ``use`` that do not leave the network [element]."""
+        pairs = zip(use.node.outputs, use.leaves, strict=True)
+        return total([y.elements - leaves for y, leaves in pairs])
+
+    def _shared(self, source: Source) -> bool:
+        if source[0] not in self._demand.views.nodes:
+            return False
+        node = self._demand.views.nodes[source[0]]
+        tied = self._users[node.weights] > 1
+        return not isinstance(node.op, GIVEN) or self._readers[source] > 1 or tied
+
+    def _size(self, source: Source) -> Dim:
+        return self._demand.views.nodes[source[0]].outputs[source[1]].elements
+
+
+def compulsory(use: Use) -> Dim:
+    """Return what an operator alone touches for the results that are needed, each once."""
+    return total([*use.reads.values(), use.weights, *use.writes])
+
+
+def _apart(use: Use, demand: Demand, sharing: _Sharing, capacity: Dim) -> Dim:
+    """Return what the operator moves, less what it may find or leave in fast memory."""
+    alone = compulsory(use)
+    pebbles = least_traffic(use, demand, capacity)
+    if pebbles is not None:
+        alone = maximum(alone, pebbles)
+    saved = [n for n in (sharing.inputs(use), sharing.outputs(use)) if not _is_zero(n)]
+    if not saved:
+        return alone
+    return maximum(0, alone - total([minimum(capacity, n) for n in saved]))
+
+
+def _is_zero(count: Dim) -> bool:
+    return isinstance(count, int) and count == 0
+
+
+def least_traffic(use: Use, demand: Demand, capacity: Dim) -> Dim | None:
+    """Return what the multiply-adds of one operator move at least; None where no bound is known."""
+    op, x, box = use.node.op, use.node.inputs[:1], use.parts[0].box if use.parts else ()
+    match op:
+        case Conv():
+            axes = axes_of(op, *x)
+            pairs = product(pairs_of(axis, n) for axis, n in zip(axes, box[2:], strict=True))
+        case ConvTranspose():
+            axes = scattered_axes(op, *x)
+            pairs = product(scattered_pairs(axis, n) for axis, n in zip(axes, box[2:], strict=True))
+        case Linear():
+            return product_traffic(product((*box, x[0].shape[-1])), capacity)
+        case MatMul():
+            return _matmul(op, use, demand, capacity)
+        case Attention() | AttentionScores() | AttentionMix():
+            return _attention(op, use, demand, capacity)
+        case _:
+            return None
+    chain = exact_div(x[0].shape[1], op.groups)
+    return product_traffic(
+        product((*box[:2], chain, pairs)), capacity, product(reuse(axis) for axis in axes)
+    )
+
+
+def _matmul(op: MatMul, use: Use, demand: Demand, capacity: Dim) -> Dim:
+    """Return the bound of a product; one buffer in both slots bounds less."""
+    (a, _), box = use.node.inputs, use.parts[0].box
+    inner = a.shape[-2] if op.transpose_a else a.shape[-1]
+    done = product((*box, inner))
+    if _slots_apart(use, demand):
+        return product_traffic(done, capacity)
+    one, other = use.node.sources
+    if one == other and op.transpose_a == op.transpose_b:
+        return square_traffic(done, capacity)
+    diagonal = product((*box[:-2], minimum(box[-2], box[-1]), inner))
+    return gram_traffic(done, capacity, diagonal)
+
+
+def _attention(
+    op: Attention | AttentionScores | AttentionMix, use: Use, demand: Demand, capacity: Dim
+) -> Dim | None:
+    """Return the bound of attention, or of one of its products whose scores are stored."""
+    x, part = use.node.inputs[0], use.parts[0]
+    if not _slots_apart(use, demand):
+        return None
+    *outer, length, columns = part.box
+    if isinstance(op, AttentionScores):
+        done = part.elements if op.causal else product(part.box)
+        return product_traffic(product((done, x.shape[-1])), capacity)
+    keys = use.node.inputs[1].shape[-2]
+    pairs = product((*outer, seen_pairs(op, length, keys)))
+    if isinstance(op, AttentionMix):
+        return product_traffic(product((pairs, columns)), capacity)
+    return attention_traffic(pairs, x.shape[-1], product(part.box), capacity)
+
+
+def _slots_apart(use: Use, demand: Demand) -> bool:
+    """Say whether the first two operands share no element for certain."""
+    sources = use.node.sources
+    return not sources or demand.views.apart(sources[0], sources[1])

@@ -1,0 +1,227 @@
+"""What a network needs of every tensor: from its outputs back to its inputs.
+
+An operator that no output depends on may be left out by a schedule, and so may results that nobody
+takes; a lower bound counts neither.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from costmodel.algebra.symbols import Dim, is_symbolic, minimum
+from costmodel.counting.needs import Part, largest, needs, whole
+from costmodel.graph import Node, Source
+from costmodel.ops import Constant, Input, Output, Parameter, Slice, Split
+
+GIVEN = (Input, Constant, Parameter)
+"""Operators whose outputs are there from the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What one operator touches for the results that are needed.
+
+    Parameters
+    ----------
+    node : Node
+        The operator.
+    parts : tuple of Part
+        What is needed of its outputs.
+    reads : mapping of Source to Dim
+        Elements that it touches of each buffer: a tensor in two slots counts once. [element]
+    weights : Dim
+        Elements that it touches of its weights. [element]
+    writes : tuple of Dim
+        Elements that are needed of each output. [element]
+    leaves : tuple of Dim
+        Elements of each output that are outputs of the network. [element]
+    """
+
+    node: Node
+    parts: tuple[Part, ...]
+    reads: Mapping[Source, Dim]
+    weights: Dim
+    writes: tuple[Dim, ...]
+    leaves: tuple[Dim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a network needs.
+
+    Parameters
+    ----------
+    uses : tuple of Use
+        Of every operator that an output depends on, in order; views and given tensors are not
+        among them.
+    given : mapping of Source to Dim
+        What operators take of inputs, constants and parameters. [element]
+    views : Views
+        Which tensors share a buffer.
+    """
+
+    uses: tuple[Use, ...]
+    given: Mapping[Source, Dim]
+    views: Views
+
+
+def demand_of(nodes: Iterable[Node]) -> Demand:
+    """Return what the nodes of a network, or of one operator, need of one another.
+
+    Where no node is an output, the results that no operator takes are outputs.
+
+    Examples
+    --------
+    >>> from costmodel import zoo
+    >>> from costmodel.graph import nodes_in_order
+    >>> demand_of(nodes_in_order(zoo.pointwise(7, 7, 8, 16))).uses[0].writes
+    (784,)
+    """
+    order = tuple(nodes)
+    views = Views({node.name: node for node in order})
+    if not any(isinstance(node.op, Output) for node in order):
+        leaving = _untaken(order)
+    else:
+        leaving = {source for n in order if isinstance(n.op, Output) for source in n.sources}
+    taken: _Parts = defaultdict(list)  # by operators
+    left: _Parts = defaultdict(list)  # by the caller
+    uses: list[Use] = []
+    given: dict[Source, Dim] = {}
+    for node in reversed(order):
+        sources = [(node.name, i) for i in range(len(node.outputs))]
+        for source, tensor in zip(sources, node.outputs, strict=True):
+            if source in leaving:
+                left[source].append(whole(tensor))
+        if isinstance(node.op, GIVEN):
+            given |= {source: _most(taken, source, node).elements for source in sources}
+        elif node.op.is_view:
+            for wanted in (taken, left) if node.sources else ():
+                if any(source in wanted for source in sources):
+                    _through(node, wanted)
+        elif any(source in taken or source in left for source in sources):
+            both = {s: [*taken.get(s, ()), *left.get(s, ())] for s in sources}
+            parts = tuple(_most(both, source, node) for source in sources)
+            found = needs(node.op, node.inputs, parts)
+            slots = node.sources or [("", i) for i in range(len(node.inputs))]
+            for source, part in zip(node.sources, found.inputs, strict=False):
+                taken[source].append(part)
+            limits = written(node)
+            uses.append(
+                Use(
+                    node,
+                    parts,
+                    views.reads(zip(slots, found.inputs, strict=True)),
+                    found.weights,
+                    tuple(map(_at_most, (p.elements for p in parts), limits)),
+                    tuple(
+                        _at_most(_most(left, source, node).elements, n)
+                        for source, n in zip(sources, limits, strict=True)
+                    ),
+                )
+            )
+    return Demand(tuple(reversed(uses)), given, views)
+
+
+_Parts = defaultdict[Source, list[Part]]
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """Which tensors share a buffer, by the views of a network.
+
+    Parameters
+    ----------
+    nodes : mapping of str to Node
+        The nodes by name.
+    """
+
+    nodes: Mapping[str, Node]
+
+    def chain(self, source: Source) -> list[Source]:
+        """Return a tensor, the tensors that it is a view of, and last the buffer of them all."""
+        found = [source]
+        while source[0] in self.nodes and self.nodes[source[0]].op.is_view:
+            source = self.nodes[source[0]].sources[0]
+            found.append(source)
+        return found
+
+    def reads(self, slots: Iterable[tuple[Source, Part]]) -> dict[Source, Dim]:
+        """Return how many elements of each buffer are touched by parts of its views."""
+        wanted: _Parts = defaultdict(list)
+        passed: dict[str, Node] = {}
+        for source, part in slots:
+            wanted[source].append(part)
+            passed |= {name: self.nodes[name] for name, _ in self.chain(source)[:-1]}
+        for node in sorted(passed.values(), key=lambda n: len(self.chain((n.name, 0))))[::-1]:
+            _through(node, wanted)
+        viewed = {(n.name, i) for n in passed.values() for i in range(len(n.outputs))}
+        return {
+            source: _largest_of(parts, self._elements(source, parts))
+            for source, parts in wanted.items()
+            if source not in viewed
+        }
+
+    def _elements(self, source: Source, parts: list[Part]) -> Dim:
+        known = source[0] in self.nodes
+        return self.nodes[source[0]].outputs[source[1]].elements if known else parts[0].elements
+
+    def apart(self, one: Source, other: Source) -> bool:
+        """Say whether two tensors share no element for certain."""
+        ours, theirs = self.chain(one), self.chain(other)
+        if ours[-1] != theirs[-1]:
+            return True
+        pairs = ((a, b) for a in ours[:-1] for b in theirs[:-1])
+        return any(self._cut(a, b) for a, b in pairs)
+
+    def _cut(self, one: Source, other: Source) -> bool:
+        """Say whether two views are cuts of one tensor that lie beside each other."""
+        a, b = self.nodes[one[0]], self.nodes[other[0]]
+        if isinstance(a.op, Split):
+            return a.name == b.name and one[1] != other[1]
+        if not (isinstance(a.op, Slice) and isinstance(b.op, Slice) and a.sources == b.sources):
+            return False
+        first, second = sorted((a.op, b.op), key=lambda op: op.start)
+        along = a.op.axis % a.inputs[0].rank == b.op.axis % b.inputs[0].rank
+        gap = second.start - (first.start + (first.size - 1) * first.step + 1)
+        return along and _never_negative(gap)
+
+
+def _never_negative(gap: Any) -> bool:
+    return bool(gap.is_nonnegative) if is_symbolic(gap) else bool((gap >= 0) is True)
+
+
+def _largest_of(parts: list[Part], elements: Dim) -> Dim:
+    return largest(parts, elements).elements
+
+
+def _through(view: Node, wanted: _Parts) -> None:
+    """Add to what is wanted of the input of a view what is wanted of its outputs."""
+    parts = tuple(_most(wanted, (view.name, i), view) for i in range(len(view.outputs)))
+    found = needs(view.op, view.inputs, parts)
+    wanted[view.sources[0]].append(found.inputs[0])
+
+
+def _most(wanted: Mapping[Source, list[Part]], source: Source, node: Node) -> Part:
+    tensor = node.outputs[source[1]]
+    if not wanted.get(source):
+        return Part((0,) * tensor.rank, 0)
+    return largest(wanted[source], tensor.elements)
+
+
+def _untaken(order: tuple[Node, ...]) -> set[Source]:
+    taken = {source for node in order for source in node.sources}
+    made = {(node.name, i) for node in order for i in range(len(node.outputs))}
+    return made - taken
+
+
+def written(node: Node) -> tuple[Dim, ...]:
+    """Return how many elements the operator can write of each output."""
+    writes = None if node.op.expands else node.op.nest(*node.inputs).writes
+    return tuple(y.elements for y in node.outputs) if writes is None else writes
+
+
+def _at_most(part: Dim, whole: Dim) -> Dim:
+    return part if is_symbolic(whole) and part == whole else minimum(part, whole)

@@ -1,0 +1,155 @@
+"""Parts of tensors, and the table of what operators need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import singledispatch
+
+import numpy as np
+import sympy
+
+from costmodel.algebra.symbols import Dim, at_most, least_once, minimum, product, same, total
+from costmodel.ops import Op
+from costmodel.ops.tensor import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Elements of a tensor that are certainly needed.
+
+    Parameters
+    ----------
+    box : tuple of Dim
+        They contain all combinations of so many positions of each axis. [1]
+    elements : Dim
+        How many they are at least, the box or more: a triangle. [element]
+    """
+
+    box: tuple[Dim, ...]
+    elements: Dim
+
+    @classmethod
+    def of(cls, *box: Dim) -> Part:
+        """Return a part that is a box."""
+        return cls(box, product(box))
+
+    def covers(self, elements: Dim) -> Dim:
+        """Return 1 where the part has ``elements`` elements, else 0; elementwise for arrays.
+
+        Symbols cover what they equal.
+
+        Examples
+        --------
+        >>> Part.of(2, 3).covers(6), Part.of(2, 2).covers(6)
+        (1, 0)
+        """
+        if isinstance(self.elements, sympy.Expr) or isinstance(elements, sympy.Expr):
+            return int(same(self.elements, elements))
+        return at_most(elements, self.elements)
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What an operator needs to make parts of its outputs.
+
+    Parameters
+    ----------
+    inputs : tuple of Part
+        Of each input.
+    weights : Dim
+        Learned elements and statistics. [element]
+    """
+
+    inputs: tuple[Part, ...]
+    weights: Dim = 0
+
+
+def whole(x: Tensor) -> Part:
+    """Return all of a tensor."""
+    return Part(x.shape, x.elements)
+
+
+def some(x: Tensor, there: Dim) -> Part:
+    """Return all of a tensor where ``there`` is 1, nothing of it where it is 0."""
+    if isinstance(there, int) and there == 1:
+        return whole(x)
+    return Part(tuple(size * there for size in x.shape), x.elements * there)
+
+
+def largest(parts: Sequence[Part], elements: Dim) -> Part:
+    """Return the largest part of a tensor of ``elements``; of symbols the first, if none is whole.
+
+    Examples
+    --------
+    >>> largest([Part.of(2, 3), Part.of(4, 1)], 12)
+    Part(box=(2, 3), elements=6)
+    """
+    best = parts[0]
+    for other in parts[1:]:
+        best = _larger(best, other, elements)
+    return best
+
+
+def _larger(a: Part, b: Part, elements: Dim) -> Part:
+    if a is b or same(a.elements, elements):
+        return a
+    if same(b.elements, elements):
+        return b
+    if isinstance(a.elements, sympy.Expr) or isinstance(b.elements, sympy.Expr):
+        return b if (b.elements - a.elements).is_positive else a
+    at_least = a.elements >= b.elements
+    if not isinstance(at_least, np.ndarray):
+        return a if at_least else b
+    box = tuple(np.where(at_least, x, y) for x, y in zip(a.box, b.box, strict=True))
+    return Part(box, np.where(at_least, a.elements, b.elements))
+
+
+def needs(op: Op, inputs: tuple[Tensor, ...], parts: tuple[Part, ...]) -> Needs:
+    """Return what ``op`` touches of its inputs and weights to make ``parts`` of its outputs.
+
+    Whatever the schedule, it touches these elements, or as many others. Indices are taken to pick
+    different elements, positions of a grid to fall on different pixels.
+
+    Examples
+    --------
+    >>> from costmodel.ops import Conv
+    >>> strided = Conv(64, (1, 1), stride=2)
+    >>> x = Tensor((1, 32, 56, 56))
+    >>> found = needs(strided, (x,), (whole(strided.infer(x)[0]),))
+    >>> found.inputs[0].box, found.weights
+    ((1, 32, 28, 28), 2048)
+    """
+    made = total(part.elements for part in parts)
+    if parts and isinstance(made, int) and made == 0:
+        return Needs(tuple(Part((0,) * x.rank, 0) for x in inputs))
+    found = needs_of(op, inputs, parts)
+    if not parts or isinstance(made, sympy.Expr | int):
+        return found
+    there = minimum(1, made)  # nothing is touched where there is nothing to make
+    taken = (Part(tuple(n * there for n in p.box), p.elements * there) for p in found.inputs)
+    return Needs(tuple(taken), found.weights * there)
+
+
+@singledispatch
+def needs_of(op: Op, inputs: tuple[Tensor, ...], parts: tuple[Part, ...]) -> Needs:
+    """Return what ``op`` needs; by default its inputs and weights if all is needed, else nothing.
+
+    Operators register what is true of them beyond that.
+    """
+    outputs = op.infer(*inputs)
+    nest = None if op.expands else op.nest(*inputs)
+    writes = nest.writes if nest is not None and nest.writes is not None else None
+    counts = writes or tuple(y.elements for y in outputs)
+    there = product(p.covers(n) for p, n in zip(parts, counts, strict=True))
+    learned = total(w.elements for w in op.weights(*inputs))
+    read = learned if nest is None or nest.weight_reads is None else nest.weight_reads
+    return Needs(tuple(some(x, there) for x in inputs), least_once(learned, read) * there)
+
+
+def every_axis(shape: tuple[Dim, ...], box: tuple[Dim, ...]) -> tuple[Dim, ...]:
+    """Return the box of an operand of ``shape`` that broadcasts to where ``box`` lies."""
+    tail = box[len(box) - len(shape) :]
+    return tuple(
+        minimum(size, n) if not same(size, n) else n for size, n in zip(shape, tail, strict=True)
+    )

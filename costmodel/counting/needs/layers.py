@@ -1,0 +1,23 @@
+"""What recurrent layers need."""
+
+from __future__ import annotations
+
+from costmodel.algebra.symbols import same, total
+from costmodel.counting.needs.base import Needs, Part, needs_of
+from costmodel.ops import Recurrent, RecurrentSteps
+from costmodel.ops.tensor import Tensor
+
+
+@needs_of.register(Recurrent)
+@needs_of.register(RecurrentSteps)
+def _recurrent(
+    op: Recurrent | RecurrentSteps, inputs: tuple[Tensor, ...], parts: tuple[Part, ...]
+) -> Needs:
+    """Say that steps need as many inputs, and all features all weights; nothing of fewer."""
+    (part,), (x,) = parts, inputs
+    (y,) = op.infer(x)
+    steps, images, features = part.box
+    there = Part.of(features).covers(y.shape[-1])
+    weights = total(w.elements for w in op.weights(x)) * there
+    box = Part.of(steps * there, images, x.shape[-1])
+    return Needs((box,), weights if not same(steps, 0) else 0)
