@@ -190,6 +190,33 @@ def test_formula_of_the_bound_is_equation_1_and_explains_B():
     assert "B = multiply-adds" in out
 
 
+def test_formula_of_traffic_names_its_fast_memory():
+    out = run("formula", "pointwise", "--of", "traffic").stdout
+    assert out.strip() == "Max(2*c1*c2*h*w/sqrt(S) - 2*S, c1*h*w + c2*h*w + c1*c2)"
+    out = run("formula", "pointwise", "--fast-memory", "64KiB").stdout
+    assert "traffic >= Max(c1*c2*h*w/64 - 32768, " in out
+    (entry,) = json.loads(run("formula", "pointwise", "--of", "traffic", "--json").stdout)[
+        "formulas"
+    ]
+    assert entry["note"] == "S = elements of fast memory"
+    run("formula", "pointwise", "--of", "mac", "--fast-memory", "1 kB", code=2)
+    run("formula", "pointwise?c1=S", "--of", "traffic", code=2)
+    run("formula", "pointwise", "--fast-memory", "1 B", code=2)
+
+
+def test_report_shows_the_least_traffic_through_fast_memory():
+    small = json.loads(run("report", "mobilenet_v2", "--fast-memory", "512KB", "--json").stdout)
+    (bound,) = small["totals"]["cache_lower_bounds"]
+    expected = cm.cache_lower_bound(cm.network("mobilenet_v2"), capacity=128_000)
+    assert bound == {"name": "fast memory", "fast_memory_bytes": 512_000, "elements": expected}
+    out = run("report", "mobilenet_v2", "--fast-memory", "512KB").stdout
+    assert "through 512 kB fast memory" in out
+    platform = json.loads(run("report", "resnet18", "-p", CPU, "--json").stdout)
+    caches = platform["totals"]["cache_lower_bounds"]
+    assert [b["name"] for b in caches] == ["l1", "l2"]
+    assert caches[0]["elements"] >= caches[1]["elements"]
+
+
 def test_formula_in_latex():
     out = run("formula", "pointwise", "--of", "mac", "--latex").stdout
     assert out == "h w \\left(c_{1} + c_{2}\\right) + c_{1} c_{2}\n"

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from costmodel.cli.networks import JsonOption, NetworkArgument, PlatformOption, symbolic_network
+from costmodel.cli.networks import (
+    FastMemoryOption,
+    JsonOption,
+    NetworkArgument,
+    PlatformOption,
+    memory_size,
+    symbolic_network,
+)
 from costmodel.errors import printable
 
 if TYPE_CHECKING:
@@ -25,6 +32,7 @@ class Quantity(StrEnum):
     FLOPS = "flops"
     MAC = "mac"
     BOUND = "bound"
+    TRAFFIC = "traffic"
     PARAMS = "params"
     SPAN = "span"
     PARALLELISM = "parallelism"
@@ -45,6 +53,7 @@ _FORMS = {
     Quantity.FLOPS: _Form("FLOPs", "=", "FLOPs, 2 a multiply-add"),
     Quantity.MAC: _Form("MAC", "=", "elements"),
     Quantity.BOUND: _Form("MAC", ">=", "elements"),
+    Quantity.TRAFFIC: _Form("traffic", ">=", "elements, operator after operator"),
     Quantity.PARAMS: _Form("parameters", "=", "elements"),
     Quantity.SPAN: _Form("span", "=", "steps"),
     Quantity.PARALLELISM: _Form("parallelism", "=", "work / span"),
@@ -68,6 +77,7 @@ def formula(
     ] = None,
     latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
     platform: PlatformOption = None,
+    fast_memory: FastMemoryOption = None,
     json: JsonOption = False,
 ) -> None:
     """Print closed forms of FLOPs, MAC, bound and parallelism.
@@ -82,9 +92,14 @@ def formula(
 
     if (of is Quantity.LATENCY) != (platform is not None):
         raise typer.BadParameter("--platform goes with --of latency, and only with it")
+    if fast_memory is not None and of not in (None, Quantity.TRAFFIC):
+        raise typer.BadParameter("--fast-memory goes with --of traffic, or without --of")
     with working(f"deriving {network}"):
         graph = symbolic_network(network)
-        found = {q: _expression(q, graph, platform) for q in ([of] if of else _DEFAULT)}
+        asked = [of] if of else list(_DEFAULT)
+        if of is None and fast_memory is not None:
+            asked.insert(asked.index(Quantity.BOUND) + 1, Quantity.TRAFFIC)
+        found = {q: _expression(q, graph, platform, fast_memory) for q in asked}
     notes = {q: _note(q, e, graph) for q, e in found.items()}
     if json:
         print_json(_document(graph, found, notes))
@@ -104,8 +119,9 @@ def formula(
             print(f"  {form.name} {form.relation} {write(expression)}   [{form.unit}]{notes[q]}")
 
 
-def _expression(quantity: Quantity, graph: nx.DiGraph, platform: str | None) -> Dim:
-    from costmodel.counting.bounds import mac_lower_bound
+def _expression(
+    quantity: Quantity, graph: nx.DiGraph, platform: str | None, fast_memory: str | None
+) -> Dim:
     from costmodel.counting.metrics import flops, mac, params
     from costmodel.counting.parallelism import parallelism, span
     from costmodel.prediction.latency import latency
@@ -118,7 +134,9 @@ def _expression(quantity: Quantity, graph: nx.DiGraph, platform: str | None) -> 
         case Quantity.MAC:
             return mac(graph)
         case Quantity.BOUND:
-            return mac_lower_bound(graph)
+            return _bound(graph)
+        case Quantity.TRAFFIC:
+            return _traffic(graph, fast_memory)
         case Quantity.PARAMS:
             return params(graph)
         case Quantity.SPAN:
@@ -128,6 +146,30 @@ def _expression(quantity: Quantity, graph: nx.DiGraph, platform: str | None) -> 
         case Quantity.LATENCY:
             assert platform is not None
             return _rounded(latency(graph, platform).seconds)
+
+
+def _bound(graph: nx.DiGraph) -> Dim:
+    """Return the bound of MAC in terms of B, as in the paper, unless the network has a B."""
+    from costmodel.algebra.symbols import dim
+    from costmodel.counting.bounds import mac_lower_bound
+    from costmodel.graph import free_symbols
+
+    symbols = free_symbols(graph)
+    return mac_lower_bound(graph, in_terms_of="B" if symbols and dim("B") not in symbols else None)
+
+
+def _traffic(graph: nx.DiGraph, fast_memory: str | None) -> Dim:
+    """Return the least traffic through a fast memory of a given size, or of S elements."""
+    from costmodel.algebra.symbols import dim
+    from costmodel.counting.cache_bounds import cache_lower_bound, fast_elements
+    from costmodel.errors import DataError
+    from costmodel.graph import free_symbols
+
+    if fast_memory is not None:
+        return cache_lower_bound(graph, capacity=fast_elements(graph, memory_size(fast_memory)))
+    if dim("S") in free_symbols(graph):
+        raise DataError("the network has a symbol S: give a size by --fast-memory")
+    return cache_lower_bound(graph, capacity=dim("S"))
 
 
 def _rounded(expression: Dim) -> Dim:
@@ -153,14 +195,16 @@ def _text_lines(expression: Dim) -> list[str]:
 
 
 def _note(quantity: Quantity, expression: Dim, graph: nx.DiGraph) -> str:
-    """Explain the symbol B, which the bound brings in."""
+    """Explain the symbols B and S, which the bounds bring in."""
     from costmodel.algebra.symbols import dim
     from costmodel.graph import free_symbols
 
-    brought = dim("B") in getattr(expression, "free_symbols", ()) and dim("B") not in free_symbols(
-        graph
-    )
-    return "   B = multiply-adds" if quantity is Quantity.BOUND and brought else ""
+    brought: set[Dim] = getattr(expression, "free_symbols", set()) - free_symbols(graph)
+    if quantity is Quantity.BOUND and dim("B") in brought:
+        return "   B = multiply-adds"
+    if quantity is Quantity.TRAFFIC and dim("S") in brought:
+        return "   S = elements of fast memory"
+    return ""
 
 
 def _coverage(graph: nx.DiGraph) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ from costmodel.errors import CostModelError, DataError
 from costmodel.graph import at, free_symbols, infer_node, nodes_in_order
 from costmodel.ops import BroadcastTo, Input, Reshape
 from costmodel.specs import network
+from costmodel.units import parse
 from costmodel.zoo import NETWORKS
 from costmodel.zoo.parameters import accepted
 
@@ -37,11 +39,31 @@ PlatformOption = Annotated[
         show_default=False,
     ),
 ]
+FastMemoryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--fast-memory",
+        metavar="SIZE",
+        help='Least traffic through a fast memory of this size, such as "512KB".',
+        show_default=False,
+    ),
+]
 BatchOption = Annotated[int | None, typer.Option(min=1, help="Inputs at once.", show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON by the published schema.")]
 
 _BATCH_NAMES = ("batch", "n")
 _FREE_NAMES = ("batch", "size")
+
+
+def memory_size(text: str) -> float:
+    """Return the bytes of a size that a user writes, ``KB`` for ``kB`` allowed.
+
+    Examples
+    --------
+    >>> memory_size("512KB"), memory_size("8 MiB")
+    (512000.0, 8388608.0)
+    """
+    return parse(re.sub(r"KB$", "kB", text.strip()), "B")
 
 
 def load_network(spec: str, batch: int | None = None, lenient: bool = False) -> nx.DiGraph:

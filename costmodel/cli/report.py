@@ -9,10 +9,12 @@ import typer
 
 from costmodel.cli.networks import (
     BatchOption,
+    FastMemoryOption,
     JsonOption,
     NetworkArgument,
     PlatformOption,
     load_network,
+    memory_size,
 )
 
 
@@ -20,6 +22,7 @@ def report(
     network: NetworkArgument,
     platform: PlatformOption = None,
     batch: BatchOption = None,
+    fast_memory: FastMemoryOption = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Every kernel: its terms, what was fused into it.")
     ] = False,
@@ -58,7 +61,9 @@ def report(
             from costmodel.prediction.latency import latency
 
             prediction = latency(graph, platform)
-        result = collect(graph, prediction, depth)
+        result = collect(
+            graph, prediction, depth, fast_memories=_fast_memories(fast_memory, platform)
+        )
     if json:
         print_json(report_document(result))
     elif csv:
@@ -72,3 +77,15 @@ def report(
         from costmodel.report.terminal import print_report
 
         print_report(stdout(), result, explain)
+
+
+def _fast_memories(size: str | None, platform: str | None) -> dict[str, float]:
+    """Return the fast memory that was asked for, or the caches of the platform [byte]."""
+    if size is not None:
+        return {"fast memory": memory_size(size)}
+    if platform is None:
+        return {}
+    from costmodel.platforms import load_platform
+    from costmodel.platforms.machine import fast_memories
+
+    return fast_memories(load_platform(platform))

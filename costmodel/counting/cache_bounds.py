@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 from costmodel.algebra.amounts import check_amount
@@ -17,13 +18,14 @@ from costmodel.counting.demand import GIVEN, Demand, Use, demand_of
 from costmodel.counting.io_bounds import least_io
 from costmodel.counting.needs.products import seen_pairs
 from costmodel.counting.needs.windows import axes_of, pairs_of, scattered_axes, scattered_pairs
-from costmodel.counting.subject import Subject, prepare
+from costmodel.counting.subject import Subject, nodes_of, prepare
 from costmodel.counting.traffic import (
     attention_traffic,
     gram_traffic,
     product_traffic,
     square_traffic,
 )
+from costmodel.errors import DataError
 from costmodel.graph import Source
 from costmodel.ops import (
     Attention,
@@ -35,7 +37,7 @@ from costmodel.ops import (
     MatMul,
 )
 from costmodel.ops.reach import reuse
-from costmodel.ops.tensor import Tensor
+from costmodel.ops.tensor import DTYPE_BYTES, Tensor
 
 
 def cache_lower_bound(subject: Subject, *inputs: Tensor, capacity: Dim) -> Dim:
@@ -102,6 +104,27 @@ def cache_lower_bound(subject: Subject, *inputs: Tensor, capacity: Dim) -> Dim:
     sharing = _Sharing(demand)
     apart = total([_apart(use, demand, sharing, capacity) for use in demand.uses])
     return maximum(least_io(demand, ready.total.mac), apart)
+
+
+def fast_elements(subject: Subject, size: float) -> int:
+    """Return how many elements a memory of ``size`` bytes holds at most, of the smallest dtype.
+
+    Raises
+    ------
+    DataError
+        If it holds none.
+
+    Examples
+    --------
+    >>> from costmodel import zoo
+    >>> fast_elements(zoo.pointwise(7, 7, 8, 8), 512e3)
+    128000
+    """
+    tensors = [y for node in nodes_of(subject) for y in (*node.inputs, *node.outputs)]
+    smallest = min((DTYPE_BYTES[t.dtype] for t in tensors), default=1)
+    if not smallest <= size < math.inf:
+        raise DataError(f"a fast memory of {size:g} bytes holds no element of {smallest} bytes")
+    return int(size // smallest)
 
 
 class _Sharing:

@@ -7,7 +7,9 @@ transforms or Strassen, which do others. The network's bound that they make is
 
 from __future__ import annotations
 
-from costmodel.algebra.symbols import Dim, maximum, minimum, product, ratio, sqrt
+import sympy
+
+from costmodel.algebra.symbols import Dim, is_symbolic, maximum, minimum, product, ratio, sqrt
 
 
 def product_traffic(multiply_adds: Dim, capacity: Dim, reuse: Dim = 1) -> Dim:
@@ -71,7 +73,7 @@ def product_traffic(multiply_adds: Dim, capacity: Dim, reuse: Dim = 1) -> Dim:
     >>> round(product_traffic(56 * 56 * 128 * 128 * 9, 8192, reuse=9))
     3389676
     """
-    return 2 * ratio(multiply_adds, sqrt(capacity * reuse)) - 2 * capacity
+    return 2 * ratio(multiply_adds, _root(capacity * reuse, multiply_adds)) - 2 * capacity
 
 
 def gram_traffic(multiply_adds: Dim, capacity: Dim, diagonal: Dim) -> Dim:
@@ -103,7 +105,7 @@ def gram_traffic(multiply_adds: Dim, capacity: Dim, diagonal: Dim) -> Dim:
     >>> round(gram_traffic(1000 * 1000 * 1000, 512, 1000 * 1000))
     31217726
     """
-    return ratio(multiply_adds - diagonal, sqrt(2 * capacity)) - 2 * capacity
+    return ratio(multiply_adds - diagonal, _root(2 * capacity, multiply_adds)) - 2 * capacity
 
 
 def square_traffic(multiply_adds: Dim, capacity: Dim) -> Dim:
@@ -122,7 +124,7 @@ def square_traffic(multiply_adds: Dim, capacity: Dim) -> Dim:
     >>> square_traffic(1000, 25)
     150.0
     """
-    return ratio(multiply_adds, sqrt(capacity)) - 2 * capacity
+    return ratio(multiply_adds, _root(capacity, multiply_adds)) - 2 * capacity
 
 
 def attention_traffic(scores: Dim, depth: Dim, outputs: Dim, capacity: Dim) -> Dim:
@@ -174,5 +176,13 @@ def attention_traffic(scores: Dim, depth: Dim, outputs: Dim, capacity: Dim) -> D
     """
     share = minimum(ratio(depth * depth, capacity), 0.5)
     finished = scores * share - capacity + outputs
-    worked = ratio(product((scores, depth, depth)), capacity + depth * sqrt(capacity)) - capacity
+    worked = (
+        ratio(product((scores, depth, depth)), capacity + depth * _root(capacity, scores))
+        - capacity
+    )
     return maximum(finished, worked)
+
+
+def _root(value: Dim, beside: Dim) -> Dim:
+    """Return the square root, exact in a formula."""
+    return sympy.sqrt(value) if is_symbolic(beside) and isinstance(value, int) else sqrt(value)

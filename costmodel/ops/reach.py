@@ -66,9 +66,25 @@ def common(stride: Dim, dilation: Dim) -> Dim:
     if same(dilation, 1) or same(stride, 1):
         return 1
     if isinstance(stride, sympy.Expr) or isinstance(dilation, sympy.Expr):
-        return sympy.gcd(stride, dilation)
+        return _Gcd(stride, dilation)
     both = np.gcd(stride, dilation)
     return both if isinstance(both, np.ndarray) else int(both)
+
+
+class _Gcd(sympy.Function):  # type: ignore[misc]
+    """The greatest common divisor of whole numbers; that of sympy is one of polynomials."""
+
+    is_integer = True
+    is_positive = True
+
+    @classmethod
+    def eval(cls, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr | None:
+        if a.is_Integer and b.is_Integer:
+            return sympy.Integer(gcd(int(a), int(b)))
+        return a if a == b else None
+
+
+_Gcd.__name__ = "gcd"
 
 
 def most_taps(pixels: Dim, kernel: Dim, stride: Dim, dilation: Dim) -> Dim:

@@ -51,6 +51,24 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
     )
 
 
+def fast_memories(platform: Platform) -> dict[str, float]:
+    """Return the size of each cache, all instances that a network may use together [byte].
+
+    Examples
+    --------
+    >>> from costmodel.platforms import load_platform
+    >>> fast_memories(load_platform("gtx-1080-ti/paper"))["l2"]
+    2883584.0
+    """
+    hardware = platform.hardware
+    units = platform.threads if hardware.kind == "cpu" else hardware.units
+    return {
+        level.name: float(level.size) * (units if level.scope == "unit" else 1)
+        for level in hardware.levels[:-1]
+        if level.size and level.name != "register"
+    }
+
+
 def _overclock(hardware: Hardware) -> float:
     """Return the highest known clock over the one that the peaks are given for [1]."""
     fastest = hardware.facts.get("max_clock")

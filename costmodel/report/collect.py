@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import networkx as nx
 
 from costmodel.counting.bounds import mac_lower_bound
+from costmodel.counting.cache_bounds import cache_lower_bound, fast_elements
 from costmodel.counting.cost import OpCost
 from costmodel.counting.io_bounds import io_lower_bound
 from costmodel.counting.metrics import ModuleCost, activation_memory, by_module, params
@@ -36,6 +37,25 @@ LABELS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
+class CacheBound:
+    """What a network moves at least through a fast memory, operator after operator.
+
+    Parameters
+    ----------
+    name : str
+        Of the memory.
+    size : float
+        Of the memory. [byte]
+    elements : float
+        The bound. [element]
+    """
+
+    name: str
+    size: float
+    elements: float
+
+
+@dataclass(frozen=True)
 class Totals:
     """Figures of a whole network, nothing fused.
 
@@ -51,6 +71,8 @@ class Totals:
         Least MAC for the multiply-adds at hand, channels free (Eq. (1) and its kin). [element]
     io_lower_bound : int
         What any schedule moves: inputs, outputs, parameters. [element]
+    cache_lower_bounds : tuple of CacheBound
+        What operators that run one after the other move through fast memories.
     params, params_bytes : int
         Learned elements. [element], [byte]
     activation_memory, activation_bytes : int
@@ -68,6 +90,7 @@ class Totals:
     mac_bytes: int
     mac_lower_bound: float
     io_lower_bound: int
+    cache_lower_bounds: tuple[CacheBound, ...]
     params: int
     params_bytes: int
     activation_memory: int
@@ -165,6 +188,7 @@ def collect(
     prediction: Prediction | None = None,
     depth: int = 1,
     name: str | None = None,
+    fast_memories: Mapping[str, float] | None = None,
 ) -> Report:
     """Return the report of a concrete network.
 
@@ -178,11 +202,13 @@ def collect(
         How many parts of a dotted path tell modules apart.
     name : str, optional
         What to call it, by default the graph's name.
+    fast_memories : mapping of str to float, optional
+        Fast memories by name, through which a lower bound of traffic is given. [byte]
 
     Raises
     ------
     DataError
-        If the graph has free symbols.
+        If the graph has free symbols, or a fast memory holds no element.
 
     Examples
     --------
@@ -203,7 +229,7 @@ def collect(
         network=name or graph.name or "network",
         coverage=float(graph.graph.get("coverage", 1.0)),
         unknown=tuple(graph.graph.get("unknown", ())),
-        totals=_totals(ready, len(nodes)),
+        totals=_totals(ready, len(nodes), fast_memories or {}),
         modules=tuple(by_module(ready, depth)),
         module_seconds={} if prediction is None else _by_module(nodes, prediction, depth),
         operators=tuple(map(_operator, nodes, compress(ready.costs, taking))),
@@ -211,7 +237,7 @@ def collect(
     )
 
 
-def _totals(ready: Prepared, operators: int) -> Totals:
+def _totals(ready: Prepared, operators: int, fast_memories: Mapping[str, float]) -> Totals:
     costs = ready.total
     return Totals(
         operators=operators,
@@ -221,6 +247,12 @@ def _totals(ready: Prepared, operators: int) -> Totals:
         mac_bytes=int(costs.bytes),
         mac_lower_bound=float(mac_lower_bound(ready)),
         io_lower_bound=int(io_lower_bound(ready)),
+        cache_lower_bounds=tuple(
+            CacheBound(
+                name, size, float(cache_lower_bound(ready, capacity=fast_elements(ready, size)))
+            )
+            for name, size in fast_memories.items()
+        ),
         params=int(params(ready)),
         params_bytes=int(params(ready, unit="bytes")),
         activation_memory=int(activation_memory(ready)),

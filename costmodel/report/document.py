@@ -168,6 +168,10 @@ def _totals(report: Report) -> dict[str, Any]:
         "mac_lower_bound_elements": t.mac_lower_bound,
         "mac_ratio": t.mac_ratio,
         "io_lower_bound_elements": t.io_lower_bound,
+        "cache_lower_bounds": [
+            {"name": b.name, "fast_memory_bytes": b.size, "elements": b.elements}
+            for b in t.cache_lower_bounds
+        ],
         "params": t.params,
         "params_bytes": t.params_bytes,
         "activation_memory_elements": t.activation_memory,

@@ -117,6 +117,14 @@ def _totals(report: Report) -> str:
         ("MAC (memory access cost)", f"{count(t.mac)} elements", size(t.mac_bytes)),
         ("MAC lower bound", f"{count(round(t.mac_lower_bound))} elements", ratio),
         ("inputs, outputs, parameters", f"{count(t.io_lower_bound)} elements", "least traffic"),
+        *(
+            (
+                f"through {size(b.size)} {b.name}",
+                f"{count(round(b.elements))} elements",
+                "least, not fused",
+            )
+            for b in t.cache_lower_bounds
+        ),
         ("parameters", count(t.params), size(t.params_bytes)),
         (
             "peak activation memory",

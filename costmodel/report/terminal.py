@@ -118,6 +118,14 @@ def _totals(console: Console, report: Report) -> Table:
             "" if t.mac_ratio is None else f"MAC is {t.mac_ratio:.3f} x that",
         ),
         ("inputs, outputs, parameters", f"{count(t.io_lower_bound)} elements", "least traffic"),
+        *(
+            (
+                f"through {size(b.size)} {b.name}",
+                f"{count(round(b.elements))} elements",
+                "least, not fused",
+            )
+            for b in t.cache_lower_bounds
+        ),
         ("parameters", count(t.params), size(t.params_bytes)),
         (
             "peak activation memory",
