@@ -21,6 +21,7 @@ layer = zoo.pointwise(h, w, c1, c2)
 print("multiply-adds  B =", cm.flops(layer))
 print("MAC              =", cm.mac(layer))
 print("lower bound      =", cm.mac_lower_bound(layer))
+print("  in terms of B  =", cm.mac_lower_bound(layer, in_terms_of="B"))
 
 # %%
 # Then numbers: the product ``c1 * c2``, hence the number of multiply-adds, stays the same while
