@@ -262,3 +262,20 @@ def test_logarithmic_axes_have_plain_labels_that_do_not_crowd(ax):
         ticks = [t for t in ax.get_xticks() if low <= t <= high]
         assert 2 <= len(ticks) <= most
         assert ax.xaxis.get_major_formatter()(0.5, 0) == "0.5"
+
+
+def test_least_traffic_falls_from_a_small_memory_to_that_of_any_schedule(ax):
+    graph = cm.network("resnet18")
+    plots.traffic_bounds([4e3, 1e6, 1e9], {"resnet18": graph}, ax)
+    unfused, mac, least = (line.get_ydata() for line in ax.get_lines())
+    assert unfused[0] > mac[0] > unfused[1] > unfused[2]
+    assert unfused[2] == least[0] == cm.io_lower_bound(graph) / 1e6
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == [
+        "least, unfused of resnet18",
+        "MAC of resnet18",
+        "least of any of resnet18",
+    ]
+    with pytest.raises(DataError, match="has symbols"):
+        plots.traffic_bounds([1e6], cm.zoo.pointwise(*cm.symbols("h w c1 c2")), ax)
+    with pytest.raises(DataError, match="holds no element"):
+        plots.traffic_bounds([1], graph, ax)

@@ -11,5 +11,6 @@ from costmodel.plots.comparisons import mac_beside_bound as mac_beside_bound
 from costmodel.plots.comparisons import scatter as scatter
 from costmodel.plots.drawings import draw as draw
 from costmodel.plots.rooflines import roofline as roofline
+from costmodel.plots.traffic import traffic_bounds as traffic_bounds
 
-__all__ = ["breakdown", "draw", "mac_beside_bound", "roofline", "scatter"]
+__all__ = ["breakdown", "draw", "mac_beside_bound", "roofline", "scatter", "traffic_bounds"]
