@@ -303,6 +303,7 @@ def test_faults_of_all_kinds_come_in_one_message() -> None:
         "registration",
         "strategy",
         "open sizes",
+        "bounds",
         "counting loops",
         "emission",
     ]
