@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # The CPU build of torch: a plain `torch` fetches gigabytes of CUDA.
 TORCH ?= torch==2.13.0
 
-.PHONY: report test docs lint clean
+.PHONY: report test test-lowest test-newest docs lint clean
 
 report: $(VENV)/run ## the main job on a real network
 	$(BIN)/costmodel report "shufflenet_v2?width=1.0" --platform gtx-1080-ti/paper
@@ -15,6 +15,23 @@ test: $(VENV)/test ## everything that CI checks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# The versions at the floors of pyproject.toml and the newest ones, each in an environment of its own.
+# Without torch and ncnn, whose tests are skipped. For another Python: make test-newest VERSION=3.13
+VERSION ?= 3.11
+test-lowest: $(VENV)/run
+	$(call quick,lowest-direct)
+
+test-newest: $(VENV)/run
+	$(call quick,highest)
+
+define quick
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv venv --quiet --clear --python $(VERSION) $(VENV)-$(1)
+	$(BIN)/uv pip install --quiet --python $(VENV)-$(1) --resolution $(1) -e ".[onnx,plot]" --group test
+	$(BIN)/uv pip list --quiet --python $(VENV)-$(1)
+	$(VENV)-$(1)/bin/python -m pytest -m "not slow" -n 2 --dist loadfile
+endef
 
 docs: $(VENV)/docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
@@ -38,4 +55,4 @@ $(VENV)/docs: $(VENV)/test
 	touch $@
 
 clean:
-	rm -rf $(VENV) docs/_build docs/gallery docs/api/generated
+	rm -rf $(VENV) $(VENV)-lowest-direct $(VENV)-highest docs/_build docs/gallery docs/api/generated

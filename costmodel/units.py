@@ -103,7 +103,18 @@ def format_si(value: float, unit: str) -> str:
     # Rounding first: 999.9 MB/s must become 1 GB/s, not 1e+03 MB/s.
     quantity = _registry().Quantity(float(f"{value:.3g}"), unit).to_compact()
     # "/s" by hand, because pint spaces its slash: "GB / s".
-    return f"{quantity.magnitude:.3g} {quantity.units:~}".replace(" / ", "/")
+    return one_micro(f"{quantity.magnitude:.3g} {quantity.units:~}".replace(" / ", "/"))
+
+
+def one_micro(text: str) -> str:
+    r"""Return ``text`` with the micro sign (U+00B5) for the letter mu: versions of pint differ.
+
+    Examples
+    --------
+    >>> one_micro("3 \u03bcs") == one_micro("3 \u00b5s") == "3 \u00b5s"
+    True
+    """
+    return text.replace("\u03bc", "\u00b5")
 
 
 def _example(unit: str) -> str:

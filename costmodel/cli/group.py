@@ -40,7 +40,7 @@ class PlainGroup(TyperGroup):
             raise
         except (OSError, MemoryError) as error:
             said, code = sentence_of(error), BAD_INPUT
-        print(f"{self.name}: {said}", file=sys.stderr)
+        print(f"{self.name}: {said}", file=sys.stderr, flush=True)
         raise typer.Exit(code) from None
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
