@@ -297,3 +297,29 @@ def test_a_causal_mask_halves_the_products_of_a_long_attention() -> None:
 
 def test_the_runtime_of_a_gpu_is_one_that_runs_there() -> None:
     assert all(load_runtime(name).algorithms.get("gpu") for name in GPU_RUNTIMES)
+
+
+def test_the_bound_counts_what_a_strided_convolution_reads() -> None:
+    """A quarter of the pixels must be read; MAC counts them all, and so does the model."""
+    x, tall = (64, 256, 56, 56), (64, 256, 28, 28)
+    seconds = []
+    for shape, stride in ((x, 2), (tall, 1)):
+        b = Builder()
+        graph = b.finish(b.add(cm.ops.Conv(8, (1, 1), stride), b.input(shape)))
+        kernels = lower(graph, GPU.runtime)
+        machine = replace(machine_for(GPU, "float32"), ceiling=1e30)
+        seconds.append([least_seconds(w, machine) for w in workloads(kernels)])
+        assert [k.bytes for k in kernels] == [cm.mac(graph, unit="bytes")]
+        assert cm.latency(graph, GPU).seconds >= cm.latency(graph, GPU).bound_seconds
+    assert seconds[0] == seconds[1]
+    array = np.array([1, 64])
+    b = Builder()
+    several = b.finish(b.add(cm.ops.Conv(8, (1, 1), 2), b.input((array, *x[1:]))))
+    found = cm.latency(several, GPU).bound_seconds
+    assert found[0] < found[1] == pytest.approx(_bound_of(x))
+
+
+def _bound_of(shape: tuple[int, ...]) -> float:
+    b = Builder()
+    graph = b.finish(b.add(cm.ops.Conv(8, (1, 1), 2), b.input(shape)))
+    return float(cm.latency(graph, GPU).bound_seconds)

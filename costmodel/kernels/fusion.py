@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from costmodel.algebra.symbols import Dim, minimum, same, total
+from costmodel.algebra.symbols import Dim, maximum, minimum, same, total
 from costmodel.counting.cost import Cost
 from costmodel.graph import Node, Source
 from costmodel.kernels.kernel import Kernel, Read
@@ -56,7 +56,7 @@ class _Group:
     functions: Mapping[str, Dim]
     passes: int = 0
     also_written: Dim = 0
-    reads: dict[Source, tuple[str, Dim]] = field(default_factory=dict)
+    reads: dict[Source, tuple[str, Dim, Dim]] = field(default_factory=dict)
 
 
 class Fusion:
@@ -162,7 +162,7 @@ class Fusion:
             weight_bytes=work.weight_bytes,
             functions=work.functions,
         )
-        self._read(group, node)
+        self._read(group, node, work)
         self._groups.append(group)
         self._group_of[node.name] = group
 
@@ -180,9 +180,9 @@ class Fusion:
             known = group.functions
             more = {name: known.get(name, 0) + n for name, n in work.functions.items()}
             group.functions = {**known, **more}
-        self._read(group, node)
+        self._read(group, node, work)
 
-    def _read(self, group: _Group, node: Node) -> None:
+    def _read(self, group: _Group, node: Node, work: Work) -> None:
         for i, source in enumerate(node.sources):
             root, size = self._root[source], self._bytes[source]
             if self._group_of.get(root[0]) is group:
@@ -192,7 +192,10 @@ class Fusion:
             if i == 0 and (node.op.kernel_kinds == ("copy",) or isinstance(node.op, Gather)):
                 # A copy loads no more than it makes: a slice, the rows that are picked.
                 size = minimum(size, total(tensor.bytes for tensor in node.outputs))
-            group.reads[key] = (root[0], size)
+            least = work.touched[i]
+            if key in group.reads:
+                least = maximum(least, group.reads[key][2])
+            group.reads[key] = (root[0], size, least)
 
     def _written(self) -> set[Source]:
         """Return the values that something outside their own kernel reads."""
@@ -216,7 +219,7 @@ class Fusion:
             multiply_adds=group.cost.multiply_adds,
             elementwise=group.cost.elementwise,
             products=work.products,
-            reads=tuple(Read(self._maker(name), size) for name, size in group.reads.values()),
+            reads=tuple(self._read_of(*read) for read in group.reads.values()),
             weight_bytes=group.weight_bytes,
             write_bytes=self._bytes[group.last] + group.also_written,
             dtype=(anchor.inputs or anchor.outputs)[0].dtype,
@@ -224,6 +227,10 @@ class Fusion:
             functions=tuple(sorted(group.functions.items())),
             pieces=work.pieces,
         )
+
+    def _read_of(self, root: str, size: Dim, touched: Dim) -> Read:
+        whole = same(size, touched)
+        return Read(self._maker(root), size, None if whole else minimum(size, touched))
 
     def _maker(self, root: str) -> str | None:
         group = self._group_of.get(root)

@@ -18,10 +18,13 @@ class Read:
         The kernel that made it; None for an input or constant of the network.
     bytes : Dim
         [byte]
+    least : Dim, optional
+        Those that the loops touch where they are fewer. [byte]
     """
 
     maker: str | None
     bytes: Dim
+    least: Dim | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from costmodel.algebra.symbols import Dim, least_once, same, total
 from costmodel.counting.cost import Cost, op_cost
+from costmodel.counting.needs import needs, whole
 from costmodel.errors import ShapeError
 from costmodel.ops import Conv, ConvTranspose, DeformConv, Op
 from costmodel.ops.product import Product
@@ -34,6 +35,8 @@ class Work:
         Pieces handled one after the other. [1]
     weight_bytes : Dim
         Learned tensors that one run reads. [byte]
+    touched : tuple of Dim
+        Of each input what the loops touch: no pixels that a stride skips. [byte]
     """
 
     kind: str
@@ -42,6 +45,7 @@ class Work:
     functions: Mapping[str, Dim]
     pieces: Dim
     weight_bytes: Dim
+    touched: tuple[Dim, ...]
 
 
 def work_of(op: Op, inputs: tuple[Tensor, ...]) -> Work:
@@ -93,7 +97,16 @@ def _work(op: Op, inputs: tuple[Tensor, ...]) -> Work:
         functions=op.functions(*inputs),
         pieces=op.pieces(*inputs),
         weight_bytes=read,
+        touched=_touched(op, inputs),
     )
+
+
+def _touched(op: Op, inputs: tuple[Tensor, ...]) -> tuple[Dim, ...]:
+    if op.is_view or not op.kernel_kinds:
+        return tuple(x.bytes for x in inputs)
+    found = needs(op, inputs, tuple(map(whole, op.infer(*inputs)))).inputs
+    pairs = zip(found, inputs, strict=True)
+    return tuple(part.elements * DTYPE_BYTES[x.dtype] for part, x in pairs)
 
 
 _cached = lru_cache(maxsize=1 << 16)(_work)

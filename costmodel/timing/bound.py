@@ -7,9 +7,10 @@ r"""The least time that a kernel can take on its hardware, whatever the fitted p
 
 :math:`B_{\min}` are the multiply-adds of the cheapest algorithm that the runtime has (Winograd
 and Fourier transforms included), :math:`P` is the dense peak of the dtype at the highest clock
-[multiply-add/s]. :math:`b_j` are the bytes of a tensor; of these :math:`S_i` may lie nearer than
-interface :math:`i`, and the rest must cross it, at :math:`W_i` [B/s]. Loads of all tensors cross
-the interface of a cache; main memory takes loads and stores.
+[multiply-add/s]. :math:`b_j` are the bytes of a tensor that the loops touch, without the pixels
+that a stride skips; of these :math:`S_i` may lie nearer than interface :math:`i`, and the rest must
+cross it, at :math:`W_i` [B/s]. Loads of all tensors cross the interface of a cache; main memory
+takes loads and stores.
 
 Valid for kernels that run alone, each tensor being moved once. Source: the roofline model
 (Williams et al. 2009) with a ceiling for each level of memory.
@@ -50,7 +51,8 @@ def least_seconds(w: Workload, machine: Machine) -> Dim:
     loads = [*w.reads, w.weights]
     for inner, bandwidth in machine.interfaces:
         crossing = [*loads, w.writes] if bandwidth == machine.bandwidth else loads
-        rest = total(t.bytes - minimum(t.bytes, inner) if inner else t.bytes for t in crossing)
+        must = (t.required for t in crossing)
+        rest = total(n - minimum(n, inner) if inner else n for n in must)
         times.append(rest / bandwidth)
     return maximum(*times)
 

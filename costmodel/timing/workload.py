@@ -31,10 +31,18 @@ class Moved:
         Its size. [byte]
     distance : Dim
         Bytes touched since the tensor itself was touched last: its reuse distance. [byte]
+    least : Dim, optional
+        Those of its bytes that must move, where they are fewer. [byte]
     """
 
     bytes: Dim
     distance: Dim
+    least: Dim | None = None
+
+    @property
+    def required(self) -> Dim:
+        """Bytes that must move [byte]."""
+        return self.bytes if self.least is None else self.least
 
     def missed(self, capacity: Dim) -> Dim:
         r"""Return the bytes that a memory of ``capacity`` bytes does not hold any more [byte].
@@ -173,10 +181,9 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
         ran[kernel.kind] = _where(runs[i], before[i + 1], ran[kernel.kind])
         reads = []
         for read in kernel.reads:
-            if read.maker in touched:
-                reads.append(Moved(read.bytes, before[i + 1] - touched[read.maker]))
-            else:
-                reads.append(Moved(read.bytes, fresh))
+            last = touched.get(read.maker) if read.maker else None
+            distance = fresh if last is None else before[i + 1] - last
+            reads.append(Moved(read.bytes, distance, read.least))
         for read in kernel.reads:
             if read.maker in touched:
                 end = before[i + 1] - read.bytes
@@ -279,7 +286,7 @@ def _columns(w: Workload) -> list[Dim]:
     """Return all sizes of a workload in a fixed order."""
     found = [getattr(w, name) for name in _SIZES]
     for tensor in w.moved:
-        found += (tensor.bytes, tensor.distance)
+        found += (tensor.bytes, tensor.distance, tensor.required)
     for p in w.products:
         found += [getattr(p, name) for name in _PRODUCT_SIZES]
         if p.needed is not None:
@@ -291,7 +298,7 @@ def _workload_of(like: Workload, columns: Iterable[Dim]) -> Workload:
     """Return a workload of the structure of ``like`` with the sizes in ``columns``."""
     rest = iter(columns)
     sizes: dict[str, Any] = {name: next(rest) for name in _SIZES}
-    moved = [Moved(next(rest), next(rest)) for _ in like.moved]
+    moved = [Moved(next(rest), next(rest), next(rest)) for _ in like.moved]
     products = tuple(_product_of(p, rest) for p in like.products)
     return replace(
         like,
