@@ -83,7 +83,7 @@ def convolution_bound(
     weights = ratio(multiply_adds, pixels_out)
     if taps_read is not None and not same(taps_read, taps):
         weights = weights * taps_read / taps
-    return 2 * sqrt(pixels_in * multiply_adds * groups / taps) + weights
+    return 2 * sqrt(product((pixels_in, multiply_adds, groups)) / taps) + weights
 
 
 Operands = Literal["apart", "equal", "shared"]
@@ -126,11 +126,10 @@ def matmul_bound(multiply_adds: Dim, sharing: Dim = 1, operands: Operands = "apa
     """
     symbolic = is_symbolic(multiply_adds) or is_symbolic(sharing)
     third: Any = Rational(1, 3) if symbolic else 1 / 3
-    if operands == "equal":
-        return 2 * (sharing * multiply_adds**2) ** third
     if operands == "shared":
         sharing = ratio(sharing, 4)
-    return 3 * (sharing * multiply_adds**2) ** third
+    factor = 2 if operands == "equal" else 3
+    return factor * product((sharing, multiply_adds, multiply_adds)) ** third
 
 
 def mac_lower_bound(subject: Subject, *inputs: Tensor, in_terms_of: str | None = None) -> Dim:
@@ -254,4 +253,4 @@ def _operands(node: Node, views: Views) -> Operands:
 
 
 def _pixels(x: Tensor) -> Dim:
-    return x.shape[0] * product(x.shape[2:])
+    return product((x.shape[0], *x.shape[2:]))

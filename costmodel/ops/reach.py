@@ -118,8 +118,9 @@ def _by_entry(function: Callable[..., Dim]) -> Callable[..., Dim]:
         width = len(axis)
         entries = [tuple(map(int, column)) for column in distinct.T]
         found = [cached(Axis(*entry[:width]), *entry[width:]) for entry in entries]
-        shape = np.broadcast_shapes(*(np.shape(value) for value in values))
-        return np.array(found)[np.ravel(back)].reshape(shape)
+        dtype = np.int64 if max(found) < 2**53 else np.float64
+        nothing = total(value * 0 for value in values)  # an array of the kind and shape of them all
+        return nothing + np.array(found, dtype)[np.ravel(back)].reshape(nothing.shape)
 
     return of
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 
-import numpy as np
 import sympy
 
 from costmodel.algebra.symbols import Dim, at_most, least_once, minimum, product, same, total
@@ -98,11 +97,11 @@ def _larger(a: Part, b: Part, elements: Dim) -> Part:
         return b
     if isinstance(a.elements, sympy.Expr) or isinstance(b.elements, sympy.Expr):
         return b if (b.elements - a.elements).is_positive else a
-    at_least = a.elements >= b.elements
-    if not isinstance(at_least, np.ndarray):
-        return a if at_least else b
-    box = tuple(np.where(at_least, x, y) for x, y in zip(a.box, b.box, strict=True))
-    return Part(box, np.where(at_least, a.elements, b.elements))
+    first = at_most(b.elements, a.elements)
+    if isinstance(first, int):
+        return a if first else b
+    box = tuple(x * first + y * (1 - first) for x, y in zip(a.box, b.box, strict=True))
+    return Part(box, a.elements * first + b.elements * (1 - first))
 
 
 def needs(op: Op, inputs: tuple[Tensor, ...], parts: tuple[Part, ...]) -> Needs:

@@ -75,7 +75,7 @@ def _conv(op: Conv, inputs: Tensors, parts: Parts) -> Needs:
     axes = list(zip(axes_of(op, x), pixels, strict=True))
     per_group = exact_div(x.shape[1], op.groups)
     taken = _grouped(channels, op.out_channels, op.groups, x.shape[1])
-    weights = channels * per_group * product(taps(axis, n) for axis, n in axes)
+    weights = product((channels, per_group, *(taps(axis, n) for axis, n in axes)))
     box = (images, taken, *(_pixels(axis, n) for axis, n in axes))
     return Needs((Part.of(*box),), weights + channels * int(op.bias))
 
@@ -86,9 +86,9 @@ def _transposed(op: ConvTranspose, inputs: Tensors, parts: Parts) -> Needs:
     images, channels, *pixels = part.box
     taken = _grouped(channels, op.out_channels, op.groups, x.shape[1])
     per_group = exact_div(x.shape[1], op.groups)
-    read = product(_landed(a, n) for a, n in zip(scattered_axes(op, x), pixels, strict=True))
-    box = [_scattering(a, n) for a, n in zip(scattered_axes(op, x), pixels, strict=True)]
-    weights = channels * per_group * read
+    axes = list(zip(scattered_axes(op, x), pixels, strict=True))
+    box = [_scattering(axis, n) for axis, n in axes]
+    weights = product((channels, per_group, *(_landed(axis, n) for axis, n in axes)))
     return Needs((Part.of(images, taken, *box),), weights + channels * int(op.bias))
 
 
@@ -121,9 +121,9 @@ def _deformed(op: DeformConv, inputs: Tensors, parts: Parts) -> Needs:
     (part,), (x, *others) = parts, inputs
     images, channels, *pixels = part.box
     taken = _grouped(channels, op.out_channels, op.groups, x.shape[1])
-    samples = product(pixels) * product(op.kernel)
+    samples = product((*pixels, *op.kernel))
     seen = minimum(product(x.shape[2:]), samples)
-    weights = channels * exact_div(x.shape[1], op.groups) * product(op.kernel)
+    weights = product((channels, exact_div(x.shape[1], op.groups), *op.kernel))
     whole_x = same(taken, x.shape[1])
     moved = [
         Part.of(images, n if whole_x else ceil_div(taken * n, x.shape[1]), *pixels)
@@ -173,4 +173,4 @@ def _scattered(x: Tensor, images: Dim, channels: Dim, pixels: Dim) -> Part:
     """Return ``pixels`` of an image that may lie anywhere: no box, unless they are all."""
     there = Part.of(pixels).covers(product(x.shape[2:]))
     box = (images, channels, *(n * there for n in x.shape[2:]))
-    return Part(box, images * channels * pixels)
+    return Part(box, product((images, channels, pixels)))
