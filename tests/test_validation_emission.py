@@ -27,6 +27,8 @@ def known(case: Case) -> bool:
     match case.op:
         case Pool(kind="avg", dilation=dilation) if any(d != 1 for d in dilation):
             return False
+        case ops.EmbeddingBag(mean=True, weighted=True) | ops.EmbeddingBag(dtype="float8"):
+            return False
         case GridSample(kind=kind):
             rank = case.inputs[0].rank
             return rank == 4 or (rank == 5 and kind != "bicubic")
@@ -39,8 +41,16 @@ def in_torch(case: Case, dtype: str) -> Case:
     match op:
         case ops.Embedding(rows=rows, features=features):
             return Case(ops.Embedding(rows, features, dtype), inputs)
-        case ops.Gather():
+        case ops.EmbeddingBag():
+            weights = [Tensor(x.shape, dtype) for x in inputs[1:] if x.dtype != "int64"]
+            indices = [x for x in inputs if x.dtype == "int64"]
+            return Case(op.with_fields(dtype=dtype), (*indices[: 3 - op.weighted], *weights))
+        case ops.Gather() | ops.FourierTransform():
             return case
+        case ops.Scatter() | ops.GroupedLinear() | ops.RoiAlign():
+            index = ("int64", "int32")
+            kept = (x if x.dtype in index else Tensor(x.shape, dtype) for x in inputs)
+            return Case(op, tuple(kept))
     if cm.work(op, *inputs) == 0:
         return case
     return Case(op, tuple(Tensor(x.shape, dtype) for x in inputs))

@@ -11,7 +11,7 @@ import numpy as np
 import sympy
 
 from costmodel.algebra.arrays import as_floats, as_whole, check_broadcast, whole
-from costmodel.algebra.symbols import Dim, ceil_div, dim, maximum, minimum, product, same
+from costmodel.algebra.symbols import Dim, ceil_div, dim, levels, maximum, minimum, product, same
 from costmodel.errors import DataError
 
 
@@ -72,6 +72,10 @@ def _evaluate(expression: sympy.Expr, values: dict[str, int]) -> int | Fraction:
             return max(_evaluate(a, values) for a in arguments)
         case sympy.Min():
             return min(_evaluate(a, values) for a in arguments)
+        case sympy.Function() if expression.func == levels(dim("n")).func:
+            count = _evaluate(arguments[0], values)
+            if count == int(count):
+                return int(levels(int(count)))
     raise _NotExactError
 
 

@@ -212,6 +212,46 @@ def sqrt(value: Dim) -> Dim:
     return np.sqrt(value) if isinstance(value, np.ndarray) else float(value) ** 0.5
 
 
+def levels(count: Dim) -> Dim:
+    """Return ``ceil(log2(count))``, the levels of a binary tree of ``count`` leaves; 0 for none.
+
+    Examples
+    --------
+    >>> levels(8), levels(9), levels(np.array([0, 1, 1024])).tolist(), levels(dim("n"))
+    (3, 4, [0, 0, 10], levels(n))
+    """
+    if isinstance(count, sympy.Expr):
+        return _Levels(count)
+    if isinstance(count, np.ndarray):
+        # The exponent of a float says it exactly, where a logarithm would round.
+        return np.where(count > 1, np.frexp(np.maximum(count, 2) - 1.0)[1], 0)
+    return (int(count) - 1).bit_length() if count > 1 else 0
+
+
+class _Levels(sympy.Function):  # type: ignore[misc]
+    """``levels`` of an expression."""
+
+    is_integer = True
+    is_nonnegative = True
+    nargs = (1,)
+
+    @classmethod
+    def eval(cls, count: sympy.Expr) -> sympy.Integer | None:
+        """Return the number where there is one."""
+        return sympy.Integer(levels(int(count))) if count.is_Integer else None
+
+    @staticmethod
+    def _imp_(count: Dim) -> Dim:
+        return levels(np.asarray(count))
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"levels({printer.doprint(self.args[0])})"
+
+    def _latex(self, printer: Any) -> str:
+        inner = printer.doprint(self.args[0])
+        return rf"\left\lceil \log_{{2}} \left({inner}\right) \right\rceil"
+
+
 def product(values: Iterable[Dim]) -> Dim:
     """Return the product of ``values``, 1 for none; a number 0 among them makes it 0.
 

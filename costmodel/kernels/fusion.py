@@ -12,7 +12,7 @@ from costmodel.kernels.kernel import Kernel, Read
 from costmodel.kernels.work import Work, work_of
 from costmodel.kinds import KINDS
 from costmodel.ops import BatchNorm, BroadcastTo, Cast, Elementwise, Gather, Op, PReLU
-from costmodel.ops.tensor import Tensor
+from costmodel.ops.tensor import REAL_OF, Tensor
 from costmodel.runtimes import Runtime
 
 
@@ -222,7 +222,7 @@ class Fusion:
             reads=tuple(self._read_of(*read) for read in group.reads.values()),
             weight_bytes=group.weight_bytes,
             write_bytes=self._bytes[group.last] + group.also_written,
-            dtype=(anchor.inputs or anchor.outputs)[0].dtype,
+            dtype=_arithmetic((anchor.inputs or anchor.outputs)[0]),
             passes=group.passes,
             functions=tuple(sorted(group.functions.items())),
             pieces=work.pieces,
@@ -254,3 +254,8 @@ def _fold(group: _Group, norm: Node) -> None:
 def _folds(group: _Group) -> bool:
     """Say whether a batch normalization behind the kernel becomes part of its weights."""
     return KINDS[group.work.kind].product
+
+
+def _arithmetic(x: Tensor) -> str:
+    """Return the dtype of the arithmetic on ``x``; that on complex numbers is on their parts."""
+    return REAL_OF.get(x.dtype, x.dtype)

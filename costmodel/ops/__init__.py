@@ -4,6 +4,8 @@ from costmodel.ops.attention import Attention, AttentionMix, AttentionScores
 from costmodel.ops.base import Expansion, Nest, Op, Program, Step
 from costmodel.ops.convolution import Conv, ConvTranspose, DeformConv
 from costmodel.ops.elementwise import Cast, Elementwise, PReLU
+from costmodel.ops.fourier import FourierTransform
+from costmodel.ops.grouped import GroupedLinear
 from costmodel.ops.matmul import Linear, MatMul
 from costmodel.ops.movement import (
     BroadcastTo,
@@ -24,7 +26,16 @@ from costmodel.ops.normalization import BatchNorm, GroupNorm, LayerNorm, LocalRe
 from costmodel.ops.pooling import AdaptivePool, Pool
 from costmodel.ops.recurrent import Recurrent, RecurrentSteps
 from costmodel.ops.reduction import Reduce, Softmax
+from costmodel.ops.region import RoiAlign
 from costmodel.ops.resize import GridSample, Resize
+from costmodel.ops.selection import (
+    EmbeddingBag,
+    NonMaxSuppression,
+    NonZero,
+    SearchSorted,
+    Sort,
+)
+from costmodel.ops.storage import Bitcast, Scatter, StridedView
 from costmodel.ops.terminal import Constant, Input, Output, Parameter
 
 __all__ = [
@@ -34,6 +45,7 @@ __all__ = [
     "AttentionMix",
     "AttentionScores",
     "BatchNorm",
+    "Bitcast",
     "BroadcastTo",
     "Cast",
     "ChannelShuffle",
@@ -45,10 +57,13 @@ __all__ = [
     "DeformConv",
     "Elementwise",
     "Embedding",
+    "EmbeddingBag",
     "Expansion",
+    "FourierTransform",
     "Gather",
     "GridSample",
     "GroupNorm",
+    "GroupedLinear",
     "Identity",
     "Input",
     "LayerNorm",
@@ -56,6 +71,8 @@ __all__ = [
     "LocalResponseNorm",
     "MatMul",
     "Nest",
+    "NonMaxSuppression",
+    "NonZero",
     "Op",
     "Output",
     "PReLU",
@@ -69,10 +86,15 @@ __all__ = [
     "Reduce",
     "Reshape",
     "Resize",
+    "RoiAlign",
+    "Scatter",
+    "SearchSorted",
     "Slice",
     "Softmax",
+    "Sort",
     "Split",
     "Step",
+    "StridedView",
     "Transpose",
 ]
 

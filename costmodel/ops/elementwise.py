@@ -9,7 +9,7 @@ from costmodel.algebra.symbols import Dim
 from costmodel.errors import ShapeError
 from costmodel.ops.base import Nest, Op
 from costmodel.ops.broadcast import broadcast_shapes
-from costmodel.ops.tensor import Tensor
+from costmodel.ops.tensor import REAL_OF, Tensor
 
 # Arithmetic operations for one element; a transcendental function counts as one.
 UNARY: dict[str, int] = {
@@ -42,6 +42,7 @@ UNARY: dict[str, int] = {
     "sin": 1,
     "softplus": 3,
     "sqrt": 1,
+    "special": 1,
     "square": 1,
     "tanh": 1,
 }
@@ -62,10 +63,17 @@ BINARY: dict[str, int] = {
     "not_equal": 1,
     "or": 1,
     "pow": 1,
+    "special_of_two": 1,
     "sub": 1,
     "xor": 1,
 }
 TERNARY: dict[str, int] = {"where": 1}
+COMPLEX: dict[str, int] = {"abs": 4, "div": 11, "exp": 5, "mul": 6, "reciprocal": 6}
+"""Real operations for one complex element, where it is more than one for each of its parts.
+
+A product has four products and two sums; a quotient (of Smith's kind without its comparison) six
+products, three sums and two divisions; an absolute value two squares, their sum and a root.
+"""
 TRANSCENDENTAL = frozenset(
     {
         "cos",
@@ -106,7 +114,9 @@ class Elementwise(Op):
     Parameters
     ----------
     kind : str
-        A key of :data:`UNARY`, :data:`BINARY` or :data:`TERNARY`.
+        A key of :data:`UNARY`, :data:`BINARY` or :data:`TERNARY`; ``"special"`` and
+        ``"special_of_two"`` stand for the functions that have no name here (``lgamma``, ``hypot``),
+        which count as one operation, like every transcendental function.
     value : float, optional
         A number that takes the place of the second input of a binary kind.
 
@@ -147,6 +157,8 @@ class Elementwise(Op):
             )
         # The condition of `where` is boolean: the branches give the dtype.
         dtype = "bool" if self.kind in _BOOLEAN else inputs[-1].dtype
+        if self.kind == "abs":
+            dtype = REAL_OF.get(dtype, dtype)
         shape = inputs[0].shape
         for other in inputs[1:]:
             shape = broadcast_shapes(shape, other.shape, f"Elementwise {self.kind!r}")
@@ -154,12 +166,15 @@ class Elementwise(Op):
 
     def nest(self, *inputs: Tensor) -> Nest:
         operations = {**UNARY, **BINARY, **TERNARY}[self.kind]
+        if inputs and inputs[-1].is_complex:
+            both = all(x.is_complex for x in inputs) and self.value is None
+            operations = COMPLEX.get(self.kind, 2 * operations) if both else 2 * operations
         return Nest(parallel=self.infer(*inputs)[0].shape, elementwise=operations)
 
     def functions(self, *inputs: Tensor) -> Mapping[str, Dim]:
-        if self.kind not in TRANSCENDENTAL:
-            return {}
-        return {self.kind: self.infer(*inputs)[0].elements}
+        # A function without a name here takes about the time of a power: several polynomials.
+        name = "pow" if self.kind.startswith("special") else self.kind
+        return {name: self.infer(*inputs)[0].elements} if name in TRANSCENDENTAL else {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,19 @@ from costmodel.ops.tensor import Tensor
 from costmodel.ops.window import check_sizes
 
 
+def real_products(x: Tensor) -> int:
+    """Return the products of real numbers in one of numbers like those of ``x`` [multiply-add].
+
+    (a + bi)(c + di) is four products and their sums: four multiply-adds into two accumulators.
+
+    Examples
+    --------
+    >>> real_products(Tensor((2,))), real_products(Tensor((2,), "complex64"))
+    (1, 4)
+    """
+    return 4 if x.is_complex else 1
+
+
 @dataclass(frozen=True, slots=True)
 class Linear(Op):
     """Product with a learned matrix over the last axis of an input of any rank.
@@ -53,13 +66,13 @@ class Linear(Op):
         return Nest(
             parallel=(*x.shape[:-1], self.out_features),
             reduced=(x.shape[-1],),
-            multiply_adds=1,
-            epilogue=int(self.bias),
+            multiply_adds=real_products(x),
+            epilogue=int(self.bias) * (1 + x.is_complex),
         )
 
     def products(self, *inputs: Tensor) -> tuple[Product, ...]:
         *rows, features = inputs[0].shape
-        return (Product(1, self.out_features, product(rows), features),)
+        return (Product(real_products(inputs[0]), self.out_features, product(rows), features),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +110,14 @@ class MatMul(Op):
     def nest(self, *inputs: Tensor) -> Nest:
         a, b = inputs
         inner = self._matrix(a, self.transpose_a)[1]
-        return Nest(parallel=self.infer(a, b)[0].shape, reduced=(inner,), multiply_adds=1)
+        out = self.infer(a, b)[0]
+        return Nest(parallel=out.shape, reduced=(inner,), multiply_adds=real_products(out))
 
     def products(self, *inputs: Tensor) -> tuple[Product, ...]:
-        *batch, m, n = self.infer(*inputs)[0].shape
+        out = self.infer(*inputs)[0]
+        *batch, m, n = out.shape
         inner = self._matrix(inputs[0], self.transpose_a)[1]
-        return (Product(product(batch), m, n, inner),)
+        return (Product(real_products(out) * product(batch), m, n, inner),)
 
     @staticmethod
     def _matrix(x: Tensor, transposed: bool) -> tuple[Dim, Dim]:

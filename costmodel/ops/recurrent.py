@@ -36,13 +36,15 @@ class Recurrent(Op):
         Whether each layer also runs backwards; outputs are concatenated.
     bias : bool
         Whether each of the two products of a cell has a bias (as in torch).
+    projection : Dim
+        Features ``P`` that the hidden state of an LSTM is projected to; 0 for none. [1]
 
     Notes
     -----
     A layer is one product of all inputs with the input weights, then one step after the other: a
     product with the hidden weights and the gate arithmetic. ``G`` gates, ``I`` input features:
 
-    .. math:: B = T n\, G H (I + H)
+    .. math:: B = T n\, G H (I + H) \qquad B = T n\, H (G (I + P) + P) \text{ with a projection}
 
     The steps depend on each other, so that the span grows with ``T`` and the hidden weights are
     read at every step.
@@ -59,19 +61,21 @@ class Recurrent(Op):
     layers: int = 1
     bidirectional: bool = False
     bias: bool = True
+    projection: Dim = 0
     kernel_kinds = ("recurrent",)
 
     def __post_init__(self) -> None:
         if self.kind not in GATES:
             raise ShapeError(f"unknown cell {self.kind!r}; known are {', '.join(GATES)}")
         check_sizes(self, "hidden")
+        _check_projection(self)
         if not isinstance(self.layers, int) or not 1 <= self.layers <= _MOST_LAYERS:
             raise ShapeError(f"Recurrent layers must lie between 1 and {_MOST_LAYERS}")
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         need_rank(self, inputs[0], 3, "time, batch, features")
         time, batch, _ = inputs[0].shape
-        return (inputs[0].with_shape(time, batch, self.hidden * (1 + self.bidirectional)),)
+        return (inputs[0].with_shape(time, batch, _state(self) * (1 + self.bidirectional)),)
 
     def weights(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         (x,) = inputs
@@ -80,9 +84,11 @@ class Recurrent(Op):
         features = x.shape[-1]
         for _ in range(self.layers):
             for _ in range(1 + self.bidirectional):
-                learned += [x.with_shape(gates, features), x.with_shape(gates, self.hidden)]
+                learned += [x.with_shape(gates, features), x.with_shape(gates, _state(self))]
                 learned += [x.with_shape(gates)] * (2 * self.bias)
-            features = self.hidden * (1 + self.bidirectional)
+                if _projects(self):
+                    learned.append(x.with_shape(self.projection, self.hidden))
+            features = _state(self) * (1 + self.bidirectional)
         return tuple(learned)
 
     def expand(self, *inputs: Tensor) -> Expansion:
@@ -111,7 +117,8 @@ class Recurrent(Op):
 
     def _direction(self, program: Program, x: int) -> int:
         gates = program.add(Linear(taken(GATES[self.kind] * self.hidden), bias=self.bias), x)
-        return program.add(RecurrentSteps(self.kind, taken(self.hidden), self.bias), gates)
+        steps = RecurrentSteps(self.kind, taken(self.hidden), self.bias, taken(self.projection))
+        return program.add(steps, gates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +127,7 @@ class RecurrentSteps(Op):
 
     Parameters
     ----------
-    kind, hidden, bias
+    kind, hidden, bias, projection
         As in :class:`Recurrent`.
 
     Examples
@@ -133,12 +140,14 @@ class RecurrentSteps(Op):
     kind: str
     hidden: Dim
     bias: bool = True
+    projection: Dim = 0
     kernel_kinds = ("recurrent",)
 
     def __post_init__(self) -> None:
         if self.kind not in GATES:
             raise ShapeError(f"unknown cell {self.kind!r}; known are {', '.join(GATES)}")
         check_sizes(self, "hidden")
+        _check_projection(self)
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         need_rank(self, inputs[0], 3, "time, batch, gates")
@@ -148,22 +157,41 @@ class RecurrentSteps(Op):
                 f"RecurrentSteps {self.kind} of {self.hidden} features needs "
                 f"{GATES[self.kind]} times as many gates, got {inputs[0]}"
             )
-        return (inputs[0].with_shape(time, batch, self.hidden),)
+        return (inputs[0].with_shape(time, batch, _state(self)),)
 
     def weights(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         (x,) = inputs
         gates = x.shape[-1]
         bias = (x.with_shape(gates),) if self.bias else ()
-        return (x.with_shape(gates, self.hidden), *bias)
+        last = (x.with_shape(self.projection, self.hidden),) if _projects(self) else ()
+        return (x.with_shape(gates, _state(self)), *bias, *last)
 
     def expand(self, *inputs: Tensor) -> Expansion:
         (x,) = inputs
         time, batch, gates = x.shape
-        state = x.with_shape(batch, self.hidden)
+        state, cell = x.with_shape(batch, _state(self)), x.with_shape(batch, self.hidden)
         # Values: the gates of this step from the input, the hidden state, the cell state.
-        program = Program([x.with_shape(batch, gates), state, state])
+        program = Program([x.with_shape(batch, gates), state, cell])
         product = program.add(Linear(taken(gates), bias=self.bias), 1)
-        return {"lstm": _lstm, "gru": _gru, "rnn": _rnn}[self.kind](program, product, time)
+        hidden = {"lstm": _lstm, "gru": _gru, "rnn": _rnn}[self.kind](program, product)
+        if _projects(self):
+            hidden = program.add(Linear(taken(self.projection), bias=False), hidden)
+        return program.finish(hidden, times=time)
+
+
+def _projects(op: Recurrent | RecurrentSteps) -> bool:
+    return not (isinstance(op.projection, int) and op.projection == 0)
+
+
+def _state(op: Recurrent | RecurrentSteps) -> Dim:
+    """Return the features of the hidden state, which is what the layer hands on."""
+    return op.projection if _projects(op) else op.hidden
+
+
+def _check_projection(op: Recurrent | RecurrentSteps) -> None:
+    check_sizes(op, "projection", smallest=int(_projects(op)))
+    if _projects(op) and op.kind != "lstm":
+        raise ShapeError(f"only an LSTM has a projection, got {op.kind!r}")
 
 
 def _unary(program: Program, kind: str, value: int) -> int:
@@ -174,21 +202,19 @@ def _binary(program: Program, kind: str, a: int, b: int) -> int:
     return program.add(Elementwise(kind), a, b)
 
 
-def _rnn(program: Program, product: int, time: Dim) -> Expansion:
-    hidden = _unary(program, "tanh", _binary(program, "add", 0, product))
-    return program.finish(hidden, times=time)
+def _rnn(program: Program, product: int) -> int:
+    return _unary(program, "tanh", _binary(program, "add", 0, product))
 
 
-def _lstm(program: Program, product: int, time: Dim) -> Expansion:
+def _lstm(program: Program, product: int) -> int:
     first = program.add(Split(-1, 4), _binary(program, "add", 0, product))
     i, f, o = (_unary(program, "sigmoid", first + gate) for gate in (0, 1, 3))
     g = _unary(program, "tanh", first + 2)
     cell = _binary(program, "add", _binary(program, "mul", f, 2), _binary(program, "mul", i, g))
-    hidden = _binary(program, "mul", o, _unary(program, "tanh", cell))
-    return program.finish(hidden, times=time)
+    return _binary(program, "mul", o, _unary(program, "tanh", cell))
 
 
-def _gru(program: Program, product: int, time: Dim) -> Expansion:
+def _gru(program: Program, product: int) -> int:
     new = program.add(Split(-1, 3), 0)
     old = program.add(Split(-1, 3), product)
     r = _unary(program, "sigmoid", _binary(program, "add", new, old))
@@ -197,4 +223,4 @@ def _gru(program: Program, product: int, time: Dim) -> Expansion:
     n = _unary(program, "tanh", _binary(program, "add", new + 2, reset))
     # h' = n + z (h - n)
     step = _binary(program, "mul", z, _binary(program, "sub", 1, n))
-    return program.finish(_binary(program, "add", n, step), times=time)
+    return _binary(program, "add", n, step)

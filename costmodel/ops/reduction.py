@@ -74,7 +74,7 @@ class Reduce(Op):
         return Nest(
             parallel=tuple(size for i, size in enumerate(x.shape) if i not in axes),
             reduced=tuple(x.shape[a] for a in sorted(axes)),
-            elementwise=REDUCTIONS[self.kind],
+            elementwise=REDUCTIONS[self.kind] * (1 + x.is_complex),
         )
 
 

@@ -21,10 +21,14 @@ DTYPE_BYTES: dict[str, int] = {
     "int8": 1,
     "uint8": 1,
     "bool": 1,
+    "complex64": 8,
+    "complex128": 16,
 }
 """Bytes of one element by dtype [byte]."""
 FLOATING = frozenset({"float64", "float32", "tf32", "float16", "bfloat16", "float8"})
 """The floating-point dtypes."""
+REAL_OF: dict[str, str] = {"complex64": "float32", "complex128": "float64"}
+"""The dtype of the two parts of a complex number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,11 @@ class Tensor:
     def bytes(self) -> Dim:
         """Size in memory [byte]."""
         return self.elements * DTYPE_BYTES[self.dtype]
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether an element is two numbers: a real and an imaginary part."""
+        return self.dtype in REAL_OF
 
     def with_shape(self, *shape: Dim) -> Tensor:
         """Return a tensor of the same dtype and another shape that is inferred from valid ones."""

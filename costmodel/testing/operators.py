@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 # Each family registers its strategies when it is imported.
-from costmodel.testing import arithmetic, movement, products, windows  # noqa: F401
+from costmodel.testing import arithmetic, movement, products, selection, windows  # noqa: F401
 from costmodel.testing.case import STRATEGIES, VARIANTS, Case, Template
 
 

@@ -100,11 +100,13 @@ def _recurrent(draw: DrawFn) -> Template:
     kind = draw(st.sampled_from(["lstm", "gru", "rnn"]))
     layers, both, bias = draw(st.integers(1, 2)), draw(st.booleans()), draw(st.booleans())
 
+    projects = kind == "lstm" and draw(st.booleans())
+
     def build(s: Sizes) -> Case:
-        op = ops.Recurrent(kind, s["o"], layers, both, bias)
+        op = ops.Recurrent(kind, s["o"], layers, both, bias, s["p"] if projects else 0)
         return Case(op, (Tensor((s["t"], s["n"], s["i"])),))
 
-    return fill(draw, BATCH | {"t": (0, 3), "i": (0, 3), "o": (1, 3)}, build)
+    return fill(draw, BATCH | {"t": (0, 3), "i": (0, 3), "o": (2, 3), "p": (1, 1)}, build)
 
 
 @STRATEGIES.register("RecurrentSteps")
@@ -112,9 +114,21 @@ def _recurrent(draw: DrawFn) -> Template:
 def _recurrent_steps(draw: DrawFn) -> Template:
     kind, bias = draw(st.sampled_from(["lstm", "gru", "rnn"])), draw(st.booleans())
     gates = {"lstm": 4, "gru": 3, "rnn": 1}[kind]
+    projects = kind == "lstm" and draw(st.booleans())
 
     def build(s: Sizes) -> Case:
         x = Tensor((s["t"], s["n"], gates * s["o"]))
-        return Case(ops.RecurrentSteps(kind, s["o"], bias), (x,))
+        op = ops.RecurrentSteps(kind, s["o"], bias, s["p"] if projects else 0)
+        return Case(op, (x,))
 
-    return fill(draw, BATCH | {"t": (0, 3), "o": (1, 3)}, build)
+    return fill(draw, BATCH | {"t": (0, 3), "o": (2, 3), "p": (1, 1)}, build)
+
+
+@STRATEGIES.register("GroupedLinear")
+@st.composite
+def _grouped_linear(draw: DrawFn) -> Template:
+    def build(s: Sizes) -> Case:
+        x, ends = Tensor((s["r"], s["i"])), Tensor((s["e"],), "int32")
+        return Case(ops.GroupedLinear(s["e"], s["o"]), (x, ends))
+
+    return fill(draw, {"r": (0, 5), "i": (0, 4), "e": (1, 4), "o": (1, 4)}, build)

@@ -146,6 +146,18 @@ def _resize(draw: DrawFn) -> Template:
     return fill(draw, IMAGE | {"a": (1, 9), "b": (1, 9)}, build)
 
 
+@STRATEGIES.register("RoiAlign")
+@st.composite
+def _roi_align(draw: DrawFn) -> Template:
+    columns = draw(st.integers(4, 5))
+
+    def build(s: Sizes) -> Case:
+        boxes = [Tensor((s["k"], columns)), Tensor((s["k"],), "int64")][: 6 - columns]
+        return Case(ops.RoiAlign((s["a"], s["b"]), s["r"]), (images(s)[0], *boxes))
+
+    return fill(draw, IMAGE | {"k": (0, 3), "a": (1, 3), "b": (1, 3), "r": (1, 2)}, build)
+
+
 def _window_bounds(rank: int) -> tuple[Bounds, list[str]]:
     """Return bounds of windows that always fit, and the names of the axes."""
     axes = ["h", "w", "d"][:rank]

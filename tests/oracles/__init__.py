@@ -7,5 +7,5 @@ loops touch, the oracle says so (search for "convention").
 Each family registers its loops under the operator's name; a test demands that none is missing.
 """
 
-from oracles import arithmetic, movement, products, recurrent, windows  # noqa: F401
+from oracles import arithmetic, movement, products, recurrent, selection, windows  # noqa: F401
 from oracles.loops import ORACLES as ORACLES

@@ -42,6 +42,8 @@ OPERATIONS = {
             "round",
             "sign",
             "sin",
+            "special",
+            "special_of_two",
             "sqrt",
             "square",
             "sub",

@@ -44,6 +44,22 @@ def matmul(op: Any, a: Shape, b: Shape) -> Count:
     return count
 
 
+@ORACLES.register("GroupedLinear")
+def grouped_linear(op: Any, x: Shape, ends: Shape) -> Count:
+    rows, features = x
+    count = Count([(rows, op.out_features)], touched=[set(), set()])
+    for row in range(rows):
+        # Convention: the rows go to as many experts as can be, one after the other.
+        expert = row % ends[0]
+        for o in range(op.out_features):
+            for i in range(features):
+                count.multiply_adds += 1
+                count.touched[0].add((row, i))
+                count.weights.add((expert, i, o))
+            count.written.add((row, o))
+    return count
+
+
 @ORACLES.register("AttentionScores")
 def attention_scores(op: Any, q: Shape, k: Shape) -> Count:
     *outer, heads, length, depth = q

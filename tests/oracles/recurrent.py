@@ -15,8 +15,8 @@ def recurrent_steps(op: Any, x: Shape) -> Count:
     time, n, _ = x
     machine = Machine()
     for _ in range(time):
-        machine.step(op.kind, n, op.hidden, op.bias)
-    machine.count.outputs = [(time, n, op.hidden)]
+        machine.step(op.kind, n, op.hidden, op.bias, op.projection)
+    machine.count.outputs = [(time, n, op.projection or op.hidden)]
     return machine.count
 
 
@@ -29,8 +29,8 @@ def recurrent(op: Any, x: Shape) -> Count:
         for _ in range(2 if op.bidirectional else 1):
             machine.linear(time * n, features, gates * op.hidden, op.bias)
             for _ in range(time):
-                machine.step(op.kind, n, op.hidden, op.bias)
-        features = op.hidden * (2 if op.bidirectional else 1)
+                machine.step(op.kind, n, op.hidden, op.bias, op.projection)
+        features = (op.projection or op.hidden) * (2 if op.bidirectional else 1)
         if op.bidirectional:  # the directions are put side by side: a copy
             machine.count.reads += time * n * features
             machine.count.writes += time * n * features
@@ -62,7 +62,7 @@ class Machine:
         self.count.writes += rows * out
         return rows * out
 
-    def step(self, kind: str, n: int, hidden: int, bias: bool) -> None:
+    def step(self, kind: str, n: int, hidden: int, bias: bool, projection: int) -> None:
         """One time step; the gates of the input are there already, cut into views."""
         part = n * hidden
         if kind == "rnn":
@@ -70,7 +70,8 @@ class Machine:
                 "tanh", self.elementwise("add", part, self.linear(n, hidden, hidden, bias))
             )
         elif kind == "lstm":
-            self.elementwise("add", 4 * part, self.linear(n, hidden, 4 * hidden, bias))
+            state = projection or hidden
+            self.elementwise("add", 4 * part, self.linear(n, state, 4 * hidden, bias))
             for activation in ("sigmoid", "sigmoid", "tanh", "sigmoid"):
                 self.elementwise(activation, part)
             self.elementwise("mul", part, part)  # forget the old cell
@@ -78,6 +79,8 @@ class Machine:
             self.elementwise("add", part, part)
             self.elementwise("tanh", part)
             self.elementwise("mul", part, part)  # let it out
+            if projection:
+                self.linear(n, hidden, projection, False)
         else:
             self.linear(n, hidden, 3 * hidden, bias)
             for _ in ("reset", "update"):

@@ -80,6 +80,19 @@ def conv_transpose(op: Any, x: Shape) -> Count:
     return count
 
 
+@ORACLES.register("RoiAlign")
+def roi_align(op: Any, x: Shape, boxes: Shape, *images: Shape) -> Count:
+    count = Count([(boxes[0], x[1], *op.output)])
+    for index in points(count.outputs[0]):
+        for _ in points((op.samples, op.samples)):
+            for _neighbour in range(4):
+                count.elementwise += len(["product with its weight", "sum"])
+        count.elementwise += len(["mean"])
+        count.written.add(index)
+    # Convention: the image counts as read whole, wherever the boxes are.
+    return count
+
+
 @ORACLES.register("Pool")
 def pool(op: Any, x: Shape) -> Count:
     n, c, *sizes = x

@@ -14,7 +14,17 @@ from torch import fx
 
 from costmodel.errors import GraphError
 from costmodel.graph import Node, free_symbols, nodes_in_order, sources_of
-from costmodel.ops import Constant, Embedding, Gather, Input, Output, Parameter, Pool
+from costmodel.ops import (
+    Constant,
+    Embedding,
+    EmbeddingBag,
+    Gather,
+    Input,
+    Output,
+    Parameter,
+    Pool,
+    Scatter,
+)
 from costmodel.ops.tensor import Tensor
 from validation.backends.torch_emitter import DTYPES, Emitter
 from validation.backends.torch_ops import EMIT
@@ -160,9 +170,10 @@ def _index_limit(graph: nx.DiGraph, name: str) -> int:
     limits = [2**15]
     for user in nx.descendants(graph, name):
         op = graph.nodes[user]["op"]
-        if isinstance(op, Embedding):
+        if isinstance(op, Embedding | EmbeddingBag):
             limits.append(op.rows)
-        elif isinstance(op, Gather):
+        elif isinstance(op, Gather | Scatter):
             source, output = sources_of(graph, user)[0]
-            limits.append(graph.nodes[source]["outputs"][output].shape[op.axis])
+            axis = op.axis if isinstance(op, Gather) else 0
+            limits.append(graph.nodes[source]["outputs"][output].shape[axis])
     return min(limits) if len(limits) > 1 else 2

@@ -40,6 +40,7 @@ UNARY_CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "sin": (torch.sin, {}),
     "softplus": (functional.softplus, {}),
     "sqrt": (torch.sqrt, {}),
+    "special": (torch.lgamma, {}),
     "square": (torch.square, {}),
     "tanh": (torch.tanh, {}),
 }
@@ -62,6 +63,7 @@ BINARY_CALLS: dict[str, Callable[..., Any]] = {
     "not_equal": torch.ne,
     "or": torch.logical_or,
     "pow": torch.pow,
+    "special_of_two": torch.hypot,
     "sub": torch.sub,
     "where": torch.where,
     "xor": torch.logical_xor,

@@ -45,21 +45,26 @@ class Steps(nn.Module):  # type: ignore[misc]
         Hidden features.
     bias : bool
         Whether the hidden product has a bias.
+    projection : int
+        Features that the hidden state is projected to; 0 for none.
     """
 
-    def __init__(self, kind: str, hidden: int, bias: bool) -> None:
+    def __init__(self, kind: str, hidden: int, bias: bool, projection: int = 0) -> None:
         super().__init__()
         gates = {"lstm": 4, "gru": 3, "rnn": 1}[kind] * hidden
         self.cell = {"lstm": _lstm, "gru": _gru, "rnn": _rnn}[kind]
-        self.hidden = hidden
-        self.product = nn.Linear(hidden, gates, bias=bias)
+        self.hidden, state = hidden, projection or hidden
+        self.product = nn.Linear(state, gates, bias=bias)
+        self.projection = nn.Linear(hidden, projection, bias=False) if projection else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Run all steps from a zero state."""
-        h = c = x.new_zeros(x.shape[1], self.hidden)
+        h = x.new_zeros(x.shape[1], self.product.in_features)
+        c = x.new_zeros(x.shape[1], self.hidden)
         steps = []
         for gates in x.unbind(0):
             h, c = self.cell(gates, self.product(h), h, c)
+            h = h if self.projection is None else self.projection(h)
             steps.append(h)
         return torch.stack(steps)
 

@@ -54,6 +54,7 @@ from costmodel.ops import (
 from validation.backends.torch_elementwise import BINARY_CALLS, UNARY_CALLS, with_number
 from validation.backends.torch_emitter import DTYPES, Emitter, Value
 from validation.backends.torch_modules import Deformed, StatisticsNorm, Steps
+from validation.backends.torch_selection import SELECTION
 from validation.backends.torch_windows import conv, conv_transpose, pool
 from validation.errors import MeasuringError
 
@@ -228,9 +229,10 @@ def _recurrent(e: Emitter, node: Node, x: Value) -> Value:
     op: Recurrent = node.op  # type: ignore[assignment]
     cls = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}[op.kind]
     features = node.inputs[0].shape[-1]
-    made = e.module(
-        lambda: cls(features, op.hidden, op.layers, bias=op.bias, bidirectional=op.bidirectional), x
-    )
+    how: dict[str, Any] = {"bias": op.bias, "bidirectional": op.bidirectional}
+    if op.projection:
+        how["proj_size"] = op.projection
+    made = e.module(lambda: cls(features, op.hidden, op.layers, **how), x)
     return e.call(operator.getitem, made, 0)
 
 
@@ -279,7 +281,7 @@ EMIT: dict[type[Op], Callable[..., Value | tuple[Value, ...]]] = {
     Pool: pool,
     Recurrent: _recurrent,
     RecurrentSteps: lambda e, node, x: e.module(
-        lambda: Steps(node.op.kind, node.op.hidden, node.op.bias), x
+        lambda: Steps(node.op.kind, node.op.hidden, node.op.bias, node.op.projection), x
     ),
     PixelShuffle: lambda e, node, x: e.call(functional.pixel_shuffle, x, node.op.factor),
     Reduce: _reduce,
@@ -290,5 +292,6 @@ EMIT: dict[type[Op], Callable[..., Value | tuple[Value, ...]]] = {
     Softmax: _softmax,
     Split: _split,
     Transpose: lambda e, node, x: e.method("permute", x, node.op.order),
+    **SELECTION,
 }
 """How each operator is written in torch; inputs, constants and outputs are no statements."""
