@@ -137,8 +137,10 @@ Convolution head 1 1 data head 0=18 1=1 6=54
 Yolov3DetectionOutput out 1 1 head out 1=3
 """
     graph = load(tmp_path, lines(body))
-    assert graph.graph["coverage"] == pytest.approx(2 / 3)
-    assert graph.graph["unknown"] == ("Yolov3DetectionOutput [post-processing] at out",)
+    # Its work does not follow from shapes: it may be as much as all that is counted.
+    assert graph.graph["coverage"] == 0.5
+    (unknown,) = graph.graph["unknown"]
+    assert unknown.startswith("Yolov3DetectionOutput [post-processing] at out")
     assert cm.flops(graph) == 32 * 32 * 54
 
 

@@ -49,14 +49,14 @@ def _print(advice: Advice, coverage: float) -> None:
 
     from costmodel.cli.console import stdout
     from costmodel.prediction import LABEL
-    from costmodel.report.text import count, seconds, share
+    from costmodel.report.text import count, covered, seconds, share
 
     p = advice.prediction
     console = stdout()
     width = min(console.width, 100)
     console.print(
         f"{p.network} on {p.platform}: {LABEL} {seconds(float(p.seconds))} from {p.basis} "
-        f"(coverage {share(coverage)})",
+        f"({covered(coverage)})",
         style="bold",
     )
     for f in advice.findings:

@@ -208,10 +208,10 @@ def _note(quantity: Quantity, expression: Dim, graph: nx.DiGraph) -> str:
 
 
 def _coverage(graph: nx.DiGraph) -> str:
-    from costmodel.report.text import share
+    from costmodel.report.text import covered
 
-    covered = float(graph.graph.get("coverage", 1.0))
-    return "" if covered == 1 else f" (coverage {share(covered)} of the operators)"
+    part = float(graph.graph.get("coverage", 1.0))
+    return "" if part == 1 else f" ({covered(part)}; every figure is at least that)"
 
 
 def _document(

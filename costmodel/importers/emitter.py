@@ -12,6 +12,7 @@ import networkx as nx
 from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import Dim, same
 from costmodel.graph.builder import Builder, Value
+from costmodel.importers.hidden import Hidden, coverage
 from costmodel.importers.patterns.pieces import Note, Pattern
 from costmodel.importers.patterns.shuffle import channel_shuffle
 from costmodel.importers.patterns.together import put_together
@@ -91,8 +92,7 @@ class Emitter:
         self._nodes: set[str] = set()
         self._biases: dict[str, str | None] = {}
         self._notes: dict[str, Note] = {}
-        self._unknown: list[Occurrence] = []
-        self._known = 0
+        self._unknown: list[tuple[Occurrence, Hidden]] = []
 
     @contextmanager
     def module(self, path: str) -> Iterator[None]:
@@ -181,25 +181,39 @@ class Emitter:
         self._notes[value.node] = note
         return value
 
-    def count(self) -> None:
-        """Count an operator of the source that is known, for the coverage."""
-        self._known += 1
-
     def placeholder(
-        self, occurrence: Occurrence, outputs: Sequence[Tensor], inputs: Sequence[Operand]
+        self,
+        occurrence: Occurrence,
+        outputs: Sequence[Tensor],
+        inputs: Sequence[Operand],
+        bounded: bool = True,
     ) -> tuple[Value, ...]:
         """Emit free views in the place of an unknown operator, so that the graph stays connected.
 
         The outputs have the right shapes and depend on the first input; they cost nothing, apart
-        from the conversion of one element where the dtype changes.
+        from the conversion of one element where the dtype changes. The work that the operator may
+        hide lowers the coverage (:func:`~costmodel.importers.hidden.coverage`).
+
+        Parameters
+        ----------
+        occurrence : Occurrence
+            The operator and its place.
+        outputs : sequence of Tensor
+            What it makes.
+        inputs : sequence of Operand
+            What it takes.
+        bounded : bool
+            Whether its shapes say how much work it may be: not where it runs a program of its own.
         """
-        self._unknown.append(occurrence)
+        taken_in = tuple(x.tensor for x in inputs)
+        hidden = Hidden(taken_in, tuple(outputs), bounded and bool(outputs))
+        self._unknown.append((occurrence, hidden))
         return tuple(self._stand_in(tensor, inputs) for tensor in outputs)
 
     @property
     def unknown(self) -> tuple[Occurrence, ...]:
         """The unknown operators met so far."""
-        return tuple(self._unknown)
+        return tuple(occurrence for occurrence, _ in self._unknown)
 
     def finish(
         self, outputs: Sequence[Operand], patterns: Iterable[tuple[str, Pattern]] = ()
@@ -212,9 +226,11 @@ class Emitter:
         graph = self._builder.finish(*values)
         found = {"channel_shuffle": channel_shuffle, **dict(patterns)}
         graph = put_together(graph, found, self._notes)
-        everything = self._known + len(self._unknown)
-        graph.graph["coverage"] = self._known / everything if everything else 1.0
-        graph.graph["unknown"] = tuple(f"{o.label} at {o.where}" for o in self._unknown)
+        graph.graph["coverage"] = coverage(graph, [hidden for _, hidden in self._unknown])
+        graph.graph["unknown"] = tuple(
+            f"{occurrence.label} at {occurrence.where}: {hidden.shapes}"
+            for occurrence, hidden in self._unknown
+        )
         return graph
 
     def _stand_in(self, tensor: Tensor, inputs: Sequence[Operand]) -> Value:

@@ -158,7 +158,8 @@ class Report:
     network : str
         Its name.
     coverage : float
-        Share of its operators that are counted; the rest stand for nothing in every total. [1]
+        Share of its work that is counted, at least; the rest stands for nothing in every total,
+        which is a lower bound then. [1]
     unknown : tuple of str
         Operators that are not counted, and where they occur.
     totals : Totals

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from costmodel.prediction import LABEL
 from costmodel.report.collect import LABELS, Report, collect
-from costmodel.report.text import count, seconds, share, size
+from costmodel.report.text import QUOTIENTS, count, covered, seconds, share, size
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -101,7 +101,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _coverage(report: Report) -> str:
-    counted = f"Coverage: {share(report.coverage)} of the operators are counted."
+    counted = f"{covered(report.coverage).capitalize()}."
     if not report.unknown:
         return f'<p class="note">{counted}</p>'
     missing = "".join(f"<li>{escape(name)}</li>" for name in report.unknown)
@@ -110,6 +110,7 @@ def _coverage(report: Report) -> str:
 
 def _totals(report: Report) -> str:
     t = report.totals
+    least = "at least " if report.unknown else ""
     ratio = "" if t.mac_ratio is None else f"MAC is {t.mac_ratio:.3f} times that"
     rows = [
         ("multiply-adds", count(t.multiply_adds), f"{count(t.flops)} FLOPs, two each"),
@@ -136,8 +137,8 @@ def _totals(report: Report) -> str:
         ("span", f"{count(t.span)} steps", f"{t.kernels_in_series} operators in series"),
         ("average parallelism", _optional(t.parallelism), "work / span"),
     ]
-    covered = f"{share(report.coverage)} of operators" if report.coverage < 1 else ""
-    return _table(("", "", "", ""), [(*row, covered) for row in rows])
+    said = [(n, v if n in QUOTIENTS else least + v, note) for n, v, note in rows]
+    return _table(("", "", ""), said)
 
 
 def _optional(value: float | None, unit: str = "") -> str:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from costmodel.prediction import LABEL
 from costmodel.report.collect import LABELS, OperatorCost, Report
-from costmodel.report.text import bar, count, seconds, share, shorten, size
+from costmodel.report.text import QUOTIENTS, bar, count, covered, seconds, share, shorten, size
 
 if TYPE_CHECKING:
     from costmodel.prediction import KernelTime, Prediction
@@ -97,17 +97,18 @@ def _interval(prediction: Prediction) -> str:
 
 
 def _print_coverage(console: Console, report: Report) -> None:
-    counted = f"coverage {share(report.coverage)} of the operators"
+    counted = covered(report.coverage)
     if not report.unknown:
         console.print(counted)
         return
-    console.print(f"{counted}; not counted in any figure below:", style="yellow")
+    console.print(f"{counted}; in no figure below:", style="yellow")
     for name in report.unknown:
         console.print(f"  {name}", style="yellow", markup=False)
 
 
 def _totals(console: Console, report: Report) -> Table:
     t = report.totals
+    least = "at least " if report.unknown else ""
     rows: list[tuple[str, str, str]] = [
         ("multiply-adds", count(t.multiply_adds), f"{count(t.flops)} FLOPs, 2 each"),
         ("elementwise operations", count(t.elementwise), ""),
@@ -137,12 +138,10 @@ def _totals(console: Console, report: Report) -> Table:
         ("span", f"{count(t.span)} steps", f"{t.kernels_in_series} operators in series"),
         ("average parallelism", _number(t.parallelism, ""), "work / span"),
     ]
-    covered = report.coverage < 1
-    columns = ("total", "", "", "of operators") if covered else ("total", "", "")
-    result = table(console, *columns)
+    result = table(console, "total", "", "")
     result.columns[2].justify = "left"
-    for row in rows:
-        result.add_row(*row, share(report.coverage)) if covered else result.add_row(*row)
+    for name, value, note in rows:
+        result.add_row(name, value if name in QUOTIENTS else least + value, note)
     return result
 
 

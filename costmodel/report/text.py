@@ -96,6 +96,24 @@ def _is_number(text: str) -> bool:
     return True
 
 
+QUOTIENTS = frozenset({"intensity", "average parallelism"})
+"""Totals of what is counted that bound nothing: what is not counted may raise or lower them."""
+
+
+def covered(coverage: float) -> str:
+    """Return in words how much of a network is counted; a share of it is never 100 %.
+
+    Examples
+    --------
+    >>> covered(1.0), covered(0.4), covered(0.9999)
+    ('coverage 100 % of the operators', 'coverage at least 40 % of the work', \
+'coverage at least 99 % of the work')
+    """
+    if coverage == 1:
+        return "coverage 100 % of the operators"
+    return f"coverage at least {share(min(coverage, 0.99))} of the work"
+
+
 def shorten(name: str, width: int) -> str:
     """Return ``name``, its middle left out where it is longer than ``width``.
 

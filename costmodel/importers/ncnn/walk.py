@@ -40,7 +40,6 @@ class Walk:
 
     def put(self, layer: Layer, made: Operand | list[Operand]) -> None:
         """Note what ``layer`` makes."""
-        self.emit.count()
         outputs = made if isinstance(made, list) else [made]
         if not outputs:
             self._left_out.update(layer.outputs)

@@ -133,7 +133,6 @@ class Walk:
                 if node.op_type not in HANDLERS or node.domain not in _DOMAINS:
                     raise UnsupportedFormError("")
                 result = HANDLERS[node.op_type](call)
-                self.emit.count()
             except UnsupportedFormError as reason:
                 result = self._unknown(call, Occurrence(_full_name(node), place, str(reason)))
             except CostModelError as error:

@@ -116,7 +116,6 @@ class Walk:
                 if name not in ATEN:
                     raise UnsupportedFormError("")
                 result = ATEN[name](call)
-                self.emit.count()
                 return self._checked(call, result)
             except UnsupportedFormError as reason:
                 occurrence = Occurrence(str(node.target), _place(node), str(reason))
