@@ -5,22 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import Dim, product
-from costmodel.importers.emitter import Emitter, Operand
+from costmodel.importers.emitter import Emitter, Operand, Stored
 from costmodel.importers.learned import linear
 from costmodel.importers.registry import UnsupportedFormError
-from costmodel.ops import Elementwise, MatMul, Reduce
+from costmodel.ops import Elementwise, MatMul, Reduce, StridedView
 
 
 def einsum(emit: Emitter, equation: str, operands: Sequence[Operand]) -> Operand:
     """Emit the sum ``equation`` over ``operands``, contracted from left to right.
 
+    A letter that an operand repeats is a diagonal of it, a view.
+
     Raises
     ------
     UnsupportedFormError
-        If an operand repeats a letter (a diagonal).
+        If the equation does not fit the operands.
     """
     labels, result = _parse(equation, [len(x.shape) for x in operands])
+    operands = [_diagonal(emit, x, have) for x, have in zip(operands, labels, strict=True)]
+    labels = ["".join(dict.fromkeys(have)) for have in labels]
     x, have = operands[0], labels[0]
     for i, (y, other) in enumerate(zip(operands[1:], labels[1:], strict=True), 1):
         needed = set(result).union(*labels[i + 1 :])
@@ -49,8 +54,6 @@ def _parse(equation: str, ranks: list[int]) -> tuple[list[str], str]:
         for term, rank in zip(terms, ranks, strict=True)
     ]
     for term, rank in zip(spelled, ranks, strict=True):
-        if len(set(term)) != len(term):
-            raise UnsupportedFormError(f"diagonal in {equation}")
         if len(term) != rank:
             raise UnsupportedFormError(f"equation {equation} for an operand of {rank} axes")
     if not arrow:
@@ -90,6 +93,16 @@ def _pair(
     else:
         y = linear(emit, left, right, None)
     return emit.reshape(y, [size[c] for c in outer]), outer
+
+
+def _diagonal(emit: Emitter, x: Operand, have: str) -> Operand:
+    size = dict(zip(have, x.shape, strict=True))
+    if len(size) == len(have):
+        return x
+    shape = tuple(size.values())
+    if isinstance(x, Stored):
+        return x.view(shape, f"diagonal {have}")
+    return emit.add(StridedView(taken(shape)), x)
 
 
 def _arrange(emit: Emitter, x: Operand, have: str, want: list[str], trailing: int = 0) -> Operand:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import Dim, same
 from costmodel.errors import ShapeError
 from costmodel.graph.builder import Value
 from costmodel.importers.emitter import Emitter, Operand, Stored
-from costmodel.ops import Conv, ConvTranspose, DeformConv, Elementwise, Linear, MatMul, Op
+from costmodel.ops import (
+    Conv,
+    ConvTranspose,
+    DeformConv,
+    Elementwise,
+    GroupedLinear,
+    Linear,
+    MatMul,
+    Op,
+)
 
 
 def linear(
@@ -32,6 +42,21 @@ def linear(
     _check(op, x, weight.shape if transposed else weight.shape[::-1])
     y = emit.add(op, x, weights=name)
     return y if bias is None or fused else emit.add(Elementwise("add"), y, bias)
+
+
+def grouped(emit: Emitter, x: Operand, weight: Operand, ends: Operand) -> Value:
+    """Emit the product of each row of ``x`` with the matrix of its group.
+
+    Parameters
+    ----------
+    emit : Emitter
+        The graph.
+    x, weight, ends : Operand
+        The rows ``[rows, in]``, the matrices ``[groups, in, out]``, and where each group ends.
+    """
+    groups, _, out = weight.shape
+    op = GroupedLinear(taken(groups), taken(out))
+    return emit.add(op, x, ends, weights=emit.weight_name(weight))
 
 
 def convolve(

@@ -66,6 +66,7 @@ class Registry(Generic[Handler]):
     def __init__(self, source: str) -> None:
         self._source = source
         self._handlers: dict[str, Handler] = {}
+        self._find: Callable[[str], Handler | None] = lambda name: None
 
     def register(self, *names: str) -> Callable[[Handler], Handler]:
         """Return a decorator that files a handler under ``names``; a name in use is refused."""
@@ -79,11 +80,30 @@ class Registry(Generic[Handler]):
 
         return file
 
+    def fall_back(self, find: Callable[[str], Handler | None]) -> Callable[[str], Handler | None]:
+        """File, as a decorator, what returns a handler for a name without one of its own, or None.
+
+        Examples
+        --------
+        >>> layers = Registry("ncnn")
+        >>> @layers.fall_back
+        ... def activation(name): return print if name.endswith("LU") else None
+        >>> "SiLU" in layers, "Pooling" in layers
+        (True, False)
+        """
+        self._find = find
+        return find
+
     def __contains__(self, name: object) -> bool:
-        return name in self._handlers
+        return name in self._handlers or (isinstance(name, str) and self._find(name) is not None)
 
     def __getitem__(self, name: str) -> Handler:
-        return self._handlers[name]
+        if name in self._handlers:
+            return self._handlers[name]
+        found = self._find(name)
+        if found is None:
+            raise KeyError(name)
+        return found
 
     def items(self) -> tuple[tuple[str, Handler], ...]:
         """Return names and handlers, in the order of registration."""

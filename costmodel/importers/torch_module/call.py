@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias
 from costmodel.algebra.symbols import Dim
 from costmodel.importers.emitter import Emitter, Operand
 from costmodel.importers.registry import Registry, UnsupportedFormError
-from costmodel.ops.tensor import Tensor
+from costmodel.ops.tensor import DTYPE_BYTES, Tensor
 
 Result: TypeAlias = Operand | Sequence[Operand | None] | None
 """What a node makes: a tensor, several (None where we do not follow one), or none."""
@@ -139,12 +139,12 @@ def dtype_name(dtype: Any) -> str:
     Raises
     ------
     UnsupportedFormError
-        If costmodel has no such dtype (complex numbers).
+        If costmodel has no such dtype (quantized numbers, complex halves).
     """
     name = str(dtype).removeprefix("torch.")
     if name.startswith("float8"):
         return "float8"
-    if name.startswith(("complex", "q", "bits")):
+    if name not in DTYPE_BYTES:
         raise UnsupportedFormError(f"dtype {name}")
     return name
 

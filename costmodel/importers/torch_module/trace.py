@@ -105,7 +105,19 @@ def _shapes(inputs: tuple[Any, ...], axes: Any) -> Any:
 
 
 def _decompose_unknown(program: Any) -> Any:
-    """Let torch take unknown operators apart where it knows how."""
+    """Let torch take unknown operators apart, and what that makes, where it knows how."""
+    for _ in range(_MOST_ROUNDS):
+        before, program = program, _decompose_once(program)
+        if program is before:
+            break
+    return program
+
+
+_MOST_ROUNDS = 8
+"""How deep operators are taken apart: a bound on a loop that ends by itself."""
+
+
+def _decompose_once(program: Any) -> Any:
     from torch._ops import OpOverload
 
     unknown = {

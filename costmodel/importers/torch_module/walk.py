@@ -85,6 +85,8 @@ class Walk:
             name = self._first_names.get(name, name)
             learned = node.name in signature.inputs_to_parameters
             return Stored(name, self.tensor(meta), learned)
+        if node.name not in user_inputs:
+            return None  # what orders effects, such as checks, and holds nothing
         number = user_inputs.index(node.name)
         shape = self.sizes.bind_input(number, meta.shape)
         return self.emit.input(shape, dtype_name(meta.dtype), node.name)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from costmodel.algebra.sizes import taken
-from costmodel.algebra.symbols import product, same
-from costmodel.importers.emitter import Stored
+from costmodel.algebra.symbols import Dim, product, same
+from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.registry import UnsupportedFormError
 from costmodel.importers.torch_module.call import ATEN, Call, Result
+from costmodel.importers.torch_module.handlers.sorting import selected
 from costmodel.ops import BroadcastTo, Concat, Contiguous, Elementwise, Gather, Pad, Slice
 
 
-@ATEN.register("roll", "flip", "tril", "triu", "rot90")
+@ATEN.register("roll", "flip", "fliplr", "flipud", "tril", "triu", "rot90", "pixel_unshuffle")
 def _rearrange(call: Call) -> Result:
-    y = call.emit.add(Contiguous(), call.operand("self"))
+    y = call.emit.add(Contiguous(), call.operand("self", "input"))
     return call.emit.reshape(y, call.output.shape)
 
 
@@ -30,7 +33,8 @@ def _stack(call: Call) -> Result:
 
 
 @ATEN.register("pad", "constant_pad_nd")
-@ATEN.register("reflection_pad1d", "reflection_pad2d", "replication_pad1d", "replication_pad2d")
+@ATEN.register("reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "_pad_circular")
+@ATEN.register("replication_pad1d", "replication_pad2d", "replication_pad3d", "_pad_enum")
 def _pad(call: Call) -> Result:
     x = call.operand("self")
     flat = call.sizes("pad") if "pad" in call else call.sizes("padding")
@@ -57,33 +61,62 @@ def _gather(call: Call) -> Result:
     return call.emit.reshape(y, call.output.shape)
 
 
-@ATEN.register("index")
+@ATEN.register("index", "_unsafe_index")
 def _index(call: Call) -> Result:
-    """Pick by one or several neighbouring tensors of indices."""
+    """Pick by tensors of indices; a mask stands for the places where it is true."""
     x = call.operand("self")
-    nodes = call.get("indices")
-    axes = [i for i, node in enumerate(nodes) if node is not None]
-    indices = [call.walk.operand(nodes[i]) for i in axes]
-    found = [i for i in indices if i is not None]
-    if not found or any(i.tensor.dtype == "bool" for i in found):
-        raise UnsupportedFormError("indices that depend on data")
+    entries = [None if n is None else call.walk.operand(n) for n in call.get("indices")]
+    if all(entry is None for entry in entries):
+        raise UnsupportedFormError("indices that are not followed")
+    x, indices, axes = _flat_masks(call, x, entries)
     if axes != list(range(axes[0], axes[-1] + 1)):
-        raise UnsupportedFormError("indices on axes that are apart")
+        # What is picked comes first where the axes are apart.
+        rest = [i for i in range(len(x.shape)) if i not in axes]
+        x, axes = call.emit.transpose(x, [*axes, *rest]), list(range(len(axes)))
     merged = product(x.shape[axis] for axis in axes)
     x = call.emit.reshape(x, (*x.shape[: axes[0]], merged, *x.shape[axes[-1] + 1 :]))
-    widest = max(found, key=lambda i: len(i.shape))
-    picked = call.output.shape[axes[0] : axes[0] + len(widest.shape)]
-    if not all(map(same, picked, widest.shape)):
+    rank = len(call.output.shape) - len(x.shape) + 1
+    picked = call.output.shape[axes[0] : axes[0] + rank]
+    masks = [m for m in indices if m.tensor.dtype == "bool"]
+    if masks:
+        return call.emit.add(Gather(axes[0]), x, selected(call, masks[0], picked[-1]))
+    widest = max(indices, key=lambda i: len(i.shape))
+    if len(picked) != len(widest.shape) or not all(map(same, picked, widest.shape)):
         widest = call.emit.add(BroadcastTo(taken(tuple(picked))), widest)
     return call.emit.add(Gather(axes[0]), x, widest)
 
 
-@ATEN.register("slice_scatter", "select_scatter", "scatter", "scatter_add", "masked_scatter")
-@ATEN.register("index_put", "_unsafe_index_put", "index_copy")
-def _scatter(call: Call) -> Result:
-    """Write part of a copy: what is kept and what is written move once."""
-    call.emit.add(Contiguous(), call.operand("src", "values", "value", "source", "self"))
-    return call.emit.add(Contiguous(), call.operand("self"))
+def _flat_masks(
+    call: Call, x: Operand, entries: Sequence[Operand | None]
+) -> tuple[Operand, list[Operand], list[int]]:
+    """Return the tensor with the axes of each mask merged, the indices, and their axes."""
+    shape: list[Dim] = []
+    indices: list[Operand] = []
+    axes: list[int] = []
+    axis = 0
+    for entry in entries:
+        covered = len(entry.shape) if entry is not None and entry.tensor.dtype == "bool" else 1
+        if entry is not None:
+            indices.append(entry)
+            axes.append(len(shape))
+        shape.append(product(x.shape[axis : axis + covered]))
+        axis += covered
+    return call.emit.reshape(x, (*shape, *x.shape[axis:])), indices, axes
+
+
+@ATEN.register("broadcast_tensors")
+def _broadcast_tensors(call: Call) -> Result:
+    """Emit a view of each tensor in the shape of all."""
+    pairs = zip(call.operands("tensors"), call.outputs, strict=True)
+    return [call.emit.add(BroadcastTo(taken(y.shape)), x) for x, y in pairs]
+
+
+@ATEN.register("linalg_cross", "cross")
+def _cross(call: Call) -> Result:
+    """Emit two products and a difference for each element."""
+    a, b = call.operand("self"), call.operand("other")
+    products = [call.emit.add(Elementwise("mul"), a, b) for _ in range(2)]
+    return call.emit.add(Elementwise("sub"), *products)
 
 
 @ATEN.register("outer", "ger")
@@ -92,11 +125,15 @@ def _outer(call: Call) -> Result:
     return call.emit.add(Elementwise("mul"), call.emit.reshape(a, (*a.shape, 1)), b)
 
 
-_FILLED = ("empty", "full", "ones", "rand", "randn", "zeros")
+_FILLED = ("empty", "full", "ones", "rand", "randint", "randn", "zeros")
 
 
 @ATEN.register(*_FILLED, *(f"{name}_like" for name in _FILLED), "arange", "eye", "linspace")
 @ATEN.register("new_zeros", "new_ones", "new_full", "new_empty", "scalar_tensor", "empty_strided")
-@ATEN.register("bernoulli", "randint", "empty_permuted")
+@ATEN.register("new_empty_strided", "empty_permuted", "logspace", "range", "tril_indices")
+@ATEN.register("triu_indices", "randperm", "vander", "hann_window", "hamming_window")
+@ATEN.register("blackman_window", "bartlett_window", "kaiser_window", "_efficientzerotensor")
+@ATEN.register("bernoulli", "uniform", "normal", "normal_functional", "exponential", "random")
+@ATEN.register("cauchy", "geometric", "log_normal", "poisson")
 def _made(call: Call) -> Result:
     return Stored(call.node.name, call.output, learned=False)

@@ -6,7 +6,7 @@ import math
 
 from costmodel.importers.clip import clip_kind
 from costmodel.importers.emitter import Operand, Stored
-from costmodel.importers.torch_module.call import ATEN, Call, Result
+from costmodel.importers.torch_module.call import ATEN, Call, Result, packet_name
 from costmodel.ops import Elementwise, PReLU, Split
 from costmodel.ops.tensor import Tensor
 
@@ -18,16 +18,24 @@ _UNARY = {
     "cos": "cos",
     "elu": "elu",
     "erf": "erf",
+    "erfc": "erf",
     "exp": "exp",
+    "exp2": "exp",
     "expm1": "exp",
     "floor": "floor",
+    "frac": "floor",
+    "hardshrink": "leaky_relu",
     "hardsigmoid": "hard_sigmoid",
     "hardswish": "hard_swish",
     "leaky_relu": "leaky_relu",
     "log": "log",
+    "log10": "log",
     "log1p": "log",
     "log2": "log",
     "log_sigmoid": "softplus",
+    "isfinite": "not",
+    "isinf": "not",
+    "isnan": "not",
     "logical_not": "not",
     "bitwise_not": "not",
     "mish": "mish",
@@ -40,25 +48,41 @@ _UNARY = {
     "rsqrt": "rsqrt",
     "selu": "elu",
     "sigmoid": "sigmoid",
+    "sgn": "sign",
     "sign": "sign",
     "silu": "silu",
     "sin": "sin",
     "softplus": "softplus",
+    "softshrink": "leaky_relu",
     "sqrt": "sqrt",
     "square": "square",
     "tan": "sin",
     "tanh": "tanh",
+    "threshold": "leaky_relu",
+    "trunc": "round",
 }
 _BINARY = {
+    "__and__": "and",
+    "__or__": "or",
+    "__xor__": "xor",
+    "__iand__": "and",
+    "__ior__": "or",
+    "__ixor__": "xor",
+    "__lshift__": "mul",
+    "__rshift__": "div",
     "add": "add",
     "atan2": "div",
     "bitwise_and": "and",
+    "bitwise_left_shift": "mul",
     "bitwise_or": "or",
+    "bitwise_right_shift": "div",
     "bitwise_xor": "xor",
     "div": "div",
     "divide": "div",
     "eq": "equal",
     "floor_divide": "floor_div",
+    "fmax": "max",
+    "fmin": "min",
     "fmod": "mod",
     "ge": "greater_equal",
     "greater": "greater",
@@ -195,12 +219,12 @@ def _scalar(call: Call, like: Operand) -> Operand:
     return Stored(f"{call.node.name}_number", Tensor((), dtype), learned=False)
 
 
-def _rank(x: Operand) -> tuple[bool, bool, bool]:
-    """Order dtypes as torch promotes them: bool, integers, floats; scalars lose to tensors."""
+def _rank(x: Operand) -> tuple[int, bool, bool]:
+    """Order dtypes as torch promotes them, bool to complex; scalars lose to tensors."""
     dtype = x.tensor.dtype
-    return ("float" in dtype, dtype != "bool", x.tensor.rank > 0)
+    floating = 2 if x.tensor.is_complex else int("float" in dtype)
+    return (floating, dtype != "bool", x.tensor.rank > 0)
 
 
 def _name(call: Call) -> str:
-    name = str(call.node.target).split(".")[1]
-    return name[:-1] if name.endswith("_") else name
+    return packet_name(call.node.target)

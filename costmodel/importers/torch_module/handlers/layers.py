@@ -13,15 +13,20 @@ from costmodel.importers.torch_module.call import ATEN, Call, Result
 from costmodel.ops import (
     AdaptivePool,
     BatchNorm,
+    Cast,
+    ChannelShuffle,
     Conv,
     ConvTranspose,
     Elementwise,
     Embedding,
+    EmbeddingBag,
+    Gather,
     GroupNorm,
     LayerNorm,
     Op,
     PixelShuffle,
     Pool,
+    Reduce,
     Resize,
 )
 
@@ -176,11 +181,15 @@ def _windows(call: Call, op: Op, x: Operand, rank: int) -> Result:
         x = call.emit.reshape(x, (1, *x.shape))
     y: Operand = call.emit.add(op, x)
     y = call.emit.reshape(y, y.shape[1:]) if single else y
-    return (y, None) if len(call.metas) > 1 else y
+    if len(call.metas) < 2:
+        return y
+    # The places of the maxima are as many numbers as there are maxima.
+    return y, call.emit.add(Cast("int64"), y) if call.is_used(1) else None
 
 
 @ATEN.register("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d")
 @ATEN.register("_upsample_nearest_exact1d", "_upsample_nearest_exact2d")
+@ATEN.register("_upsample_nearest_exact3d")
 @ATEN.register("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d")
 @ATEN.register("_upsample_bilinear2d_aa", "upsample_bicubic2d", "_upsample_bicubic2d_aa")
 def _resize(call: Call) -> Result:
@@ -197,6 +206,63 @@ def _embedding(call: Call) -> Result:
     call.emit.owns_bias(name, None)
     op = Embedding(rows, features, table.tensor.dtype)
     return call.emit.add(op, call.operand("indices"), weights=name)
+
+
+@ATEN.register("embedding_bag", "_embedding_bag", "_embedding_bag_forward_only")
+def _embedding_bag(call: Call) -> Result:
+    table, indices = call.operand("weight"), call.operand("indices")
+    factors, begins = call.optional("per_sample_weights"), call.optional("offsets")
+    rows, features = taken(table.shape)
+    op = EmbeddingBag(
+        rows,
+        features,
+        bags=taken(call.output.shape[0]),
+        mean=call.get("mode", 0) == 1,
+        weighted=factors is not None,
+        dtype=table.tensor.dtype,
+    )
+    name = call.emit.weight_name(table)
+    call.emit.owns_bias(name, None)
+    inputs = [x for x in (indices, begins, factors) if x is not None]
+    y = call.emit.add(op, *inputs, weights=name)
+    return (y, *[None] * (len(call.metas) - 1)) if len(call.metas) > 1 else y
+
+
+@ATEN.register("_weight_norm", "_weight_norm_interface")
+def _weight_norm(call: Call) -> Result:
+    """Emit the weight that is computed: its direction over its length, times the length learned."""
+    direction, length = call.operand("v"), call.operand("g")
+    rank, axis = len(direction.shape), call.get("dim", 0)
+    axes = tuple(i for i in range(rank) if i != axis % rank)
+    norm = call.emit.add(Reduce("norm", axes, keepdims=True), direction)
+    factor = call.emit.add(Elementwise("div"), length, norm)
+    y = call.emit.add(Elementwise("mul"), direction, factor)
+    return (y, norm) if len(call.metas) > 1 else y
+
+
+@ATEN.register("mse_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy")
+def _loss(call: Call) -> Result:
+    """Emit a difference and a function of each element, and their mean."""
+    x, target = call.operand("self"), call.operand("target")
+    y: Operand = call.emit.add(Elementwise("sub"), target, x)
+    y = call.emit.add(Elementwise("square"), y)
+    axes = tuple(range(len(y.shape)))
+    return y if call.output.shape else call.emit.add(Reduce("mean", axes), y)
+
+
+@ATEN.register("nll_loss", "nll_loss_nd", "nll_loss2d", "nll_loss_forward", "nll_loss2d_forward")
+def _likelihood(call: Call) -> Result:
+    """Emit the pick of one number for each target, and their mean."""
+    x, target = call.operand("self"), call.operand("target")
+    picked = call.emit.add(Gather(0), call.emit.reshape(x, (x.tensor.elements,)), target)
+    axes = tuple(range(len(picked.shape)))
+    y = picked if call.output.shape else call.emit.add(Reduce("mean", axes), picked)
+    return (y, None) if len(call.metas) > 1 else y
+
+
+@ATEN.register("native_channel_shuffle", "channel_shuffle")
+def _channel_shuffle(call: Call) -> Result:
+    return call.emit.add(ChannelShuffle(taken(call.size("groups"))), call.operand("self", "input"))
 
 
 @ATEN.register("pixel_shuffle")

@@ -7,15 +7,20 @@ from collections.abc import Sequence
 from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import Dim, same
 from costmodel.importers.emitter import Operand, Stored
-from costmodel.importers.registry import UnsupportedFormError
 from costmodel.importers.torch_module.call import ATEN, DROPOUTS, Call, Result
 from costmodel.ops import (
+    Bitcast,
     BroadcastTo,
     Cast,
     Contiguous,
+    Gather,
     Identity,
+    Reduce,
+    Scatter,
+    SearchSorted,
     Slice,
     Split,
+    StridedView,
 )
 
 
@@ -26,6 +31,8 @@ def _dropout(call: Call) -> Result:
 
 
 @ATEN.register("alias", "detach", "lift_fresh", "lift_fresh_copy", "positive", "requires_grad")
+@ATEN.register("_conj", "conj", "resolve_conj", "_neg_view", "resolve_neg")
+@ATEN.register("alias_copy", "detach_copy")
 def _same(call: Call) -> Result:
     return call.operand("self")
 
@@ -59,27 +66,65 @@ def _fill(call: Call) -> Result:
 
 
 @ATEN.register("view", "reshape", "_unsafe_view", "flatten", "unflatten", "view_as", "reshape_as")
-@ATEN.register("squeeze", "unsqueeze", "_reshape_alias", "_reshape_copy", "view_copy")
+@ATEN.register("squeeze", "unsqueeze", "_reshape_alias", "_reshape_copy", "view_copy", "ravel")
+@ATEN.register("squeeze_copy", "unsqueeze_copy")
 def _reshape(call: Call) -> Result:
     x = call.operand("self")
+    if call.output.dtype != x.tensor.dtype:
+        return call.emit.add(Bitcast(call.output.dtype), x)
     if not isinstance(x, Stored) and not call.is_view("self"):
         x = call.emit.add(Contiguous(), x)
     return call.emit.reshape(x, call.output.shape)
 
 
-@ATEN.register("permute")
+@ATEN.register("as_strided", "unfold", "diagonal", "as_strided_copy", "unfold_copy")
+@ATEN.register("diagonal_copy")
+def _strided(call: Call) -> Result:
+    x, shape = call.operand("self"), call.output.shape
+    if isinstance(x, Stored):
+        return x.view(shape, call.node.name)
+    return call.emit.add(StridedView(taken(shape)), x)
+
+
+@ATEN.register("im2col")
+def _unfold(call: Call) -> Result:
+    """Windows that overlap, side by side in memory."""
+    windows = call.emit.add(StridedView(taken(call.output.shape)), call.operand("self"))
+    return call.emit.add(Contiguous(), windows)
+
+
+@ATEN.register("diag_embed", "diag")
+def _diagonal(call: Call) -> Result:
+    x, shape = call.operand("self"), call.output.shape
+    if len(shape) < len(x.shape):
+        return call.emit.add(Contiguous(), call.emit.add(StridedView(taken(shape)), x))
+    zeros = Stored(f"{call.node.name}_zeros", call.output, learned=False)
+    return call.emit.add(Scatter(), zeros, x)
+
+
+@ATEN.register("meshgrid")
+def _meshgrid(call: Call) -> Result:
+    made = []
+    for x, y in zip(call.operands("tensors"), call.outputs, strict=True):
+        axis = next((i for i, n in enumerate(y.shape) if same(n, x.tensor.elements)), 0)
+        apart = [x.tensor.elements if i == axis else 1 for i in range(len(y.shape))]
+        made.append(call.emit.add(BroadcastTo(taken(y.shape)), call.emit.reshape(x, apart)))
+    return made
+
+
+@ATEN.register("permute", "permute_copy")
 def _permute(call: Call) -> Result:
     return call.emit.transpose(call.operand("self"), call.sizes("dims"))
 
 
-@ATEN.register("transpose", "swapaxes", "swapdims")
+@ATEN.register("transpose", "swapaxes", "swapdims", "transpose_copy")
 def _transpose(call: Call) -> Result:
     first = call.size("dim0" if "dim0" in call else "axis0")
     second = call.size("dim1" if "dim1" in call else "axis1")
     return _swap(call, first, second)
 
 
-@ATEN.register("t", "numpy_T", "mT", "adjoint", "matrix_H")
+@ATEN.register("t", "t_copy", "numpy_T", "mT", "adjoint", "matrix_H")
 def _t(call: Call) -> Result:
     return _swap(call, -2, -1) if len(call.operand("self").shape) > 1 else call.operand("self")
 
@@ -103,7 +148,7 @@ def _movedim(call: Call) -> Result:
     return call.emit.transpose(x, order)
 
 
-@ATEN.register("expand", "expand_as", "broadcast_to")
+@ATEN.register("expand", "expand_as", "broadcast_to", "expand_copy")
 def _expand(call: Call) -> Result:
     return _broadcast(call, call.operand("self"))
 
@@ -127,15 +172,32 @@ def _repeat(call: Call) -> Result:
 
 @ATEN.register("repeat_interleave")
 def _repeat_interleave(call: Call) -> Result:
+    if call.optional("repeats") is not None or "self" not in call:
+        return _repeat_by(call)
     x, axis = call.operand("self"), call.get("dim")
-    if axis is None or "repeats" not in call or call.optional("repeats") is not None:
-        raise UnsupportedFormError("repeats that are a tensor")
+    if axis is None:
+        x, axis = call.emit.reshape(x, (x.tensor.elements,)), 0
     axis %= len(x.shape)
     times = call.size("repeats")
     apart = (*x.shape[: axis + 1], 1, *x.shape[axis + 1 :])
     wide = (*x.shape[: axis + 1], times, *x.shape[axis + 1 :])
     view = call.emit.add(BroadcastTo(taken(wide)), call.emit.reshape(x, apart))
     return call.emit.reshape(call.emit.add(Contiguous(), view), call.output.shape)
+
+
+def _repeat_by(call: Call) -> Operand:
+    """Pick each row as often as a tensor says; the places follow from the sums of the repeats."""
+    x, repeats = call.optional("self"), call.operand("repeats")
+    axis = call.get("dim") or 0
+    sums = call.emit.add(Reduce("cumsum", (0,)), repeats)
+    count = call.output.shape[axis] if call.output.shape else 1
+    numbers = Stored(f"{call.node.name}_places", repeats.tensor.with_shape(count), learned=False)
+    places = call.emit.add(SearchSorted(), sums, numbers)
+    if x is None:
+        return places
+    if "dim" not in call:
+        x = call.emit.reshape(x, (x.tensor.elements,))
+    return call.emit.add(Gather(axis), x, places)
 
 
 def _broadcast(call: Call, x: Operand) -> Operand:
@@ -146,13 +208,14 @@ def _broadcast(call: Call, x: Operand) -> Operand:
 
 
 @ATEN.register("chunk", "split", "split_with_sizes", "tensor_split", "unsafe_chunk", "unsafe_split")
+@ATEN.register("unsafe_split_with_sizes", "split_copy", "split_with_sizes_copy")
 def _split(call: Call) -> Result:
     x = call.operand("self")
     axis = call.size("dim", 0) % len(x.shape)
     return _cut(call, x, axis, [part.shape[axis] for part in call.outputs])
 
 
-@ATEN.register("unbind")
+@ATEN.register("unbind", "unbind_copy")
 def _unbind(call: Call) -> Result:
     x = call.operand("self")
     axis = call.size("dim", 0) % len(x.shape)
@@ -169,7 +232,7 @@ def _cut(call: Call, x: Operand, axis: int, sizes: Sequence[Dim]) -> list[Operan
     return list(call.emit.add_many(Split(axis, parts), x))
 
 
-@ATEN.register("slice", "narrow")
+@ATEN.register("slice", "narrow", "slice_copy", "narrow_copy")
 def _slice(call: Call) -> Result:
     x = call.operand("self")
     axis = call.size("dim", 0) % len(x.shape)
@@ -180,7 +243,7 @@ def _slice(call: Call) -> Result:
     return _part(call, x, axis, _start(call, x.shape[axis], size, step), size, step)
 
 
-@ATEN.register("select")
+@ATEN.register("select", "select_copy")
 def _select(call: Call) -> Result:
     x = call.operand("self")
     axis = call.size("dim") % len(x.shape)

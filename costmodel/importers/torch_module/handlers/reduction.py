@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from costmodel.importers.emitter import Operand
-from costmodel.importers.torch_module.call import ATEN, Call, Result
-from costmodel.ops import AdaptivePool, Elementwise, Reduce, Softmax
+from costmodel.importers.torch_module.call import ATEN, Call, Result, packet_name
+from costmodel.ops import AdaptivePool, Cast, Elementwise, Reduce, Softmax
 
 _KINDS = {
     "sum": "sum",
+    "nansum": "sum",
+    "nanmean": "mean",
+    "count_nonzero": "sum",
+    "trace": "sum",
+    "_is_all_true": "all",
+    "_is_any_true": "any",
     "mean": "mean",
     "amax": "max",
     "amin": "min",
@@ -39,6 +45,10 @@ def _extreme(call: Call) -> Result:
 
 @ATEN.register("std")
 def _std(call: Call) -> Result:
+    return _deviation(call)
+
+
+def _deviation(call: Call) -> Operand:
     return call.emit.add(Elementwise("sqrt"), reduce(call, "var"))
 
 
@@ -53,9 +63,20 @@ def _logsumexp(call: Call) -> Result:
     return call.emit.add(Elementwise("log"), reduce(call, "sum", powers))
 
 
-@ATEN.register("cumsum", "cumprod")
+@ATEN.register("aminmax")
+def _both_extremes(call: Call) -> Result:
+    return reduce(call, "min"), reduce(call, "max")
+
+
+@ATEN.register("std_mean")
+def _std_mean(call: Call) -> Result:
+    return _deviation(call), reduce(call, "mean")
+
+
+@ATEN.register("cumsum", "cumprod", "cummax", "cummin", "logcumsumexp")
 def _cumulate(call: Call) -> Result:
-    return call.emit.add(Reduce("cumsum", (call.size("dim"),)), call.operand("self"))
+    y = call.emit.add(Reduce("cumsum", (call.size("dim"),)), call.operand("self"))
+    return (y, call.emit.add(Cast("int64"), y)) if len(call.metas) > 1 else y
 
 
 @ATEN.register("softmax", "_softmax", "log_softmax", "_log_softmax", "_safe_softmax")
@@ -70,7 +91,7 @@ def reduce(call: Call, kind: str, x: Operand | None = None) -> Operand:
     """
     x = call.operand("self") if x is None else x
     rank = len(x.shape)
-    axes = tuple(axis % rank for axis in call.sizes("dim")) or tuple(range(rank))
+    axes = tuple(axis % rank for axis in call.sizes("dim") if rank) or tuple(range(rank))
     keep = bool(call.get("keepdim", False))
     if kind == "mean" and rank in (4, 5) and sorted(axes) == list(range(2, rank)):
         y: Operand = call.emit.add(AdaptivePool("avg", (1,) * (rank - 2)), x)
@@ -79,4 +100,4 @@ def reduce(call: Call, kind: str, x: Operand | None = None) -> Operand:
 
 
 def _name(call: Call) -> str:
-    return str(call.node.target).split(".")[1]
+    return packet_name(call.node.target)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from costmodel.algebra.sizes import taken
 from costmodel.importers.learned import convolve
 from costmodel.importers.torch_module.call import ATEN, Call, Result
-from costmodel.ops import DeformConv, GridSample
+from costmodel.ops import DeformConv, GridSample, RoiAlign
 
 _INTERPOLATIONS = ("bilinear", "nearest", "bicubic")
 """Torch's numbers of the interpolations of a grid (``GridSamplerInterpolation``)."""
@@ -32,6 +33,15 @@ def _deform_conv(call: Call) -> Result:
     )
     others = [call.operand("offset"), *([call.operand("mask")] if modulated else [])]
     return convolve(call.emit, op, call.operand("input"), weight, call.optional("bias"), *others)
+
+
+@ATEN.register("torchvision.roi_align")
+def _roi_align(call: Call) -> Result:
+    """Emit samples of boxes; where torchvision takes as many as a box has pixels, two an axis."""
+    ratio = call.get("sampling_ratio", -1)
+    size = (call.size("pooled_height"), call.size("pooled_width"))
+    op = RoiAlign(taken(size), ratio if ratio > 0 else 2)
+    return call.emit.add(op, call.operand("input"), call.operand("rois"))
 
 
 _PAIRS = ("stride", "pad", "dilation")
