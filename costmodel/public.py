@@ -31,9 +31,12 @@ from costmodel.graph import validate as validate
 from costmodel.graph.builder import Builder as Builder
 from costmodel.graph.serialize import load as load
 from costmodel.graph.serialize import save as save
+from costmodel.importers import flop_formulas as flop_formulas
 from costmodel.importers import from_ncnn as from_ncnn
 from costmodel.importers import from_onnx as from_onnx
 from costmodel.importers import from_torch as from_torch
+from costmodel.importers import onnx_operator as onnx_operator
+from costmodel.importers import torch_operator as torch_operator
 from costmodel.ops.tensor import Tensor as Tensor
 from costmodel.platforms import Platform as Platform
 from costmodel.platforms import load_platform as load_platform

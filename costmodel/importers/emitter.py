@@ -107,6 +107,7 @@ class Emitter:
         """Emit an input of the network."""
         value = self._builder.input(tuple(shape), dtype, name)
         self._from_input.add(value.node)
+        self._weights[value.node] = value.node
         return value
 
     def add(self, op: Op, *inputs: Operand, weights: str | None = None) -> Value:

@@ -80,6 +80,18 @@ class Registry(Generic[Handler]):
 
         return file
 
+    def replacing(self, name: str) -> Callable[[Handler], Handler]:
+        """Return a decorator that files a handler under ``name``, in the place of any before it.
+
+        For what a user says: a cell of a notebook runs more than once.
+        """
+
+        def file(handler: Handler) -> Handler:
+            self._handlers[name] = handler
+            return handler
+
+        return file
+
     def fall_back(self, find: Callable[[str], Handler | None]) -> Callable[[str], Handler | None]:
         """File, as a decorator, what returns a handler for a name without one of its own, or None.
 

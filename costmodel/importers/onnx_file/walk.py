@@ -61,7 +61,7 @@ class Walk:
         return [
             Occurrence(_full_name(node), _place(node))
             for node in self.model.graph.node
-            if node.op_type not in known or node.domain not in _DOMAINS
+            if _key(node) not in known
         ]
 
     def run(self, inputs: dict[str, Tensor]) -> None:
@@ -130,9 +130,9 @@ class Walk:
         call = Call(self, node)
         with self.emit.module(module):
             try:
-                if node.op_type not in HANDLERS or node.domain not in _DOMAINS:
+                if _key(node) not in HANDLERS:
                     raise UnsupportedFormError("")
-                result = HANDLERS[node.op_type](call)
+                result = HANDLERS[_key(node)](call)
             except UnsupportedFormError as reason:
                 result = self._unknown(call, Occurrence(_full_name(node), place, str(reason)))
             except CostModelError as error:
@@ -222,6 +222,11 @@ def _inferred_shapes(model: Any) -> dict[str, Tensor]:
             except CostModelError:
                 continue
     return found
+
+
+def _key(node: Any) -> str:
+    """Return the name under which the handler of a node is filed."""
+    return str(node.op_type) if node.domain in _DOMAINS else f"{node.domain}.{node.op_type}"
 
 
 def _full_name(node: Any) -> str:

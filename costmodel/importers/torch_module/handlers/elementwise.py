@@ -7,6 +7,7 @@ import math
 from costmodel.importers.clip import clip_kind
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.torch_module.call import ATEN, Call, Result, packet_name
+from costmodel.importers.torch_module.handlers.sorting import places
 from costmodel.ops import Elementwise, PReLU, Split
 from costmodel.ops.tensor import Tensor
 
@@ -182,6 +183,8 @@ def _lerp(call: Call) -> Result:
 
 @ATEN.register("where")
 def _where(call: Call) -> Result:
+    if "self" not in call:
+        return places(call, call.operand("condition"))
     branches = [_branch(call, name) for name in ("self", "other")]
     return call.emit.add(Elementwise("where"), call.operand("condition"), *branches)
 

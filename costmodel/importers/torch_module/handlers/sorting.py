@@ -80,9 +80,13 @@ def _nonzero(call: Call) -> Result:
 
 @ATEN.register("nonzero_numpy")
 def _nonzero_numpy(call: Call) -> Result:
-    x = call.operand("self")
-    places = call.emit.add(NonZero(taken(call.output.shape[0])), x)
-    columns = call.emit.add_many(Split(1, len(x.shape)), places)
+    return places(call, call.operand("self"))
+
+
+def places(call: Call, x: Operand) -> list[Operand]:
+    """Emit the places of what is not zero, one output for each axis."""
+    found = call.emit.add(NonZero(taken(call.output.shape[0])), x)
+    columns = call.emit.add_many(Split(1, len(x.shape)), found)
     return [call.emit.reshape(column, call.output.shape) for column in columns]
 
 

@@ -2,40 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from costmodel.algebra.sizes import taken
+from costmodel.algebra.symbols import Dim, product, same
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.torch_module.call import ATEN, Call, Result
-from costmodel.ops import Cast, Elementwise, Reduce, Scatter
+from costmodel.ops import BroadcastTo, Cast, Elementwise, Reduce, Scatter
+from costmodel.ops.broadcast import broadcast_shapes
 
 _ADDING = ("add", "reduce", "prod", "amax", "amin", "mean", "sum")
 
 
 @ATEN.register("scatter", "scatter_add", "scatter_reduce", "slice_scatter", "select_scatter")
-@ATEN.register("index_put", "_unsafe_index_put", "_index_put_impl", "index_copy", "index_add")
-@ATEN.register("index_reduce", "index_fill", "diagonal_scatter", "as_strided_scatter", "put")
+@ATEN.register("diagonal_scatter", "as_strided_scatter", "put")
 def _scatter(call: Call) -> Result:
-    target = call.operand("self")
-    new = call.optional("src", "values", "value", "source", "updates")
-    indices = _indices(call)
+    """Write an element for each index; without indices, a slice."""
+    target, index = call.operand("self"), call.optional("index")
+    new = call.optional("src", "value", "source")
+    if index is None:
+        return _write(call, target, [], new or call.operand("src"))
+    return _write(call, target, [index], _spread(call, target, new, index.shape))
+
+
+@ATEN.register("index_copy", "index_add", "index_reduce", "index_fill")
+def _scatter_rows(call: Call) -> Result:
+    """Write a row of the tensor for each index."""
+    target, index = call.operand("self"), call.operand("index")
+    axis = call.size("dim") % len(target.shape)
+    shape = (*target.shape[:axis], index.tensor.elements, *target.shape[axis + 1 :])
+    new = _spread(call, target, call.optional("source", "value"), shape)
+    return _write(call, target, [index], new)
+
+
+@ATEN.register("index_put", "_unsafe_index_put", "_index_put_impl")
+def _index_put(call: Call) -> Result:
+    """Write where tensors of indices meet; one number behind a mask is a choice an element."""
+    target, new = call.operand("self"), call.operand("values")
+    nodes = call.get("indices")
+    indices = [x for n in nodes if n is not None and (x := call.walk.operand(n)) is not None]
+    if not indices:
+        return _write(call, target, [], new)
+    if any(i.tensor.dtype == "bool" for i in indices):
+        mask = indices[0]
+        if len(new.shape) == 0 and len(indices) == 1 and not call.get("accumulate", False):
+            wide = (*mask.shape, *[1] * (len(target.shape) - len(mask.shape)))
+            return call.emit.add(Elementwise("where"), call.emit.reshape(mask, wide), new, target)
+        return _write(call, target, [mask], new)
+    met = indices[0].shape
+    for other in indices[1:]:
+        met = broadcast_shapes(met, other.shape, "index_put indices")
+    kept = [n for axis, n in enumerate(target.shape) if axis >= len(nodes) or nodes[axis] is None]
+    widest = max(indices, key=lambda x: len(x.shape))
+    return _write(call, target, [widest], _spread(call, target, new, (*met, *kept)))
+
+
+def _spread(call: Call, target: Operand, new: Operand | None, shape: Sequence[Dim]) -> Operand:
+    """Return what is written as a tensor of ``shape``; a number has no tensor of its own."""
     if new is None:
-        shape = indices[0].shape if indices else ()
-        new = Stored(f"{call.node.name}_number", target.tensor.with_shape(*shape), learned=False)
-    return _write(call, target, indices[:1], new)
+        new = Stored(f"{call.node.name}_number", target.tensor.with_shape(), learned=False)
+    if same(new.tensor.elements, product(shape)):
+        return new
+    return call.emit.add(BroadcastTo(taken(tuple(shape))), new)
 
 
 def _write(call: Call, target: Operand, indices: list[Operand], new: Operand) -> Operand:
     """Emit a write into ``target``: into a copy of it, unless the operator works in place."""
     name = str(call.node.target).split(".")[1]
-    adds = any(word in name.split("_") for word in _ADDING) or bool(call.get("accumulate", False))
+    named = any(word in name.split("_") for word in _ADDING)
+    adds = named or bool(call.get("accumulate", False)) or "reduce" in call
     return call.emit.add(Scatter(adds, not name.endswith("_")), target, *indices, new)
-
-
-def _indices(call: Call) -> list[Operand]:
-    single = call.optional("index", "indices")
-    if single is not None:
-        return [single]
-    listed = call.get("indices", ())
-    found = [call.walk.operand(node) for node in listed if node is not None]
-    return sorted((x for x in found if x is not None), key=lambda x: -len(x.shape))
 
 
 @ATEN.register("masked_scatter")

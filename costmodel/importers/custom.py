@@ -1,0 +1,82 @@
+"""Operators of your own: what torch or ONNX calls them, and what they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from costmodel.errors import DataError
+from costmodel.importers.emitter import Operand
+from costmodel.importers.onnx_file.call import HANDLERS
+from costmodel.importers.onnx_file.call import Call as OnnxCall
+from costmodel.importers.torch_module.call import ATEN, Result
+from costmodel.importers.torch_module.call import Call as TorchCall
+
+TorchHandler: TypeAlias = Callable[[TorchCall], Result]
+"""What an operator of torch is made of: a function that emits it."""
+OnnxHandler: TypeAlias = Callable[[OnnxCall], Operand | Sequence[Operand | None]]
+"""What an operator of ONNX is made of."""
+
+
+def torch_operator(name: str) -> Callable[[TorchHandler], TorchHandler]:
+    """Return a decorator that says what an operator of torch is made of.
+
+    The function takes the call (:class:`~costmodel.importers.torch_module.call.Call`): its tensors
+    are ``call.operand(name)`` and its other arguments ``call.get(name)``, by the names of the
+    schema. It adds operators with ``call.emit.add(op, *tensors)`` and returns the output, or a list
+    of several. Their shape rules are the shape of the operator, their nests its cost. Torch's own
+    shapes are checked against them.
+
+    Parameters
+    ----------
+    name : str
+        Namespace and name as in ``torch.library``: ``"mylib::banded"``. An operator that is known
+        already gets another handler.
+
+    Raises
+    ------
+    DataError
+        If the name has no namespace.
+
+    Examples
+    --------
+    >>> from costmodel.ops import Elementwise
+    >>> @torch_operator("mylib::squared_relu")
+    ... def squared_relu(call):
+    ...     y = call.emit.add(Elementwise("relu"), call.operand("x"))
+    ...     return call.emit.add(Elementwise("square"), y)
+    """
+    return ATEN.replacing(_key(name).removeprefix("aten."))
+
+
+def onnx_operator(name: str) -> Callable[[OnnxHandler], OnnxHandler]:
+    """Return a decorator that says what an operator of ONNX is made of.
+
+    The function takes the call (:class:`~costmodel.importers.onnx_file.call.Call`): its tensors are
+    ``call.operand(0)``, ``call.operand(1)`` and so on, its attributes ``call.attribute(name)``.
+
+    Parameters
+    ----------
+    name : str
+        Domain and type: ``"com.mine::Banded"``.
+
+    Raises
+    ------
+    DataError
+        If the name has no domain.
+
+    Examples
+    --------
+    >>> from costmodel.ops import Elementwise
+    >>> @onnx_operator("com.mine::Rectify")
+    ... def rectify(call):
+    ...     return call.emit.add(Elementwise("relu"), call.operand(0))
+    """
+    return HANDLERS.replacing(_key(name))
+
+
+def _key(name: str) -> str:
+    space, colons, operator = name.partition("::")
+    if not (space and colons and operator):
+        raise DataError(f'an operator is named "namespace::name", as "mylib::banded", got {name!r}')
+    return f"{space}.{operator}"
