@@ -32,7 +32,7 @@ from costmodel.algebra.expressions import substitute
 from costmodel.algebra.sizes import check_dim, taken
 from costmodel.algebra.symbols import Dim, is_symbolic, same
 from costmodel.errors import CostModelError, GraphError, ShapeError, listed
-from costmodel.ops import OPERATORS, Op
+from costmodel.ops import Op
 from costmodel.ops.tensor import Tensor
 from costmodel.reading import Deadline
 
@@ -325,7 +325,7 @@ def _validate_attributes(name: object, attributes: dict[str, Any]) -> None:
                 f"node {name!r} has no {key!r} attribute; build graphs with costmodel.Builder"
             )
     op, outputs = attributes["op"], attributes["outputs"]
-    if OPERATORS.get(type(op).__name__) is not type(op):
+    if not isinstance(op, Op):
         raise GraphError(f"node {name!r}: {op!r} is not an operator of costmodel.ops")
     if not isinstance(outputs, tuple) or not all(isinstance(t, Tensor) for t in outputs):
         raise GraphError(f"node {name!r}: outputs should be a tuple of tensors, got {outputs!r}")

@@ -49,6 +49,12 @@ def to_json(graph: nx.DiGraph) -> str:
     True
     """
     validate(graph)
+    for name, op in graph.nodes(data="op"):
+        if OPERATORS.get(type(op).__name__) is not type(op):
+            raise GraphError(
+                f"node {name!r}: a file can hold {type(op).__name__} only once it is in "
+                "costmodel.ops.OPERATORS"
+            )
     nodes = [
         {
             "name": name,

@@ -46,7 +46,7 @@ class Hidden:
         Every result is taken for a sum over as many products as the shapes allow: over the longest
         axis of an input, or over a weight for each of the fewest outputs that it can have,
         :math:`|w| / \min n_i` with :math:`n_i > 1` (a convolution, whose window and channels are
-        summed over), ``w`` being each floating tensor but the largest.
+        summed over), ``w`` being each floating tensor but the first, all of them added up.
 
         Examples
         --------
@@ -55,9 +55,8 @@ class Hidden:
         20480
         """
         floating = [_sizes(x) for x in self.inputs if x.dtype != "bool" and "int" not in x.dtype]
-        floating.sort(key=math.prod)
         longest = max((n for sizes in floating for n in sizes), default=1)
-        weights = [w for w in floating[:-1] if math.prod(w) > 1]
+        weights = [w for w in floating[1:] if math.prod(w) > 1]
         summed = sum(math.prod(w) // min(n for n in w if n > 1) for w in weights)
         results = sum(math.prod(_sizes(y)) for y in self.outputs)
         return results * max(longest, summed, 1)

@@ -66,6 +66,7 @@ class Registry(Generic[Handler]):
     def __init__(self, source: str) -> None:
         self._source = source
         self._handlers: dict[str, Handler] = {}
+        self._of_users: dict[str, Handler] = {}
         self._find: Callable[[str], Handler | None] = lambda name: None
 
     def register(self, *names: str) -> Callable[[Handler], Handler]:
@@ -81,13 +82,14 @@ class Registry(Generic[Handler]):
         return file
 
     def replacing(self, name: str) -> Callable[[Handler], Handler]:
-        """Return a decorator that files a handler under ``name``, in the place of any before it.
+        """Return a decorator that files the handler of a user under ``name``.
 
-        For what a user says: a cell of a notebook runs more than once.
+        It goes before any other of that name, whichever was there first: a cell of a notebook runs
+        more than once, and ours are loaded when they are needed.
         """
 
         def file(handler: Handler) -> Handler:
-            self._handlers[name] = handler
+            self._of_users[name] = handler
             return handler
 
         return file
@@ -107,23 +109,26 @@ class Registry(Generic[Handler]):
         return find
 
     def __contains__(self, name: object) -> bool:
-        return name in self._handlers or (isinstance(name, str) and self._find(name) is not None)
+        if name in self._of_users or name in self._handlers:
+            return True
+        return isinstance(name, str) and self._find(name) is not None
 
     def __getitem__(self, name: str) -> Handler:
-        if name in self._handlers:
-            return self._handlers[name]
+        for handlers in (self._of_users, self._handlers):
+            if name in handlers:
+                return handlers[name]
         found = self._find(name)
         if found is None:
             raise KeyError(name)
         return found
 
     def items(self) -> tuple[tuple[str, Handler], ...]:
-        """Return names and handlers, in the order of registration."""
-        return tuple(self._handlers.items())
+        """Return names and handlers, in the order of registration, those of users last."""
+        return tuple((self._handlers | self._of_users).items())
 
     def names(self) -> tuple[str, ...]:
         """Return the known names, sorted."""
-        return tuple(sorted(self._handlers))
+        return tuple(sorted({*self._handlers, *self._of_users}))
 
 
 def load_modules(package: ModuleType) -> tuple[str, ...]:
