@@ -29,7 +29,7 @@ def from_onnx(
         The file.
     strict : bool
         Whether unknown operators raise. Otherwise free views stand in for them, the graph carries
-        ``graph.graph["coverage"]``, the share of operators that are known, and
+        ``graph.graph["coverage"]``, the share of the work that is counted, at least, and
         ``graph.graph["unknown"]``, their names and places: print both beside every total.
     inputs : mapping, optional
         Shapes of inputs by name, where the file leaves them open or others are wanted.

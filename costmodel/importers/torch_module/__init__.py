@@ -27,7 +27,7 @@ def from_torch(
         Example inputs; only shapes and dtypes matter.
     strict : bool
         Whether unknown operators raise. Otherwise free views stand in for them, the graph carries
-        ``graph.graph["coverage"]``, the share of operators that are known, and
+        ``graph.graph["coverage"]``, the share of the work that is counted, at least, and
         ``graph.graph["unknown"]``, their names and places: print both beside every total.
     dynamic : mapping, optional
         Symbolic sizes: for each symbol the axis of the first input that it stands for, or a

@@ -45,7 +45,7 @@ def flop_formulas() -> dict[Any, Callable[..., int]]:
     own = f"{handlers.__name__}."
     found = {}
     for name, handler in ATEN.items():
-        place = handler.__module__
+        place = handler.__module__ or ""
         packet = _packet(name)
         if packet is not None and (
             not place.startswith(own) or place.removeprefix(own) in _FAMILIES
