@@ -79,6 +79,8 @@ def with_number(e: Emitter, kind: str, x: Value, number: float) -> Value:
         return e.call(torch.clamp, x, max=number)
     if kind in ("and", "or", "xor"):
         return e.call(BINARY_CALLS[kind], x, e.tensor(torch.tensor(bool(number))))
+    if kind == "special_of_two":
+        return e.call(BINARY_CALLS[kind], x, e.tensor(torch.tensor(float(number))))
     # A whole number stays one, so that integer tensors keep their dtype.
     value = int(number) if float(number).is_integer() else number
     return e.call(BINARY_CALLS[kind], x, value)
