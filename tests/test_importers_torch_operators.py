@@ -375,7 +375,7 @@ REFUSED: dict[str, tuple[Callable, tuple, str]] = {
         (zeros(2, 64, dtype=HALF),),
         "_weight_int4pack_mm_for_cpu",
     ),
-    "inverse": (torch.linalg.inv, (SQUARE,), "linalg_inv_ex"),
+    "inverse": (torch.linalg.inv, (torch.eye(4),), "linalg_inv_ex"),
 }
 
 

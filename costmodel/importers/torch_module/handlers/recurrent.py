@@ -7,7 +7,7 @@ from costmodel.algebra.symbols import Dim
 from costmodel.importers.emitter import Emitter, Operand, Stored
 from costmodel.importers.registry import UnsupportedFormError
 from costmodel.importers.torch_module.call import ATEN, Call, Result, packet_name
-from costmodel.ops import Concat, Recurrent, Slice, StridedView
+from costmodel.ops import Concat, Contiguous, Recurrent, Scatter, Slice, StridedView
 
 _MODES = ("rnn", "rnn", "lstm", "gru")
 """Torch's numbers of the cells (``rnn_relu``, ``rnn_tanh``, ``lstm``, ``gru``)."""
@@ -81,6 +81,22 @@ def _packed(call: Call, op: Recurrent, rows: Operand, name: str | None) -> Opera
         y = emit.add(op, emit.reshape(part, (time, batch, features)), weights=name)
         made.append(emit.reshape(y, (time * batch, y.shape[-1])))
     return emit.add(Concat(0), *made) if len(made) > 1 else made[0]
+
+
+@ATEN.register("_pack_padded_sequence")
+def _pack(call: Call) -> Result:
+    """Copy the rows that are no padding, step by step; how many each step has is a number."""
+    rows = call.emit.add(StridedView(taken(call.output.shape)), call.operand("input"))
+    sizes = Stored(f"{call.node.name}_sizes", call.outputs[1], learned=False)
+    return call.emit.add(Contiguous(), rows), sizes
+
+
+@ATEN.register("_pad_packed_sequence")
+def _pad(call: Call) -> Result:
+    """Write the rows into a tensor of padding."""
+    padding = Stored(f"{call.node.name}_padding", call.output, learned=False)
+    y = call.emit.add(Scatter(), padding, call.operand("data"))
+    return y, Stored(f"{call.node.name}_lengths", call.outputs[1], learned=False)
 
 
 @ATEN.register("mkldnn_rnn_layer")
