@@ -116,10 +116,10 @@ class Fusion:
                 self._bytes[value] = tensor.bytes
                 if view and isinstance(node.op, BroadcastTo):  # it repeats what there is
                     self._bytes[value] = self._bytes[node.sources[0]]
-            if not view:
-                for source in node.sources:
-                    root = self._root[source]
-                    self._uses[root] = self._uses.get(root, 0) + 1
+            # A view takes no more than the name of its first input.
+            for source in node.sources[1:] if view else node.sources:
+                root = self._root[source]
+                self._uses[root] = self._uses.get(root, 0) + 1
 
     def _host(self, node: Node) -> _Group | None:
         """Return the kernel that takes ``node`` up, or None.
@@ -201,10 +201,9 @@ class Fusion:
         """Return the values that something outside their own kernel reads."""
         written = set()
         for node in self._nodes:
-            if node.name in self._free and node.op.is_view:
-                continue
+            view = node.name in self._free and node.op.is_view
             own = self._group_of.get(node.name)
-            for source in node.sources:
+            for source in node.sources[1:] if view else node.sources:
                 root = self._root[source]
                 if own is None or self._group_of.get(root[0]) is not own:
                     written.add(root)

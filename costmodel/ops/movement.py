@@ -155,6 +155,31 @@ class Contiguous(Op):
 
 
 @dataclass(frozen=True, slots=True)
+class Merge(Op):
+    """A tensor after a part of its memory was written in place: the second input is that part.
+
+    It costs nothing, since what computed the part has written it. It keeps the order: whatever
+    reads the tensor afterwards depends on the part. Which elements were written does not change
+    what anything costs and is not kept.
+
+    Examples
+    --------
+    >>> Merge().infer(Tensor((1, 8, 7, 7)), Tensor((1, 2, 7, 7)))[0].shape
+    (1, 8, 7, 7)
+    """
+
+    kernel_kinds = ("copy",)
+    arity = 2
+    is_view = True
+
+    def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        x, part = inputs
+        if x.dtype != part.dtype or bool(np.any(part.elements > x.elements) == True):  # noqa: E712
+            raise ShapeError(f"Merge cannot write {part} into {x}")
+        return (x,)
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelShuffle(Op):
     """Interleaves the channels of ``groups`` groups: reshape, transpose, copy.
 

@@ -161,6 +161,16 @@ def _gather(draw: DrawFn) -> Template:
     return fill(draw, dict.fromkeys("ab", (1, 4)) | dict.fromkeys("ij", (0, 4)), build)
 
 
+@STRATEGIES.register("Merge")
+@st.composite
+def _merge(draw: DrawFn) -> Template:
+    def build(s: Sizes) -> Case:
+        (x,) = images(s)
+        return Case(ops.Merge(), (x, x.with_shape(s["n"], 1, s["w"])))
+
+    return fill(draw, IMAGE, build)
+
+
 def _source(
     cls: type[ops.Input | ops.Constant | ops.Parameter],
 ) -> Callable[[], SearchStrategy[Template]]:

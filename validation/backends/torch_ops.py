@@ -36,6 +36,7 @@ from costmodel.ops import (
     Linear,
     LocalResponseNorm,
     MatMul,
+    Merge,
     Op,
     Pad,
     PixelShuffle,
@@ -274,6 +275,7 @@ EMIT: dict[type[Op], Callable[..., Value | tuple[Value, ...]]] = {
     Linear: _linear,
     LocalResponseNorm: lambda e, node, x: e.module(lambda: nn.LocalResponseNorm(node.op.size), x),
     MatMul: _matmul,
+    Merge: lambda e, node, x, part: x,
     PReLU: lambda e, node, x: e.module(
         lambda: nn.PReLU(1 if node.op.shared else node.inputs[0].shape[1]), x
     ),

@@ -12,7 +12,11 @@ from costmodel.importers.torch_module.sizes import Axes
 
 
 def from_torch(
-    module: Any, *inputs: Any, strict: bool = True, dynamic: Mapping[str, Axes] | None = None
+    module: Any,
+    *inputs: Any,
+    strict: bool = True,
+    dynamic: Mapping[str, Axes] | None = None,
+    **keywords: Any,
 ) -> nx.DiGraph:
     """Return the op graph of a torch module at inference.
 
@@ -63,7 +67,7 @@ def from_torch(
     """
     from costmodel.importers.torch_module.trace import trace
 
-    walk = trace(module, inputs, dict(dynamic or {}), strict)
+    walk = trace(module, inputs, keywords, dynamic or {}, strict)
     if strict:
         refuse_unknown("from_torch", walk.emit.unknown)
     return walk.graph

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias
 from costmodel.algebra.symbols import Dim
 from costmodel.importers.emitter import Emitter, Operand
 from costmodel.importers.registry import Registry, UnsupportedFormError
+from costmodel.importers.torch_module.program import Node
 from costmodel.ops.tensor import DTYPE_BYTES, Tensor
 
 Result: TypeAlias = Operand | Sequence[Operand | None] | None
@@ -102,6 +103,8 @@ class Call:
     @property
     def metas(self) -> list[Any]:
         """The fake tensors that torch made."""
+        if isinstance(self.node, Node):
+            return [made.meta["val"] for made in self.node.outputs if made is not None]
         value = self.node.meta.get("val")
         return [v for v in (value if isinstance(value, list | tuple) else [value]) if is_tensor(v)]
 
@@ -111,6 +114,8 @@ class Call:
 
     def is_used(self, output: int) -> bool:
         """Say whether anything takes output ``output`` of several."""
+        if isinstance(self.node, Node):
+            return self.node.is_used(output)
         return any(user.args[1] == output for user in self.node.users)
 
     def is_view(self, of: str) -> bool:

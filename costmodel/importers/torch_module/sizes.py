@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -11,28 +12,73 @@ from costmodel.algebra.symbols import Dim, ceil_div, dim
 from costmodel.errors import DataError
 from costmodel.importers.registry import UnsupportedFormError
 
-Axes: TypeAlias = int | Sequence[tuple[int, int]]
-"""What a symbol stands for: an axis of the first input, or (input, axis) pairs."""
+Axes: TypeAlias = int | tuple[str, int] | Sequence[tuple[int | str, int]]
+"""What a symbol stands for: an axis of the first input, or pairs of an input, by number or name,
+and an axis of it."""
+Size: TypeAlias = tuple[str, int]
+"""The symbol of an axis and how often it is taken: ``32*k``."""
+
+_SIZE = re.compile(r"(?:(\d+)\s*\*\s*)?([A-Za-z_]\w*)")
 
 
-def axes_of(dynamic: Mapping[str, Axes], inputs: tuple[Any, ...]) -> dict[tuple[int, int], str]:
-    """Return the symbol of each (input, axis) pair.
+def axes_of(
+    dynamic: Mapping[str, Axes],
+    names: Sequence[tuple[str, int | None]],
+    leaves: Sequence[Any],
+) -> dict[tuple[int, int], Size]:
+    """Return the size of each (leaf of the inputs, axis) that is symbolic.
+
+    Parameters
+    ----------
+    dynamic : mapping
+        Symbols or multiples of one, ``"n"`` or ``"32*k"``, and what they stand for.
+    names : sequence of (str, int or None)
+        Name and number of each leaf.
+    leaves : sequence
+        The leaves of the inputs.
 
     Raises
     ------
     DataError
-        If there is no such input or axis.
+        If there is no such input or axis, or its size is no such multiple.
     """
-    found: dict[tuple[int, int], str] = {}
-    for name, places in dynamic.items():
-        for number, axis in ((0, places),) if isinstance(places, int) else places:
-            rank = len(getattr(inputs[number], "shape", ())) if 0 <= number < len(inputs) else 0
-            if not -rank <= axis < rank:
+    found: dict[tuple[int, int], Size] = {}
+    for written, places in dynamic.items():
+        size = _size(written)
+        for place in _pairs(places):
+            key, axis = place
+            leaf = next((i for i, name in enumerate(names) if key in name), None)
+            label = key if isinstance(key, str) else f"input {key}"
+            if leaf is None:
+                known = ", ".join(name for name, _ in names)
+                raise DataError(f"dynamic[{written!r}] names {label}; the inputs are {known}")
+            shape = tuple(getattr(leaves[leaf], "shape", ()))
+            if not -len(shape) <= axis < len(shape):
                 raise DataError(
-                    f"dynamic[{name!r}] names axis {axis} of input {number}, which has {rank} axes"
+                    f"dynamic[{written!r}] names axis {axis} of {label}, which has "
+                    f"{len(shape)} axes"
                 )
-            found[number, axis % rank] = name
+            if shape[axis] % size[1]:
+                raise DataError(
+                    f"axis {axis} of {label} has size {shape[axis]}, which is not {written}"
+                )
+            found[leaf, axis % len(shape)] = size
     return found
+
+
+def _size(written: str) -> Size:
+    match = _SIZE.fullmatch(written.strip())
+    if match is None:
+        raise DataError(f"dynamic names {written!r}; a size is a name or a multiple such as 32*k")
+    return match[2], int(match[1] or 1)
+
+
+def _pairs(places: Axes) -> Sequence[tuple[int | str, int]]:
+    if isinstance(places, int):
+        return ((0, places),)
+    if isinstance(places[0], str):
+        return (places,)  # type: ignore[return-value]
+    return places  # type: ignore[return-value]
 
 
 class SizeReader:
@@ -43,7 +89,7 @@ class SizeReader:
     the target of a reshape, come out in our form.
     """
 
-    def __init__(self, axes: Mapping[tuple[int, int], str]) -> None:
+    def __init__(self, axes: Mapping[tuple[int, int], Size]) -> None:
         self._axes = dict(axes)
         self._ours: dict[Any, Dim] = {}
 
@@ -65,6 +111,8 @@ class SizeReader:
         UnsupportedFormError
             If it depends on data.
         """
+        if type(size) is int:
+            return size
         expression = getattr(getattr(size, "node", None), "expr", size)
         if not isinstance(expression, sympy.Basic):
             return int(expression)
@@ -72,7 +120,7 @@ class SizeReader:
 
     def shape(self, sizes: Sequence[Any]) -> tuple[Dim, ...]:
         """Return all sizes of a shape."""
-        return tuple(self.read(size) for size in sizes)
+        return tuple([self.read(size) for size in sizes])
 
     def learn(self, theirs: Sequence[Any], ours: Sequence[Dim]) -> None:
         """Remember that the sizes ``theirs`` are ``ours``."""
@@ -86,10 +134,11 @@ class SizeReader:
                 self._ours.setdefault(rest, value - int(offset))
 
     def _bind(self, number: int, axis: int, size: Any) -> Dim:
-        name = self._axes.get((number, axis))
+        wanted = self._axes.get((number, axis))
         expression = getattr(getattr(size, "node", None), "expr", size)
-        if name is None:
+        if wanted is None:
             return self.read(size)
+        name, factor = wanted
         symbols: set[Any] = getattr(expression, "free_symbols", set())
         if len(symbols) != 1:
             raise DataError(
@@ -97,13 +146,13 @@ class SizeReader:
                 f"its size to {expression}"
             )
         (symbol,) = symbols
-        ours = sympy.solve(expression - dim(name), symbol)[0]
+        ours = sympy.solve(expression - factor * dim(name), symbol)[0]
         if self._ours.setdefault(symbol, ours) != ours:
             raise DataError(
                 f"axis {axis} of input {number} cannot be the symbol {name!r}: the network needs "
                 f"it tied to {self._ours[symbol]}; give both one name"
             )
-        return dim(name)
+        return factor * dim(name)
 
     def _convert(self, expression: Any) -> Dim:
         known = self._ours.get(expression)

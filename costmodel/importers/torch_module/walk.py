@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeGuard
 
 import networkx as nx
@@ -12,6 +12,7 @@ from costmodel.errors import CostModelError, ShapeError, UnknownOperatorError
 from costmodel.graph.builder import Value
 from costmodel.importers.emitter import Emitter, Operand, Stored
 from costmodel.importers.registry import Occurrence, UnsupportedFormError
+from costmodel.importers.torch_module.aliases import MERGE
 from costmodel.importers.torch_module.call import (
     ATEN,
     Call,
@@ -21,13 +22,14 @@ from costmodel.importers.torch_module.call import (
     is_tensor,
     packet_name,
 )
+from costmodel.importers.torch_module.program import Made, Node, Program
 from costmodel.importers.torch_module.sizes import SizeReader
-from costmodel.ops import Cast
+from costmodel.ops import Cast, Merge
 from costmodel.ops.tensor import Tensor
 
 
 class Walk:
-    """Imports an exported program node by node.
+    """Imports a program node by node: a recorded one, or one of ``torch.export``.
 
     Parameters
     ----------
@@ -35,22 +37,36 @@ class Walk:
         Name of the network.
     sizes : SizeReader
         Turns torch's sizes into ours.
-    first_names : dict
-        For every name of a parameter, the first name of the same tensor.
     """
 
-    def __init__(self, name: str, sizes: SizeReader, first_names: dict[str, str]) -> None:
+    def __init__(self, name: str, sizes: SizeReader) -> None:
         self.emit = Emitter(name)
         self.sizes = sizes
         self.graph: nx.DiGraph | None = None
-        self._first_names = first_names
         self._values: dict[Any, Result] = {}
 
-    def run(self, program: Any) -> None:
-        """Import ``program``; the result is in ``graph``."""
+    def run(self, program: Program) -> None:
+        """Import a recorded program; the result is in ``graph``."""
+        for made in program.inputs:
+            tensor = self.tensor(made.meta["val"])
+            self._values[made] = self.emit.input(tensor.shape, tensor.dtype, made.name)
+        for node in program.nodes:
+            result = self._merged(node) if node.target == MERGE else self._operator(node)
+            for i, out in enumerate(node.outputs):
+                if out is not None:
+                    self._values[out] = result[i] if _is_several(result) else result
+        outputs = [self.operand(made) for made in program.outputs]
+        self.graph = self.emit.finish([x for x in outputs if x is not None])
+
+    def run_exported(self, program: Any, first_names: Mapping[str, str]) -> None:
+        """Import a program of ``torch.export``; the result is in ``graph``.
+
+        ``first_names`` holds for every name of a parameter the first name of the same tensor.
+        """
         signature = program.graph_signature
         stored = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
         stored |= signature.inputs_to_lifted_tensor_constants
+        stored = {key: first_names.get(name, name) for key, name in stored.items()}
         user_inputs = list(signature.user_inputs)
         for node in program.graph.nodes:
             if node.op == "placeholder":
@@ -64,15 +80,29 @@ class Walk:
     def operand(self, node: Any) -> Operand | None:
         """Return what a node of the program stands for."""
         value = self._values.get(node)
+        if value is None and isinstance(node, Made) and node.node is None:
+            # A stored tensor that is met for the first time.
+            value = Stored(node.name, self.tensor(node.meta["val"]), node.learned)
+            self._values[node] = value
         return value if isinstance(value, Value | Stored) else None
 
     def size(self, value: Any) -> Dim:
         """Return a size that is an int, a SymInt or a node that computes one."""
+        if type(value) is int:
+            return value
         return self.sizes.read(value.meta["val"] if is_node(value) else value)
 
     def tensor(self, meta: Any) -> Tensor:
         """Return shape and dtype of a fake tensor."""
         return Tensor.inferred(self.sizes.shape(meta.shape), dtype_name(meta.dtype))
+
+    def _merged(self, node: Node) -> Operand:
+        """Return a tensor of which a part was written in place."""
+        whole, part = (self.operand(made) for made in node.args)
+        assert whole is not None
+        assert part is not None
+        with self.emit.module(node.module):
+            return self.emit.add(Merge(), whole, part)
 
     def _placeholder(
         self, node: Any, stored: dict[str, str], user_inputs: list[Any], signature: Any
@@ -81,10 +111,8 @@ class Walk:
         if not is_tensor(meta):
             return None
         if node.name in stored:
-            name = stored[node.name]
-            name = self._first_names.get(name, name)
             learned = node.name in signature.inputs_to_parameters
-            return Stored(name, self.tensor(meta), learned)
+            return Stored(stored[node.name], self.tensor(meta), learned)
         if node.name not in user_inputs:
             return None  # what orders effects, such as checks, and holds nothing
         number = user_inputs.index(node.name)
@@ -111,6 +139,9 @@ class Walk:
     def _call(self, module: Any, node: Any) -> Result:
         if not hasattr(node.target, "_schema"):
             return self._plain_function(module, node)
+        return self._operator(node)
+
+    def _operator(self, node: Any) -> Result:
         call, name = Call(self, node), packet_name(node.target)
         path = _module_path(node)
         with self.emit.module(path):
@@ -153,8 +184,7 @@ class Walk:
                 "makes depends on data: nothing can stand in for it"
             ) from None
         made = self.emit.placeholder(occurrence, outputs, self._inputs(call.node))
-        single = not isinstance(call.node.meta.get("val"), list | tuple)
-        return made[0] if single and made else made
+        return made[0] if len(made) == 1 and _is_single(call.node) else made
 
     def _inputs(self, node: Any) -> list[Operand]:
         found = [self.operand(n) for n in node.all_input_nodes]
@@ -181,11 +211,17 @@ class Walk:
 def unknown_operators(program: Any) -> list[Occurrence]:
     """Return every node of an exported program whose operator is not known at all."""
     graphs = [part.graph for part in program.graph_module.modules() if hasattr(part, "graph")]
+    return unknown_nodes(
+        node for graph in graphs for node in graph.nodes if hasattr(node.target, "_schema")
+    )
+
+
+def unknown_nodes(nodes: Iterable[Any]) -> list[Occurrence]:
+    """Return the nodes whose operator is not known at all."""
     return [
         Occurrence(str(node.target), _place(node))
-        for graph in graphs
-        for node in graph.nodes
-        if hasattr(node.target, "_schema") and packet_name(node.target) not in ATEN
+        for node in nodes
+        if node.target != MERGE and packet_name(node.target) not in ATEN
     ]
 
 
@@ -194,8 +230,15 @@ def _place(node: Any) -> str:
     return f"{path}/{node.name}" if path else str(node.name)
 
 
+def _is_single(node: Any) -> bool:
+    """Say whether an operator returns a tensor and no list of tensors."""
+    return isinstance(node, Node) or not isinstance(node.meta.get("val"), list | tuple)
+
+
 def _module_path(node: Any) -> str:
     """Return the dotted path of the innermost module, calls of shared modules not told apart."""
+    if isinstance(node, Node):
+        return node.module
     stack = list(node.meta.get("nn_module_stack", {}).values())
     path = str(stack[-1][0]) if stack else ""
     return ".".join(part.split("@")[0] for part in path.split(".") if part)

@@ -21,7 +21,10 @@ def _rearrange(call: Call) -> Result:
 
 @ATEN.register("cat", "concat", "concatenate")
 def _cat(call: Call) -> Result:
-    return call.emit.add(Concat(call.size("dim", 0)), *call.operands("tensors"))
+    # A tensor of shape (0,) fits beside any other: how caches begin.
+    parts = call.operands("tensors")
+    parts = [x for x in parts if x.shape != (0,)] or parts[:1]
+    return call.emit.add(Concat(call.size("dim", 0)), *parts)
 
 
 @ATEN.register("stack")

@@ -1,0 +1,146 @@
+"""A recorded program: operators with plain arguments, as one run of the module made them.
+
+It has the face that handlers know of a node of ``torch.export``: ``target``, ``args``, ``kwargs``,
+``name`` and ``meta["val"]``, so that they serve both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class Storage:
+    """Where tensors lie: two that share it are views of one another."""
+
+    __slots__ = ("_cdata",)
+
+    def __init__(self) -> None:
+        self._cdata = id(self)  # by the name that torch has for the identity of a storage
+
+
+UNKNOWN, CONSTANT, DATA = range(3)
+"""Values that are not computed; that the code and its tables fix; that depend on the inputs."""
+
+
+class Meta:
+    """Shape, dtype and storage of a tensor, without the tensor."""
+
+    __slots__ = ("dtype", "shape", "storage")
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any, storage: Storage) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self.storage = storage
+
+    def untyped_storage(self) -> Storage:
+        """Return the storage, by the name that torch has for it."""
+        return self.storage
+
+
+class Made:
+    """A tensor of the program: output ``output`` of ``node``, or one that is given or stored.
+
+    Parameters
+    ----------
+    meta : Meta
+        Shape, dtype and storage.
+    node : Node, optional
+        What makes it; None for inputs and stored tensors.
+    output : int
+        Which output of ``node`` it is.
+    name : str
+        The name of an input or of a stored tensor.
+    learned : bool
+        Whether it is a parameter.
+    """
+
+    __slots__ = ("all_input_nodes", "learned", "meta", "name", "node", "output")
+
+    def __init__(
+        self,
+        meta: Meta,
+        node: Node | None = None,
+        output: int = 0,
+        name: str = "",
+        learned: bool = False,
+    ) -> None:
+        self.meta = {"val": meta}
+        self.node = node
+        self.output = output
+        self.name = name
+        self.learned = learned
+        self.all_input_nodes = ()
+
+
+class Node:
+    """One operator of the program.
+
+    Parameters
+    ----------
+    target : OpOverload
+        The operator of torch.
+    args, kwargs : tuple, dict
+        Its arguments, a :class:`Made` in the place of every tensor.
+    name : str
+        A name that no other node has.
+    module : str
+        Dotted path of the module that runs it.
+    """
+
+    __slots__ = ("args", "kwargs", "meta", "module", "name", "outputs", "target", "used")
+
+    def __init__(self, target: Any, args: Any, kwargs: Any, name: str, module: str) -> None:
+        self.target = target
+        self.args = args
+        self.kwargs = kwargs
+        self.name = name
+        self.module = module
+        self.meta: dict[str, Any] = {}
+        self.outputs: list[Made | None] = []
+        self.used: set[int] = set()
+
+    @property
+    def all_input_nodes(self) -> list[Made]:
+        """The tensors that it takes."""
+        return list(_tensors((self.args, self.kwargs)))
+
+    def is_used(self, output: int) -> bool:
+        """Say whether anything takes output ``output``."""
+        return output in self.used
+
+
+@dataclass
+class Program:
+    """What one run of a module did.
+
+    Parameters
+    ----------
+    inputs : list of Made
+        The tensors that were given.
+    nodes : list of Node
+        The operators, in the order in which they ran.
+    outputs : list of Made
+        The tensors that were returned.
+    asked : list of str
+        Where the code asked for values that depend on the inputs: the program holds along them.
+    notes : list of str
+        What a reader of a total must know.
+    """
+
+    inputs: list[Made] = field(default_factory=list)
+    nodes: list[Node] = field(default_factory=list)
+    outputs: list[Made] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def _tensors(arguments: Any) -> Iterator[Made]:
+    if isinstance(arguments, Made):
+        yield arguments
+    elif isinstance(arguments, list | tuple):
+        for argument in arguments:
+            yield from _tensors(argument)
+    elif isinstance(arguments, dict):
+        yield from _tensors(list(arguments.values()))

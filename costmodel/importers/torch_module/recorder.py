@@ -1,0 +1,309 @@
+"""Records the operators that a module runs, on tensors without data where it can."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from costmodel.importers.torch_module.aliases import MERGE, Aliases, Memory, Record
+from costmodel.importers.torch_module.apart import Apart
+from costmodel.importers.torch_module.facts import Facts
+from costmodel.importers.torch_module.kernels import (
+    Kernels,
+    Output,
+    alias_of,
+    on_cpu,
+    with_memory,
+)
+from costmodel.importers.torch_module.program import (
+    CONSTANT,
+    DATA,
+    UNKNOWN,
+    Made,
+    Meta,
+    Node,
+    Program,
+)
+
+LARGEST = 2**22
+"""Largest tensor whose values are computed where the rest of the run has none. [element]"""
+_ATOMS = frozenset({int, type(None), str, torch.dtype, torch.layout, torch.memory_format})
+
+
+class ValuesNeededError(BaseException):
+    """The code asks for values that this run does not have; no ``except Exception`` hides it."""
+
+
+class Bound:
+    """The arguments of one operator: as torch has them, as the program has them."""
+
+    __slots__ = ("args", "key", "kwargs", "level", "records", "tensors")
+
+    def __init__(self, recorder: Recorder, args: Any, kwargs: Any) -> None:
+        self.records: list[Record] = []
+        self.tensors: list[Tensor] = []
+        self.key: list[Any] | None = []
+        self.args = [self._bind(recorder, a) for a in args]
+        self.kwargs = {k: self._bind(recorder, a) for k, a in kwargs.items()}
+        if self.key is not None and kwargs:
+            self.key.append(tuple(kwargs))
+        levels = [r.memory.level for r in self.records]
+        self.level = UNKNOWN if UNKNOWN in levels else max(levels, default=CONSTANT)
+
+    def _bind(self, recorder: Recorder, a: Any) -> Any:
+        key = self.key
+        if isinstance(a, Tensor):
+            record = recorder.record_of(a)
+            self.records.append(record)
+            self.tensors.append(a)
+            if key is not None:
+                key.append(record.spec)
+            made = recorder.aliases.read(record)
+            if made.node is not None:
+                made.node.used.add(made.output)
+            return made
+        kind = type(a)
+        if kind in _ATOMS:
+            if key is not None:
+                key.append(a)
+        elif kind is float or kind is bool:
+            if key is not None:
+                key.append(kind)
+                key.append(a)
+        elif kind is list or kind is tuple:
+            if key is not None:
+                key.append(len(a))
+            return [self._bind(recorder, x) for x in a]
+        elif kind is not torch.device:
+            self.key = None
+        return a
+
+
+class Recorder(TorchDispatchMode):  # type: ignore[misc]
+    """Records what runs inside its ``with`` block.
+
+    Parameters
+    ----------
+    real : bool
+        Whether every operator is computed. Otherwise only what follows from inputs, constants and
+        buffers is, and the rest has shapes alone.
+    """
+
+    def __init__(self, real: bool) -> None:
+        super().__init__()
+        self.program = Program()
+        self.path: list[str] = [""]
+        self.muted = 0
+        self.aliases = Aliases(self._repeat)
+        self._real = real
+        self._facts: dict[Any, Facts] = {}
+        self._apart = Apart()
+        self._kernels = Kernels()
+        self._names: Counter[str] = Counter()
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Say that the compiler of torch need not be loaded and asked at every operator."""
+        return False
+
+    def enter(self, tensor: Tensor, level: int, name: str, learned: bool = False) -> Record:
+        """Make a tensor that is stored or given known under ``name``."""
+        spec = self._kernels.spec(tensor)
+        memory = Memory(level)
+        made = Made(Meta(spec.shape, spec.dtype, memory.storage), name=name, learned=learned)
+        record = tensor._costmodel = Record(made, memory, spec)
+        self._kernels.remember(tensor)
+        return record
+
+    def record_of(self, tensor: Tensor) -> Record:
+        """Return the record of ``tensor``; one that came past the recorder is a constant."""
+        record: Record | None = getattr(tensor, "_costmodel", None)
+        if record is None:
+            record = self._kernels.same_memory(tensor)
+            if record is None:
+                level = UNKNOWN if tensor.device.type == "meta" else CONSTANT
+                return self.enter(tensor, level, self._name("constant"))
+            tensor._costmodel = record
+        return record
+
+    def finish(self, outputs: Sequence[Tensor]) -> Program:
+        """Return the program that returns ``outputs``."""
+        for tensor in outputs:
+            made = self.aliases.read(self.record_of(tensor))
+            if made.node is not None:
+                made.node.used.add(made.output)
+            self.program.outputs.append(made)
+        return self.program
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if self.muted:
+            return func(*args, **kwargs)
+        facts = self._facts.get(func)
+        if facts is None:
+            facts = self._facts[func] = Facts(func)
+        if facts.passes:
+            return func(*args, **kwargs)
+        bound = Bound(self, args, kwargs)
+        if facts.asks:
+            for record in bound.records:
+                self._asked(facts, record)
+            if not facts.returns_tensor:
+                return func(*args, **kwargs)
+        if not facts.known and not _folds(facts, bound):
+            apart = self._apart.way(func, facts)
+            if apart is not None:
+                with self:
+                    out = apart(*args, **kwargs)
+                if out is not NotImplemented:
+                    return out
+        if facts.reshapes:
+            return self._reshaped(func, bound, args, kwargs)
+        out, outputs, level = self._run(func, facts, bound, args, kwargs)
+        if isinstance(out, Tensor):
+            return self._recorded(func, facts, bound, [out], outputs, level)[0]
+        if not isinstance(out, list | tuple):
+            if facts.writes:  # what it returns is what it has written
+                written = [bound.tensors[i] for i, _ in facts.writes if i < len(bound.tensors)]
+                self._recorded(func, facts, bound, written, None, level)
+            return out
+        return type(out)(self._recorded(func, facts, bound, out, outputs, level))
+
+    def _run(
+        self, func: Any, facts: Facts, bound: Bound, args: Any, kwargs: Any
+    ) -> tuple[Any, Sequence[Output | None] | None, int]:
+        """Run an operator; return its result, what is known of it, and whether it has values."""
+        drawn = facts.random
+        if self._real:
+            return func(*args, **kwargs), None, DATA if drawn else bound.level
+        if bound.level and bound.records and not drawn and not facts.makes:
+            return func(*on_cpu(args), **on_cpu(kwargs)), None, bound.level
+        if bound.level == UNKNOWN and facts.other_is_shape and bound.records[0].memory.level:
+            args = (args[0], *[with_memory(a) for a in args[1:]])
+            return func(*on_cpu(args), **on_cpu(kwargs)), None, bound.records[0].memory.level
+        if facts.name == "index" and any(_is_mask(t) for t in bound.tensors[1:]):
+            return self._index(func, facts, args)
+        key = None if bound.key is None else (func, *bound.key)
+        out, outputs = self._kernels.run(func, args, kwargs, bound.tensors, key)
+        if facts.makes and not drawn and isinstance(out, Tensor) and out.numel() <= LARGEST:
+            kwargs = {**kwargs, "device": torch.device("cpu")}
+            return func(*args, **kwargs), None, CONSTANT
+        return out, outputs, UNKNOWN
+
+    def _recorded(
+        self,
+        func: Any,
+        facts: Facts,
+        bound: Bound,
+        outs: Sequence[Any],
+        outputs: Sequence[Output | None] | None,
+        level: int,
+    ) -> list[Any]:
+        """Add the node of an operator to the program and say what its outputs are."""
+        if not facts.writes and any(outs[0] is t for t in bound.tensors):
+            if not facts.is_dropout:
+                return list(outs)  # it did nothing
+            outs, outputs = [torch.ops.aten.alias.default(outs[0])], None
+        folded = _folds(facts, bound)
+        node = self._node(func, bound.args, bound.kwargs, facts.name, add=not folded)
+        kernels = self._kernels
+        for i, out in enumerate(outs):
+            if not isinstance(out, Tensor):
+                node.outputs.append(None)
+                continue
+            known = outputs[i] if outputs is not None else None
+            spec = known.spec if known is not None else kernels.spec(out)
+            number = next((n for n, t in enumerate(bound.tensors) if t is out), -1)
+            if number >= 0 and facts.writes:
+                record = bound.records[number]
+                made = Made(Meta(spec.shape, spec.dtype, record.memory.storage), node, i)
+                record.memory.level = level
+                self.aliases.write(record, made)
+            else:
+                if known is not None:
+                    number = known.argument
+                elif facts.may_alias:
+                    number = alias_of(out, bound.tensors)
+                parent = bound.records[number] if number >= 0 else None
+                memory = parent.memory if parent is not None else Memory(level)
+                meta = Meta(spec.shape, spec.dtype, memory.storage)
+                name = self._name("constant") if folded else ""
+                made = Made(meta, None if folded else node, i, name)
+                out._costmodel = Record(made, memory, spec, parent)
+                kernels.remember(out)
+            node.outputs.append(made)
+        return list(outs)
+
+    def _reshaped(self, func: Any, bound: Bound, args: Any, kwargs: Any) -> Any:
+        """Run what changes the shape of a tensor in place: from now on it is a view of itself."""
+        out = func(*args, **kwargs)
+        before = bound.records[0]
+        node = self._node(func, bound.args, bound.kwargs, self._facts[func].name)
+        spec = self._kernels.spec(out)
+        made = Made(Meta(spec.shape, spec.dtype, before.memory.storage), node)
+        node.outputs.append(made)
+        out._costmodel = Record(made, before.memory, spec, before)
+        return out
+
+    def _repeat(self, target: Any, args: Any, kwargs: Any, outputs: list[Made | None]) -> Node:
+        """Add a node that makes tensors like ``outputs``, for :class:`Aliases`."""
+        node = self._node(target, args, kwargs, "merge" if target == MERGE else "view")
+        node.outputs = [
+            None if old is None else Made(old.meta["val"], node, i) for i, old in enumerate(outputs)
+        ]
+        for made in node.all_input_nodes:
+            if made.node is not None:
+                made.node.used.add(made.output)
+        return node
+
+    def _node(self, target: Any, args: Any, kwargs: Any, name: str, add: bool = True) -> Node:
+        node = Node(target, args, kwargs, self._name(name), self.path[-1])
+        if add:
+            self.program.nodes.append(node)
+        return node
+
+    def _name(self, stem: str) -> str:
+        self._names[stem] += 1
+        count = self._names[stem]
+        return stem if count == 1 else f"{stem}_{count - 1}"
+
+    def _asked(self, facts: Facts, record: Record) -> None:
+        """Note that the code looks at values, or stop where this run has none."""
+        made = record.made
+        asked = facts.name if made.node is None or facts.returns_tensor else made.node.name
+        place = f"{asked.rstrip('_0123456789')} in {self.path[-1] or 'the network'}"
+        if record.memory.level == UNKNOWN:
+            raise ValuesNeededError(place)
+        if record.memory.level == DATA and place not in self.program.asked:
+            self.program.asked.append(place)
+
+    def _index(self, func: Any, facts: Facts, args: Any) -> tuple[Any, list[Output] | None, int]:
+        """Run an index by masks as one by numbers: how many are set must be known."""
+        numbers: list[Any] = []
+        for t in args[1]:
+            if t is not None and _is_mask(t):
+                self._asked(facts, self.record_of(t))
+                numbers += t.nonzero().unbind(1)
+            else:
+                numbers.append(t)
+        tensors = [args[0], *[t for t in numbers if t is not None]]
+        return *self._kernels.run(func, (args[0], numbers), {}, tensors, None), UNKNOWN
+
+
+def _folds(facts: Facts, bound: Bound) -> bool:
+    """Say whether an operator makes a constant of the network that need not be an operator.
+
+    No handler knows it and everything that it takes is a constant; or it takes numbers alone.
+    """
+    if bound.level != CONSTANT or facts.random or facts.writes:
+        return False
+    return not facts.known or (not bound.tensors and not facts.makes)
+
+
+def _is_mask(tensor: Tensor) -> bool:
+    return tensor.dtype in (torch.bool, torch.uint8)
