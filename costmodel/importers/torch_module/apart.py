@@ -25,3 +25,28 @@ class Apart:
         import torch
 
         return dict(torch.export.default_decompositions().items())
+
+
+def plain_program(op: Any) -> Callable[..., Any] | None:
+    """Return what an operator that takes functions does in plain operators, or None."""
+    import torch
+
+    programs: dict[str, Callable[..., Any]] = {"cond": _branch, "scan": _scan}
+    kernels: dict[Any, Callable[..., Any]] = op.py_kernels
+    return programs.get(op.name()) or kernels.get(torch._C.DispatchKey.CompositeExplicitAutograd)
+
+
+def _branch(which: Any, then: Any, otherwise: Any, operands: Any) -> Any:
+    return (then if bool(which) else otherwise)(*operands)
+
+
+def _scan(step: Any, carried: Any, sequences: Any, more: Any = ()) -> Any:
+    """Run ``step`` on every slice; torch's own program also computes where results go."""
+    import torch
+
+    state, made = list(carried), []
+    for i in range(sequences[0].shape[0]):
+        results = step(*state, *(x.select(0, i) for x in sequences), *more)
+        state, rest = list(results[: len(state)]), results[len(state) :]
+        made.append(rest)
+    return (*state, *(torch.stack(list(parts)) for parts in zip(*made, strict=True)))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gc
 import inspect
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -30,23 +31,41 @@ def capture(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Progr
     DataError
         If it cannot run.
     """
+    compiled = _has_compiler()
+    reason = _tried(module, args, kwargs, real=False)
+    if isinstance(reason, Exception) and _has_compiler() and not compiled:
+        # The code has loaded the compiler of torch: once more, now that it can be left out.
+        with eager():
+            reason = _tried(module, args, kwargs, real=False)
+    missing = _without_values(module, args, kwargs)
+    if not isinstance(reason, Program) and missing is None:
+        with eager():
+            reason = _tried(module, args, kwargs, real=True)
+    if isinstance(reason, Program):
+        return reason
+    raise _refused(module, reason, missing) from reason
+
+
+def _tried(module: Any, args: Any, kwargs: Any, real: bool) -> Program | BaseException:
+    """Run and return the program, or why it does not run."""
     try:
-        return _run(module, args, kwargs, real=False)
-    except ValuesNeededError as needed:
-        reason: BaseException = needed
+        return _run(module, args, kwargs, real)
     except CostModelError:
         raise
-    except Exception as error:
-        reason = error
-    missing = _without_values(module, args, kwargs)
-    if missing is None:
-        try:
-            return _run(module, args, kwargs, real=True)
-        except CostModelError:
-            raise
-        except Exception as error:
-            reason = error
-    raise _refused(module, reason, missing) from reason
+    except (Exception, ValuesNeededError) as error:
+        return error
+
+
+def _has_compiler() -> bool:
+    return "torch._dynamo" in sys.modules
+
+
+def eager() -> AbstractContextManager[Any]:
+    """Return a context in which the compiler of torch, if it is loaded, compiles nothing."""
+    if not _has_compiler() or not hasattr(torch.compiler, "set_stance"):
+        return nullcontext()
+    context: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
+    return context
 
 
 def _refused(module: Any, reason: BaseException, missing: str | None) -> DataError:
@@ -98,7 +117,10 @@ class _Quiet:
                 silence = warnings.catch_warnings()
                 silence.__enter__()
                 warnings.simplefilter("ignore")
-                self._before = silence, torch.backends.mha.get_fastpath_enabled(), gc.isenabled()
+                compiler = eager()
+                compiler.__enter__()
+                fast_path = torch.backends.mha.get_fastpath_enabled()
+                self._before = silence, compiler, fast_path, gc.isenabled()
                 gc.disable()  # with torch loaded, one full collection takes longer than an import
                 torch.backends.mha.set_fastpath_enabled(False)
 
@@ -106,10 +128,11 @@ class _Quiet:
         with self._lock:
             self._inside -= 1
             if self._inside == 0:
-                silence, fast_path, collects = self._before
+                silence, compiler, fast_path, collects = self._before
                 if collects:
                     gc.enable()
                 torch.backends.mha.set_fastpath_enabled(fast_path)
+                compiler.__exit__(None, None, None)
                 silence.__exit__(None, None, None)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from costmodel.importers.torch_module.call import ATEN, DROPOUTS, packet_name
 
-_ASKS = frozenset({"_local_scalar_dense", "equal", "resolve_neg"})
+_ASKS = frozenset({"_local_scalar_dense", "equal", "is_nonzero", "item", "resolve_neg"})
 """What hands values to Python: ``resolve_neg`` precedes ``tolist`` and ``numpy``."""
 _PASSED = frozenset({"detach_", "requires_grad_", "lift_fresh"})
 """Operators that only torch's own books need."""
@@ -64,7 +64,7 @@ class Facts:
         self.makes = {"device", "layout", "dtype"} <= names and self.name not in ("to", "_to_copy")
         self.asks = self.name in _ASKS or (
             (torch.Tag.data_dependent_output in tags or torch.Tag.dynamic_output_shape in tags)
-            and self.name not in ("index", "is_nonzero", "item")
+            and self.name != "index"
         )
         self.other_is_shape = self.name in _OTHER_IS_SHAPE
         self.returns_tensor = any("Tensor" in str(r.type) for r in schema.returns)

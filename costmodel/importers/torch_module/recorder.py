@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from costmodel.importers.torch_module.aliases import MERGE, Aliases, Memory, Record
-from costmodel.importers.torch_module.apart import Apart
+from costmodel.importers.torch_module.apart import Apart, plain_program
 from costmodel.importers.torch_module.facts import Facts
 from costmodel.importers.torch_module.kernels import (
     Kernels,
@@ -106,6 +107,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         self._kernels = Kernels()
         self._names: Counter[str] = Counter()
 
+    supports_higher_order_operators = True
+
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         """Say that the compiler of torch need not be loaded and asked at every operator."""
@@ -145,6 +148,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         if self.muted:
             return func(*args, **kwargs)
         facts = self._facts.get(func)
+        if facts is None and not isinstance(func, torch._ops.OpOverload):
+            return self._higher_order(func, args, kwargs)
         if facts is None:
             facts = self._facts[func] = Facts(func)
         if facts.passes:
@@ -238,6 +243,21 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
                 kernels.remember(out)
             node.outputs.append(made)
         return list(outs)
+
+    def _higher_order(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Run an operator that takes functions (``cond``, ``scan``): what they do is recorded."""
+        kernel = plain_program(func)
+        if kernel is not None:
+            with self:
+                return kernel(*args, **kwargs)
+        bound = Bound(self, tree_leaves((args, kwargs)), {})
+        out = func(*args, **kwargs)
+        node = self._node(func, bound.args, {}, func.name())
+        for i, made in enumerate(t for t in tree_leaves(out) if isinstance(t, Tensor)):
+            record = self.enter(made, bound.level if self._real else UNKNOWN, "")
+            record.made.node, record.made.output = node, i
+            node.outputs.append(record.made)
+        return out
 
     def _reshaped(self, func: Any, bound: Bound, args: Any, kwargs: Any) -> Any:
         """Run what changes the shape of a tensor in place: from now on it is a view of itself."""

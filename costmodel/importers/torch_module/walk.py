@@ -142,6 +142,10 @@ class Walk:
         return self._operator(node)
 
     def _operator(self, node: Any) -> Result:
+        if not hasattr(node.target, "_schema"):  # it runs functions that are not recorded
+            tensors = [self.tensor(out.meta["val"]) for out in node.outputs]
+            occurrence = Occurrence(str(node.target), _place(node))
+            return self.emit.placeholder(occurrence, tensors, self._inputs(node), bounded=False)
         call, name = Call(self, node), packet_name(node.target)
         path = _module_path(node)
         with self.emit.module(path):
@@ -169,7 +173,12 @@ class Walk:
             for placeholder, given in zip(inner, node.args[first + 1 :], strict=True):
                 self._values[placeholder] = self._values.get(given)
             return [self.operand(n) for n in self._body(body)]
-        if is_tensor(node.meta.get("val")):
+        metas = node.meta.get("val")
+        if _takes_functions(node):
+            tensors = [self.tensor(m) for m in _several(metas) if is_tensor(m)]
+            place = Occurrence(name, node.name)
+            return self.emit.placeholder(place, tensors, self._inputs(node), bounded=False)
+        if is_tensor(metas):
             place = Occurrence(name, node.name)
             tensor = self.tensor(node.meta["val"])
             return self.emit.placeholder(place, [tensor], self._inputs(node))[0]
@@ -212,7 +221,10 @@ def unknown_operators(program: Any) -> list[Occurrence]:
     """Return every node of an exported program whose operator is not known at all."""
     graphs = [part.graph for part in program.graph_module.modules() if hasattr(part, "graph")]
     return unknown_nodes(
-        node for graph in graphs for node in graph.nodes if hasattr(node.target, "_schema")
+        node
+        for graph in graphs
+        for node in graph.nodes
+        if hasattr(node.target, "_schema") or _takes_functions(node)
     )
 
 
@@ -223,6 +235,16 @@ def unknown_nodes(nodes: Iterable[Any]) -> list[Occurrence]:
         for node in nodes
         if node.target != MERGE and packet_name(node.target) not in ATEN
     ]
+
+
+def _takes_functions(node: Any) -> bool:
+    """Say whether a node runs functions that it is given: ``cond``, ``scan`` and others."""
+    kinds = {kind.__name__ for kind in type(node.target).__mro__}
+    return "HigherOrderOperator" in kinds and not str(node.target).startswith("wrap_with_")
+
+
+def _several(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else (value,)
 
 
 def _place(node: Any) -> str:
