@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
@@ -45,9 +46,14 @@ class Call:
         self.walk = walk
         self.emit = walk.emit
         self.node = node
-        schema = node.target._schema.arguments
-        self._arguments = {a.name: a.default_value for a in schema if a.has_default_value()}
-        self._arguments |= {a.name: value for a, value in zip(schema, node.args, strict=False)}
+        if hasattr(node.target, "_schema"):
+            schema = node.target._schema.arguments
+            self._arguments = {a.name: a.default_value for a in schema if a.has_default_value()}
+            names = [a.name for a in schema]
+        else:  # it takes functions
+            self._arguments = {}
+            names = list(inspect.signature(type(node.target).__call__).parameters)[1:]
+        self._arguments |= dict(zip(names, node.args, strict=False))
         self._arguments |= node.kwargs
 
     def __contains__(self, name: str) -> bool:

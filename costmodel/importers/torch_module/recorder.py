@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from costmodel.importers.torch_module.aliases import MERGE, Aliases, Memory, Record
 from costmodel.importers.torch_module.apart import Apart, plain_program
+from costmodel.importers.torch_module.call import ATEN
 from costmodel.importers.torch_module.facts import Facts
 from costmodel.importers.torch_module.kernels import (
     Kernels,
@@ -21,6 +22,7 @@ from costmodel.importers.torch_module.kernels import (
     on_cpu,
     with_memory,
 )
+from costmodel.importers.torch_module.masks import ATTENTION, Masks
 from costmodel.importers.torch_module.program import (
     CONSTANT,
     DATA,
@@ -105,6 +107,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         self._facts: dict[Any, Facts] = {}
         self._apart = Apart()
         self._kernels = Kernels()
+        self._masks = Masks()
         self._names: Counter[str] = Counter()
 
     supports_higher_order_operators = True
@@ -141,6 +144,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
             if made.node is not None:
                 made.node.used.add(made.output)
             self.program.outputs.append(made)
+        self.program.notes += self._masks.notes()
         return self.program
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -216,6 +220,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
             outs, outputs = [torch.ops.aten.alias.default(outs[0])], None
         folded = _folds(facts, bound)
         node = self._node(func, bound.args, bound.kwargs, facts.name, add=not folded)
+        if facts.name == ATTENTION:
+            node.meta["causal"] = self._masked_causally(bound, node)
         kernels = self._kernels
         for i, out in enumerate(outs):
             if not isinstance(out, Tensor):
@@ -244,17 +250,37 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
             node.outputs.append(made)
         return list(outs)
 
+    def _masked_causally(self, bound: Bound, node: Node) -> bool:
+        """Say whether an attention has a tensor for a mask that is a causal one."""
+        mask = node.kwargs.get("attn_mask", node.args[3] if len(node.args) > 3 else None)
+        if mask is None:
+            return False
+        record, tensor = next(
+            (r, t) for r, t in zip(bound.records, bound.tensors, strict=True) if r.made is mask
+        )
+        level = record.memory.level
+        causal = self._masks.is_causal(tensor, level != UNKNOWN)
+        if causal and level == DATA:
+            self._ask(f"the mask of attention in {self.path[-1] or 'the network'}")
+        return causal
+
     def _higher_order(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Run an operator that takes functions (``cond``, ``scan``): what they do is recorded."""
-        kernel = plain_program(func)
-        if kernel is not None:
+        kernel, name, start = plain_program(func), func.name(), len(self.program.nodes)
+        if kernel is None:
+            out = func(*args, **kwargs)
+        else:
             with self:
-                return kernel(*args, **kwargs)
-        bound = Bound(self, tree_leaves((args, kwargs)), {})
-        out = func(*args, **kwargs)
-        node = self._node(func, bound.args, {}, func.name())
-        for i, made in enumerate(t for t in tree_leaves(out) if isinstance(t, Tensor)):
-            record = self.enter(made, bound.level if self._real else UNKNOWN, "")
+                out = kernel(*args, **kwargs)
+            if name not in ATEN:
+                return out
+        # One operator: what it consists of is not recorded.
+        del self.program.nodes[start:]
+        bound = Bound(self, args, kwargs)
+        node = self._node(func, bound.args, bound.kwargs, name)
+        tensors = [t for t in tree_leaves(out) if isinstance(t, Tensor)]
+        for i, tensor in enumerate(tensors):
+            record = self.enter(tensor, bound.level if self._real else UNKNOWN, "")
             record.made.node, record.made.output = node, i
             node.outputs.append(record.made)
         return out
@@ -299,7 +325,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         place = f"{asked.rstrip('_0123456789')} in {self.path[-1] or 'the network'}"
         if record.memory.level == UNKNOWN:
             raise ValuesNeededError(place)
-        if record.memory.level == DATA and place not in self.program.asked:
+        if record.memory.level == DATA:
+            self._ask(place)
+
+    def _ask(self, place: str) -> None:
+        if place not in self.program.asked:
             self.program.asked.append(place)
 
     def _index(self, func: Any, facts: Facts, args: Any) -> tuple[Any, list[Output] | None, int]:

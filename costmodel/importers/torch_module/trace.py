@@ -52,6 +52,7 @@ def _walked(name: str, program: Program, strict: bool) -> Walk:
     walk.run(program)
     assert walk.graph is not None
     walk.graph.graph["along"] = tuple(program.asked)
+    walk.graph.graph["notes"] = tuple(program.notes)
     for node in program.nodes:
         node.outputs.clear()  # they hold each other
     return walk

@@ -142,7 +142,8 @@ class Walk:
         return self._operator(node)
 
     def _operator(self, node: Any) -> Result:
-        if not hasattr(node.target, "_schema"):  # it runs functions that are not recorded
+        if not hasattr(node.target, "_schema") and packet_name(node.target) not in ATEN:
+            # It runs functions that are not recorded.
             tensors = [self.tensor(out.meta["val"]) for out in node.outputs]
             occurrence = Occurrence(str(node.target), _place(node))
             return self.emit.placeholder(occurrence, tensors, self._inputs(node), bounded=False)

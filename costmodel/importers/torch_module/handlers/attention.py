@@ -27,7 +27,10 @@ from costmodel.ops import (
 def _attention(call: Call) -> Result:
     q, k, v = call.operand("query"), call.operand("key"), call.operand("value")
     mask = call.optional("attn_mask", "attn_bias")
-    y = attend(call.emit, q, k, v, mask, bool(call.get("is_causal", False)))
+    causal = bool(call.get("is_causal", False))
+    if call.node.meta.get("causal"):  # the values of the mask say so
+        mask, causal = None, True
+    y = attend(call.emit, q, k, v, mask, causal)
     y = call.emit.reshape(y, call.output.shape)
     # Fused forms hand on what a backward pass needs, too.
     return y if len(call.metas) < 2 else (y, *[None] * (len(call.metas) - 1))

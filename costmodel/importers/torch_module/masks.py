@@ -1,0 +1,59 @@
+"""Which masks of attention leave out the upper triangle, seen from their values."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from torch import Tensor
+
+ATTENTION = "scaled_dot_product_attention"
+_NEVER = -1e4
+"""What is added to a score that must not count: this or less, in whichever dtype."""
+_TEXTS = {
+    True: "{} with a causal mask as a tensor: the triangle is counted, as with is_causal",
+    False: "{} with a mask as a tensor: the full square is counted",
+}
+
+
+class Masks:
+    """Looks at the masks of a network, each once, and says what was counted."""
+
+    def __init__(self) -> None:
+        self._met: dict[int, tuple[Tensor, int, bool]] = {}
+        self._counts: Counter[bool] = Counter()
+
+    def is_causal(self, mask: Tensor, known: bool) -> bool:
+        """Say whether ``mask`` lets every token see itself and what is before it, and no more.
+
+        Parameters
+        ----------
+        mask : Tensor
+            A mask of attention: of truth values, or of numbers that are added to the scores.
+        known : bool
+            Whether its values are there; otherwise it is taken for any other mask.
+        """
+        causal = known and self._looked_at(mask)
+        self._counts[causal] += 1
+        return causal
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what a reader of the totals must know."""
+        return tuple(
+            _TEXTS[causal].format(f"{n} attention" + ("s" if n > 1 else ""))
+            for causal, n in sorted(self._counts.items())
+        )
+
+    def _looked_at(self, mask: Tensor) -> bool:
+        found = self._met.get(id(mask))
+        if found is None or found[1] != mask._version:
+            found = self._met[id(mask)] = (mask, mask._version, _is_causal(mask))
+        return found[2]
+
+
+def _is_causal(mask: Tensor) -> bool:
+    if mask.dim() < 2 or mask.shape[-1] != mask.shape[-2] or mask.shape[-1] < 2:
+        return False
+    seen = mask if not mask.is_floating_point() else mask == 0
+    left_out = ~seen if not mask.is_floating_point() else mask <= _NEVER
+    triangle = seen.new_ones(mask.shape[-2:]).tril()
+    return bool((seen == triangle).all() and (left_out == ~triangle).all())
