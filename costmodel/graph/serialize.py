@@ -31,6 +31,8 @@ from costmodel.reading import parse_json, read_text
 
 MAX_BYTES = 256 * 2**20
 """Largest graph file that is read. [byte]"""
+_SAID = ("along", "notes")
+"""What an importer says of the whole graph: where it follows one input, and in which respect."""
 
 
 def to_json(graph: nx.DiGraph) -> str:
@@ -73,6 +75,9 @@ def to_json(graph: nx.DiGraph) -> str:
     if "coverage" in graph.graph:
         document["coverage"] = float(graph.graph["coverage"])
         document["unknown"] = [str(name) for name in graph.graph.get("unknown", ())]
+    for key in _SAID:
+        if graph.graph.get(key):
+            document[key] = [str(text) for text in graph.graph[key]]
     return json.dumps(document, indent=1)
 
 
@@ -112,6 +117,9 @@ def from_json(text: str) -> nx.DiGraph:
     validate_within(graph, decoder.deadline)
     if "coverage" in document:
         graph.graph["coverage"], graph.graph["unknown"] = _coverage(document)
+    for key in _SAID:
+        if key in document:
+            graph.graph[key] = _texts(document, key)
     return graph
 
 
@@ -196,13 +204,18 @@ def _encode(value: Any, node: str) -> Any:
 
 def _coverage(document: dict[str, Any]) -> tuple[float, tuple[str, ...]]:
     """Return the share of operators that were known at import, and the names of the others."""
-    coverage, unknown = document["coverage"], document.get("unknown", [])
+    coverage = document["coverage"]
     number = isinstance(coverage, int | float) and not isinstance(coverage, bool)
     if not number or not 0 <= coverage <= 1:
         raise DataError(f'"coverage" should lie between 0 and 1, got {coverage!r}')
-    if not isinstance(unknown, list) or not all(isinstance(n, str) for n in unknown):
-        raise DataError('"unknown" should be a list of names')
-    return float(coverage), tuple(unknown)
+    return float(coverage), _texts(document, "unknown")
+
+
+def _texts(document: dict[str, Any], key: str) -> tuple[str, ...]:
+    found = document.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(n, str) for n in found):
+        raise DataError(f'"{key}" should be a list of texts')
+    return tuple(found)
 
 
 def _refuse_unknown_operators(entries: list[dict[str, Any]]) -> None:

@@ -162,6 +162,8 @@ class Report:
         which is a lower bound then. [1]
     unknown : tuple of str
         Operators that are not counted, and where they occur.
+    notes : tuple of str
+        What holds for every total: that it follows one input, which mask was counted.
     totals : Totals
         Of the whole network.
     modules : tuple of ModuleCost
@@ -177,6 +179,7 @@ class Report:
     network: str
     coverage: float
     unknown: tuple[str, ...]
+    notes: tuple[str, ...]
     totals: Totals
     modules: tuple[ModuleCost, ...]
     module_seconds: Mapping[str, float]
@@ -230,6 +233,7 @@ def collect(
         network=name or graph.name or "network",
         coverage=float(graph.graph.get("coverage", 1.0)),
         unknown=tuple(graph.graph.get("unknown", ())),
+        notes=tuple(graph.graph.get("notes", ())),
         totals=_totals(ready, len(nodes), fast_memories or {}),
         modules=tuple(by_module(ready, depth)),
         module_seconds={} if prediction is None else _by_module(nodes, prediction, depth),

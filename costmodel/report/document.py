@@ -91,6 +91,7 @@ def report_document(report: Report) -> dict[str, Any]:
         network=report.network,
         coverage=report.coverage,
         unknown_operators=list(report.unknown),
+        notes=list(report.notes),
         totals=_totals(report),
         modules=[
             {

@@ -53,8 +53,8 @@ def page(report: Report) -> str:
     >>> page(collect(zoo.pointwise(56, 56, 128, 128))).splitlines()[0]
     '<!doctype html>'
     """
-    parts = [f"<h1>{escape(report.network)}</h1>", _coverage(report), _totals(report)]
-    parts += ["<h2>Modules</h2>", _modules(report)]
+    parts = [f"<h1>{escape(report.network)}</h1>", _coverage(report), _notes(report)]
+    parts += [_totals(report), "<h2>Modules</h2>", _modules(report)]
     if report.prediction is not None:
         parts.append(_prediction(report.prediction))
     parts += ["<h2>Operators</h2>", _operators(report)]
@@ -84,7 +84,9 @@ def graph_fragment(graph: nx.DiGraph) -> str:
     True
     """
     report = collect(graph)
-    return _wrap([f"<h3>{escape(report.network)}</h3>", _coverage(report), _totals(report)])
+    return _wrap(
+        [f"<h3>{escape(report.network)}</h3>", _coverage(report), _notes(report), _totals(report)]
+    )
 
 
 def _wrap(parts: Iterable[str]) -> str:
@@ -106,6 +108,10 @@ def _coverage(report: Report) -> str:
         return f'<p class="note">{counted}</p>'
     missing = "".join(f"<li>{escape(name)}</li>" for name in report.unknown)
     return f'<div class="warn">{counted} No figure holds these:<ul>{missing}</ul></div>'
+
+
+def _notes(report: Report) -> str:
+    return "".join(f'<p class="note">{escape(note)}</p>' for note in report.notes)
 
 
 def _totals(report: Report) -> str:

@@ -56,6 +56,8 @@ def print_report(console: Console, report: Report, explain: bool = False) -> Non
     """
     console.print(Text(report.network, style="bold"))
     _print_coverage(console, report)
+    for note in report.notes:
+        console.print(note, markup=False)
     console.print()
     console.print(_totals(console, report))
     console.print()

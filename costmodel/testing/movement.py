@@ -164,9 +164,11 @@ def _gather(draw: DrawFn) -> Template:
 @STRATEGIES.register("Merge")
 @st.composite
 def _merge(draw: DrawFn) -> Template:
+    lines = draw(st.integers(1, 3))
+
     def build(s: Sizes) -> Case:
-        (x,) = images(s)
-        return Case(ops.Merge(), (x, x.with_shape(s["n"], 1, s["w"])))
+        shape = (s["n"], s["c"], s["w"])
+        return Case(ops.Merge(), (Tensor((lines, *shape)), Tensor(shape)))
 
     return fill(draw, IMAGE, build)
 

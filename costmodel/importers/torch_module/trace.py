@@ -52,7 +52,8 @@ def _walked(name: str, program: Program, strict: bool) -> Walk:
     walk.run(program)
     assert walk.graph is not None
     walk.graph.graph["along"] = tuple(program.asked)
-    walk.graph.graph["notes"] = tuple(program.notes)
+    along = [f"along this input: the code looks at {place}" for place in program.asked]
+    walk.graph.graph["notes"] = (*along, *program.notes)
     for node in program.nodes:
         node.outputs.clear()  # they hold each other
     return walk
