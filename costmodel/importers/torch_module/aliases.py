@@ -25,15 +25,18 @@ class Memory:
         The first tensor in it, as of now.
     version : int
         How often it was written.
+    borrowed : bool
+        Whether it is the user's, which nothing may write.
     """
 
-    __slots__ = ("level", "made", "storage", "version")
+    __slots__ = ("borrowed", "level", "made", "storage", "version")
 
     made: Made
 
     def __init__(self, level: int) -> None:
         self.level = level
         self.version = 0
+        self.borrowed = False
         self.storage = Storage()
 
 

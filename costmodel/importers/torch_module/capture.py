@@ -144,6 +144,10 @@ def quiet() -> _Quiet:
     return _QUIET
 
 
+_COPIED = 2**28
+"""Parameters of no more bytes are copied where they have values; the user's are never written."""
+
+
 class _Stored:
     """Makes the parameters, buffers and constants of the copy."""
 
@@ -152,6 +156,8 @@ class _Stored:
         self._real = real
         self._names: dict[int, str] = {}
         self._learned: set[int] = set()
+        sizes = [p.nbytes for p in module.parameters() if not torch.nn.parameter.is_lazy(p)]
+        self._small = sum(sizes) <= _COPIED
         for learned, named in (
             (True, module.named_parameters(remove_duplicate=False)),
             (False, module.named_buffers(remove_duplicate=False)),
@@ -170,17 +176,22 @@ class _Stored:
         if tensor.layout != torch.strided:
             raise DataError(f"{name} is a sparse tensor ({tensor.layout}), not a dense one")
         values = self._real or (not learned and tensor.numel() <= LARGEST)
-        made = _data(tensor, values and tensor.device.type != "meta", clone=not learned)
+        clone = not learned or self._small
+        made = _data(tensor, values and tensor.device.type != "meta", clone)
         if isinstance(tensor, torch.nn.Parameter):
             made = torch.Tensor._make_subclass(type(tensor), made, tensor.requires_grad)
         made.__dict__.update(tensor.__dict__)
         level = UNKNOWN if made.device.type == "meta" else DATA if learned else CONSTANT
-        self._recorder.enter(made, level, name, learned)
+        record = self._recorder.enter(made, level, name, learned)
+        record.memory.borrowed = self._real and not clone
         return made
 
     def located(self, forward: Callable[..., Any], path: str) -> Callable[..., Any]:
         """Return ``forward`` with the path of its module known while it runs."""
         stack = self._recorder.path
+        module = getattr(forward, "__self__", None)
+        if isinstance(module, torch.nn.modules.lazy.LazyModuleMixin):
+            self._make_lazily(module, path)
 
         def run(*args: Any, **kwargs: Any) -> Any:
             stack.append(path)
@@ -191,6 +202,23 @@ class _Stored:
 
         run.__wrapped__ = forward  # type: ignore[attr-defined]
         return run
+
+    def _make_lazily(self, module: Any, path: str) -> None:
+        """Let the parameters of a lazy module be made unrecorded when it first runs."""
+        recorder, make = self._recorder, module.initialize_parameters
+
+        def run(*args: Any, **kwargs: Any) -> None:
+            missing = module.has_uninitialized_params()
+            recorder.muted += 1
+            try:
+                make(*args, **kwargs)
+            finally:
+                recorder.muted -= 1
+            for key, tensor in module._parameters.items() if missing else ():
+                if tensor is not None:
+                    recorder.enter(tensor, UNKNOWN, f"{path}.{key}" if path else key, learned=True)
+
+        module.__dict__["initialize_parameters"] = run
 
 
 class _Given:

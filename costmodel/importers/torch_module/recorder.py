@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from costmodel.errors import DataError
 from costmodel.importers.torch_module.aliases import MERGE, Aliases, Memory, Record
 from costmodel.importers.torch_module.apart import Apart, plain_program
 from costmodel.importers.torch_module.call import ATEN
@@ -171,6 +172,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
                     out = apart(*args, **kwargs)
                 if out is not NotImplemented:
                     return out
+        if facts.writes and any(r.memory.borrowed for r in bound.records):
+            self._refuse_writing(facts, bound)
         if facts.reshapes:
             return self._reshaped(func, bound, args, kwargs)
         out, outputs, level = self._run(func, facts, bound, args, kwargs)
@@ -182,6 +185,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
                 self._recorded(func, facts, bound, written, None, level)
             return out
         return type(out)(self._recorded(func, facts, bound, out, outputs, level))
+
+    def _refuse_writing(self, facts: Facts, bound: Bound) -> None:
+        for i, name in facts.writes:
+            record = bound.records[i] if i < len(bound.records) else None
+            if record is not None and record.memory.borrowed:
+                raise DataError(
+                    f"{facts.name} in {self.path[-1] or 'the network'} writes {name}, a parameter "
+                    "too large to be copied: a module that is imported must not write its weights"
+                )
 
     def _run(
         self, func: Any, facts: Facts, bound: Bound, args: Any, kwargs: Any

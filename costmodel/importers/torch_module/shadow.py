@@ -15,6 +15,8 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
+_OF_MODULES = ("torch.nn.utils", "torch.utils.hooks")
+"""Where torch has plain objects that belong to one module: hooks, and the handles of hooks."""
 _MAPPINGS = frozenset({dict, collections.OrderedDict, collections.defaultdict})
 _ATOMS = frozenset({int, float, bool, str, bytes, complex, type(None), type, types.ModuleType})
 
@@ -87,8 +89,9 @@ class Copier:
         if kind is set:
             return x.copy()
         if kind is types.MethodType:
-            owner = self.copy(x.__self__, path)
-            return x if owner is x.__self__ else types.MethodType(x.__func__, owner)
+            owner, function = self.copy(x.__self__, path), self.copy(x.__func__, path)
+            same = owner is x.__self__ and function is x.__func__
+            return x if same else types.MethodType(function, owner)
         if kind is types.FunctionType:
             return self._function(x, path)
         if kind is functools.partial:
@@ -187,7 +190,7 @@ def _is_plain(kind: type) -> bool:
     Not what the interpreter and torch bring, not what cleans up when it dies, no singletons.
     """
     origin = kind.__module__.split(".")[0]
-    ours = origin != "torch" or kind.__module__.startswith("torch.nn.utils")
+    ours = origin != "torch" or kind.__module__.startswith(_OF_MODULES)
     return (
         ours
         and origin not in sys.stdlib_module_names | {"numpy", "builtins"}
