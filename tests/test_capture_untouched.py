@@ -320,7 +320,7 @@ def test_importing_leaves_a_module_as_it_was(name: str) -> None:
     torch.manual_seed(0)
     twin = make()
     before, given, process = picture(net, {}), picture(inputs, {}), settings()
-    from_torch(net, *inputs)
+    from_torch(net, *inputs, strict=False)
     assert picture(net, {}) == before
     assert picture(inputs, {}) == given
     assert settings() == process

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import inspect
 import sys
@@ -82,7 +83,7 @@ def _refused(module: Any, reason: BaseException, missing: str | None) -> DataErr
 def _run(module: Any, args: Any, kwargs: Any, real: bool) -> Program:
     recorder = Recorder(real)
     stored = _Stored(module, recorder, real)
-    copier = Copier(stored, stored.located)
+    copier = Copier(stored, stored.located, stored.scripted)
     shadow = copier.copy(module)
     given = _Given(module, args, kwargs, recorder, real)
     inputs = Copier(given)
@@ -202,6 +203,19 @@ class _Stored:
 
         run.__wrapped__ = forward  # type: ignore[attr-defined]
         return run
+
+    def scripted(self, module: Any, path: str) -> Any:
+        """Return a copy of a module of TorchScript, which holds its tensors out of reach."""
+        made = copy.deepcopy(module).eval()
+        if not self._real:
+            made = made.to("meta")
+        originals = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+        for name, tensor in (*made.named_parameters(), *made.named_buffers()):
+            found = self._names.get(id(originals[name]), f"{path}.{name}")
+            learned = isinstance(originals[name], torch.nn.Parameter)
+            level = UNKNOWN if tensor.device.type == "meta" else DATA
+            self._recorder.enter(tensor, level, found, learned)
+        return made
 
     def _make_lazily(self, module: Any, path: str) -> None:
         """Let the parameters of a lazy module be made unrecorded when it first runs."""

@@ -12,6 +12,14 @@ _PASSED = frozenset({"detach_", "requires_grad_", "lift_fresh"})
 """Operators that only torch's own books need."""
 _MODES = frozenset({"dropout_p", "dropout", "train", "training"})
 """Arguments of operators that draw numbers in training only."""
+_LENGTHS = {
+    f"aten.{name}": 1
+    for name in (
+        *("_pack_padded_sequence.default", "_pad_packed_sequence.default"),
+        *("lstm.data", "gru.data", "rnn_tanh.data", "rnn_relu.data"),
+    )
+}
+"""Operators on packed sequences, and which argument holds lengths, whose values they need."""
 _NOT_THAT_FORM = frozenset({"aten.where.default"})
 """Overloads that are another operator than the one of their name: ``where(x)`` is a nonzero."""
 _OTHER_IS_SHAPE = frozenset({"to", "type_as", "expand_as", "view_as", "reshape_as"})
@@ -66,6 +74,7 @@ class Facts:
             (torch.Tag.data_dependent_output in tags or torch.Tag.dynamic_output_shape in tags)
             and self.name != "index"
         )
+        self.lengths = _LENGTHS.get(str(op))
         self.other_is_shape = self.name in _OTHER_IS_SHAPE
         self.returns_tensor = any("Tensor" in str(r.type) for r in schema.returns)
         self.is_dropout = self.name in DROPOUTS

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from costmodel.errors import DataError
 from costmodel.importers.torch_module.shapes import RULES, Rule
 
 
@@ -50,6 +51,8 @@ class Kernels:
 
     def spec(self, tensor: Tensor) -> Spec:
         """Return the one object for shape, strides and dtype of ``tensor``."""
+        if tensor.is_nested:
+            raise DataError("nested tensors have rows of several lengths, which no graph has")
         key = (tensor.shape, tensor.stride(), tensor.dtype)
         found = self._specs.get(key)
         if found is None:
@@ -94,9 +97,9 @@ class Kernels:
         if found is None and (rule := RULES.get(str(op))) is not None:
             found = self._made[key] = self._by_rule(op, rule, args, tensors)
         if found is None:
-            metas = [_without_data(t) for t in tensors]
-            given = iter(metas)
-            out = op(*_given(args, given), **_given(kwargs, given))
+            metas = [without_data(t) for t in tensors]
+            rest = iter(metas)
+            out = op(*given(args, rest), **given(kwargs, rest))
             if op is torch.ops.aten.scaled_dot_product_attention.default:
                 out = _as_fused(out, metas)
             found = self._outputs(out, metas)
@@ -135,13 +138,13 @@ class Kernels:
         if not isinstance(out, Tensor) or out.layout != torch.strided or out.is_complex():
             return None
         spec = self.spec(out)
-        for i, given in enumerate(metas):
-            if out is given:
+        for i, meta in enumerate(metas):
+            if out is meta:
                 return Output(spec, 0, i, True)
         mine = out.untyped_storage()._cdata
-        for i, given in enumerate(metas):
-            if given.layout == torch.strided and given.untyped_storage()._cdata == mine:
-                return Output(spec, out.storage_offset() - given.storage_offset(), i)
+        for i, meta in enumerate(metas):
+            if meta.layout == torch.strided and meta.untyped_storage()._cdata == mine:
+                return Output(spec, out.storage_offset() - meta.storage_offset(), i)
         return Output(spec)
 
 
@@ -150,8 +153,8 @@ def alias_of(out: Tensor, tensors: Sequence[Tensor]) -> int:
     if out.layout != torch.strided:
         return -1
     mine = out.untyped_storage()._cdata
-    for i, given in enumerate(tensors):
-        if given.layout == torch.strided and given.untyped_storage()._cdata == mine:
+    for i, one in enumerate(tensors):
+        if one.layout == torch.strided and one.untyped_storage()._cdata == mine:
             return i
     return -1
 
@@ -178,39 +181,40 @@ def _build(output: Output, tensors: Sequence[Tensor]) -> Tensor:
     spec, offset, argument, itself = output
     if argument < 0:
         return torch.empty_strided(spec.shape, spec.strides, dtype=spec.dtype, device="meta")
-    given = tensors[argument]
+    base = tensors[argument]
     if itself:
-        return given
-    if given.dtype != spec.dtype:  # the same bytes, read otherwise
-        given = given.view(spec.dtype)
-    return given.as_strided(spec.shape, spec.strides, given.storage_offset() + offset)
+        return base
+    if base.dtype != spec.dtype:  # the same bytes, read otherwise
+        base = base.view(spec.dtype)
+    return base.as_strided(spec.shape, spec.strides, base.storage_offset() + offset)
 
 
-def _without_data(tensor: Tensor) -> Tensor:
+def without_data(tensor: Tensor) -> Tensor:
+    """Return a tensor like ``tensor`` that has no values."""
     if tensor.device.type == "meta" or tensor.layout != torch.strided:
         return tensor
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
 
 
-def _given(arguments: Any, tensors: Any) -> Any:
+def given(arguments: Any, tensors: Iterator[Tensor]) -> Any:
     """Put the next of ``tensors`` in the place of every tensor, and no other device than meta."""
     if isinstance(arguments, Tensor):
         return next(tensors)
     if isinstance(arguments, torch.device):
         return torch.device("meta")
     if isinstance(arguments, list | tuple):
-        return [_given(a, tensors) for a in arguments]
+        return [given(a, tensors) for a in arguments]
     if isinstance(arguments, dict):
-        return {k: _given(a, tensors) for k, a in arguments.items()}
+        return {k: given(a, tensors) for k, a in arguments.items()}
     return arguments
 
 
-def _as_fused(out: Tensor, given: Sequence[Tensor]) -> Tensor:
+def _as_fused(out: Tensor, inputs: Sequence[Tensor]) -> Tensor:
     """Return the result of attention in the layout of fused kernels: heads beside each other.
 
     Without a device torch takes attention apart, and its result lies otherwise in memory.
     """
-    if out.dim() != 4 or len({t.shape[-1] for t in given[:3]}) > 1:
+    if out.dim() != 4 or len({t.shape[-1] for t in inputs[:3]}) > 1:
         return out
     _, heads, tokens, features = out.shape
     strides = (tokens * heads * features, features, heads * features, 1)

@@ -20,8 +20,10 @@ from costmodel.importers.torch_module.kernels import (
     Kernels,
     Output,
     alias_of,
+    given,
     on_cpu,
     with_memory,
+    without_data,
 )
 from costmodel.importers.torch_module.masks import ATTENTION, Masks
 from costmodel.importers.torch_module.program import (
@@ -160,6 +162,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         if facts.passes:
             return func(*args, **kwargs)
         bound = Bound(self, args, kwargs)
+        if facts.lengths is not None:
+            self._asked(facts, bound.records[facts.lengths])
         if facts.asks:
             for record in bound.records:
                 self._asked(facts, record)
@@ -207,6 +211,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         if bound.level == UNKNOWN and facts.other_is_shape and bound.records[0].memory.level:
             args = (args[0], *[with_memory(a) for a in args[1:]])
             return func(*on_cpu(args), **on_cpu(kwargs)), None, bound.records[0].memory.level
+        if facts.lengths is not None:
+            lengths = bound.tensors[facts.lengths]
+            kept = [t if t is lengths else without_data(t) for t in bound.tensors]
+            rest = iter(kept)
+            return func(*given(args, rest), **given(kwargs, rest)), None, UNKNOWN
         if facts.name == "index" and any(_is_mask(t) for t in bound.tensors[1:]):
             return self._index(func, facts, args)
         key = None if bound.key is None else (func, *bound.key)
@@ -253,7 +262,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
                 elif facts.may_alias:
                     number = alias_of(out, bound.tensors)
                 parent = bound.records[number] if number >= 0 else None
-                memory = parent.memory if parent is not None else Memory(level)
+                own = level
+                if facts.lengths is not None and not out.is_floating_point():
+                    own = bound.records[facts.lengths].memory.level
+                memory = parent.memory if parent is not None else Memory(own)
                 meta = Meta(spec.shape, spec.dtype, memory.storage)
                 name = self._name("constant") if folded else ""
                 made = Made(meta, None if folded else node, i, name)

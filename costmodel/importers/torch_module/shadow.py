@@ -7,6 +7,7 @@ is shared. Tensors are what the caller makes of them.
 from __future__ import annotations
 
 import collections
+import copy
 import functools
 import sys
 import types
@@ -30,18 +31,22 @@ class Copier:
         Returns what stands for a tensor, given it and the dotted path at which it was found.
     located : callable, optional
         Returns what stands for the ``forward`` of a module, given it and the path of the module.
+    scripted : callable, optional
+        Returns what stands for a module of TorchScript, given it and its path.
     """
 
     def __init__(
         self,
         tensor: Callable[[Any, str], Any],
         located: Callable[[Callable[..., Any], str], Callable[..., Any]] | None = None,
+        scripted: Callable[[Any, str], Any] | None = None,
     ) -> None:
         import torch
 
         self._torch = torch
         self._tensor = tensor
         self._located = located
+        self._scripted = scripted or (lambda module, path: copy.deepcopy(module).eval())
         self._memo: dict[int, Any] = {}
         self._alive: list[Any] = []  # an identity is one only while its object lives
         self._plain: dict[type, bool] = {}
@@ -140,7 +145,7 @@ class Copier:
     def _module(self, x: Any, path: str) -> Any:
         torch = self._torch
         if isinstance(x, torch.jit.ScriptModule):
-            return self._scripted(x)
+            return self._scripted(x, path)
         for wrapper in ("_orig_mod", "module"):
             if type(x).__name__ in ("OptimizedModule", "DistributedDataParallel") and (
                 wrapper in x._modules
@@ -154,7 +159,7 @@ class Copier:
             content[key] = self.copy(x.__dict__[key], path)
         for key, value in x.__dict__.items():
             if key not in content:
-                empty = key[0] == "_" and not value and type(value) in _MAPPINGS
+                empty = key[0] == "_" and type(value) in _MAPPINGS and not value
                 content[key] = value.copy() if empty else self.copy(value, _join(path, key))
         content["training"] = False
         if type(x).__name__ == "DataParallel":
@@ -163,11 +168,6 @@ class Copier:
             forward = content.get("forward") or type(x).forward.__get__(made)
             content["forward"] = self._located(forward, path)
         return made
-
-    def _scripted(self, x: Any) -> Any:
-        import copy
-
-        return copy.deepcopy(x).eval()
 
     def _object(self, x: Any, kind: type, path: str) -> Any:
         if kind not in self._plain:
