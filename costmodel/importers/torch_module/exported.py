@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import torch
 
 from costmodel.errors import CostModelError, DataError
 from costmodel.importers.registry import refuse_unknown
 from costmodel.importers.torch_module.call import ATEN, DROPOUTS, packet_name
-from costmodel.importers.torch_module.capture import argument_names
+from costmodel.importers.torch_module.flat import PREFIX, Flat, Inputs
+from costmodel.importers.torch_module.masks import ATTENTION, text
 from costmodel.importers.torch_module.shadow import Copier
 from costmodel.importers.torch_module.sizes import Axes, Size, SizeReader, axes_of
 from costmodel.importers.torch_module.walk import Walk, unknown_operators
@@ -20,8 +23,8 @@ def walk_exported(
     kwargs: dict[str, Any],
     dynamic: dict[str, Axes],
     strict: bool,
-) -> Walk:
-    """Return the finished walk over what ``torch.export`` makes of ``module``.
+) -> tuple[Walk, tuple[str, ...]]:
+    """Return the finished walk over what ``torch.export`` makes of ``module``, and notes.
 
     Raises
     ------
@@ -30,61 +33,51 @@ def walk_exported(
     UnknownOperatorError
         If ``strict``, naming every operator that is not known.
     """
-    import torch
-    from torch.utils._pytree import tree_flatten, tree_unflatten
-
-    leaves, shape = tree_flatten((args, kwargs))
-    axes = axes_of(dynamic, _input_names(module, args, kwargs), leaves)
-    module = Copier(_alias).copy(module)
-    leaves = _prepared(module, leaves, axes)
-    args, kwargs = tree_unflatten(leaves, shape)
+    inputs = Inputs(module, args, kwargs)
+    axes = axes_of(dynamic, inputs.names, inputs.numbers, inputs.leaves)
+    shadow = Flat(Copier(_alias).copy(module), inputs).eval()
+    leaves = tuple(_prepared(module, inputs.leaves, axes))
     try:
         with torch.no_grad():
-            shapes = _shapes(leaves, axes).dynamic_shapes(module, args, kwargs)
-            program = torch.export.export(module, args, kwargs, dynamic_shapes=shapes)
+            shapes = _shapes(leaves, axes).dynamic_shapes(shadow, leaves)
+            program = torch.export.export(shadow, leaves, dynamic_shapes=shapes, strict=False)
             program = _decompose_unknown(program)
     except CostModelError:
         raise
     except Exception as error:
-        reason = (str(error).strip() or "no reason given").splitlines()[0]
-        raise DataError(
-            f"torch.export cannot trace {type(module).__name__} on these inputs: "
-            f"{type(error).__name__}: {reason}"
-        ) from error
+        raise _refused(type(module).__name__, dynamic, error) from error
     if strict:
         refuse_unknown("from_torch", unknown_operators(program))
-    walk = Walk(type(module).__name__, SizeReader(axes))
-    walk.run_exported(program, _first_names(module))
-    return walk
+    walk = Walk(type(module).__name__, SizeReader(axes, inputs.names))
+    walk.run_exported(program, _first_names(shadow), inputs.names)
+    masked = sum(map(_is_masked, program.graph.nodes))
+    return walk, (text(masked, causal=False),) if masked else ()
+
+
+def _refused(name: str, dynamic: dict[str, Axes], error: Exception) -> DataError:
+    symbols = ", ".join(dynamic)
+    reason = (str(error).strip() or "no reason given").splitlines()[0]
+    ours = not type(error).__module__.startswith("torch") and "ymbol" not in reason
+    why = f"{type(error).__name__}: {reason}" if ours else "the network fixes or ties a size"
+    return DataError(
+        f"{name} cannot be traced with {symbols} as a symbol ({why}): leave it out of dynamic, "
+        "or name a multiple such as 32*k"
+    )
+
+
+def _is_masked(node: Any) -> bool:
+    """Say whether a node is an attention that has a tensor for a mask."""
+    if node.op != "call_function" or packet_name(node.target) != ATTENTION:
+        return False
+    return (node.args[3] if len(node.args) > 3 else node.kwargs.get("attn_mask")) is not None
 
 
 def _alias(tensor: Any, path: str) -> Any:
     """Return another object for a parameter, a copy of anything that the module may write."""
-    import torch
-
     with torch.no_grad():
         if isinstance(tensor, torch.nn.Parameter):
             return torch.Tensor._make_subclass(type(tensor), tensor.data, tensor.requires_grad)
         return tensor.detach().clone()
-
-
-def _input_names(module: Any, args: Any, kwargs: Any) -> list[tuple[str, int | None]]:
-    """Return for every leaf of the inputs its name, and its number if it is an input itself."""
-    from torch.utils._pytree import tree_flatten_with_path
-
-    first = argument_names(module, len(args))
-    names: list[tuple[str, int | None]] = []
-    for path, _ in tree_flatten_with_path((args, kwargs))[0]:
-        keys: list[Any] = [_key(entry) for entry in path]
-        head = first[keys[1]] if keys[0] == 0 else keys[1]
-        number = keys[1] if keys[0] == 0 and len(keys) == 2 else None
-        names.append(("_".join(map(str, (head, *keys[2:]))), number))
-    return names
-
-
-def _key(entry: Any) -> Any:
-    """Return the key, index or attribute that an entry of a path through nested inputs holds."""
-    return next(getattr(entry, k) for k in ("key", "idx", "name") if hasattr(entry, k))
 
 
 def _prepared(module: Any, leaves: list[Any], axes: Mapping[tuple[int, int], Size]) -> list[Any]:
@@ -92,8 +85,6 @@ def _prepared(module: Any, leaves: list[Any], axes: Mapping[tuple[int, int], Siz
 
     Torch takes a size of 0 or 1 for a constant, because such axes broadcast.
     """
-    import torch
-
     devices = {p.device for p in module.parameters()}
     device = devices.pop() if len(devices) == 1 else None
     prepared = [x.to(device) if torch.is_tensor(x) and device is not None else x for x in leaves]
@@ -103,10 +94,8 @@ def _prepared(module: Any, leaves: list[Any], axes: Mapping[tuple[int, int], Siz
     return prepared
 
 
-def _shapes(leaves: list[Any], axes: Mapping[tuple[int, int], Size]) -> Any:
+def _shapes(leaves: Sequence[Any], axes: Mapping[tuple[int, int], Size]) -> Any:
     """Return what ``torch.export`` must know of the symbolic axes."""
-    import torch
-
     # Only multiples need a name: without one torch finds by itself what a size may be.
     multiples = {name for name, factor in axes.values() if factor > 1}
     named = {name: torch.export.Dim(f"_{name}", min=2) for name in multiples}
@@ -147,8 +136,6 @@ def _decompose_once(program: Any) -> Any:
     }
     if not unknown:
         return program
-    import torch
-
     table = torch.export.default_decompositions()
     chosen = {op: table[op] for op in unknown if op in table}
     if not chosen:
@@ -159,8 +146,6 @@ def _decompose_once(program: Any) -> Any:
 
 def _leave_out_dropout(program: Any) -> None:
     """Make views of the dropouts: while taking others apart, torch makes copies of them."""
-    import torch
-
     for part in program.graph_module.modules():
         for node in part.graph.nodes if hasattr(part, "graph") else ():
             if packet_name(node.target) in DROPOUTS:
@@ -175,4 +160,5 @@ def _first_names(module: Any) -> dict[str, str]:
         *module.named_parameters(remove_duplicate=False),
         *module.named_buffers(remove_duplicate=False),
     ]
-    return {name: first.setdefault(id(tensor), name) for name, tensor in stored}
+    start = len(PREFIX) + 1
+    return {name: first.setdefault(id(tensor), name[start:]) for name, tensor in stored}

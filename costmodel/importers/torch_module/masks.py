@@ -15,6 +15,11 @@ _TEXTS = {
 }
 
 
+def text(count: int, causal: bool) -> str:
+    """Return what is said of ``count`` attentions that have a tensor for a mask."""
+    return _TEXTS[causal].format(f"{count} attention" + ("s" if count > 1 else ""))
+
+
 class Masks:
     """Looks at the masks of a network, each once, and says what was counted."""
 
@@ -38,10 +43,7 @@ class Masks:
 
     def notes(self) -> tuple[str, ...]:
         """Return what a reader of the totals must know."""
-        return tuple(
-            _TEXTS[causal].format(f"{n} attention" + ("s" if n > 1 else ""))
-            for causal, n in sorted(self._counts.items())
-        )
+        return tuple(text(n, causal) for causal, n in sorted(self._counts.items()))
 
     def _looked_at(self, mask: Tensor) -> bool:
         found = self._met.get(id(mask))

@@ -125,7 +125,7 @@ class Program:
         The tensors that were returned.
     asked : list of str
         Where the code asked for values that depend on the inputs: the program holds along them.
-    notes : list of str
+    notes : tuple of str
         What a reader of a total must know.
     """
 
@@ -133,7 +133,7 @@ class Program:
     nodes: list[Node] = field(default_factory=list)
     outputs: list[Made] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
 
 
 def _tensors(arguments: Any) -> Iterator[Made]:

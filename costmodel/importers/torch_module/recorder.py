@@ -147,7 +147,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
             if made.node is not None:
                 made.node.used.add(made.output)
             self.program.outputs.append(made)
-        self.program.notes += self._masks.notes()
+        self.program.notes = self._masks.notes()
         return self.program
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

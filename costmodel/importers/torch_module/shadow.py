@@ -197,7 +197,7 @@ def _is_plain(kind: type) -> bool:
         and vars(object)["__new__"] is getattr(kind, "__new__", None)
         and not issubclass(kind, type | Enum)
         and not hasattr(kind, "__del__")
-        and not any("__slots__" in vars(c) for c in kind.__mro__[:-1])
+        and not any(vars(c).get("__slots__") for c in kind.__mro__[:-1])
     )
 
 

@@ -23,7 +23,8 @@ _SIZE = re.compile(r"(?:(\d+)\s*\*\s*)?([A-Za-z_]\w*)")
 
 def axes_of(
     dynamic: Mapping[str, Axes],
-    names: Sequence[tuple[str, int | None]],
+    names: Sequence[str],
+    numbers: Mapping[int, int],
     leaves: Sequence[Any],
 ) -> dict[tuple[int, int], Size]:
     """Return the size of each (leaf of the inputs, axis) that is symbolic.
@@ -32,10 +33,12 @@ def axes_of(
     ----------
     dynamic : mapping
         Symbols or multiples of one, ``"n"`` or ``"32*k"``, and what they stand for.
-    names : sequence of (str, int or None)
-        Name and number of each leaf.
-    leaves : sequence
-        The leaves of the inputs.
+    names : sequence of str
+        The name of each tensor; a name of what holds several stands for all of them.
+    numbers : mapping
+        Which tensor the input of a number is.
+    leaves : sequence of Tensor
+        The tensors among the inputs.
 
     Raises
     ------
@@ -45,25 +48,31 @@ def axes_of(
     found: dict[tuple[int, int], Size] = {}
     for written, places in dynamic.items():
         size = _size(written)
-        for place in _pairs(places):
-            key, axis = place
-            leaf = next((i for i, name in enumerate(names) if key in name), None)
-            label = key if isinstance(key, str) else f"input {key}"
-            if leaf is None:
-                known = ", ".join(name for name, _ in names)
-                raise DataError(f"dynamic[{written!r}] names {label}; the inputs are {known}")
-            shape = tuple(getattr(leaves[leaf], "shape", ()))
-            if not -len(shape) <= axis < len(shape):
+        for key, axis in _pairs(places):
+            if isinstance(key, int):
+                label, chosen = f"input {key}", [numbers[key]] if key in numbers else []
+            else:
+                label = key
+                chosen = [i for i, n in enumerate(names) if n == key or n.startswith(f"{key}_")]
+            if not chosen:
                 raise DataError(
-                    f"dynamic[{written!r}] names axis {axis} of {label}, which has "
-                    f"{len(shape)} axes"
+                    f"dynamic[{written!r}] names {label}; the inputs are {', '.join(names)}"
                 )
-            if shape[axis] % size[1]:
-                raise DataError(
-                    f"axis {axis} of {label} has size {shape[axis]}, which is not {written}"
-                )
-            found[leaf, axis % len(shape)] = size
+            for leaf in chosen:
+                found[leaf, _axis(leaves[leaf], axis, written, label, size[1])] = size
     return found
+
+
+def _axis(tensor: Any, axis: int, written: str, label: str, factor: int) -> int:
+    """Return ``axis`` counted from the front, or raise unless it may have that size."""
+    shape = tuple(tensor.shape)
+    if not -len(shape) <= axis < len(shape):
+        raise DataError(
+            f"dynamic[{written!r}] names axis {axis} of {label}, which has {len(shape)} axes"
+        )
+    if shape[axis] % factor:
+        raise DataError(f"axis {axis} of {label} has size {shape[axis]}, which is not {written}")
+    return axis % len(shape)
 
 
 def _size(written: str) -> Size:
@@ -89,8 +98,11 @@ class SizeReader:
     the target of a reshape, come out in our form.
     """
 
-    def __init__(self, axes: Mapping[tuple[int, int], Size]) -> None:
-        self._axes = dict(axes)
+    def __init__(
+        self, axes: Mapping[tuple[int, int], Size] | None = None, names: Sequence[str] = ()
+    ) -> None:
+        self._axes = dict(axes or {})
+        self._names = names
         self._ours: dict[Any, Dim] = {}
 
     def bind_input(self, number: int, shape: Sequence[Any]) -> tuple[Dim, ...]:
@@ -139,18 +151,15 @@ class SizeReader:
         if wanted is None:
             return self.read(size)
         name, factor = wanted
+        label = f"axis {axis} of {self._names[number]} cannot be the symbol {name!r}"
         symbols: set[Any] = getattr(expression, "free_symbols", set())
         if len(symbols) != 1:
-            raise DataError(
-                f"axis {axis} of input {number} cannot be the symbol {name!r}: the network fixes "
-                f"its size to {expression}"
-            )
+            raise DataError(f"{label}: the network fixes its size to {expression}")
         (symbol,) = symbols
         ours = sympy.solve(expression - factor * dim(name), symbol)[0]
         if self._ours.setdefault(symbol, ours) != ours:
             raise DataError(
-                f"axis {axis} of input {number} cannot be the symbol {name!r}: the network needs "
-                f"it tied to {self._ours[symbol]}; give both one name"
+                f"{label}: the network needs it tied to {self._ours[symbol]}; give both one name"
             )
         return factor * dim(name)
 

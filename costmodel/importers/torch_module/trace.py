@@ -41,19 +41,22 @@ def trace(
         if dynamic:
             from costmodel.importers.torch_module.exported import walk_exported
 
-            return walk_exported(module, args, dict(kwargs), dict(dynamic), strict)
-        return _walked(type(module).__name__, capture(module, args, dict(kwargs)), strict)
+            program = Program()
+            walk, program.notes = walk_exported(module, args, dict(kwargs), dict(dynamic), strict)
+        else:
+            program = capture(module, args, dict(kwargs))
+            walk = _walked(type(module).__name__, program, strict)
+    assert walk.graph is not None
+    along = [f"along this input: the code looks at {place}" for place in program.asked]
+    walk.graph.graph.update(along=tuple(program.asked), notes=(*along, *program.notes))
+    return walk
 
 
 def _walked(name: str, program: Program, strict: bool) -> Walk:
     if strict:
         refuse_unknown("from_torch", unknown_nodes(program.nodes))
-    walk = Walk(name, SizeReader({}))
+    walk = Walk(name, SizeReader())
     walk.run(program)
-    assert walk.graph is not None
-    walk.graph.graph["along"] = tuple(program.asked)
-    along = [f"along this input: the code looks at {place}" for place in program.asked]
-    walk.graph.graph["notes"] = (*along, *program.notes)
     for node in program.nodes:
         node.outputs.clear()  # they hold each other
     return walk

@@ -58,19 +58,28 @@ class Walk:
         outputs = [self.operand(made) for made in program.outputs]
         self.graph = self.emit.finish([x for x in outputs if x is not None])
 
-    def run_exported(self, program: Any, first_names: Mapping[str, str]) -> None:
+    def run_exported(
+        self, program: Any, first_names: Mapping[str, str], inputs: Sequence[str]
+    ) -> None:
         """Import a program of ``torch.export``; the result is in ``graph``.
 
-        ``first_names`` holds for every name of a parameter the first name of the same tensor.
+        Parameters
+        ----------
+        program : torch.export.ExportedProgram
+            The program.
+        first_names : mapping
+            For every name of a parameter the first name of the same tensor.
+        inputs : sequence of str
+            The names of its inputs.
         """
         signature = program.graph_signature
         stored = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
         stored |= signature.inputs_to_lifted_tensor_constants
         stored = {key: first_names.get(name, name) for key, name in stored.items()}
-        user_inputs = list(signature.user_inputs)
+        given = dict(zip(signature.user_inputs, enumerate(inputs), strict=False))
         for node in program.graph.nodes:
             if node.op == "placeholder":
-                self._values[node] = self._placeholder(node, stored, user_inputs, signature)
+                self._values[node] = self._placeholder(node, stored, given, signature)
         outputs = self._body(program.graph_module)
         wanted = set(signature.user_outputs)
         self.graph = self.emit.finish(
@@ -105,7 +114,7 @@ class Walk:
             return self.emit.add(Merge(), whole, part)
 
     def _placeholder(
-        self, node: Any, stored: dict[str, str], user_inputs: list[Any], signature: Any
+        self, node: Any, stored: dict[str, str], given: dict[str, tuple[int, str]], signature: Any
     ) -> Operand | None:
         meta = node.meta.get("val")
         if not is_tensor(meta):
@@ -113,11 +122,11 @@ class Walk:
         if node.name in stored:
             learned = node.name in signature.inputs_to_parameters
             return Stored(stored[node.name], self.tensor(meta), learned)
-        if node.name not in user_inputs:
+        if node.name not in given:
             return None  # what orders effects, such as checks, and holds nothing
-        number = user_inputs.index(node.name)
+        number, name = given[node.name]
         shape = self.sizes.bind_input(number, meta.shape)
-        return self.emit.input(shape, dtype_name(meta.dtype), node.name)
+        return self.emit.input(shape, dtype_name(meta.dtype), name)
 
     def _body(self, module: Any) -> list[Any]:
         """Import the nodes of one (sub)graph and return the nodes of its outputs."""
@@ -264,7 +273,8 @@ def _module_path(node: Any) -> str:
         return node.module
     stack = list(node.meta.get("nn_module_stack", {}).values())
     path = str(stack[-1][0]) if stack else ""
-    return ".".join(part.split("@")[0] for part in path.split(".") if part)
+    parts = [part.split("@")[0] for part in path.split(".") if part]
+    return ".".join(parts[1:])  # the first is the module around the user's
 
 
 def _is_several(value: object) -> TypeGuard[Sequence[Operand | None]]:
