@@ -122,7 +122,7 @@ class Call:
         """Say whether anything takes output ``output`` of several."""
         if isinstance(self.node, Node):
             return self.node.is_used(output)
-        return any(user.args[1] == output for user in self.node.users)
+        return any(user.args[1] == output and user.users for user in self.node.users)
 
     def is_view(self, of: str) -> bool:
         """Say whether the first output shares the storage of argument ``of``."""

@@ -14,6 +14,7 @@ from costmodel.importers.torch_module.flat import PREFIX, Flat, Inputs
 from costmodel.importers.torch_module.masks import ATTENTION, text
 from costmodel.importers.torch_module.shadow import Copier
 from costmodel.importers.torch_module.sizes import Axes, Size, SizeReader, axes_of
+from costmodel.importers.torch_module.unrolled import whole
 from costmodel.importers.torch_module.walk import Walk, unknown_operators
 
 
@@ -35,7 +36,7 @@ def walk_exported(
     """
     inputs = Inputs(module, args, kwargs)
     axes = axes_of(dynamic, inputs.names, inputs.numbers, inputs.leaves)
-    shadow = Flat(Copier(_alias).copy(module), inputs).eval()
+    shadow = Flat(Copier(_alias, whole).copy(module), inputs).eval()
     leaves = tuple(_prepared(module, inputs.leaves, axes))
     try:
         with torch.no_grad():

@@ -162,6 +162,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         if facts.passes:
             return func(*args, **kwargs)
         bound = Bound(self, args, kwargs)
+        if facts.name == "index":
+            for tensor, record in zip(bound.tensors[1:], bound.records[1:], strict=True):
+                if _is_mask(tensor):  # how many are set decides the shape
+                    self._asked(facts, record)
         if facts.lengths is not None:
             self._asked(facts, bound.records[facts.lengths])
         if facts.asks:
@@ -217,7 +221,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
             rest = iter(kept)
             return func(*given(args, rest), **given(kwargs, rest)), None, UNKNOWN
         if facts.name == "index" and any(_is_mask(t) for t in bound.tensors[1:]):
-            return self._index(func, facts, args)
+            return self._index(func, args)
         key = None if bound.key is None else (func, *bound.key)
         out, outputs = self._kernels.run(func, args, kwargs, bound.tensors, key)
         if facts.makes and not drawn and isinstance(out, Tensor) and out.numel() <= LARGEST:
@@ -356,15 +360,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         if place not in self.program.asked:
             self.program.asked.append(place)
 
-    def _index(self, func: Any, facts: Facts, args: Any) -> tuple[Any, list[Output] | None, int]:
-        """Run an index by masks as one by numbers: how many are set must be known."""
+    def _index(self, func: Any, args: Any) -> tuple[Any, list[Output] | None, int]:
+        """Run an index by masks as one by numbers, which has a shape without values."""
         numbers: list[Any] = []
         for t in args[1]:
-            if t is not None and _is_mask(t):
-                self._asked(facts, self.record_of(t))
-                numbers += t.nonzero().unbind(1)
-            else:
-                numbers.append(t)
+            numbers += t.nonzero().unbind(1) if t is not None and _is_mask(t) else [t]
         tensors = [args[0], *[t for t in numbers if t is not None]]
         return *self._kernels.run(func, (args[0], numbers), {}, tensors, None), UNKNOWN
 

@@ -13,14 +13,14 @@ _MODES = ("rnn", "rnn", "lstm", "gru")
 """Torch's numbers of the cells (``rnn_relu``, ``rnn_tanh``, ``lstm``, ``gru``)."""
 
 
-@ATEN.register("lstm", "gru", "rnn_tanh", "rnn_relu")
+@ATEN.register("lstm", "gru", "rnn_tanh", "rnn_relu", "costmodel.recurrent")
 def _recurrent(call: Call) -> Result:
     """Emit one operator a layer, so that the last state of each layer can be taken.
 
     The initial states are not followed, and the cell state stands where the hidden state is: it is
     made by the same steps.
     """
-    kind = packet_name(call.node.target).split("_")[0]
+    kind = call.get("mode", packet_name(call.node.target)).split("_")[0]
     stored = call.operands("params")
     directions = 1 + bool(call.get("bidirectional"))
     bias = bool(call.get("has_biases"))
