@@ -1,4 +1,4 @@
-"""Torch modules, by way of ``torch.export``."""
+"""Torch modules: what a copy of them does, run once."""
 
 from __future__ import annotations
 
@@ -20,41 +20,53 @@ def from_torch(
 ) -> nx.DiGraph:
     """Return the op graph of a torch module at inference.
 
-    The module is traced in eval mode (its mode is put back), so that nothing is computed and its
-    weights may be on the ``meta`` device.
+    A copy of the module runs once, in eval mode, and what it does is recorded. The user's module is
+    not touched. Weights may be on the ``meta`` device: only what follows from inputs, constants and
+    buffers is computed. Where the code asks for values that follow from weights, it runs on real
+    tensors, and the graph holds along the given input.
 
     Parameters
     ----------
     module : torch.nn.Module
         The network.
-    *inputs : Tensor or nested
-        Example inputs; only shapes and dtypes matter.
+    *inputs, **keywords : Any
+        What ``forward`` is called with: tensors, containers of tensors, or objects that hold them,
+        such as caches. Values matter only where the code looks at them. An input that is called
+        ``strict`` or ``dynamic`` must be given by position.
     strict : bool
         Whether unknown operators raise. Otherwise free views stand in for them, the graph carries
         ``graph.graph["coverage"]``, the share of the work that is counted, at least, and
         ``graph.graph["unknown"]``, their names and places: print both beside every total.
     dynamic : mapping, optional
-        Symbolic sizes: for each symbol the axis of the first input that it stands for, or a
-        sequence of (input, axis) pairs.
+        Symbolic sizes: for each symbol (``"n"``) or multiple of one (``"32*k"``) the axis of the
+        first input that it stands for, or a sequence of (input, axis) pairs. An input goes by its
+        number or its name; the name of what holds several tensors stands for all of them. Symbols
+        need ``torch.export``.
 
     Returns
     -------
     DiGraph
         Nodes carry the dotted path of their ``module``; operators that share a parameter carry the
         same ``weights`` name, so that it counts once while its traffic counts each time.
+        ``graph.graph["along"]`` names where the code looked at values that depend on the inputs,
+        and ``graph.graph["notes"]`` says what holds for every total.
 
     Raises
     ------
     UnknownOperatorError
         Naming every unknown operator and where it occurs.
     DataError
-        If torch cannot trace the module, or fixes a size that ``dynamic`` asks for.
+        If the module cannot run, or fixes a size that ``dynamic`` asks for.
 
     Notes
     -----
     Views are recognized by shared storage: a reshape that torch must copy has a
     :class:`~costmodel.ops.Contiguous` before it. In-place operators are imported as what they
-    compute; the part of a tensor that they write through a view is not merged back.
+    compute; where they write a part of a tensor, a :class:`~costmodel.ops.Merge` leads to every
+    later read of it.
+
+    A causal mask of ``scaled_dot_product_attention`` that is a tensor counts as ``is_causal`` does
+    if its values are known; any other mask counts the full square.
 
     Examples
     --------
