@@ -39,12 +39,19 @@ def capture(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Progr
         with eager():
             reason = _tried(module, args, kwargs, real=False)
     missing = _without_values(module, args, kwargs)
-    if not isinstance(reason, Program) and missing is None:
-        with eager():
-            reason = _tried(module, args, kwargs, real=True)
     if isinstance(reason, Program):
         return reason
+    if missing is None:
+        asked = str(reason) if isinstance(reason, ValuesNeededError) else _SHAPELESS
+        with eager():
+            reason = _tried(module, args, kwargs, real=True)
+        if isinstance(reason, Program):
+            reason.asked = reason.asked or [asked]
+            return reason
     raise _refused(module, reason, missing) from reason
+
+
+_SHAPELESS = "an operator that makes shapes of values"
 
 
 def _tried(module: Any, args: Any, kwargs: Any, real: bool) -> Program | BaseException:

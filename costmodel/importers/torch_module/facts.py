@@ -6,8 +6,12 @@ from typing import Any
 
 from costmodel.importers.torch_module.call import ATEN, DROPOUTS, packet_name
 
-_ASKS = frozenset({"_local_scalar_dense", "equal", "is_nonzero", "item", "resolve_neg"})
-"""What hands values to Python: ``resolve_neg`` precedes ``tolist`` and ``numpy``."""
+_ASKS = frozenset(
+    {"_local_scalar_dense", "equal", "is_nonzero", "item", "resolve_neg", "nonzero_numpy"}
+    | {"argwhere", "torchvision.nms"}
+)
+"""What hands values to Python (``resolve_neg`` precedes ``tolist`` and ``numpy``), or sizes that
+depend on them, without a tag that says so."""
 _PASSED = frozenset({"detach_", "requires_grad_", "lift_fresh"})
 """Operators that only torch's own books need."""
 _MODES = frozenset({"dropout_p", "dropout", "train", "training"})

@@ -14,14 +14,15 @@ from costmodel.importers.torch_module.shapes import RULES, Rule
 
 
 class Spec:
-    """Shape, strides and dtype of a tensor; equal ones are one object."""
+    """Shape, strides, dtype and layout of a tensor; equal ones are one object."""
 
-    __slots__ = ("dtype", "shape", "strides")
+    __slots__ = ("dtype", "layout", "shape", "strides")
 
-    def __init__(self, shape: tuple[int, ...], strides: tuple[int, ...], dtype: Any) -> None:
+    def __init__(self, shape: tuple[int, ...], strides: Any, dtype: Any, layout: Any) -> None:
         self.shape = shape
         self.strides = strides
         self.dtype = dtype
+        self.layout = layout
 
 
 class Output(NamedTuple):
@@ -50,13 +51,15 @@ class Kernels:
         self._met: list[weakref.ref[Any]] = []
 
     def spec(self, tensor: Tensor) -> Spec:
-        """Return the one object for shape, strides and dtype of ``tensor``."""
+        """Return the one object for shape, strides, dtype and layout of ``tensor``."""
         if tensor.is_nested:
             raise DataError("nested tensors have rows of several lengths, which no graph has")
-        key = (tensor.shape, tensor.stride(), tensor.dtype)
+        layout = tensor.layout
+        strides = tensor.stride() if layout is torch.strided else None
+        key = (tensor.shape, strides, tensor.dtype, layout)
         found = self._specs.get(key)
         if found is None:
-            found = self._specs[key] = Spec(tuple(key[0]), key[1], key[2])
+            found = self._specs[key] = Spec(tuple(key[0]), strides, key[2], layout)
         return found
 
     def remember(self, tensor: Tensor) -> None:

@@ -25,13 +25,22 @@ UNKNOWN, CONSTANT, DATA = range(3)
 
 
 class Meta:
-    """Shape, dtype and storage of a tensor, without the tensor."""
+    """Shape, dtype, layout and storage of a tensor, without the tensor.
 
-    __slots__ = ("dtype", "shape", "storage")
+    Parameters
+    ----------
+    like : Any
+        What has shape, dtype and layout: a specification, another one of this class.
+    storage : Storage
+        Where it lies.
+    """
 
-    def __init__(self, shape: tuple[int, ...], dtype: Any, storage: Storage) -> None:
-        self.shape = shape
-        self.dtype = dtype
+    __slots__ = ("dtype", "layout", "shape", "storage")
+
+    def __init__(self, like: Any, storage: Storage) -> None:
+        self.shape: tuple[int, ...] = like.shape
+        self.dtype = like.dtype
+        self.layout = like.layout
         self.storage = storage
 
     def untyped_storage(self) -> Storage:

@@ -124,7 +124,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         """Make a tensor that is stored or given known under ``name``."""
         spec = self._kernels.spec(tensor)
         memory = Memory(level)
-        made = Made(Meta(spec.shape, spec.dtype, memory.storage), name=name, learned=learned)
+        made = Made(Meta(spec, memory.storage), name=name, learned=learned)
         record = tensor._costmodel = Record(made, memory, spec)
         self._kernels.remember(tensor)
         return record
@@ -257,7 +257,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
             number = next((n for n, t in enumerate(bound.tensors) if t is out), -1)
             if number >= 0 and facts.writes:
                 record = bound.records[number]
-                made = Made(Meta(spec.shape, spec.dtype, record.memory.storage), node, i)
+                made = Made(Meta(spec, record.memory.storage), node, i)
                 record.memory.level = level
                 self.aliases.write(record, made)
             else:
@@ -270,7 +270,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
                 if facts.lengths is not None and not out.is_floating_point():
                     own = bound.records[facts.lengths].memory.level
                 memory = parent.memory if parent is not None else Memory(own)
-                meta = Meta(spec.shape, spec.dtype, memory.storage)
+                meta = Meta(spec, memory.storage)
                 name = self._name("constant") if folded else ""
                 made = Made(meta, None if folded else node, i, name)
                 out._costmodel = Record(made, memory, spec, parent)
@@ -319,7 +319,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         before = bound.records[0]
         node = self._node(func, bound.args, bound.kwargs, self._facts[func].name)
         spec = self._kernels.spec(out)
-        made = Made(Meta(spec.shape, spec.dtype, before.memory.storage), node)
+        made = Made(Meta(spec, before.memory.storage), node)
         node.outputs.append(made)
         out._costmodel = Record(made, before.memory, spec, before)
         return out
