@@ -93,6 +93,27 @@ class ReplacedBuffer(Counting):
         return self.linear(x) + self.average
 
 
+FILE_CACHE: dict = {}
+
+
+@functools.lru_cache
+def positions(n: int) -> torch.Tensor:
+    return torch.arange(n)
+
+
+class CachesAround(Base):
+    """Caches of the class, of the file, and of a function."""
+
+    kept: dict = {}
+    order: list = []
+
+    def forward(self, x: torch.Tensor) -> object:
+        made = self.kept.setdefault(x.shape, self.linear.weight.sum())
+        self.order.append(made)
+        FILE_CACHE[x.shape] = made + positions(4)
+        return self.linear(x) + FILE_CACHE[x.shape]
+
+
 class WritesParameter(Base):
     def forward(self, x: torch.Tensor) -> object:
         self.linear.weight.data.clamp_(-0.01, 0.01)
@@ -218,6 +239,7 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple]] = {
     "lazily made cache": (LazyCache, ROWS),
     "plain object": (PlainObject, ROWS),
     "counting buffer": (Counting, ROWS),
+    "caches around": (CachesAround, ROWS),
     "replaced buffer": (ReplacedBuffer, ROWS),
     "writes a parameter": (WritesParameter, ROWS),
     "asks for values": (AsksValues, ROWS),
@@ -303,6 +325,8 @@ def outputs(net: nn.Module, inputs: tuple) -> list[torch.Tensor]:
 
 def settings() -> tuple:
     return (
+        (list(FILE_CACHE), positions.cache_info().currsize, len(CachesAround.order)),
+        list(CachesAround.kept),
         torch.backends.mha.get_fastpath_enabled(),
         list(warnings.filters),
         gc.isenabled(),

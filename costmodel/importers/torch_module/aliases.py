@@ -18,6 +18,8 @@ class Memory:
     ----------
     level : int
         Whether the values are there: UNKNOWN, CONSTANT or DATA.
+    owner : object
+        Whose memory it is: of one run.
 
     Attributes
     ----------
@@ -29,12 +31,13 @@ class Memory:
         Whether it is the user's, which nothing may write.
     """
 
-    __slots__ = ("borrowed", "level", "made", "storage", "version")
+    __slots__ = ("borrowed", "level", "made", "owner", "storage", "version")
 
     made: Made
 
-    def __init__(self, level: int) -> None:
+    def __init__(self, level: int, owner: object) -> None:
         self.level = level
+        self.owner = owner
         self.version = 0
         self.borrowed = False
         self.storage = Storage()

@@ -19,6 +19,7 @@ from costmodel.errors import CostModelError, DataError
 from costmodel.importers.torch_module.program import CONSTANT, DATA, UNKNOWN, Program
 from costmodel.importers.torch_module.recorder import LARGEST, Recorder, ValuesNeededError
 from costmodel.importers.torch_module.shadow import Copier
+from costmodel.importers.torch_module.surroundings import Surroundings
 
 
 def capture(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
@@ -96,7 +97,8 @@ def _run(module: Any, args: Any, kwargs: Any, real: bool) -> Program:
     inputs = Copier(given)
     args = tuple(inputs.copy(a, given.name(i)) for i, a in enumerate(args))
     kwargs = {k: inputs.copy(v, k) for k, v in kwargs.items()}
-    with _below_autograd(), torch.random.fork_rng(devices=[], enabled=real), recorder:
+    around = Surroundings(module)
+    with around, _below_autograd(), torch.random.fork_rng(devices=[], enabled=real), recorder:
         outputs = shadow(*args, **kwargs)
     program = recorder.finish(list(tensors_in(outputs)))
     copier.discard()

@@ -123,7 +123,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
     def enter(self, tensor: Tensor, level: int, name: str, learned: bool = False) -> Record:
         """Make a tensor that is stored or given known under ``name``."""
         spec = self._kernels.spec(tensor)
-        memory = Memory(level)
+        memory = Memory(level, self.program)
         made = Made(Meta(spec, memory.storage), name=name, learned=learned)
         record = tensor._costmodel = Record(made, memory, spec)
         self._kernels.remember(tensor)
@@ -132,7 +132,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
     def record_of(self, tensor: Tensor) -> Record:
         """Return the record of ``tensor``; one that came past the recorder is a constant."""
         record: Record | None = getattr(tensor, "_costmodel", None)
-        if record is None:
+        if record is None or record.memory.owner is not self.program:
             record = self._kernels.same_memory(tensor)
             if record is None:
                 level = UNKNOWN if tensor.device.type == "meta" else CONSTANT
@@ -269,7 +269,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
                 own = level
                 if facts.lengths is not None and not out.is_floating_point():
                     own = bound.records[facts.lengths].memory.level
-                memory = parent.memory if parent is not None else Memory(own)
+                memory = parent.memory if parent is not None else Memory(own, self.program)
                 meta = Meta(spec, memory.storage)
                 name = self._name("constant") if folded else ""
                 made = Made(meta, None if folded else node, i, name)
