@@ -114,6 +114,15 @@ class CachesAround(Base):
         return self.linear(x) + FILE_CACHE[x.shape]
 
 
+FILE_TENSOR = torch.zeros(4)
+
+
+class WritesTheFile(Base):
+    def forward(self, x: torch.Tensor) -> object:
+        FILE_TENSOR.add_(1)
+        return self.linear(x) + FILE_TENSOR
+
+
 class WritesParameter(Base):
     def forward(self, x: torch.Tensor) -> object:
         self.linear.weight.data.clamp_(-0.01, 0.01)
@@ -240,6 +249,7 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple]] = {
     "plain object": (PlainObject, ROWS),
     "counting buffer": (Counting, ROWS),
     "caches around": (CachesAround, ROWS),
+    "writes a tensor of the file": (WritesTheFile, ROWS),
     "replaced buffer": (ReplacedBuffer, ROWS),
     "writes a parameter": (WritesParameter, ROWS),
     "asks for values": (AsksValues, ROWS),
@@ -326,7 +336,7 @@ def outputs(net: nn.Module, inputs: tuple) -> list[torch.Tensor]:
 def settings() -> tuple:
     return (
         (list(FILE_CACHE), positions.cache_info().currsize, len(CachesAround.order)),
-        list(CachesAround.kept),
+        (list(CachesAround.kept), FILE_TENSOR.tolist()),
         torch.backends.mha.get_fastpath_enabled(),
         list(warnings.filters),
         gc.isenabled(),
@@ -348,7 +358,9 @@ def test_importing_leaves_a_module_as_it_was(name: str) -> None:
     assert picture(net, {}) == before
     assert picture(inputs, {}) == given
     assert settings() == process
-    for ours, right in zip(outputs(net, inputs), outputs(twin, inputs), strict=True):
+    ours_made = outputs(net, inputs)
+    FILE_TENSOR.zero_()
+    for ours, right in zip(ours_made, outputs(twin, inputs), strict=True):
         assert torch.equal(ours, right)
         assert ours.device.type == "cpu"
 

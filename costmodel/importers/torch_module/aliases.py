@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import Any
 
 from costmodel.importers.torch_module.program import Made, Node, Storage
 
 MERGE = "costmodel.merge"
 """Target of the node that stands for a tensor after a part of its memory was written."""
+
+
+class Borrowed(Enum):
+    """Whose memory it is where it is not the run's own."""
+
+    WEIGHT = auto()
+    """A parameter of the user's module, which is too large to be copied."""
+    FOREIGN = auto()
+    """A tensor that came past the recorder, such as one of the user's file."""
 
 
 class Memory:
@@ -27,8 +37,8 @@ class Memory:
         The first tensor in it, as of now.
     version : int
         How often it was written.
-    borrowed : bool
-        Whether it is the user's, which nothing may write.
+    borrowed : Borrowed, optional
+        Whose it is, if it is not the run's own.
     """
 
     __slots__ = ("borrowed", "level", "made", "owner", "storage", "version")
@@ -39,7 +49,7 @@ class Memory:
         self.level = level
         self.owner = owner
         self.version = 0
-        self.borrowed = False
+        self.borrowed: Borrowed | None = None
         self.storage = Storage()
 
 

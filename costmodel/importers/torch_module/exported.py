@@ -12,10 +12,11 @@ from costmodel.importers.registry import refuse_unknown
 from costmodel.importers.torch_module.call import ATEN, DROPOUTS, packet_name
 from costmodel.importers.torch_module.flat import PREFIX, Flat, Inputs
 from costmodel.importers.torch_module.masks import ATTENTION, text
+from costmodel.importers.torch_module.places import unknown_operators
 from costmodel.importers.torch_module.shadow import Copier
 from costmodel.importers.torch_module.sizes import Axes, Size, SizeReader, axes_of
 from costmodel.importers.torch_module.unrolled import whole
-from costmodel.importers.torch_module.walk import Walk, unknown_operators
+from costmodel.importers.torch_module.walk import Walk
 
 
 def walk_exported(

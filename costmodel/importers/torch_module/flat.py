@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from costmodel.importers.torch_module.capture import argument_names, tensors_in
+from costmodel.importers.torch_module.capture import tensors_in
 from costmodel.importers.torch_module.shadow import Copier
+from costmodel.importers.torch_module.standins import argument_names
 
 PREFIX = "net"
 """The name of the inner module, which stands before every name that torch gives."""

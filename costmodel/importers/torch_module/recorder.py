@@ -12,19 +12,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from costmodel.errors import DataError
-from costmodel.importers.torch_module.aliases import MERGE, Aliases, Memory, Record
+from costmodel.importers.torch_module.aliases import MERGE, Aliases, Borrowed, Memory, Record
 from costmodel.importers.torch_module.apart import Apart, plain_program
+from costmodel.importers.torch_module.bound import Bound
 from costmodel.importers.torch_module.call import ATEN
 from costmodel.importers.torch_module.facts import Facts
-from costmodel.importers.torch_module.kernels import (
-    Kernels,
-    Output,
-    alias_of,
-    given,
-    on_cpu,
-    with_memory,
-    without_data,
-)
+from costmodel.importers.torch_module.kernels import Kernels, Output, alias_of
 from costmodel.importers.torch_module.masks import ATTENTION, Masks
 from costmodel.importers.torch_module.program import (
     CONSTANT,
@@ -35,59 +28,11 @@ from costmodel.importers.torch_module.program import (
     Node,
     Program,
 )
-
-LARGEST = 2**22
-"""Largest tensor whose values are computed where the rest of the run has none. [element]"""
-_ATOMS = frozenset({int, type(None), str, torch.dtype, torch.layout, torch.memory_format})
+from costmodel.importers.torch_module.values import Values, is_mask
 
 
 class ValuesNeededError(BaseException):
     """The code asks for values that this run does not have; no ``except Exception`` hides it."""
-
-
-class Bound:
-    """The arguments of one operator: as torch has them, as the program has them."""
-
-    __slots__ = ("args", "key", "kwargs", "level", "records", "tensors")
-
-    def __init__(self, recorder: Recorder, args: Any, kwargs: Any) -> None:
-        self.records: list[Record] = []
-        self.tensors: list[Tensor] = []
-        self.key: list[Any] | None = []
-        self.args = [self._bind(recorder, a) for a in args]
-        self.kwargs = {k: self._bind(recorder, a) for k, a in kwargs.items()}
-        if self.key is not None and kwargs:
-            self.key.append(tuple(kwargs))
-        levels = [r.memory.level for r in self.records]
-        self.level = UNKNOWN if UNKNOWN in levels else max(levels, default=CONSTANT)
-
-    def _bind(self, recorder: Recorder, a: Any) -> Any:
-        key = self.key
-        if isinstance(a, Tensor):
-            record = recorder.record_of(a)
-            self.records.append(record)
-            self.tensors.append(a)
-            if key is not None:
-                key.append(record.spec)
-            made = recorder.aliases.read(record)
-            if made.node is not None:
-                made.node.used.add(made.output)
-            return made
-        kind = type(a)
-        if kind in _ATOMS:
-            if key is not None:
-                key.append(a)
-        elif kind is float or kind is bool:
-            if key is not None:
-                key.append(kind)
-                key.append(a)
-        elif kind is list or kind is tuple:
-            if key is not None:
-                key.append(len(a))
-            return [self._bind(recorder, x) for x in a]
-        elif kind is not torch.device:
-            self.key = None
-        return a
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[misc]
@@ -110,8 +55,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         self._facts: dict[Any, Facts] = {}
         self._apart = Apart()
         self._kernels = Kernels()
+        self._values = Values(real, self._kernels)
         self._masks = Masks()
         self._names: Counter[str] = Counter()
+        self._kept: list[tuple[Tensor, Tensor]] = []
 
     supports_higher_order_operators = True
 
@@ -136,7 +83,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
             record = self._kernels.same_memory(tensor)
             if record is None:
                 level = UNKNOWN if tensor.device.type == "meta" else CONSTANT
-                return self.enter(tensor, level, self._name("constant"))
+                record = self.enter(tensor, level, self._name("constant"))
+                record.memory.borrowed = Borrowed.FOREIGN
+                return record
             tensor._costmodel = record
         return record
 
@@ -160,11 +109,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         if facts is None:
             facts = self._facts[func] = Facts(func)
         if facts.passes:
-            return func(*args, **kwargs)
+            out = func(*args, **kwargs)
+            if facts.name == "lift_fresh":  # a tensor that the code has just made of numbers
+                self.enter(out, CONSTANT, self._name("constant"))
+            return out
         bound = Bound(self, args, kwargs)
         if facts.name == "index":
             for tensor, record in zip(bound.tensors[1:], bound.records[1:], strict=True):
-                if _is_mask(tensor):  # how many are set decides the shape
+                if is_mask(tensor):  # how many are set decides the shape
                     self._asked(facts, record)
         if facts.lengths is not None:
             self._asked(facts, bound.records[facts.lengths])
@@ -181,53 +133,36 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
                 if out is not NotImplemented:
                     return out
         if facts.writes and any(r.memory.borrowed for r in bound.records):
-            self._refuse_writing(facts, bound)
+            self._before_writing(facts, written(facts, args, kwargs))
         if facts.reshapes:
             return self._reshaped(func, bound, args, kwargs)
-        out, outputs, level = self._run(func, facts, bound, args, kwargs)
+        out, outputs, level = self._values.run(func, facts, bound, args, kwargs)
         if isinstance(out, Tensor):
             return self._recorded(func, facts, bound, [out], outputs, level)[0]
         if not isinstance(out, list | tuple):
             if facts.writes:  # what it returns is what it has written
-                written = [bound.tensors[i] for i, _ in facts.writes if i < len(bound.tensors)]
-                self._recorded(func, facts, bound, written, None, level)
+                self._recorded(func, facts, bound, written(facts, args, kwargs), None, level)
             return out
         return type(out)(self._recorded(func, facts, bound, out, outputs, level))
 
-    def _refuse_writing(self, facts: Facts, bound: Bound) -> None:
-        for i, name in facts.writes:
-            record = bound.records[i] if i < len(bound.records) else None
-            if record is not None and record.memory.borrowed:
+    def _before_writing(self, facts: Facts, tensors: Sequence[Tensor]) -> None:
+        """Keep what is not the run's own before it is written, or refuse where that is large."""
+        for tensor in tensors:
+            memory = self.record_of(tensor).memory
+            if memory.borrowed is Borrowed.WEIGHT:
                 raise DataError(
-                    f"{facts.name} in {self.path[-1] or 'the network'} writes {name}, a parameter "
-                    "too large to be copied: a module that is imported must not write its weights"
+                    f"{facts.name} in {self.path[-1] or 'the network'} writes a parameter that is "
+                    "too large to be copied: an imported module must not write its weights"
                 )
+            if memory.borrowed is Borrowed.FOREIGN and tensor.device.type != "meta":
+                self._kept.append((tensor, tensor.clone()))
 
-    def _run(
-        self, func: Any, facts: Facts, bound: Bound, args: Any, kwargs: Any
-    ) -> tuple[Any, Sequence[Output | None] | None, int]:
-        """Run an operator; return its result, what is known of it, and whether it has values."""
-        drawn = facts.random
-        if self._real:
-            return func(*args, **kwargs), None, DATA if drawn else bound.level
-        if bound.level and bound.records and not drawn and not facts.makes:
-            return func(*on_cpu(args), **on_cpu(kwargs)), None, bound.level
-        if bound.level == UNKNOWN and facts.other_is_shape and bound.records[0].memory.level:
-            args = (args[0], *[with_memory(a) for a in args[1:]])
-            return func(*on_cpu(args), **on_cpu(kwargs)), None, bound.records[0].memory.level
-        if facts.lengths is not None:
-            lengths = bound.tensors[facts.lengths]
-            kept = [t if t is lengths else without_data(t) for t in bound.tensors]
-            rest = iter(kept)
-            return func(*given(args, rest), **given(kwargs, rest)), None, UNKNOWN
-        if facts.name == "index" and any(_is_mask(t) for t in bound.tensors[1:]):
-            return self._index(func, args)
-        key = None if bound.key is None else (func, *bound.key)
-        out, outputs = self._kernels.run(func, args, kwargs, bound.tensors, key)
-        if facts.makes and not drawn and isinstance(out, Tensor) and out.numel() <= LARGEST:
-            kwargs = {**kwargs, "device": torch.device("cpu")}
-            return func(*args, **kwargs), None, CONSTANT
-        return out, outputs, UNKNOWN
+    def put_back(self) -> None:
+        """Put back what was written and is not the run's own: tensors of the user's files."""
+        with torch.no_grad():
+            for tensor, before in reversed(self._kept):
+                tensor.copy_(before)
+        self._kept.clear()
 
     def _recorded(
         self,
@@ -360,13 +295,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         if place not in self.program.asked:
             self.program.asked.append(place)
 
-    def _index(self, func: Any, args: Any) -> tuple[Any, list[Output] | None, int]:
-        """Run an index by masks as one by numbers, which has a shape without values."""
-        numbers: list[Any] = []
-        for t in args[1]:
-            numbers += t.nonzero().unbind(1) if t is not None and _is_mask(t) else [t]
-        tensors = [args[0], *[t for t in numbers if t is not None]]
-        return *self._kernels.run(func, (args[0], numbers), {}, tensors, None), UNKNOWN
+
+def written(facts: Facts, args: Any, kwargs: Any) -> list[Tensor]:
+    """Return the tensors that an operator writes."""
+    values = [args[i] if i < len(args) else kwargs.get(name) for i, name in facts.writes]
+    return [t for t in tree_leaves(values) if isinstance(t, Tensor)]
 
 
 def _folds(facts: Facts, bound: Bound) -> bool:
@@ -377,7 +310,3 @@ def _folds(facts: Facts, bound: Bound) -> bool:
     if bound.level != CONSTANT or facts.random or facts.writes:
         return False
     return not facts.known or (not bound.tensors and not facts.makes)
-
-
-def _is_mask(tensor: Tensor) -> bool:
-    return tensor.dtype in (torch.bool, torch.uint8)

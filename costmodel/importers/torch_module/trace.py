@@ -8,9 +8,10 @@ from typing import Any
 from costmodel.errors import DataError
 from costmodel.importers.registry import load_modules, refuse_unknown
 from costmodel.importers.torch_module import handlers
+from costmodel.importers.torch_module.places import unknown_nodes
 from costmodel.importers.torch_module.program import Program
 from costmodel.importers.torch_module.sizes import Axes, SizeReader
-from costmodel.importers.torch_module.walk import Walk, unknown_nodes
+from costmodel.importers.torch_module.walk import Walk
 
 load_modules(handlers)
 
@@ -35,7 +36,8 @@ def trace(
 
     if not isinstance(module, torch.nn.Module):
         raise DataError(f"from_torch takes a torch.nn.Module, got {type(module).__name__}")
-    from costmodel.importers.torch_module.capture import capture, quiet
+    from costmodel.importers.torch_module.capture import capture
+    from costmodel.importers.torch_module.quiet import quiet
 
     with quiet():
         if dynamic:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
 import networkx as nx
@@ -22,6 +22,7 @@ from costmodel.importers.torch_module.call import (
     is_tensor,
     packet_name,
 )
+from costmodel.importers.torch_module.places import module_path, place_of, takes_functions
 from costmodel.importers.torch_module.program import Made, Node, Program
 from costmodel.importers.torch_module.sizes import SizeReader
 from costmodel.ops import Cast, Merge
@@ -154,10 +155,10 @@ class Walk:
         if not hasattr(node.target, "_schema") and packet_name(node.target) not in ATEN:
             # It runs functions that are not recorded.
             tensors = [self.tensor(out.meta["val"]) for out in node.outputs]
-            occurrence = Occurrence(str(node.target), _place(node))
+            occurrence = Occurrence(str(node.target), place_of(node))
             return self.emit.placeholder(occurrence, tensors, self._inputs(node), bounded=False)
         call, name = Call(self, node), packet_name(node.target)
-        path = _module_path(node)
+        path = module_path(node)
         with self.emit.module(path):
             try:
                 if name not in ATEN:
@@ -165,7 +166,7 @@ class Walk:
                 result = ATEN[name](call)
                 return self._checked(call, result)
             except UnsupportedFormError as reason:
-                occurrence = Occurrence(str(node.target), _place(node), str(reason))
+                occurrence = Occurrence(str(node.target), place_of(node), str(reason))
                 return self._unknown(call, occurrence)
             except CostModelError as error:
                 raise type(error)(f"{node.target!s} at {path}/{node.name}: {error}") from None
@@ -184,7 +185,7 @@ class Walk:
                 self._values[placeholder] = self._values.get(given)
             return [self.operand(n) for n in self._body(body)]
         metas = node.meta.get("val")
-        if _takes_functions(node):
+        if takes_functions(node):
             tensors = [self.tensor(m) for m in _several(metas) if is_tensor(m)]
             place = Occurrence(name, node.name)
             return self.emit.placeholder(place, tensors, self._inputs(node), bounded=False)
@@ -227,54 +228,13 @@ class Walk:
         return x if x.tensor.dtype == dtype else self.emit.add(Cast(dtype), x)
 
 
-def unknown_operators(program: Any) -> list[Occurrence]:
-    """Return every node of an exported program whose operator is not known at all."""
-    graphs = [part.graph for part in program.graph_module.modules() if hasattr(part, "graph")]
-    return unknown_nodes(
-        node
-        for graph in graphs
-        for node in graph.nodes
-        if hasattr(node.target, "_schema") or _takes_functions(node)
-    )
-
-
-def unknown_nodes(nodes: Iterable[Any]) -> list[Occurrence]:
-    """Return the nodes whose operator is not known at all."""
-    return [
-        Occurrence(str(node.target), _place(node))
-        for node in nodes
-        if node.target != MERGE and packet_name(node.target) not in ATEN
-    ]
-
-
-def _takes_functions(node: Any) -> bool:
-    """Say whether a node runs functions that it is given: ``cond``, ``scan`` and others."""
-    kinds = {kind.__name__ for kind in type(node.target).__mro__}
-    return "HigherOrderOperator" in kinds and not str(node.target).startswith("wrap_with_")
-
-
-def _several(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, list | tuple) else (value,)
-
-
-def _place(node: Any) -> str:
-    path = _module_path(node)
-    return f"{path}/{node.name}" if path else str(node.name)
-
-
 def _is_single(node: Any) -> bool:
     """Say whether an operator returns a tensor and no list of tensors."""
     return isinstance(node, Node) or not isinstance(node.meta.get("val"), list | tuple)
 
 
-def _module_path(node: Any) -> str:
-    """Return the dotted path of the innermost module, calls of shared modules not told apart."""
-    if isinstance(node, Node):
-        return node.module
-    stack = list(node.meta.get("nn_module_stack", {}).values())
-    path = str(stack[-1][0]) if stack else ""
-    parts = [part.split("@")[0] for part in path.split(".") if part]
-    return ".".join(parts[1:])  # the first is the module around the user's
+def _several(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else (value,)
 
 
 def _is_several(value: object) -> TypeGuard[Sequence[Operand | None]]:
