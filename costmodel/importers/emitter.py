@@ -162,9 +162,9 @@ class Emitter:
         if isinstance(weight, Stored) and weight.learned:
             return weight.key
         value = self.value(weight)
-        if value.node in self._from_input:
+        if value.node in self._from_input and value.node in self._weights:
             self._kernels.append(value)
-        name = self._weights[value.node]
+        name = self._weights.get(value.node, value.node)  # an input is nobody's weight yet
         self._nodes.add(name)
         return name
 

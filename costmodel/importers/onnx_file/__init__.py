@@ -16,6 +16,7 @@ def from_onnx(
     strict: bool = True,
     *,
     inputs: Mapping[str, Sequence[Dim]] | None = None,
+    dims: Mapping[str, Dim] | None = None,
     **sizes: Dim,
 ) -> nx.DiGraph:
     """Return the op graph of an ONNX file.
@@ -54,4 +55,4 @@ def from_onnx(
     """
     from costmodel.importers.onnx_file.reader import read  # its handlers are read when a file is
 
-    return read(Path(path), strict, dict(inputs or {}), sizes)
+    return read(Path(path), strict, dict(inputs or {}), {**(dims or {}), **sizes})

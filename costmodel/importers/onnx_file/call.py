@@ -3,27 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import sympy
 
 from costmodel.algebra.symbols import Dim
+from costmodel.errors import DataError, ShapeError
 from costmodel.importers.emitter import Emitter, Operand
-from costmodel.importers.onnx_file.fold import attribute
+from costmodel.importers.onnx_file.load import attribute
 from costmodel.importers.registry import Registry, UnsupportedFormError
+from costmodel.ops.tensor import Tensor
+
+
+class DependsOnDataError(UnsupportedFormError):
+    """Raised where a shape depends on numbers that only a run of the network computes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list of tensors, or an optional one that is not there: what ONNX calls a sequence.
+
+    Parameters
+    ----------
+    tensors : tuple of Operand
+        The tensors.
+    optional : bool
+        Whether it stands for an optional value that is empty.
+    """
+
+    tensors: tuple[Operand, ...]
+    optional: bool = False
+
+
+Made: TypeAlias = "Operand | Items"
+"""What a node makes in one of its outputs."""
+Result: TypeAlias = "Made | Sequence[Made | None]"
 
 
 class Tensors(Protocol):
-    """The tensors of the file: all that a handler may ask of the walk over it."""
+    """The tensors of a graph or body: all that a handler may ask of the walk over it."""
 
     emit: Emitter
 
     def operand(self, name: str) -> Operand:
         """Return the tensor called ``name``; a known array becomes a constant."""
 
+    def quantized(self, name: str) -> Operand:
+        """Return the tensor called ``name`` as it was before it was made floating-point."""
+
+    def made(self, name: str) -> Made:
+        """Return what is called ``name``: a tensor, or a list of tensors."""
+
     def known(self, name: str) -> Any:
         """Return the value of the tensor called ``name`` if it is known, else None."""
+
+    def note_known(self, name: str, value: Any) -> None:
+        """Note the value of the tensor called ``name``."""
+
+    def defer(self, name: str, source: str, dtype: str) -> None:
+        """Note that ``name`` is ``source`` in the type ``dtype``, made where it is asked for."""
 
     def is_stored(self, name: str) -> bool:
         """Say whether the tensor called ``name`` is stored in the file."""
@@ -34,17 +74,71 @@ class Tensors(Protocol):
     def only_taker(self, name: str) -> Any:
         """Return the node that alone takes the tensor called ``name``, or None."""
 
+    def first_taker(self, name: str) -> Any:
+        """Return the first node that takes the tensor called ``name``, or None."""
+
+    def maker(self, name: str) -> Any:
+        """Return the node that makes the tensor called ``name``, or None."""
+
+    def is_used(self, name: str) -> bool:
+        """Say whether a node takes the tensor called ``name``, or it leaves the network."""
+
     def merge(self, node: Any, name: str) -> None:
         """Take ``node`` as done by the one that makes tensor ``name``, and makes what it makes."""
 
+    def declared(self, name: str) -> Tensor | None:
+        """Return what the file states of the tensor called ``name``, or None."""
+
+    def new_size(self, name: str) -> Dim:
+        """Return a symbol for a size that depends on data, called like ``name``."""
+
+    def version(self, domain: str) -> int:
+        """Return the version of the operators of ``domain``."""
+
+    def body(self, graph: Any) -> Body:
+        """Return the body of a loop or branch, not yet walked over."""
+
+
+class Body(Protocol):
+    """The body of a loop or branch."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def bind(self, name: str, made: Made | None, known: Any = None) -> None:
+        """Give the body an input: a tensor, a value that is known, or both."""
+
+    def run(self) -> None:
+        """Walk over the nodes of the body."""
+
+    def result(self, name: str) -> tuple[Made | None, Any]:
+        """Return what the body hands on under ``name``: the tensor, and its value if known."""
+
 
 class Call:
-    """One node of the file: its inputs, attributes, and what it makes."""
+    """One node of the file: its inputs, attributes, and what it makes.
 
-    def __init__(self, walk: Tensors, node: Any) -> None:
+    Parameters
+    ----------
+    walk : Tensors
+        The tensors of the graph.
+    node : NodeProto
+        The node.
+    quantized : bool
+        Whether it runs on the integers that stand behind its inputs.
+    """
+
+    def __init__(self, walk: Tensors, node: Any, quantized: bool = False) -> None:
         self.walk = walk
         self.emit = walk.emit
         self.node = node
+        self.kind = str(node.op_type)
+        self._quantized = quantized
+
+    @property
+    def version(self) -> int:
+        """The version of the operators of this node's domain."""
+        return self.walk.version(self.node.domain)
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """Return an attribute."""
@@ -54,26 +148,43 @@ class Call:
         """Say whether input ``slot`` is given."""
         return slot < len(self.node.input) and bool(self.node.input[slot])
 
+    def makes(self, output: int) -> bool:
+        """Say whether output ``output`` is named and used."""
+        names = self.node.output
+        return output < len(names) and bool(names[output]) and self.walk.is_used(names[output])
+
     def operand(self, slot: int = 0) -> Operand:
         """Return the tensor of input ``slot``."""
         if not self.has(slot):
-            raise UnsupportedFormError(f"no input {slot}")
-        return self.walk.operand(self.node.input[slot])
+            raise DataError(f"its input {slot} is missing")
+        return self._tensor(self.node.input[slot])
 
     def optional(self, slot: int) -> Operand | None:
         """Return the tensor of input ``slot``, or None where it is not given."""
         return self.operand(slot) if self.has(slot) else None
 
     def operands(self) -> list[Operand]:
-        """Return all input tensors."""
-        return [self.walk.operand(name) for name in self.node.input if name]
+        """Return all input tensors, at least one."""
+        found = [self._tensor(name) for name in self.node.input if name]
+        if not found:
+            raise DataError("it has no inputs")
+        return found
+
+    def _tensor(self, name: str) -> Operand:
+        return self.walk.quantized(name) if self._quantized else self.walk.operand(name)
+
+    def made(self, slot: int = 0) -> Made:
+        """Return what stands in input ``slot``: a tensor, or a list of tensors."""
+        if not self.has(slot):
+            raise DataError(f"its input {slot} is missing")
+        return self.walk.made(self.node.input[slot])
 
     def known(self, slot: int, name: str = "") -> Any:
         """Return the value of input ``slot``, or of attribute ``name`` in older versions, or None.
 
         Raises
         ------
-        UnsupportedFormError
+        DependsOnDataError
             If the input is computed when the network runs.
         """
         if name and self.attribute(name) is not None:
@@ -82,12 +193,16 @@ class Call:
             return None
         value = self.walk.known(self.node.input[slot])
         if value is None:
-            raise UnsupportedFormError(f"input {slot} that depends on data")
+            raise DependsOnDataError(f"input {slot} that depends on data")
         return value
+
+    def peek(self, slot: int) -> Any:
+        """Return the value of input ``slot`` if it is known, else None."""
+        return self.walk.known(self.node.input[slot]) if self.has(slot) else None
 
     def holds_only(self, slot: int, number: float) -> bool:
         """Say whether input ``slot`` is known, and ``number`` in every place."""
-        value = self.walk.known(self.node.input[slot]) if self.has(slot) else None
+        value = self.peek(slot)
         return value is not None and bool(np.all(value == number))
 
     def sizes(self, slot: int, name: str = "") -> list[Dim] | None:
@@ -95,10 +210,47 @@ class Call:
         value = self.known(slot, name)
         return None if value is None else [as_size(v) for v in np.asarray(value).ravel()]
 
+    def axis(self, rank: int, default: int = 0, name: str = "axis") -> int:
+        """Return an attribute that names an axis, counted from the front.
 
-Result: TypeAlias = Operand | Sequence[Operand | None]
+        Raises
+        ------
+        ShapeError
+            If there is no such axis.
+        """
+        return an_axis(int(self.attribute(name, default)), rank)
+
+    def declared(self, output: int = 0) -> Tensor:
+        """Return shape and dtype that the file states of an output.
+
+        Raises
+        ------
+        UnsupportedFormError
+            If it states none.
+        """
+        found = self.walk.declared(self.node.output[output])
+        if found is None:
+            raise UnsupportedFormError("a shape that depends on data")
+        return found
+
+
 HANDLERS: Registry[Callable[[Call], Result]] = Registry("ONNX")
-"""Handlers by operator type."""
+"""Handlers by operator type, with the domain and a dot before it unless it is ONNX's own."""
+DECLARED: Registry[Callable[[Call, list[Tensor]], Result]] = Registry("ONNX of stated shape")
+"""Handlers for operators whose shape depends on data, given the shapes that the file states."""
+
+
+def an_axis(axis: int, rank: int) -> int:
+    """Return ``axis`` counted from the front.
+
+    Raises
+    ------
+    ShapeError
+        If a tensor of ``rank`` axes has no such axis.
+    """
+    if not -rank <= axis < rank:
+        raise ShapeError(f"a tensor of {rank} axes has no axis {axis}")
+    return axis % rank
 
 
 def as_size(value: Any) -> Dim:

@@ -1,36 +1,48 @@
-"""Reading the protobuf message, and the shapes of its inputs."""
+"""Reading the protobuf message: its tensors, element types and what it says about itself."""
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from costmodel.algebra.symbols import Dim
+import numpy as np
+
 from costmodel.errors import DataError
 from costmodel.graph import MAX_NODES
+from costmodel.importers.onnx_file.names import shown
 from costmodel.ops.tensor import Tensor
 
 MAX_BYTES = 2**31
 """Largest file that is read: the limit of the format itself. [byte]"""
+MAX_ELEMENTS = 4096
+"""Largest tensor that is worth knowing: shapes, axes, scales. [element]"""
 _SIGNATURE = "pkg.torch.export.ExportedProgram.graph_signature"
+_EXTERNAL = 1
 _DTYPES = {
     1: "float32",
     2: "uint8",
     3: "int8",
+    4: "int16",
     5: "int16",
     6: "int32",
     7: "int64",
     9: "bool",
     10: "float16",
     11: "float64",
+    12: "int32",
+    13: "int64",
+    14: "complex64",
+    15: "complex128",
     16: "bfloat16",
-    17: "float8",
-    18: "float8",
-    19: "float8",
-    20: "float8",
+    **dict.fromkeys((17, 18, 19, 20, 23, 24), "float8"),
+    **dict.fromkeys((21, 25), "uint8"),
+    **dict.fromkeys((22, 26), "int8"),
 }
+"""Our dtype of ONNX's element types: integers without a sign as those with one; a type of less
+than a byte as it is when it is unpacked, a byte an element."""
+_NAMES = {8: "text"}
 
 
 def load_model(path: Path) -> Any:
@@ -43,12 +55,7 @@ def load_model(path: Path) -> Any:
     """
     import onnx
 
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"{path}: larger than {MAX_BYTES} bytes")
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    content = _content(path)
     try:
         model = onnx.load_model_from_string(content)
     except Exception:  # the protobuf runtimes differ in what they raise
@@ -58,6 +65,21 @@ def load_model(path: Path) -> Any:
     if len(model.graph.node) > MAX_NODES:
         raise DataError(f"{path}: {len(model.graph.node)} nodes are too many (at most {MAX_NODES})")
     return model
+
+
+def _content(path: Path) -> bytes:
+    """Return the bytes of a file; the limit holds for what is read, not for what a folder says."""
+    try:
+        if path.exists() and not path.is_file():
+            raise DataError(f"{path}: cannot be read: not a plain file")
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no such file"
+        raise DataError(f"{shown(str(path))}: cannot be read: {reason}") from None
+    if len(content) > MAX_BYTES:
+        raise DataError(f"{path}: larger than {MAX_BYTES} bytes")
+    return content
 
 
 def learned_names(model: Any) -> frozenset[str]:
@@ -78,64 +100,95 @@ def dtype_of(code: int, where: str) -> str:
     Raises
     ------
     DataError
-        If costmodel has none (strings, complex numbers, 4-bit integers).
+        If costmodel has none (text).
     """
     if code not in _DTYPES:
-        raise DataError(f"{where}: element type {code} of ONNX is not supported")
+        what = _NAMES.get(code, f"element type {code} of ONNX")
+        raise DataError(f"{where}: {what} is not supported; give it numbers")
     return _DTYPES[code]
 
 
-def input_tensors(
-    model: Any, path: Path, shapes: Mapping[str, Sequence[Dim]], sizes: Mapping[str, Dim]
-) -> dict[str, Tensor]:
-    """Return shape and dtype of every input that is not an initializer.
+def dtype_of_array(value: Any) -> str:
+    """Return our dtype of a known array; symbols are sizes.
 
     Raises
     ------
     DataError
-        If a size is open, or a name in ``shapes`` or ``sizes`` does not occur.
+        If costmodel has none.
     """
-    stored = {tensor.name for tensor in model.graph.initializer}
-    entries = [entry for entry in model.graph.input if entry.name not in stored]
-    named = {d.dim_param for e in entries for d in e.type.tensor_type.shape.dim if d.dim_param}
-    for given, known, what in (
-        (shapes, {e.name for e in entries}, "input"),
-        (sizes, named, "named dimension"),
-    ):
-        if set(given) - known:
-            right = ", ".join(sorted(known)) or "none"
-            raise DataError(f"{path}: no {what} {sorted(set(given) - known)}; it has: {right}")
-    return {entry.name: _input(entry, path, shapes, sizes) for entry in entries}
+    if value.dtype == object:
+        return "int64"
+    import onnx
+
+    try:
+        code = int(onnx.helper.np_dtype_to_tensor_dtype(value.dtype))
+    except (KeyError, ValueError, TypeError):
+        code = 0
+    return dtype_of(code, "a constant")
 
 
-def _input(
-    entry: Any, path: Path, shapes: Mapping[str, Sequence[Dim]], sizes: Mapping[str, Dim]
-) -> Tensor:
-    kind = entry.type.tensor_type
-    dtype = dtype_of(kind.elem_type, f"{path}, input {entry.name!r}")
-    if entry.name in shapes:
-        return Tensor(tuple(shapes[entry.name]), dtype)
-    if not kind.HasField("shape"):
-        raise DataError(
-            f"{path}: input {entry.name!r} has no shape; give it: "
-            f"from_onnx(..., inputs={{{entry.name!r}: (1, 3, 224, 224)}})"
-        )
-    shape: list[Dim] = []
-    for axis, size in enumerate(kind.shape.dim):
-        if size.dim_param in sizes and size.dim_param:
-            shape.append(sizes[size.dim_param])
-        elif size.dim_value > 0:
-            shape.append(size.dim_value)
-        elif size.dim_param:
-            name = size.dim_param
-            how = f"{name}=1" if name.isidentifier() else f"**{{{name!r}: 1}}"
-            raise DataError(
-                f"{path}: axis {axis} of input {entry.name!r} is {name!r}; give its "
-                f"size: from_onnx(..., {how})"
-            )
-        else:
-            raise DataError(
-                f"{path}: axis {axis} of input {entry.name!r} has no size; give the shape: "
-                f"from_onnx(..., inputs={{{entry.name!r}: (...)}})"
-            )
-    return Tensor(tuple(shape), dtype)
+def stored_tensor(message: Any) -> Tensor:
+    """Return shape and dtype of a tensor message.
+
+    Raises
+    ------
+    CostModelError
+        If its sizes are no sizes, or its element type is not supported.
+    """
+    dtype = dtype_of(message.data_type, f"tensor {shown(message.name)!r}")
+    return Tensor(tuple(message.dims), dtype)
+
+
+def array_of(message: Any, most: int = MAX_ELEMENTS) -> Any:
+    """Return what a tensor message holds; None where it is large or lies in another file.
+
+    No other file is ever read.
+
+    Raises
+    ------
+    DataError
+        If the data does not fit its shape.
+    """
+    elements = math.prod(message.dims)
+    if message.data_location == _EXTERNAL or len(message.external_data) or elements > most:
+        return None
+    import onnx
+
+    try:
+        value = np.asarray(onnx.numpy_helper.to_array(message))
+    except Exception:  # the library raises what it meets
+        raise DataError(f"the data of tensor {shown(message.name)!r} is broken") from None
+    return value if value.dtype.kind not in "OUSc" else None
+
+
+def attribute(node: Any, name: str, default: Any = None) -> Any:
+    """Return attribute ``name`` of ``node``: a number, text, list, tensor message or body."""
+    for entry in node.attribute:
+        if entry.name == name:
+            return _attribute_value(entry)
+    return default
+
+
+def _attribute_value(entry: Any) -> Any:
+    match entry.type:
+        case 1:
+            return float(entry.f)
+        case 2:
+            return int(entry.i)
+        case 3:
+            return entry.s.decode("utf-8", "replace")
+        case 4:
+            return entry.t
+        case 5:
+            return entry.g
+        case 6:
+            return [float(v) for v in entry.floats]
+        case 7:
+            return [int(v) for v in entry.ints]
+        case 8:
+            return [v.decode("utf-8", "replace") for v in entry.strings]
+        case 11:
+            return entry.sparse_tensor
+        case 13:
+            return entry.tp
+    return None

@@ -2,31 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import networkx as nx
 
 from costmodel.algebra.symbols import Dim
-from costmodel.importers.onnx_file import handlers
-from costmodel.importers.onnx_file.load import input_tensors, load_model
+from costmodel.errors import CostModelError, DataError
+from costmodel.importers.emitter import Stored
+from costmodel.importers.onnx_file import folds, handlers
+from costmodel.importers.onnx_file.call import Items
+from costmodel.importers.onnx_file.given import weights_among
+from costmodel.importers.onnx_file.load import load_model
+from costmodel.importers.onnx_file.names import listed
+from costmodel.importers.onnx_file.operators import unknown_operators
+from costmodel.importers.onnx_file.session import Session
+from costmodel.importers.onnx_file.shapes import Sizes, check_names, input_tensors
 from costmodel.importers.onnx_file.walk import Walk
 from costmodel.importers.patterns import exported
+from costmodel.importers.patterns.pieces import EXPORTED
 from costmodel.importers.registry import load_modules, refuse_unknown
+from costmodel.ops.tensor import Tensor
 
+load_modules(folds)
 load_modules(handlers)
 load_modules(exported)
 
 
 def read(
-    file: Path, strict: bool, inputs: dict[str, Sequence[Dim]], sizes: dict[str, Dim]
+    file: Path, strict: bool, inputs: Mapping[str, Sequence[Dim]], sizes: Mapping[str, Dim]
 ) -> nx.DiGraph:
     """Return the network of a file (see :func:`costmodel.from_onnx`)."""
+    try:
+        return _read(file, strict, inputs, sizes)
+    except CostModelError:
+        raise
+    except (Exception, RecursionError) as error:  # a file must not end the program otherwise
+        raise DataError(
+            f"{file}: cannot be read as a network ({type(error).__name__}); it is damaged or of a "
+            "form that is not supported"
+        ) from None
+
+
+def _read(
+    file: Path, strict: bool, inputs: Mapping[str, Sequence[Dim]], sizes: Mapping[str, Dim]
+) -> nx.DiGraph:
     model = load_model(file)
-    walk = Walk(model, file)
+    entries = _entries(model, file)
+    check_names(entries, sizes, file)
+    known = Sizes(file, sizes)
+    session = Session(model, file, known, trusted=not inputs)
+    who = f"from_onnx ({file.name})"
     if strict:
-        refuse_unknown(f"from_onnx ({file.name})", walk.unknown_operators())
-    walk.run(input_tensors(model, file, inputs, sizes))
+        refuse_unknown(who, unknown_operators(model, session.versions))
+    graph = model.graph
+    walk = Walk(session, graph.node, [output.name for output in graph.output])
+    for message in graph.initializer:
+        walk.store(message, message.name)
+    for message in graph.sparse_initializer:
+        dense = Tensor(tuple(message.dims))
+        walk.bind(message.values.name, Stored(message.values.name, dense, learned=True))
+    weights = weights_among(graph)
+    for name, tensor in input_tensors(entries, known, inputs).items():
+        if name in weights:
+            walk.bind(name, Stored(name, tensor, learned=True))
+        else:
+            walk.bind(name, session.emit.input(tensor.shape, tensor.dtype, name))
+    walk.run()
     if strict:
-        refuse_unknown(f"from_onnx ({file.name})", walk.emit.unknown)
-    return walk.graph
+        refuse_unknown(who, session.emit.unknown)
+    made = (walk.made(output.name) for output in graph.output)
+    outputs = [x for one in made for x in (one.tensors if isinstance(one, Items) else (one,))]
+    return session.emit.finish(outputs, EXPORTED.items())
+
+
+def _entries(model: Any, file: Path) -> list[Any]:
+    """Return the inputs that are not stored, each named once."""
+    stored = [tensor.name for tensor in model.graph.initializer]
+    inputs = [entry.name for entry in model.graph.input]
+    for names in (stored, inputs):
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            raise DataError(f"{file}: two tensors have one name: {listed(twice)}")
+    known = set(stored)
+    return [entry for entry in model.graph.input if entry.name not in known]

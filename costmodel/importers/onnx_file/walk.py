@@ -1,154 +1,338 @@
-"""Walking over an ONNX graph, one handler an operator type."""
+"""Walking over an ONNX graph or body, one handler an operator type."""
 
 from __future__ import annotations
 
-import ast
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-import networkx as nx
 import numpy as np
 
+from costmodel.algebra.symbols import Dim
 from costmodel.errors import CostModelError, DataError, GraphError, UnknownOperatorError
 from costmodel.graph.builder import Value
-from costmodel.importers.emitter import Emitter, Operand, Stored
-from costmodel.importers.onnx_file.call import HANDLERS, Call
-from costmodel.importers.onnx_file.fold import FOLDS, MAX_ELEMENTS, attribute, shape_array
-from costmodel.importers.onnx_file.load import dtype_of, learned_names
-from costmodel.importers.patterns.pieces import EXPORTED
+from costmodel.importers.emitter import Operand, Stored
+from costmodel.importers.onnx_file.call import (
+    DECLARED,
+    HANDLERS,
+    Call,
+    DependsOnDataError,
+    Items,
+    Made,
+    Result,
+)
+from costmodel.importers.onnx_file.folds import FOLDS, fold, shape_array, symbols_among
+from costmodel.importers.onnx_file.folds.arithmetic import ARITHMETIC
+from costmodel.importers.onnx_file.functions import call_attributes, resolved, standard_function
+from costmodel.importers.onnx_file.load import (
+    array_of,
+    attribute,
+    dtype_of_array,
+    stored_tensor,
+)
+from costmodel.importers.onnx_file.names import full_name, module_of, place, shown
+from costmodel.importers.onnx_file.operators import key_of
+from costmodel.importers.onnx_file.quantized import Quantized
+from costmodel.importers.onnx_file.session import DEEPEST, Session
 from costmodel.importers.registry import Occurrence, UnsupportedFormError
+from costmodel.ops import Cast
 from costmodel.ops.tensor import Tensor
 
-_FREE = frozenset({"Shape", "Size", "Constant"})
-_DOMAINS = frozenset({"", "ai.onnx"})
+_PROGRAMS = ("If", "Loop", "Scan", "SequenceMap")
+"""Operators that run a program of their own."""
+_SAME_SHAPE = frozenset({"Abs", "Exp", "Identity", "Log", "Neg", "Relu", "Sigmoid", "Sqrt", "Tanh"})
+"""Operators whose result has shape and dtype of what they take."""
+_FOLLOWED = 8
+_NOT_LEARNED = ("int64", "bool")
+
+
+@dataclass(frozen=True, slots=True)
+class _Deferred:
+    """A tensor in another type, made where it is asked for."""
+
+    source: str
+    dtype: str
 
 
 class Walk:
-    """Imports an ONNX model node by node.
+    """Imports the nodes of a graph, body or function.
 
     Parameters
     ----------
-    model : ModelProto
-        The model message.
-    path : Path
-        Its file, for messages.
+    session : Session
+        What the walks over one file share.
+    nodes : sequence of NodeProto
+        The nodes, in order.
+    outputs : sequence of str
+        The names of what leaves it.
+    outer : Walk, optional
+        The walk over what holds a body: its tensors are known inside.
+    depth : int
+        How many bodies and functions are around it.
+    module : str
+        The module path of nodes that have none of their own.
+    versions : mapping, optional
+        Versions of the operators by domain, if other than the file's.
     """
 
-    def __init__(self, model: Any, path: Path) -> None:
-        self.model = model
-        self.path = path
-        self.emit = Emitter(model.graph.name or path.stem)
-        self.graph: nx.DiGraph | None = None
-        self._operands: dict[str, Operand] = {}
+    def __init__(
+        self,
+        session: Session,
+        nodes: Sequence[Any],
+        outputs: Sequence[str],
+        outer: Walk | None = None,
+        depth: int = 0,
+        module: str = "",
+        versions: dict[str, int] | None = None,
+    ) -> None:
+        if depth > DEEPEST:
+            raise DataError(f"{session.path}: functions or bodies nest deeper than {DEEPEST}")
+        self.session = session
+        self.emit = session.emit
+        # One Python object a node, so that id() tells them apart.
+        self._nodes = list(nodes)
+        self._outer = outer
+        self._depth = depth
+        self._module = module
+        self._versions = session.versions if versions is None else versions
+        self._made: dict[str, Made | _Deferred] = {}
         self._known: dict[str, Any] = {}
         self._merged: dict[int, str] = {}
-        # One Python object a node, so that id() tells them apart.
-        self._nodes = list(model.graph.node)
-        self._learned = learned_names(model)
-        self._inferred: dict[str, Tensor] | None = None
+        self._makers: dict[str, Any] = {}
         self._takers: dict[str, list[Any]] = {}
-        self._uses: Counter[str] = Counter(output.name for output in model.graph.output)
+        self._uses: Counter[str] = Counter(outputs)
         for node in self._nodes:
-            for name in node.input:
+            for name in _taken_names(node):
                 self._takers.setdefault(name, []).append(node)
                 self._uses[name] += 1
+        self._quantized = Quantized(self._nodes, self._takers, set(outputs))
 
-    def unknown_operators(self) -> list[Occurrence]:
-        """Return every node whose operator is not known at all, without importing anything."""
-        known = {*HANDLERS.names(), *FOLDS.names(), *_FREE}
-        return [
-            Occurrence(_full_name(node), _place(node))
-            for node in self.model.graph.node
-            if _key(node) not in known
-        ]
+    # What stands under a name.
 
-    def run(self, inputs: dict[str, Tensor]) -> None:
-        """Import the model; the result is in ``graph``."""
-        for tensor in self.model.graph.initializer:
-            self._store(tensor, tensor.name)
-        for name, tensor in inputs.items():
-            self._operands[name] = self.emit.input(tensor.shape, tensor.dtype, name)
-        for node in self._nodes:
-            self._node(node)
-        outputs = [self.operand(output.name) for output in self.model.graph.output]
-        self.graph = self.emit.finish(outputs, EXPORTED.items())
+    def bind(self, name: str, made: Made | None, known: Any = None) -> None:
+        """Give a name its tensor, its known value, or both."""
+        if made is not None:
+            self._made[name] = made
+        if known is not None:
+            self._known[name] = known
+
+    def store(self, message: Any, name: str) -> None:
+        """Give a name the stored tensor of a message."""
+        value = array_of(message)
+        if value is not None and self.session.keep(value.size):
+            self._known[name] = value
+        if value is None or value.size > 0:
+            tensor = stored_tensor(message)
+            self._made[name] = Stored(name, tensor, tensor.dtype not in _NOT_LEARNED)
+
+    def made(self, name: str) -> Made:
+        """Return what is called ``name``: a tensor, or a list of tensors."""
+        found = self._made.get(name)
+        if isinstance(found, _Deferred):
+            found = self._made[name] = self.emit.add(Cast(found.dtype), self.operand(found.source))
+        if found is None and name in self._known:
+            value = self._known[name]
+            tensor = Tensor(tuple(value.shape), dtype_of_array(value))
+            found = self._made[name] = Stored(name, tensor, learned=False)
+        if found is not None:
+            return found
+        if self._outer is not None:
+            return self._outer.made(name)
+        raise DataError(f"tensor {shown(name)!r} is used but made by no node before")
 
     def operand(self, name: str) -> Operand:
         """Return the tensor called ``name``; a known array becomes a constant."""
-        if name not in self._operands:
-            if name not in self._known:
-                raise DataError(f"{self.path}: tensor {name!r} is used but made by no node")
-            value = self._known[name]
-            dtype = "int64" if value.dtype == object else str(value.dtype)
-            self._operands[name] = Stored(name, Tensor(tuple(value.shape), dtype), learned=False)
-        return self._operands[name]
+        found = self.made(name)
+        if isinstance(found, Items):
+            raise UnsupportedFormError(f"a list of tensors, {shown(name)!r}, for a tensor")
+        return found
+
+    def quantized(self, name: str) -> Operand:
+        """Return the tensor called ``name`` as it was before it was made floating-point."""
+        found = self._made.get(name)
+        return self.operand(found.source if isinstance(found, _Deferred) else name)
 
     def known(self, name: str) -> Any:
         """Return the value of the tensor called ``name`` if it is known, else None."""
-        return self._known.get(name)
+        if name in self._known:
+            return self._known[name]
+        if name in self._made or self._outer is None:
+            return None
+        return self._outer.known(name)
+
+    def note_known(self, name: str, value: Any) -> None:
+        """Note the value of the tensor called ``name``."""
+        self._known[name] = value
+
+    def defer(self, name: str, source: str, dtype: str) -> None:
+        """Note that ``name`` is ``source`` in the type ``dtype``, made where it is asked for."""
+        self._made[name] = _Deferred(source, dtype)
 
     def is_stored(self, name: str) -> bool:
         """Say whether the tensor called ``name`` is stored in the file."""
-        return isinstance(self._operands.get(name), Stored)
-
-    def merge(self, node: Any, name: str) -> None:
-        """Take ``node`` as done by the one that makes tensor ``name``, and makes what it makes."""
-        self._merged[id(node)] = name
+        return isinstance(self._peek(name), Stored)
 
     def is_learned(self, name: str) -> bool:
         """Say whether the tensor called ``name`` comes from the network and not the exporter."""
-        return name in self._learned
+        found = self._peek(name)
+        return isinstance(found, Stored) and found.key in self.session.learned
+
+    def _peek(self, name: str) -> Made | _Deferred | None:
+        if name in self._made or name in self._known or self._outer is None:
+            return self._made.get(name)
+        return self._outer._peek(name)
 
     def only_taker(self, name: str) -> Any:
         """Return the node that alone takes the tensor called ``name``, or None."""
         return self._takers[name][0] if self._uses[name] == 1 and name in self._takers else None
 
-    def _store(self, tensor: Any, name: str) -> None:
-        shape = tuple(tensor.dims)
-        elements = int(np.prod(shape, dtype=np.float64))
-        if elements <= MAX_ELEMENTS and tensor.data_location == 0:
-            import onnx
+    def first_taker(self, name: str) -> Any:
+        """Return the first node that takes the tensor called ``name``, or None."""
+        return self._takers[name][0] if name in self._takers else None
 
-            try:
-                self._known[name] = onnx.numpy_helper.to_array(tensor)
-            except Exception:
-                raise DataError(f"{self.path}: the data of tensor {name!r} is broken") from None
-        if elements > 0:
-            dtype = dtype_of(tensor.data_type, f"{self.path}, tensor {name!r}")
-            learned = dtype not in ("int64", "bool")
-            self._operands[name] = Stored(name, Tensor(shape, dtype), learned)
+    def maker(self, name: str) -> Any:
+        """Return the node that makes the tensor called ``name``, or None."""
+        return self._makers.get(name)
+
+    def is_used(self, name: str) -> bool:
+        """Say whether a node takes the tensor called ``name``, or it leaves the network."""
+        return self._uses[name] > 0
+
+    def merge(self, node: Any, name: str) -> None:
+        """Take ``node`` as done by the one that makes tensor ``name``, and makes what it makes."""
+        self._merged[id(node)] = name
+
+    def declared(self, name: str) -> Tensor | None:
+        """Return what the file states of the tensor called ``name``, or None."""
+        if self._depth:
+            return None
+        found = self.session.stated(name)
+        for _ in range(_FOLLOWED):
+            taker = self.only_taker(name)
+            if found is not None or taker is None or taker.op_type not in _SAME_SHAPE:
+                break
+            name = taker.output[0]
+            found = self.session.stated(name)
+        return found
+
+    def new_size(self, name: str) -> Dim:
+        """Return a symbol for a size that depends on data, called like ``name``."""
+        return self.session.new_size(name)
+
+    def version(self, domain: str) -> int:
+        """Return the version of the operators of ``domain``."""
+        return self._versions.get("" if domain == "ai.onnx" else domain, 1)
+
+    def body(self, graph: Any) -> GraphBody:
+        """Return the body of a loop or branch, not yet walked over."""
+        return GraphBody(graph, self, self._depth + 1, self._module)
+
+    # Node by node.
+
+    def run(self) -> None:
+        """Import the nodes, one after the other."""
+        for node in self._nodes:
+            self.session.step()
+            self._node(node)
 
     def _node(self, node: Any) -> None:
+        where = f"{self.session.path}, {full_name(node)} {place(node)!r}"
+        for name in node.output:
+            if name and (name in self._makers or (name in self._made and self._depth == 0)):
+                raise DataError(f"{where}: tensor {shown(name)!r} is made twice")
+            self._makers[name] = node
+        module = self._module
+        self._module = module_of(node) or module
+        try:
+            with self.emit.module(self._module):
+                self._import(node)
+        except UnknownOperatorError:
+            raise
+        except CostModelError as error:
+            # What a body raises says already where.
+            text = str(error)
+            prefix = "" if text.startswith(str(self.session.path)) else f"{where}: "
+            raise _same_kind(error)(f"{prefix}{text}") from None
+        except Exception:  # whatever a file provokes: it ends as one sentence that names the node
+            raise DataError(f"{where}: its attributes do not fit its inputs") from None
+        finally:
+            self._module = module
+
+    def _import(self, node: Any) -> None:
         if id(node) in self._merged:
-            self._operands[node.output[0]] = self._operands[self._merged[id(node)]]
+            self._made[node.output[0]] = self.made(self._merged[id(node)])
             return
         if self._fold(node):
             return
-        module, place = _module(node), _place(node)
-        call = Call(self, node)
-        with self.emit.module(module):
+        integers = self._quantized.runs_on_integers(node)
+        call = Call(self, node, integers)
+        try:
+            result = self._result(call)
+        except UnsupportedFormError as reason:
+            occurrence = Occurrence(full_name(node), place(node), str(reason))
+            result = self._stand_ins(call, occurrence)
+        made = [result] if isinstance(result, Value | Stored | Items) else result
+        for name, x in zip(node.output, made, strict=False):
+            if name and x is not None:
+                self._made[name] = self._floating(name, x) if integers else x
+
+    def _floating(self, name: str, x: Made) -> Made:
+        """Return what a node on integers makes: integers only where they are wanted as such."""
+        if self._quantized.stays(name) or not isinstance(x, Value):
+            return x
+        return self.emit.add(Cast("float32"), x) if "int" in x.tensor.dtype else x
+
+    def _result(self, call: Call) -> Result:
+        node, key = call.node, key_of(call.node)
+        own = self.session.functions.get((node.domain, node.op_type, getattr(node, "overload", "")))
+        if own is not None:
+            return self._function(call, own)
+        if key in HANDLERS:
             try:
-                if _key(node) not in HANDLERS:
-                    raise UnsupportedFormError("")
-                result = HANDLERS[_key(node)](call)
-            except UnsupportedFormError as reason:
-                result = self._unknown(call, Occurrence(_full_name(node), place, str(reason)))
-            except CostModelError as error:
-                raise GraphError(f"{self.path}, {node.op_type} {place!r}: {error}") from None
-            except (ValueError, KeyError, IndexError, TypeError, ZeroDivisionError):
-                raise DataError(
-                    f"{self.path}, {node.op_type} {place!r}: its attributes do not fit its inputs"
-                ) from None
-        made = [result] if isinstance(result, Value | Stored) else result
-        self._operands |= {n: x for n, x in zip(node.output, made, strict=False) if n and x}
+                result = HANDLERS[key](call)
+            except DependsOnDataError:
+                if key not in DECLARED:
+                    raise
+                shapes = [call.declared(i) for i in range(len(node.output)) if call.makes(i)]
+                result = DECLARED[key](call, shapes)
+            return result
+        inputs = [self.made(name) if name else None for name in node.input]
+        standard = standard_function(node, call.version, inputs)
+        if standard is None:
+            raise UnsupportedFormError("")
+        return self._function(call, standard)
+
+    def _function(self, call: Call, function: Any) -> Result:
+        """Walk over the body of a function, on what its call gives it."""
+        node = call.node
+        nodes = resolved(function.node, call_attributes(function, node))
+        versions = {entry.domain: entry.version for entry in function.opset_import}
+        inner = Walk(
+            self.session,
+            nodes,
+            function.output,
+            None,
+            self._depth + 1,
+            self._module,
+            {**self._versions, **versions},
+        )
+        for inside, outside in zip(function.input, node.input, strict=False):
+            if outside:
+                inner.bind(inside, self.made(outside), self.known(outside))
+        inner.run()
+        for name, inside in zip(node.output, function.output, strict=False):
+            if name and inner.known(inside) is not None:
+                self._known[name] = inner.known(inside)
+        wanted = zip(node.output, function.output, strict=False)
+        return [inner.made(inside) if name else None for name, inside in wanted]
 
     def _fold(self, node: Any) -> bool:
         """Work out what depends on shapes and constants only; say whether that was possible."""
+        if node.domain not in ("", "ai.onnx"):
+            return False
         if node.op_type == "Constant":
-            self._constant(node)
-            return True
+            return self._constant(node)
         if node.op_type in ("Shape", "Size"):
             shape = shape_array(self.operand(node.input[0]).shape)
             start, end = attribute(node, "start", 0), attribute(node, "end")
@@ -156,105 +340,116 @@ class Walk:
                 shape[start:end] if node.op_type == "Shape" else np.asarray(np.prod(shape))
             )
             return True
-        inputs = [self._known.get(name) for name in node.input if name]
-        if not inputs or any(x is None for x in inputs) or node.op_type not in FOLDS:
+        if node.op_type not in FOLDS or not node.input:
+            return False
+        inputs = [self.known(name) if name else None for name in node.input]
+        if any(x is None for x, name in zip(inputs, node.input, strict=True) if name):
             return False
         if any(self._is_weight(name) for name in node.input):
             return False
-        try:
-            value = FOLDS[node.op_type](node, inputs)
-        except (ValueError, TypeError, IndexError, ZeroDivisionError):
+        if node.op_type in ARITHMETIC:
+            self.session.reckon(symbols_among(inputs))
+        values = fold(node, inputs)
+        if values is None or not self.session.keep(sum(value.size for value in values)):
             return False
-        if value is None or value.size > MAX_ELEMENTS:
-            return False
-        self._known[node.output[0]] = value
+        self._known.update(zip(node.output, values, strict=False))
         return True
 
     def _is_weight(self, name: str) -> bool:
         """Say whether a stored tensor is learned: several numbers that are not integers."""
-        operand = self._operands.get(name)
-        return isinstance(operand, Stored) and operand.learned and operand.tensor.elements != 1
+        found = self._peek(name)
+        return isinstance(found, Stored) and found.learned and found.tensor.elements != 1
 
-    def _constant(self, node: Any) -> None:
+    def _constant(self, node: Any) -> bool:
         name = node.output[0]
-        value = attribute(node, "value")
+        value, sparse = attribute(node, "value"), attribute(node, "sparse_value")
         if value is not None:
-            self._store(value, name)
-            return
+            self.store(value, name)
+            return True
+        if sparse is not None:
+            dense = stored_tensor(sparse.values)
+            self._made[name] = Stored(name, Tensor(tuple(sparse.dims), dense.dtype), learned=True)
+            return True
         for key in ("value_int", "value_ints", "value_float", "value_floats"):
             if attribute(node, key) is not None:
                 dtype = np.int64 if "int" in key else np.float32
                 self._known[name] = np.asarray(attribute(node, key), dtype)
+                return True
+        raise DataError("a constant needs a value of numbers")
 
-    def _unknown(self, call: Call, occurrence: Occurrence) -> Sequence[Operand | None]:
-        outputs = [self._inferred_tensor(name, occurrence) for name in call.node.output if name]
-        inputs = [self.operand(name) for name in call.node.input if name]
-        return self.emit.placeholder(
-            occurrence, outputs, sorted(inputs, key=lambda x: isinstance(x, Stored))
-        )
-
-    def _inferred_tensor(self, name: str, occurrence: Occurrence) -> Tensor:
-        """Return the shape that ONNX itself gives for the output of an unknown operator."""
-        if self._inferred is None:
-            self._inferred = _inferred_shapes(self.model)
-        if name not in self._inferred:
-            raise UnknownOperatorError(
-                f"{self.path}: {occurrence.label} at {occurrence.where} is unknown, and so is the "
-                "shape that it makes: nothing can stand in for it"
+    def _stand_ins(self, call: Call, occurrence: Occurrence) -> Sequence[Operand | None]:
+        outputs = [self._stated_shape(name, occurrence) for name in call.node.output if name]
+        inputs = [self.made(name) for name in call.node.input if name]
+        tensors = [x for x in inputs if not isinstance(x, Items)]
+        made = iter(
+            self.emit.placeholder(
+                occurrence,
+                outputs,
+                sorted(tensors, key=lambda x: isinstance(x, Stored)),
+                bounded=call.kind not in _PROGRAMS,
             )
-        return self._inferred[name]
+        )
+        return [next(made) if name else None for name in call.node.output]
+
+    def _stated_shape(self, name: str, occurrence: Occurrence) -> Tensor:
+        """Return the shape that the file or ONNX itself gives for what is not known."""
+        found = self.declared(name)
+        if found is None:
+            found = self.session.inferred(name) if self._depth == 0 else None
+        if found is None:
+            raise UnknownOperatorError(
+                f"{self.session.path}: {occurrence.label} at {occurrence.where} is not known, and "
+                "neither is the shape that it makes: nothing can stand in for it"
+            )
+        return found
 
 
-def _inferred_shapes(model: Any) -> dict[str, Tensor]:
-    import onnx
+class GraphBody:
+    """The body of a loop or branch.
 
-    try:
-        model = onnx.shape_inference.infer_shapes(model)
-    except Exception:  # it is a help only
-        return {}
-    found = {}
-    for entry in (*model.graph.value_info, *model.graph.output):
-        kind = entry.type.tensor_type
-        sizes = tuple(size.dim_value for size in kind.shape.dim)
-        if kind.HasField("shape") and all(size > 0 for size in sizes):
-            try:
-                found[entry.name] = Tensor(sizes, dtype_of(kind.elem_type, entry.name))
-            except CostModelError:
-                continue
-    return found
-
-
-def _key(node: Any) -> str:
-    """Return the name under which the handler of a node is filed."""
-    return str(node.op_type) if node.domain in _DOMAINS else f"{node.domain}.{node.op_type}"
-
-
-def _full_name(node: Any) -> str:
-    return f"{node.domain}.{node.op_type}" if node.domain else str(node.op_type)
-
-
-def _place(node: Any) -> str:
-    return node.name or (node.output[0] if node.output else "a node without name")
-
-
-def _module(node: Any) -> str:
-    """Return the module path that torch's exporters note in metadata or in the name of a node.
-
-    >>> from types import SimpleNamespace as S
-    >>> _module(S(metadata_props=[], name="/layer1/layer1.0/conv1/Conv"))
-    'layer1.0.conv1'
+    Parameters
+    ----------
+    graph : GraphProto
+        Its message.
+    outer : Walk
+        The walk over what holds it.
+    depth : int
+        How many bodies and functions are around it.
+    module : str
+        The module path of what holds it.
     """
-    for entry in node.metadata_props:
-        if entry.key == "pkg.torch.onnx.name_scopes":
-            try:
-                scopes = ast.literal_eval(entry.value)
-                return str(scopes[-2]) if len(scopes) > 1 else ""
-            except (ValueError, SyntaxError, IndexError, TypeError):
-                return ""
-    parts: list[str] = []
-    for part in node.name.split("/")[1:-1]:
-        if parts and part.startswith(f"{parts[-1]}."):
-            parts[-1] = part
-        else:
-            parts.append(part)
-    return ".".join(part for part in parts if part)
+
+    def __init__(self, graph: Any, outer: Walk, depth: int, module: str) -> None:
+        self.inputs = tuple(entry.name for entry in graph.input)
+        self.outputs = tuple(entry.name for entry in graph.output)
+        self._graph = graph
+        self._walk = Walk(outer.session, graph.node, self.outputs, outer, depth, module)
+
+    def bind(self, name: str, made: Made | None, known: Any = None) -> None:
+        """Give the body an input: a tensor, a value that is known, or both."""
+        self._walk.bind(name, made, known)
+
+    def run(self) -> None:
+        """Walk over the nodes of the body."""
+        for message in self._graph.initializer:
+            self._walk.store(message, message.name)
+        self._walk.run()
+
+    def result(self, name: str) -> tuple[Made | None, Any]:
+        """Return what the body hands on under ``name``: the tensor, and its value if known."""
+        return self._walk.made(name), self._walk.known(name)
+
+
+def _taken_names(node: Any) -> list[str]:
+    """Return the names that a node takes, those that its bodies take from outside included."""
+    names = list(node.input)
+    for entry in node.attribute:
+        if entry.type == 5:
+            for inner in entry.g.node:
+                names += _taken_names(inner)
+            names += [output.name for output in entry.g.output]
+    return names
+
+
+def _same_kind(error: CostModelError) -> type[CostModelError]:
+    return DataError if isinstance(error, DataError) else GraphError

@@ -1,0 +1,82 @@
+"""Computations on shapes, done with NumPy while importing; modules here are loaded by listing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import sympy
+
+from costmodel.algebra.symbols import Dim
+from costmodel.importers.onnx_file.load import MAX_ELEMENTS
+from costmodel.importers.registry import Registry
+
+FOLDS: Registry[Callable[[Any, list[Any]], Any]] = Registry("foldable ONNX")
+"""For each operator on known arrays, a function of its node and them, None for one that is not
+given. It returns an array, a list of one an output, or None where it does not know."""
+_MOST_TAKEN = 4 * MAX_ELEMENTS
+_MOST_SYMBOLS = 256
+"""Largest array of symbols that is worked on. [element]"""
+_MOST_OPERATIONS = 30
+"""Longest formula of a size. [operation]"""
+_LARGEST = 2**63
+
+
+def shape_array(shape: tuple[Dim, ...]) -> np.ndarray:
+    """Return a shape as an array; of objects where it holds symbols.
+
+    >>> shape_array((1, 3)).dtype
+    dtype('int64')
+    """
+    if any(isinstance(size, sympy.Expr) for size in shape):
+        return np.array([*shape, None], dtype=object)[:-1]
+    return np.array(shape, dtype=np.int64)
+
+
+def fold(node: Any, inputs: list[Any]) -> list[Any] | None:
+    """Return what ``node`` makes of known ``inputs``, or None where that is not worth knowing."""
+    given = [x for x in inputs if x is not None]
+    if sum(x.size for x in given) > _MOST_TAKEN:
+        return None
+    if symbols_among(given) > _MOST_SYMBOLS:
+        return None
+    try:
+        with np.errstate(all="ignore"):
+            made = FOLDS[node.op_type](node, inputs)
+    except Exception:  # what does not fit is for the handler to say
+        return None
+    values = made if isinstance(made, list) else [made]
+    return values if values and all(_is_worth(value) for value in values) else None
+
+
+def symbols_among(inputs: list[Any]) -> int:
+    """Return how many entries of known arrays may be symbols."""
+    return sum(x.size for x in inputs if x is not None and x.dtype == object)
+
+
+def fits(shape: Any) -> bool:
+    """Say whether a result of ``shape`` is small enough to be known."""
+    return math.prod(int(size) for size in shape) <= MAX_ELEMENTS
+
+
+def fit_together(*arrays: Any) -> bool:
+    """Say whether arrays that are broadcast against each other make a small one."""
+    return fits(np.broadcast_shapes(*(array.shape for array in arrays)))
+
+
+def _is_worth(value: Any) -> bool:
+    if not isinstance(value, np.ndarray) or value.size > MAX_ELEMENTS:
+        return False
+    if value.dtype != object:
+        return value.dtype.kind not in "USc"
+    return all(_is_plain(entry) for entry in value.ravel())
+
+
+def _is_plain(entry: Any) -> bool:
+    """Say whether an entry is a size that arithmetic stays quick with."""
+    if isinstance(entry, sympy.Expr):
+        small = all(abs(number) < _LARGEST for number in entry.atoms(sympy.Integer))
+        return small and int(entry.count_ops()) <= _MOST_OPERATIONS
+    return isinstance(entry, int | float | np.number) and bool(-_LARGEST < entry < _LARGEST)

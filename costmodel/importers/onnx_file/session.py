@@ -1,0 +1,130 @@
+"""What the walks over one file share: the graph they build, limits, what the file says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from costmodel.algebra.symbols import Dim
+from costmodel.errors import CostModelError, DataError
+from costmodel.importers.emitter import Emitter
+from costmodel.importers.onnx_file.load import dtype_of, learned_names
+from costmodel.importers.onnx_file.names import identifier
+from costmodel.importers.onnx_file.shapes import Sizes, declared_tensor
+from costmodel.ops.tensor import Tensor
+
+MOST_STEPS = 30_000
+"""Most nodes that loops and functions may add to those of the file. [node]"""
+MOST_RECKONED = 3_000
+"""Most entries with symbols that arithmetic on shapes may have. [element]"""
+MOST_KNOWN = 4_000_000
+"""Most elements of known arrays that are kept. [element]"""
+DEEPEST = 40
+"""Deepest nesting of functions, branches and loops."""
+
+
+class Session:
+    """One file while it is imported.
+
+    Parameters
+    ----------
+    model : ModelProto
+        The model message.
+    path : Path
+        The file, for messages.
+    sizes : Sizes
+        The named sizes of the file.
+    trusted : bool
+        Whether the shapes that the file states hold; not where the caller gives others.
+    """
+
+    def __init__(self, model: Any, path: Path, sizes: Sizes, trusted: bool) -> None:
+        self.model = model
+        self.path = path
+        self.sizes = sizes
+        self.emit = Emitter(identifier(model.graph.name or path.stem))
+        self.learned = learned_names(model)
+        self.functions = {
+            (_domain(f.domain), f.name, getattr(f, "overload", "")): f for f in model.functions
+        }
+        self.versions = {_domain(entry.domain): entry.version for entry in model.opset_import}
+        self._stated = (
+            {e.name: e for e in (*model.graph.value_info, *model.graph.output)} if trusted else {}
+        )
+        self._steps = len(model.graph.node) + MOST_STEPS
+        self._known = MOST_KNOWN
+        self._reckoned = MOST_RECKONED
+        self._inferred: dict[str, Tensor] | None = None
+
+    def step(self) -> None:
+        """Count a node that is walked over.
+
+        Raises
+        ------
+        DataError
+            If loops or functions make too many.
+        """
+        self._steps -= 1
+        if self._steps < 0:
+            raise DataError(
+                f"{self.path}: its loops and functions add more than {MOST_STEPS} nodes; "
+                "export it with loops that run less often"
+            )
+
+    def reckon(self, elements: int) -> None:
+        """Count arithmetic on sizes that are symbols.
+
+        Raises
+        ------
+        DataError
+            If there is so much that it takes long.
+        """
+        self._reckoned -= elements
+        if self._reckoned < 0:
+            raise DataError(
+                f"{self.path}: too much arithmetic on sizes that are open; give them numbers: "
+                "from_onnx(..., dims={...})"
+            )
+
+    def keep(self, elements: int) -> bool:
+        """Say whether an array of so many elements may still be kept."""
+        self._known -= elements + 16
+        return self._known > 0
+
+    def stated(self, name: str) -> Tensor | None:
+        """Return what the file states of the tensor called ``name``, or None."""
+        entry = self._stated.get(name)
+        return None if entry is None else declared_tensor(entry, self.sizes)
+
+    def new_size(self, name: str) -> Dim:
+        """Return a symbol for a size that depends on data, called like ``name``."""
+        return self.sizes.new(f"{name}_length")
+
+    def inferred(self, name: str) -> Tensor | None:
+        """Return the shape that the onnx package itself infers for a tensor, or None."""
+        if self._inferred is None:
+            self._inferred = _inferred_shapes(self.model)
+        return self._inferred.get(name)
+
+
+def _domain(name: str) -> str:
+    return "" if name == "ai.onnx" else str(name)
+
+
+def _inferred_shapes(model: Any) -> dict[str, Tensor]:
+    import onnx
+
+    try:
+        model = onnx.shape_inference.infer_shapes(model)
+    except Exception:  # it is a help only
+        return {}
+    found = {}
+    for entry in (*model.graph.value_info, *model.graph.output):
+        kind = entry.type.tensor_type
+        sizes = tuple(size.dim_value for size in kind.shape.dim)
+        if kind.HasField("shape") and all(size > 0 for size in sizes):
+            try:
+                found[entry.name] = Tensor(sizes, dtype_of(kind.elem_type, entry.name))
+            except CostModelError:
+                continue
+    return found
