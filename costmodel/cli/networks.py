@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from costmodel.algebra.sizes import taken
+from costmodel.algebra.symbols import Dim
+from costmodel.cli.given import parse_dims, parse_inputs
 from costmodel.counting.metrics import params, work
-from costmodel.errors import CostModelError, DataError
+from costmodel.errors import CostModelError, DataError, UnknownOperatorError
 from costmodel.graph import at, free_symbols, infer_node, nodes_in_order
 from costmodel.ops import BroadcastTo, Input, Reshape
-from costmodel.specs import network
+from costmodel.specs import InputShape, network
 from costmodel.units import parse
 from costmodel.zoo import NETWORKS
 from costmodel.zoo.parameters import accepted
@@ -66,8 +69,16 @@ def memory_size(text: str) -> float:
     return parse(re.sub(r"KB$", "kB", text.strip()), "B")
 
 
-def load_network(spec: str, batch: int | None = None, lenient: bool = False) -> nx.DiGraph:
+def load_network(
+    spec: str,
+    batch: int | None = None,
+    lenient: bool = False,
+    inputs: Sequence[str] | None = None,
+    dims: Sequence[str] | None = None,
+) -> nx.DiGraph:
     """Return the graph of ``spec``, for ``batch`` inputs at once.
+
+    ``inputs`` and ``dims`` are what the options of these names say.
 
     Raises
     ------
@@ -78,8 +89,9 @@ def load_network(spec: str, batch: int | None = None, lenient: bool = False) -> 
     if batch is not None and name in NETWORKS:
         key = next((k for k in _BATCH_NAMES if k in accepted(NETWORKS[name])), None)
         if key is not None:
-            return _network(_with(name, query, key, str(batch)))
-    graph = _network(spec, strict=not lenient)
+            text = _with(name, query, key, str(batch))
+            return _network(text, inputs=parse_inputs(inputs), dims=parse_dims(dims))
+    graph = _network(spec, not lenient, parse_inputs(inputs), parse_dims(dims))
     return graph if batch is None else with_batch(graph, batch)
 
 
@@ -94,6 +106,23 @@ def symbolic_network(spec: str) -> nx.DiGraph:
         if key in accepted(NETWORKS[name]) and key not in given:
             query = f"{query}&{key}={key}".lstrip("&")
     return _network(f"{name}?{query}") if query else graph
+
+
+def need_numbers(graph: nx.DiGraph) -> nx.DiGraph:
+    """Return ``graph`` if no size is open.
+
+    Raises
+    ------
+    DataError
+        If some are; says what to give.
+    """
+    names = sorted(symbol.name for symbol in free_symbols(graph))
+    if names:
+        raise DataError(
+            f"a report needs numbers, but {', '.join(names)} of {graph.name} are free: give them "
+            f"values, as in --dim {names[0]}=1, or ask costmodel formula"
+        )
+    return graph
 
 
 def with_batch(graph: nx.DiGraph, batch: int) -> nx.DiGraph:
@@ -132,10 +161,17 @@ def with_batch(graph: nx.DiGraph, batch: int) -> nx.DiGraph:
     return result
 
 
-def _network(spec: str, strict: bool = True) -> nx.DiGraph:
+def _network(
+    spec: str,
+    strict: bool = True,
+    inputs: Sequence[InputShape] = (),
+    dims: Mapping[str, Dim] | None = None,
+) -> nx.DiGraph:
     """Return the graph of ``spec``, also where its Python code wants to end the program."""
     try:
-        return network(spec, strict)
+        return network(spec, strict, inputs, dims)
+    except UnknownOperatorError as error:
+        raise UnknownOperatorError(str(error).replace("strict=False", "--lenient")) from None
     except SystemExit as stop:
         raise DataError(f"{spec}: its code ended the program (exit {stop.code})") from None
 

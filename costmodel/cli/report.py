@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from costmodel.cli.given import DimOption, InputOption
 from costmodel.cli.networks import (
     BatchOption,
     FastMemoryOption,
@@ -15,6 +16,7 @@ from costmodel.cli.networks import (
     PlatformOption,
     load_network,
     memory_size,
+    need_numbers,
 )
 
 
@@ -23,6 +25,8 @@ def report(
     platform: PlatformOption = None,
     batch: BatchOption = None,
     fast_memory: FastMemoryOption = None,
+    inputs: InputOption = None,
+    dims: DimOption = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Every kernel: its terms, what was fused into it.")
     ] = False,
@@ -55,7 +59,7 @@ def report(
     if explain and platform is None:
         raise typer.BadParameter("--explain explains a latency: give --platform as well")
     with working(f"counting {network}"):
-        graph = load_network(network, batch, lenient)
+        graph = need_numbers(load_network(network, batch, lenient, inputs, dims))
         prediction = None
         if platform is not None:
             from costmodel.prediction.latency import latency

@@ -88,6 +88,8 @@ def input_tensors(
         If an input has no shape at all, or a name in ``shapes`` does not occur.
     """
     names = {entry.name for entry in entries}
+    if "" in shapes and len(names) == 1:  # the only input needs no name
+        shapes = dict.fromkeys(names, shapes[""])
     if set(shapes) - names:
         wrong = some(set(shapes) - names)
         raise DataError(f"{sizes.path}: no input {wrong}; it has: {listed(names)}")

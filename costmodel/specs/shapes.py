@@ -1,0 +1,45 @@
+"""What stands behind the name of a network: parameters, and the shapes of its inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from costmodel.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class InputShape:
+    """What a caller says about an input.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Its shape. [element]
+    dtype : str
+        Its dtype; ``""`` where the network or the default says.
+    name : str
+        Its name; ``""`` for the next in order.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str = ""
+    name: str = ""
+
+
+def split_query(name: str, query: str) -> dict[str, str]:
+    """Return the parameters written as ``key=value&key=value``.
+
+    Raises
+    ------
+    DataError
+        If one is written otherwise, or twice.
+    """
+    texts: dict[str, str] = {}
+    for part in query.split("&") if query else ():
+        key, equals, value = part.partition("=")
+        if not equals or not key or not value:
+            raise DataError(f"{name}: parameter {part!r} should be written as name=value")
+        if key in texts:
+            raise DataError(f"{name}: parameter {key!r} is given twice")
+        texts[key] = value
+    return texts
