@@ -103,8 +103,10 @@ def bias_after(call: Call, weight: Stored) -> Stored | None:
 @HANDLERS.register("com.microsoft.FusedMatMul", "com.microsoft.TransposeMatMul")
 def _fused_matmul(call: Call) -> Result:
     a, b = call.operand(0), call.operand(1)
-    if call.attribute("transBatchA", 0) or call.attribute("transBatchB", 0):
-        raise UnsupportedFormError("batch axes that are transposed")
+    if call.attribute("transBatchA", 0):
+        a = _batch_first(call, a)
+    if call.attribute("transBatchB", 0):
+        b = _batch_first(call, b)
     if call.attribute("transA", 0):
         a = _swapped(call, a)
     if call.attribute("transB", 0):
@@ -113,6 +115,12 @@ def _fused_matmul(call: Call) -> Result:
         b = _swapped(call, b)
     # The factor alpha is folded into the product.
     return multiplied(call, a, b)
+
+
+def _batch_first(call: Call, x: Operand) -> Operand:
+    """Return a view of ``[rows, *batch, columns]`` as ``[*batch, rows, columns]``."""
+    rank = len(x.shape)
+    return x if rank < 3 else call.emit.transpose(x, (*range(1, rank - 1), 0, rank - 1))
 
 
 def _swapped(call: Call, x: Operand) -> Operand:
