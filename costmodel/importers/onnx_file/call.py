@@ -86,6 +86,21 @@ class Tensors(Protocol):
     def merge(self, node: Any, name: str) -> None:
         """Take ``node`` as done by the one that makes tensor ``name``, and makes what it makes."""
 
+    def skip(self, node: Any) -> None:
+        """Take ``node`` as done by one that comes later."""
+
+    def keep_for(self, node: Any, operands: tuple[Operand, ...]) -> None:
+        """Keep tensors for a node that comes later."""
+
+    def kept_for(self, node: Any) -> tuple[Operand, ...] | None:
+        """Return the tensors that are kept for ``node``, or None."""
+
+    def mask(self, name: str) -> Any:
+        """Return the values of a mask, which may be large, if they are known, else None."""
+
+    def note_mask(self, causal: bool) -> None:
+        """Note whether an attention with a mask counts the triangle, or else the square."""
+
     def declared(self, name: str) -> Tensor | None:
         """Return what the file states of the tensor called ``name``, or None."""
 

@@ -18,6 +18,8 @@ MAX_BYTES = 2**31
 """Largest file that is read: the limit of the format itself. [byte]"""
 MAX_ELEMENTS = 4096
 """Largest tensor that is worth knowing: shapes, axes, scales. [element]"""
+MAX_FOLDED = 2**20
+"""Largest tensor that is computed while importing: a mask of attention. [element]"""
 _SIGNATURE = "pkg.torch.export.ExportedProgram.graph_signature"
 _EXTERNAL = 1
 _DTYPES = {

@@ -57,14 +57,14 @@ def _read(
     who = f"from_onnx ({file.name})"
     if strict:
         refuse_unknown(who, unknown_operators(model, session.versions))
-    graph = model.graph
-    walk = Walk(session, graph.node, [output.name for output in graph.output])
-    for message in graph.initializer:
-        walk.store(message, message.name)
-    for message in graph.sparse_initializer:
-        dense = Tensor(tuple(message.dims))
-        walk.bind(message.values.name, Stored(message.values.name, dense, learned=True))
-    weights = weights_among(graph)
+    message = model.graph
+    walk = Walk(session, message.node, [output.name for output in message.output])
+    for tensor in message.initializer:
+        walk.store(tensor, tensor.name)
+    for sparse in message.sparse_initializer:
+        dense = Tensor(tuple(sparse.dims))
+        walk.bind(sparse.values.name, Stored(sparse.values.name, dense, learned=True))
+    weights = weights_among(message)
     for name, tensor in input_tensors(entries, known, inputs).items():
         if name in weights:
             walk.bind(name, Stored(name, tensor, learned=True))
@@ -73,9 +73,11 @@ def _read(
     walk.run()
     if strict:
         refuse_unknown(who, session.emit.unknown)
-    made = (walk.made(output.name) for output in graph.output)
+    made = (walk.made(output.name) for output in message.output)
     outputs = [x for one in made for x in (one.tensors if isinstance(one, Items) else (one,))]
-    return session.emit.finish(outputs, EXPORTED.items())
+    graph = session.emit.finish(outputs, EXPORTED.items())
+    graph.graph["notes"] = session.notes()
+    return graph
 
 
 def _entries(model: Any, file: Path) -> list[Any]:

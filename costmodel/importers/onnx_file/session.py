@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,15 @@ MOST_STEPS = 30_000
 """Most nodes that loops and functions may add to those of the file. [node]"""
 MOST_RECKONED = 3_000
 """Most entries with symbols that arithmetic on shapes may have. [element]"""
-MOST_KNOWN = 4_000_000
+MOST_KNOWN = 16_000_000
 """Most elements of known arrays that are kept. [element]"""
 DEEPEST = 40
 """Deepest nesting of functions, branches and loops."""
+
+_NOTES = {
+    True: "{} with a causal mask as a tensor: the triangle is counted, as with is_causal",
+    False: "{} with a mask as a tensor: the full square is counted",
+}
 
 
 class Session:
@@ -54,6 +60,7 @@ class Session:
         self._steps = len(model.graph.node) + MOST_STEPS
         self._known = MOST_KNOWN
         self._reckoned = MOST_RECKONED
+        self.masks: Counter[bool] = Counter()
         self._inferred: dict[str, Tensor] | None = None
 
     def step(self) -> None:
@@ -85,6 +92,18 @@ class Session:
                 f"{self.path}: too much arithmetic on sizes that are open; give them numbers: "
                 "from_onnx(..., dims={...})"
             )
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so many known arrays are kept that no more are computed."""
+        return self._known <= 0
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what a reader of the totals must know."""
+        return tuple(
+            _NOTES[causal].format(f"{n} attention" + ("s" if n > 1 else ""))
+            for causal, n in sorted(self.masks.items())
+        )
 
     def keep(self, elements: int) -> bool:
         """Say whether an array of so many elements may still be kept."""

@@ -26,6 +26,7 @@ from costmodel.importers.onnx_file.folds import FOLDS, fold, shape_array, symbol
 from costmodel.importers.onnx_file.folds.arithmetic import ARITHMETIC
 from costmodel.importers.onnx_file.functions import call_attributes, resolved, standard_function
 from costmodel.importers.onnx_file.load import (
+    MAX_FOLDED,
     array_of,
     attribute,
     dtype_of_array,
@@ -99,6 +100,9 @@ class Walk:
         self._made: dict[str, Made | _Deferred] = {}
         self._known: dict[str, Any] = {}
         self._merged: dict[int, str] = {}
+        self._skipped: set[int] = set()
+        self._kept: dict[int, tuple[Operand, ...]] = {}
+        self._large: dict[str, Any] = {}
         self._makers: dict[str, Any] = {}
         self._takers: dict[str, list[Any]] = {}
         self._uses: Counter[str] = Counter(outputs)
@@ -122,6 +126,8 @@ class Walk:
         value = array_of(message)
         if value is not None and self.session.keep(value.size):
             self._known[name] = value
+        if value is None:
+            self._large[name] = message
         if value is None or value.size > 0:
             tensor = stored_tensor(message)
             self._made[name] = Stored(name, tensor, tensor.dtype not in _NOT_LEARNED)
@@ -203,6 +209,28 @@ class Walk:
         """Take ``node`` as done by the one that makes tensor ``name``, and makes what it makes."""
         self._merged[id(node)] = name
 
+    def skip(self, node: Any) -> None:
+        """Take ``node`` as done by one that comes later."""
+        self._skipped.add(id(node))
+
+    def keep_for(self, node: Any, operands: tuple[Operand, ...]) -> None:
+        """Keep tensors for a node that comes later."""
+        self._kept[id(node)] = operands
+
+    def kept_for(self, node: Any) -> tuple[Operand, ...] | None:
+        """Return the tensors that are kept for ``node``, or None."""
+        return self._kept.get(id(node))
+
+    def mask(self, name: str) -> Any:
+        """Return the values of a mask, which may be large, if they are known, else None."""
+        found = self.known(name)
+        message = self._large.get(name)
+        return array_of(message, MAX_FOLDED) if found is None and message is not None else found
+
+    def note_mask(self, causal: bool) -> None:
+        """Note whether an attention with a mask counts the triangle, or else the square."""
+        self.session.masks[causal] += 1
+
     def declared(self, name: str) -> Tensor | None:
         """Return what the file states of the tensor called ``name``, or None."""
         if self._depth:
@@ -260,6 +288,8 @@ class Walk:
             self._module = module
 
     def _import(self, node: Any) -> None:
+        if id(node) in self._skipped:
+            return
         if id(node) in self._merged:
             self._made[node.output[0]] = self.made(self._merged[id(node)])
             return
@@ -340,7 +370,7 @@ class Walk:
                 shape[start:end] if node.op_type == "Shape" else np.asarray(np.prod(shape))
             )
             return True
-        if node.op_type not in FOLDS or not node.input:
+        if node.op_type not in FOLDS or not node.input or self.session.is_full:
             return False
         inputs = [self.known(name) if name else None for name in node.input]
         if any(x is None for x, name in zip(inputs, node.input, strict=True) if name):

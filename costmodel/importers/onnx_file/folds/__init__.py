@@ -10,13 +10,13 @@ import numpy as np
 import sympy
 
 from costmodel.algebra.symbols import Dim
-from costmodel.importers.onnx_file.load import MAX_ELEMENTS
+from costmodel.importers.onnx_file.load import MAX_FOLDED
 from costmodel.importers.registry import Registry
 
 FOLDS: Registry[Callable[[Any, list[Any]], Any]] = Registry("foldable ONNX")
 """For each operator on known arrays, a function of its node and them, None for one that is not
 given. It returns an array, a list of one an output, or None where it does not know."""
-_MOST_TAKEN = 4 * MAX_ELEMENTS
+_MOST_TAKEN = 4 * MAX_FOLDED
 _MOST_SYMBOLS = 256
 """Largest array of symbols that is worked on. [element]"""
 _MOST_OPERATIONS = 30
@@ -58,7 +58,7 @@ def symbols_among(inputs: list[Any]) -> int:
 
 def fits(shape: Any) -> bool:
     """Say whether a result of ``shape`` is small enough to be known."""
-    return math.prod(int(size) for size in shape) <= MAX_ELEMENTS
+    return math.prod(int(size) for size in shape) <= MAX_FOLDED
 
 
 def fit_together(*arrays: Any) -> bool:
@@ -67,7 +67,7 @@ def fit_together(*arrays: Any) -> bool:
 
 
 def _is_worth(value: Any) -> bool:
-    if not isinstance(value, np.ndarray) or value.size > MAX_ELEMENTS:
+    if not isinstance(value, np.ndarray) or value.size > MAX_FOLDED:
         return False
     if value.dtype != object:
         return value.dtype.kind not in "USc"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from costmodel.algebra.symbols import exact_div, same
 from costmodel.errors import DataError, ShapeError
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.onnx_file.call import HANDLERS, Call, Result
+from costmodel.importers.onnx_file.handlers.masked import is_triangle
 from costmodel.ops import (
     Attention,
     AttentionMix,
@@ -19,9 +18,6 @@ from costmodel.ops import (
     Pad,
     Softmax,
 )
-
-_HIDES = -1e4
-"""Largest number that a mask adds to hide a key."""
 
 
 @HANDLERS.register("Attention")
@@ -34,8 +30,10 @@ def _attention(call: Call) -> Result:
     k, v = behind(call, k, 4), behind(call, v, 5)
     causal = is_causal(bool(call.attribute("is_causal", 0)), q, k, length)
     mask = call.optional(3)
-    if mask is not None and is_triangle(call.peek(3), q, k):
-        causal, mask = True, None
+    if mask is not None:
+        triangle = is_triangle(call.walk.mask(call.node.input[3]), q, k)
+        call.walk.note_mask(causal or triangle)
+        causal, mask = causal or triangle, None if triangle else mask
     apart = call.makes(3) or bool(call.attribute("softcap", 0.0))
     scores = _scores(call, q, k, causal) if apart else None
     y = attend(call, q, k, v, mask, causal, scores)
@@ -92,20 +90,6 @@ def is_causal(asked: bool, q: Operand, k: Operand, new: Any) -> bool:
     The triangle of queries that follow cached keys has these in front: all pairs count there.
     """
     return asked and same(k.shape[-2], new) and not same(q.shape[-2], 1)
-
-
-def is_triangle(mask: Any, q: Operand, k: Operand) -> bool:
-    """Say whether a known mask hides from every query what comes after it, and nothing else."""
-    length, keys = q.shape[-2], k.shape[-2]
-    if mask is None or mask.ndim < 2 or mask.dtype == object:
-        return False
-    rows = mask.reshape(-1, *mask.shape[-2:])
-    if rows.shape[1:] != (length, keys) or length != keys or length < 2:
-        return False
-    seen = np.tril(np.ones((length, length), bool))
-    shown = rows if mask.dtype == bool else rows == 0
-    hidden = ~rows if mask.dtype == bool else rows <= _HIDES
-    return bool(np.all(shown == seen) and np.all(hidden == ~seen))
 
 
 def split_heads(call: Call, x: Operand, heads: int | None) -> Operand:

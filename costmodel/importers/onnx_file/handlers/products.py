@@ -6,6 +6,7 @@ from costmodel.algebra.symbols import same
 from costmodel.importers.emitter import Operand, Stored
 from costmodel.importers.learned import linear
 from costmodel.importers.onnx_file.call import HANDLERS, Call, Result
+from costmodel.importers.onnx_file.handlers.masked import attended, masked_later
 from costmodel.importers.registry import UnsupportedFormError
 from costmodel.ops import Elementwise, MatMul
 
@@ -61,6 +62,11 @@ def times(
 @HANDLERS.register("MatMul")
 def _matmul(call: Call) -> Result:
     b = call.operand(1)
+    whole = attended(call, b)
+    if whole is not None:
+        return whole
+    if masked_later(call, call.operand(0), b):
+        return [None]
     bias = bias_after(call, b) if isinstance(b, Stored) and len(b.shape) == 2 else None
     return multiplied(call, call.operand(0), b, bias)
 
