@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 import costmodel as cm
 from costmodel import ops
 from costmodel.algebra.arrays import EXACT, Whole, whole
-from costmodel.algebra.expressions import parse_dim, substitute
+from costmodel.algebra.expressions import substitute
 from costmodel.algebra.sizes import MAX_DIM
+from costmodel.algebra.written import parse_dim
 from costmodel.errors import CostModelError, DataError, ShapeError
 from costmodel.ops.tensor import Tensor
 

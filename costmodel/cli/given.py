@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from costmodel.algebra.expressions import parse_dim
 from costmodel.algebra.symbols import Dim
+from costmodel.algebra.written import parse_dim
 from costmodel.errors import DataError
 from costmodel.specs import InputShape
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeAlias
 
 from costmodel.errors import DataError
-from costmodel.importers.emitter import Operand
 from costmodel.importers.onnx_file.call import HANDLERS
 from costmodel.importers.onnx_file.call import Call as OnnxCall
+from costmodel.importers.onnx_file.call import Result as OnnxResult
 from costmodel.importers.torch_module.call import ATEN, Result
 from costmodel.importers.torch_module.call import Call as TorchCall
 
 TorchHandler: TypeAlias = Callable[[TorchCall], Result]
 """What an operator of torch is made of: a function that emits it."""
-OnnxHandler: TypeAlias = Callable[[OnnxCall], Operand | Sequence[Operand | None]]
+OnnxHandler: TypeAlias = Callable[[OnnxCall], OnnxResult]
 """What an operator of ONNX is made of."""
 
 

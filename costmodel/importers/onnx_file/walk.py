@@ -106,7 +106,9 @@ class Walk:
         self._makers: dict[str, Any] = {}
         self._takers: dict[str, list[Any]] = {}
         self._uses: Counter[str] = Counter(outputs)
+        self._done: set[str] = set()
         for node in self._nodes:
+            self._makers.update(dict.fromkeys(node.output, node))
             for name in _taken_names(node):
                 self._takers.setdefault(name, []).append(node)
                 self._uses[name] += 1
@@ -267,9 +269,9 @@ class Walk:
     def _node(self, node: Any) -> None:
         where = f"{self.session.path}, {full_name(node)} {place(node)!r}"
         for name in node.output:
-            if name and (name in self._makers or (name in self._made and self._depth == 0)):
+            if name and (name in self._done or (name in self._made and self._depth == 0)):
                 raise DataError(f"{where}: tensor {shown(name)!r} is made twice")
-            self._makers[name] = node
+            self._done.add(name)
         module = self._module
         self._module = module_of(node) or module
         try:
