@@ -14,6 +14,7 @@ from validation.cli import measure, validate
 from validation.fuzz.command import fuzz
 from validation.kills import kills
 from validation.mutants.command import mutants
+from validation.onnx_nodes import onnx_nodes
 from validation.scores.command import score
 from validation.scores.reproduce import reproduce
 from validation.scores.ship import calibrations
@@ -38,6 +39,7 @@ COMMANDS = (
     fuzz,
     kills,
     mutants,
+    onnx_nodes,
 )
 for command in COMMANDS:
     app.command()(command)
