@@ -53,9 +53,17 @@ def standard_function(node: Any, version: int, made: Sequence[Any]) -> Any:
             )
         message = onnx.FunctionProto()
         message.ParseFromString(found)
+        message.attribute_proto.extend(_defaults(schema, message))
         return message if message.node else None
     except Exception:  # the library raises what it meets
         return None
+
+
+def _defaults(schema: Any, function: Any) -> list[Any]:
+    """Return the attributes that a call may leave out, as the standard sets them."""
+    there = {entry.name for entry in function.attribute_proto}
+    values = (attribute.default_value for attribute in schema.attributes.values())
+    return [value for value in values if value.type and value.name not in there]
 
 
 def _nearest(versions: Sequence[int], wanted: int) -> int:

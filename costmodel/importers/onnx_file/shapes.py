@@ -98,7 +98,8 @@ def input_tensors(
 
 def check_names(entries: Sequence[Any], given: Mapping[str, Dim], path: Path) -> None:
     """Raise ``DataError`` if a name in ``given`` is of no size of the inputs in ``entries``."""
-    known = {d.dim_param for e in entries for d in e.type.tensor_type.shape.dim if d.dim_param}
+    sizes = (size.dim_param for e in entries for size in e.type.tensor_type.shape.dim)
+    known = {name for name in sizes if is_named(name)}
     if set(given) - known:
         wrong = some(set(given) - known)
         raise DataError(f"{path}: no named dimension {wrong}; it has: {listed(known)}")
