@@ -415,3 +415,33 @@ def test_a_form_that_is_refused_says_why(tmp_path: Path) -> None:
     path = write(tmp_path, [node("Einsum", "x", "y", equation="ab->c")], [], [X])
     with pytest.raises(CostModelError, match="Einsum"):
         from_onnx(path)
+
+
+SCALARS = {
+    "Add": (5, 2, 7),
+    "Div": (7, 2, 3),
+    "Mod": (7, 4, 3),
+    "Mul": (2, 3, 6),
+    "Sub": (5, 2, 3),
+    "Max": (2, 6, 6),
+    "Min": (2, 6, 2),
+    "Pow": (2, 3, 8),
+}
+
+
+@pytest.mark.parametrize("kind", SCALARS)
+@pytest.mark.parametrize("axes", [0, 1])
+def test_numbers_without_axes_fold_like_others(kind: str, axes: int, tmp_path: Path) -> None:
+    a, b, right = SCALARS[kind]
+    shape = (1,) * axes
+    nodes = [
+        node(kind, "a b", "c"),
+        node("Reshape", "c one", "d"),
+        node("Concat", "d minus", "target", axis=0),
+        node("Expand", "x target"),
+    ]
+    tensors = [number("one", [1]), number("minus", [1])]
+    for name, value in (("a", a), ("b", b)):
+        tensors.append(numpy_helper.from_array(np.full(shape, value, np.int64), name))
+    graph = from_onnx(write(tmp_path, nodes, tensors, [info("x", (1, 1))]))
+    assert shapes(graph) == [(right, 1)]

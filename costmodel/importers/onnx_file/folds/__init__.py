@@ -47,7 +47,10 @@ def fold(node: Any, inputs: list[Any]) -> list[Any] | None:
             made = FOLDS[node.op_type](node, inputs)
     except Exception:  # what does not fit is for the handler to say
         return None
-    values = made if isinstance(made, list) else [made]
+    if made is None:
+        return None
+    # NumPy makes scalars of arrays without axes.
+    values = [np.asarray(value) for value in (made if isinstance(made, list) else [made])]
     return values if values and all(_is_worth(value) for value in values) else None
 
 
@@ -67,7 +70,7 @@ def fit_together(*arrays: Any) -> bool:
 
 
 def _is_worth(value: Any) -> bool:
-    if not isinstance(value, np.ndarray) or value.size > MAX_FOLDED:
+    if value.size > MAX_FOLDED:
         return False
     if value.dtype != object:
         return value.dtype.kind not in "USc"
