@@ -142,6 +142,18 @@ def test_sizes_that_grow_without_end(tmp_path: Path) -> None:
     assert "give them numbers" in text
 
 
+def test_nodes_beyond_all_measure(tmp_path: Path) -> None:
+    """As many nodes as fit into the bytes, or as many inputs as fit into a node."""
+    chain = [node("Relu", [f"{i - 1:x}" if i else "x"], [f"{i:x}"]) for i in range(20_000)]
+    assert "too many for a file of" in read(tmp_path, model([*chain, node("Relu", ["x"])]))
+    for kind in ("Concat", "Sum", "Max"):
+        how = {"axis": 0} if kind == "Concat" else {}
+        wide = node(kind, ["x"] * 100_000, **how)
+        assert "more than 4096 inputs" in read(tmp_path, model([wide]))
+    parts = [f"p{i}" for i in range(50_000)]
+    assert "more than 4096" in read(tmp_path, model([node("Split", ["x"], parts, axis=0)]))
+
+
 def test_functions_and_loops_that_never_end(tmp_path: Path) -> None:
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("own", 1)]
     inner = node("f", ["a"], ["b"], domain="own")

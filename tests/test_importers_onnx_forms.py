@@ -332,9 +332,17 @@ def test_open_sizes_are_symbols_of_the_file(tmp_path: Path) -> None:
     assert shapes(from_onnx(path, inputs={"x": (1, 2, 3, 4)})) == [(1, 2, 3, 4)]
     with pytest.raises(DataError, match=r"no named dimension \['batch'\]; it has: batch size"):
         from_onnx(path, batch=1)
-    many = write(tmp_path, [node("Relu", "x")], [], [info("x", tuple(f"d{i}" for i in range(99)))])
+    many = write(tmp_path, [node("Relu", "x")], [], [info("x", (*(f"d{i}" for i in range(60)),))])
+    assert len(free_symbols(from_onnx(many))) == 60
+    twice = [
+        info("x", (*(f"d{i}" for i in range(60)),)),
+        info("z", (*(f"e{i}" for i in range(9)),)),
+    ]
     with pytest.raises(DataError, match="more than 64 sizes are open"):
-        from_onnx(many)
+        from_onnx(write(tmp_path, [node("Relu", "x")], [], twice))
+    deep = write(tmp_path, [node("Relu", "x")], [], [info("x", (2,) * 65)])
+    with pytest.raises(DataError, match="more than 64 axes"):
+        from_onnx(deep)
 
 
 def test_weights_as_inputs(tmp_path: Path) -> None:

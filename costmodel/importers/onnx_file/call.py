@@ -16,6 +16,9 @@ from costmodel.importers.onnx_file.load import attribute
 from costmodel.importers.registry import Registry, UnsupportedFormError
 from costmodel.ops.tensor import Tensor
 
+MOST_AXES = 64
+"""Most axes of a tensor."""
+
 
 class DependsOnDataError(UnsupportedFormError):
     """Raised where a shape depends on numbers that only a run of the network computes."""
@@ -220,9 +223,11 @@ class Call:
         value = self.peek(slot)
         return value is not None and bool(np.all(value == number))
 
-    def sizes(self, slot: int, name: str = "") -> list[Dim] | None:
-        """Return sizes that are given as input ``slot`` or attribute ``name``."""
+    def sizes(self, slot: int, name: str = "", most: int = MOST_AXES) -> list[Dim] | None:
+        """Return sizes that are given as input ``slot`` or attribute ``name``, at most ``most``."""
         value = self.known(slot, name)
+        if value is not None and value.size > most:
+            raise ShapeError(f"{value.size} sizes are too many (at most {most})")
         return None if value is None else [as_size(v) for v in np.asarray(value).ravel()]
 
     def axis(self, rank: int, default: int = 0, name: str = "axis") -> int:

@@ -16,6 +16,10 @@ from costmodel.ops.tensor import Tensor
 
 MAX_BYTES = 2**31
 """Largest file that is read: the limit of the format itself. [byte]"""
+BYTES_OF_A_NODE = 40
+"""Least that a node of an exporter takes, with its names. [byte]"""
+FEWEST_NODES = 10_000
+"""Nodes that a file of any size may have. [node]"""
 MAX_ELEMENTS = 4096
 """Largest tensor that is worth knowing: shapes, axes, scales. [element]"""
 MAX_FOLDED = 2**20
@@ -64,8 +68,12 @@ def load_model(path: Path) -> Any:
         raise DataError(f"{path}: not an ONNX model, or cut short") from None
     if not model.graph.node and not model.graph.output:
         raise DataError(f"{path}: not an ONNX model: it has no nodes and no outputs")
-    if len(model.graph.node) > MAX_NODES:
-        raise DataError(f"{path}: {len(model.graph.node)} nodes are too many (at most {MAX_NODES})")
+    most = min(MAX_NODES, max(FEWEST_NODES, len(content) // BYTES_OF_A_NODE))
+    if len(model.graph.node) > most:
+        raise DataError(
+            f"{path}: {len(model.graph.node)} nodes are too many for a file of "
+            f"{len(content)} bytes (at most {most})"
+        )
     return model
 
 

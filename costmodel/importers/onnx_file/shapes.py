@@ -12,6 +12,7 @@ from costmodel.importers.onnx_file.load import dtype_of
 from costmodel.importers.onnx_file.names import identifier, is_named, listed, shown, some
 from costmodel.ops.tensor import Tensor
 
+_MOST_AXES = 64
 _MOST_SYMBOLS = 64
 """Most sizes that a file may leave open. [1]"""
 
@@ -65,6 +66,8 @@ class Sizes:
 
     def shape(self, kind: Any, name: str) -> tuple[Dim, ...]:
         """Return the shape that a tensor type states for the tensor called ``name``."""
+        if len(kind.shape.dim) > _MOST_AXES:
+            raise DataError(f"{self.path}: tensor {shown(name)!r} has more than {_MOST_AXES} axes")
         return tuple(self._size(size, f"{name}_{axis}") for axis, size in enumerate(kind.shape.dim))
 
     def _size(self, size: Any, unnamed: str) -> Dim:

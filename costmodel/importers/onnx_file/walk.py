@@ -45,6 +45,8 @@ _PROGRAMS = ("If", "Loop", "Scan", "SequenceMap")
 _SAME_SHAPE = frozenset({"Abs", "Exp", "Identity", "Log", "Neg", "Relu", "Sigmoid", "Sqrt", "Tanh"})
 """Operators whose result has shape and dtype of what they take."""
 _FOLLOWED = 8
+_MOST_SLOTS = 4096
+"""Most inputs, and most outputs, of a node. [tensor]"""
 _NOT_LEARNED = ("int64", "bool")
 
 
@@ -268,6 +270,8 @@ class Walk:
 
     def _node(self, node: Any) -> None:
         where = f"{self.session.path}, {full_name(node)} {place(node)!r}"
+        if max(len(node.input), len(node.output)) > _MOST_SLOTS:
+            raise DataError(f"{where}: more than {_MOST_SLOTS} inputs or outputs")
         for name in node.output:
             if name and (name in self._done or (name in self._made and self._depth == 0)):
                 raise DataError(f"{where}: tensor {shown(name)!r} is made twice")

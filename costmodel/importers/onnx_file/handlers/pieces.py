@@ -8,12 +8,12 @@ from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import Dim, same
 from costmodel.errors import ShapeError
 from costmodel.importers.emitter import Operand, Stored
-from costmodel.importers.onnx_file.call import DECLARED, HANDLERS, Call, Result, an_axis
+from costmodel.importers.onnx_file.call import DECLARED, HANDLERS, MOST_AXES, Call, Result, an_axis
 from costmodel.importers.registry import UnsupportedFormError
 from costmodel.ops import Concat, Contiguous, Pad, Slice, Split
 from costmodel.ops.tensor import Tensor
 
-_MOST_OUTPUTS = 2**16
+_MOST_OUTPUTS = 4096
 
 
 @HANDLERS.register("Concat")
@@ -26,7 +26,7 @@ def _concat(call: Call) -> Result:
 @HANDLERS.register("Split")
 def _split(call: Call) -> Result:
     x = call.operand()
-    return cut(call, x, call.axis(len(x.shape)), call.sizes(1, "split"))
+    return cut(call, x, call.axis(len(x.shape)), call.sizes(1, "split", _MOST_OUTPUTS))
 
 
 @DECLARED.register("Split")
@@ -108,7 +108,7 @@ def _part(call: Call, x: Operand, axis: int, first: int, size: Dim, step: int) -
 @HANDLERS.register("Pad")
 def _pad(call: Call) -> Result:
     x = call.operand()
-    pads = call.sizes(1, "pads") or []
+    pads = call.sizes(1, "pads", 2 * MOST_AXES) or []
     axes = [an_axis(int(a), len(x.shape)) for a in call.sizes(3) or range(len(pads) // 2)]
     pairs: list[tuple[Dim, Dim]] = [(0, 0)] * len(x.shape)
     for i, axis in enumerate(axes):
