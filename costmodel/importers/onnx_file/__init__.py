@@ -22,7 +22,7 @@ def from_onnx(
     """Return the op graph of an ONNX file.
 
     Shapes are worked out by ``costmodel`` from the shapes of the inputs; weights are not read, so
-    that external data may be missing. Loading runs no code.
+    that external data may be missing. Loading runs no code and opens no other file.
 
     Parameters
     ----------
@@ -33,10 +33,12 @@ def from_onnx(
         ``graph.graph["coverage"]``, the share of the work that is counted, at least, and
         ``graph.graph["unknown"]``, their names and places: print both beside every total.
     inputs : mapping, optional
-        Shapes of inputs by name, where the file leaves them open or others are wanted.
+        Shapes of inputs by name, where the file leaves them open or others are wanted; ``""`` names
+        the only input.
+    dims : mapping, optional
+        A number or symbol for each named size of the file, also where the name is no identifier.
     **sizes : Dim
-        A number or symbol for each named dimension of the file: ``batch=1``,
-        ``batch=costmodel.dim("n")``.
+        The same: ``batch=1``, ``batch=costmodel.dim("n")``.
 
     Returns
     -------
@@ -45,13 +47,20 @@ def from_onnx(
         a ``Reshape`` is a view. A ``MatMul`` with a stored matrix and the ``Add`` of a stored
         vector after it are one :class:`~costmodel.ops.Linear`. Computations on shapes are folded.
         Activations and normalizations that exporters take apart are one operator again.
+        ``graph.graph["notes"]`` says which masks of attention count the triangle.
 
     Raises
     ------
     DataError
-        If the file is no ONNX model, or leaves a size open.
+        If the file is no ONNX model, or an input has no shape at all.
     UnknownOperatorError
         Naming every unknown operator and where it occurs.
+
+    Notes
+    -----
+    Sizes that the file leaves open, and lengths that depend on data, are symbols with the file's
+    names. An operator between ``DequantizeLinear`` and ``QuantizeLinear`` runs on the integers.
+    Inputs that feed nothing but slots of weights are weights.
     """
     from costmodel.importers.onnx_file.reader import read  # its handlers are read when a file is
 
