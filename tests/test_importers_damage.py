@@ -154,6 +154,15 @@ def test_nodes_beyond_all_measure(tmp_path: Path) -> None:
     assert "more than 4096" in read(tmp_path, model([node("Split", ["x"], parts, axis=0)]))
 
 
+def test_a_long_list_of_unknown_operators_ends_in_a_count(tmp_path: Path) -> None:
+    nodes = [node(f"Unknown{i}", ["x"], [f"u{i}"], name=f"place{i}") for i in range(500)]
+    text = read(tmp_path, model([*nodes, node("Relu", ["x"])]))
+    assert "500 operators" in text
+    assert "and 495 more" in text
+    long = node("Quux" * 500, ["x"], name="a\n" * 500)
+    assert "Quux" in read(tmp_path, model([long]))
+
+
 def test_functions_and_loops_that_never_end(tmp_path: Path) -> None:
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("own", 1)]
     inner = node("f", ["a"], ["b"], domain="own")

@@ -152,7 +152,9 @@ def load_modules(package: ModuleType) -> tuple[str, ...]:
 
 
 def refuse_unknown(importer: str, unknown: Iterable[Occurrence]) -> None:
-    """Raise one error that names every operator of ``unknown`` and where it occurs.
+    """Raise one error that names the operators of ``unknown`` and where they occur.
+
+    A long list ends in the number of those that are left out.
 
     Raises
     ------
