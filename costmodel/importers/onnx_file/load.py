@@ -86,7 +86,8 @@ def _content(path: Path) -> bytes:
             content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no such file"
-        raise DataError(f"{shown(str(path))}: cannot be read: {reason}") from None
+        name = "".join(c if c.isprintable() else "?" for c in str(path)[-200:])
+        raise DataError(f"{name}: cannot be read: {reason}") from None
     if len(content) > MAX_BYTES:
         raise DataError(f"{path}: larger than {MAX_BYTES} bytes")
     return content
