@@ -10,7 +10,7 @@ from costmodel.algebra.symbols import Dim
 from costmodel.errors import CostModelError, DataError
 from costmodel.importers.emitter import Emitter
 from costmodel.importers.onnx_file.load import dtype_of, learned_names
-from costmodel.importers.onnx_file.names import identifier
+from costmodel.importers.onnx_file.names import shown
 from costmodel.importers.onnx_file.shapes import Sizes, declared_tensor
 from costmodel.ops.tensor import Tensor
 
@@ -48,7 +48,7 @@ class Session:
         self.model = model
         self.path = path
         self.sizes = sizes
-        self.emit = Emitter(identifier(model.graph.name or path.stem))
+        self.emit = Emitter(shown(model.graph.name or path.stem))
         self.learned = learned_names(model)
         self.functions = {
             (_domain(f.domain), f.name, getattr(f, "overload", "")): f for f in model.functions
