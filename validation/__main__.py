@@ -11,6 +11,7 @@ import typer
 
 from costmodel.cli.group import PlainGroup
 from validation.cli import measure, validate
+from validation.coverage.command import coverage
 from validation.fuzz.command import fuzz
 from validation.kills import kills
 from validation.mutants.command import mutants
@@ -36,6 +37,7 @@ COMMANDS = (
     reproduce,
     calibrations,
     speed,
+    coverage,
     fuzz,
     kills,
     mutants,

@@ -1,0 +1,1 @@
+"""Which networks get in, and whether their counts equal an independent count."""

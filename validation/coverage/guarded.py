@@ -1,0 +1,97 @@
+"""Networks one after the other in a child process: a crash or a hang costs one network."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterable, Iterator
+from multiprocessing.connection import Connection
+from typing import Any
+
+from validation.coverage.result import Result
+
+_LIMIT = 300.0
+"""Time of one network after which it is given up. [s]"""
+
+
+def measured(names: Iterable[str], limit: float = _LIMIT) -> Iterator[Result]:
+    """Yield the result of each network as it comes.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Networks of the list.
+    limit : float
+        Time of one network after which its process is ended. [s]
+    """
+    child: _Child | None = None
+    try:
+        for name in names:
+            if child is None:
+                child = _Child()
+            result = child.measure(name, limit)
+            if isinstance(result, str):
+                child.end()
+                child, result = None, Result(name, failure=result)
+            yield result
+    finally:
+        if child is not None:
+            child.end()
+
+
+class _Child:
+    """A process that measures the networks that it is told, libraries loaded and warm."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process: Any = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def measure(self, name: str, limit: float) -> Result | str:
+        """Return the result of a network, or why the process has to be ended."""
+        try:
+            self._connection.send(name)
+            if not self._connection.poll(limit):
+                return f"it takes more than {limit:.0f} s"
+            result = self._connection.recv()
+        except (EOFError, OSError):
+            self._process.join(10)
+            return f"the process ended with code {self._process.exitcode}"
+        assert isinstance(result, Result)
+        return result
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        self._connection.close()
+        self._process.kill()
+        self._process.join()
+
+
+def _serve(connection: Connection) -> None:
+    _be_quiet()
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+    import torch
+
+    from validation.coverage.entry import Call
+    from validation.coverage.measure import measure
+    from validation.coverage.networks import networks
+    from validation.coverage.ours import our_graph
+
+    known = networks()
+    our_graph(Call(torch.nn.Linear(2, 2).eval(), (torch.zeros(1, 2),)))  # loads what is loaded once
+    while True:
+        try:
+            name = connection.recv()
+        except EOFError:
+            return
+        connection.send(measure(known[name]))
+
+
+def _be_quiet() -> None:
+    """Send what libraries print to nowhere: results come by the connection."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)

@@ -1,0 +1,103 @@
+"""An independent count: what torch's FlopCounterMode sees while a network runs on real tensors."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from validation.coverage.differences import FORMULAS, differences
+from validation.coverage.entry import Call
+
+
+@dataclass(frozen=True)
+class Count:
+    """What one forward pass multiplies and adds.
+
+    Parameters
+    ----------
+    counted : int
+        By the formulas of FlopCounterMode. [multiply-add]
+    missed : mapping
+        For each kind of difference what its operators add to that. [multiply-add]
+    """
+
+    counted: int
+    missed: Mapping[str, int]
+
+
+def independent_count(call: Call) -> Count:
+    """Return the multiply-adds of one forward pass.
+
+    Attention and recurrent layers are taken apart into their products: the kernels that torch
+    fuses, and those of its library for CPUs, are not all seen.
+    """
+    with taken_apart(call.module), _missed() as missed, flop_counter() as counter:
+        call.run()
+    return Count(counter.get_total_flops() // 2, dict(missed))
+
+
+def flop_counter() -> Any:
+    """Return a FlopCounterMode that prints nothing."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    return FlopCounterMode(display=False)
+
+
+@contextmanager
+def taken_apart(module: Any) -> Iterator[None]:
+    """Run without gradients, and without kernels that hide products."""
+    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with (
+            torch.no_grad(),
+            without_gradients(module),
+            sdpa_kernel(SDPBackend.MATH),
+            torch.backends.mkldnn.flags(enabled=False),
+        ):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
+@contextmanager
+def without_gradients(module: Any) -> Iterator[None]:
+    """Let no parameter want a gradient: the counter's hooks fail on those among arguments."""
+    from torch.nn.parameter import is_lazy
+
+    learned = [p for p in module.parameters() if not is_lazy(p) and p.requires_grad]
+    for parameter in learned:
+        parameter.requires_grad = False
+    try:
+        yield
+    finally:
+        for parameter in learned:
+            parameter.requires_grad = True
+
+
+@contextmanager
+def _missed() -> Iterator[Counter[str]]:
+    """Count what the operators of the table of differences are worth, as they run."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    found: Counter[str] = Counter()
+    kinds = differences()
+
+    class Missed(TorchDispatchMode):
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            out = func(*args, **(kwargs or {}))
+            name = func._schema.name if hasattr(func, "_schema") else ""
+            if name in kinds and (worth := FORMULAS[name](args, out)):
+                found[kinds[name].name] += worth
+            return out
+
+    with Missed():
+        yield found

@@ -1,0 +1,140 @@
+"""One network of the list: whether it gets in, both counts, and three times."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from validation.coverage.entry import Call
+from validation.coverage.independent import (
+    flop_counter,
+    independent_count,
+    without_gradients,
+)
+from validation.coverage.networks import Network
+from validation.coverage.ours import full_square, our_graph
+from validation.coverage.result import NOT_INSTALLED, Result
+
+_SEED = 20
+_REPEATS = 3
+_ENOUGH = 2.0
+"""Time of one task after which it is not repeated. [s]"""
+
+
+def measure(network: Network) -> Result:
+    """Build a network, import it, count it twice, and time three counters.
+
+    Both counts start from the same weights and inputs, each from a module of its own: neither sees
+    what the other leaves behind. So do their times.
+    """
+    import torch
+
+    if network.missing:
+        return Result(network.name, missing=network.missing)
+    torch.set_num_threads(1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of libraries, about nothing that is measured here
+        try:
+            count = independent_count(_build(network))
+            call, others = _build(network), _build(network)
+        except Exception as error:
+            return Result(network.name, broken=sentence(error))
+        counts: dict[str, Any] = {"independent": count.counted, "missed": dict(count.missed)}
+        try:
+            counts["ours"] = full_square(our_graph(call.fresh()))
+        except Exception as error:
+            counts["failure"] = sentence(error)
+        seconds, failure = _times(others)
+        if "ours" in counts:
+            seconds["ours"] = _best(lambda each: full_square(our_graph(each)), call)
+    return Result(network.name, **counts, seconds=seconds, fvcore=failure)
+
+
+def sentence(error: Exception) -> str:
+    r"""Return an error as its first line, with its class where it is not one of ours.
+
+    Examples
+    --------
+    >>> sentence(ValueError("no such axis\nmore"))
+    'ValueError: no such axis'
+    """
+    from costmodel import CostModelError
+
+    line = (str(error).strip() or "no reason given").splitlines()[0]
+    return line if isinstance(error, CostModelError) else f"{type(error).__name__}: {line}"
+
+
+def _build(network: Network) -> Call:
+    import torch
+
+    torch.manual_seed(_SEED)
+    call = network.build()
+    torch.manual_seed(_SEED)
+    return call
+
+
+def _times(call: Call) -> tuple[dict[str, float], str]:
+    """Return the best time of the other counters, and why fvcore does not work."""
+    with without_gradients(call.module):
+        seconds = {"FlopCounterMode": _best(_count_with_torch, call)}
+        try:
+            seconds["fvcore"] = _best(_count_with_fvcore, call)
+        except ImportError:
+            return seconds, NOT_INSTALLED
+        except Exception as error:
+            return seconds, sentence(error)
+        return seconds, ""
+
+
+def _best(task: Callable[[Call], object], call: Call) -> float:
+    """Return the shortest time of several, each on arguments of its own. [s]."""
+    durations: list[float] = []
+    while len(durations) < _REPEATS and sum(durations) < _ENOUGH:
+        each = call.fresh()
+        start = time.perf_counter()
+        task(each)
+        durations.append(time.perf_counter() - start)
+    return min(durations)
+
+
+def _count_with_torch(call: Call) -> int:
+    import torch
+
+    with torch.no_grad(), flop_counter() as counter:
+        call.run()
+    return int(counter.get_total_flops())
+
+
+def _count_with_fvcore(call: Call) -> int:
+    import torch
+    from fvcore.nn import FlopCountAnalysis
+
+    module, inputs = _positional(call)
+    with torch.no_grad():
+        analysis = FlopCountAnalysis(module, inputs)
+        analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+        return int(analysis.total())
+
+
+def _positional(call: Call) -> tuple[Any, tuple[Any, ...]]:
+    """Return a module that takes what the call gives by name after what it gives by place."""
+    import torch
+
+    if not call.kwargs:
+        return call.module, call.args
+    names = [name for name, value in call.kwargs.items() if torch.is_tensor(value)]
+    fixed = {name: value for name, value in call.kwargs.items() if name not in names}
+    places = len(call.args)
+
+    class Positional(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = call.module
+
+        def forward(self, *inputs: Any) -> Any:
+            named = dict(zip(names, inputs[places:], strict=True))
+            return self.module(*inputs[:places], **named, **fixed)
+
+    return Positional().eval(), (*call.args, *(call.kwargs[name] for name in names))

@@ -1,0 +1,98 @@
+"""What came out of one network, and its lines in a file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from validation.errors import StoreError
+
+COUNTERS = ("ours", "fvcore", "FlopCounterMode")
+"""What is timed."""
+NOT_INSTALLED = "not installed"
+"""Verdict on a network whose library is absent, and the failure of a counter that is."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out of one network.
+
+    Parameters
+    ----------
+    name : str
+        Of the network.
+    missing : tuple of str
+        Libraries that it needs and that are not installed: then nothing was tried.
+    broken : str
+        Why the network cannot be built, run or counted independently: a fault of the list.
+    failure : str
+        Why it does not get in, one sentence; ``""`` where it does.
+    ours, independent : int, optional
+        The counts; None where there is none. [multiply-add]
+    missed : mapping
+        For each kind of difference, what the independent count leaves out. [multiply-add]
+    seconds : mapping
+        Best times of the :data:`COUNTERS`, of those that work. [s]
+    fvcore : str
+        Why fvcore fails; ``""`` where it does not.
+
+    Examples
+    --------
+    >>> Result("n", ours=12, independent=8, missed={"vectors": 4}).verdict
+    'explained'
+    """
+
+    name: str
+    missing: tuple[str, ...] = ()
+    broken: str = ""
+    failure: str = ""
+    ours: int | None = None
+    independent: int | None = None
+    missed: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    fvcore: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """``equal``, ``explained``, ``different``, or why there is nothing to compare."""
+        if self.missing:
+            return NOT_INSTALLED
+        if self.broken:
+            return "broken"
+        if self.ours is None or self.independent is None:
+            return "not in"
+        if self.ours == self.independent:
+            return "equal"
+        whole = self.independent + sum(self.missed.values())
+        return "explained" if self.ours == whole else "different"
+
+    def line(self) -> str:
+        """Return the result as one line of JSON."""
+        return json.dumps(asdict(self))
+
+
+def read_results(path: Path) -> dict[str, Result]:
+    """Return the results of a file by name; a line that was cut off at its end is left out.
+
+    Raises
+    ------
+    StoreError
+        If another line is no result.
+    """
+    if not path.exists():
+        return {}
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    found = {}
+    for number, line in enumerate(lines, 1):
+        if number == len(lines) and not line.endswith("\n"):
+            break
+        try:
+            row = json.loads(line)
+            result = Result(**{**row, "missing": tuple(row["missing"])})
+        except (TypeError, KeyError, ValueError) as error:
+            raise StoreError(
+                f"{path}:{number} is no result of the coverage command ({error}): name another file"
+            ) from None
+        found[result.name] = result
+    return found

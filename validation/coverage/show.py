@@ -1,0 +1,124 @@
+"""The list of networks as a table, with its summary."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from validation.coverage.differences import reasons
+from validation.coverage.result import COUNTERS, NOT_INSTALLED, Result
+
+STRICT_GOAL = 0.98
+"""Share of the networks that get in. [1]"""
+
+
+def show(results: Sequence[Result], console: Console) -> None:
+    """Print a line for each network, then what does not get in, then shares and times."""
+    table = Table(title=f"{len(results)} networks")
+    table.add_column("network", overflow="fold")
+    for heading in ("our count", "independent"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("counts")
+    for heading in COUNTERS:
+        table.add_column(f"{heading} [ms]", justify="right")
+    for result in results:
+        counts = (_number(result.ours), _number(result.independent))
+        times = (_time(result.seconds.get(counter)) for counter in COUNTERS)
+        good = result.verdict in ("equal", "explained")
+        table.add_row(
+            result.name, *counts, _verdict(result), *times, style=None if good else "yellow"
+        )
+    console.print(table)
+    for line in summary(results):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def reached(results: Iterable[Result]) -> bool:
+    """Say whether enough networks get in and every count is equal or explained."""
+    verdicts = Counter(result.verdict for result in results)
+    tried = verdicts.total() - verdicts[NOT_INSTALLED]
+    inside = tried - verdicts["not in"] - verdicts["broken"]
+    return inside >= STRICT_GOAL * tried and not verdicts["different"] and not verdicts["broken"]
+
+
+def summary(results: Sequence[Result]) -> list[str]:
+    """Return the lines below the table."""
+    verdicts = Counter(result.verdict for result in results)
+    tried = len(results) - verdicts[NOT_INSTALLED]
+    inside = sum(verdicts[name] for name in ("equal", "explained", "different"))
+    same = verdicts["equal"] + verdicts["explained"]
+    return [
+        *_listed(results),
+        f"in, strict: {_share(inside, tried)} (goal {STRICT_GOAL:.0%})",
+        f"equal to the independent count: {_share(same, inside)}, of these "
+        f"{verdicts['explained']} with a difference that is explained",
+        *_explained(results),
+        *_medians(results),
+    ]
+
+
+def _listed(results: Sequence[Result]) -> list[str]:
+    lines = [f"not in: {r.name}: {r.failure}" for r in results if r.verdict == "not in"]
+    lines += [f"broken: {r.name}: {r.broken}" for r in results if r.broken]
+    absent = Counter(library for r in results for library in r.missing)
+    for library, number in absent.items():
+        names = ", ".join(r.name for r in results if library in r.missing)
+        lines.append(f"not installed: {library}, {number} networks: {names}")
+    failed = [r for r in results if r.fvcore and r.fvcore != NOT_INSTALLED]
+    lines += [f"fvcore fails: {r.name}: {r.fvcore[:120]}" for r in failed]
+    return lines
+
+
+def _explained(results: Iterable[Result]) -> list[str]:
+    lines, why = [], reasons()
+    for result in results:
+        if result.verdict == "explained":
+            parts = [f"{value:,} of {name}" for name, value in result.missed.items()]
+            lines.append(f"explained: {result.name}: {' and '.join(parts)}")
+    used = {name for r in results if r.verdict == "explained" for name in r.missed}
+    return lines + [f"  {name}: {why[name]}" for name in why if name in used]
+
+
+def _medians(results: Sequence[Result]) -> list[str]:
+    """Return medians, each over the networks where the counter works, and ratios over both."""
+    lines = []
+    for counter in COUNTERS:
+        times = [r.seconds[counter] for r in results if counter in r.seconds]
+        if times:
+            median = 1e3 * statistics.median(times)
+            lines.append(f"median time of {counter}: {median:.1f} ms, {len(times)} networks")
+    for counter in COUNTERS[1:]:
+        ratios = [
+            r.seconds[counter] / r.seconds["ours"]
+            for r in results
+            if counter in r.seconds and "ours" in r.seconds
+        ]
+        if ratios:
+            lines.append(
+                f"median time of {counter} over ours: {statistics.median(ratios):.2f}, "
+                f"{len(ratios)} networks"
+            )
+    return lines
+
+
+def _verdict(result: Result) -> str:
+    if result.verdict == "different" and result.ours is not None and result.independent is not None:
+        whole = result.independent + sum(result.missed.values())
+        return f"different by {result.ours - whole:+,}"
+    return result.verdict
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def _time(value: float | None) -> str:
+    return "" if value is None else f"{1e3 * value:.1f}"
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part} of {whole}" + (f" ({part / whole:.1%})" if whole else "")
