@@ -68,7 +68,7 @@ NETWORKS: dict[str, Build] = {
     "mvit_v2_s": partial(_images, "mvit_v2_s", 16, 224, 224, group="video"),
     "regnet_y_400mf": partial(_images, "regnet_y_400mf", 128, 128),
     "retinanet_resnet50_fpn": partial(_detects, "retinanet_resnet50_fpn"),
-    "s3d": partial(_images, "s3d", 16, 64, 64, group="video"),
+    "s3d": partial(_images, "s3d", 16, 224, 224, group="video"),
     "ssdlite320_mobilenet_v3_large": _ssdlite,
     "vit_b_32": partial(_images, "vit_b_32", 224, 224),
     # Of our own choice.
