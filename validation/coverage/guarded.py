@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -14,13 +14,25 @@ _LIMIT = 300.0
 """Time of one network after which it is given up. [s]"""
 
 
-def measured(names: Iterable[str], limit: float = _LIMIT) -> Iterator[Result]:
+def measure_named(name: str) -> Result:
+    """Measure a network of the list."""
+    from validation.coverage.measure import measure
+    from validation.coverage.networks import networks
+
+    return measure(networks()[name])
+
+
+def measured(
+    names: Iterable[str], limit: float = _LIMIT, task: Callable[[str], Result] = measure_named
+) -> Iterator[Result]:
     """Yield the result of each network as it comes.
 
     Parameters
     ----------
     names : iterable of str
         Networks of the list.
+    task : callable
+        Measures the network of a name, in the child.
     limit : float
         Time of one network after which its process is ended. [s]
     """
@@ -28,7 +40,7 @@ def measured(names: Iterable[str], limit: float = _LIMIT) -> Iterator[Result]:
     try:
         for name in names:
             if child is None:
-                child = _Child()
+                child = _Child(task)
             result = child.measure(name, limit)
             if isinstance(result, str):
                 child.end()
@@ -42,16 +54,20 @@ def measured(names: Iterable[str], limit: float = _LIMIT) -> Iterator[Result]:
 class _Child:
     """A process that measures the networks that it is told, libraries loaded and warm."""
 
-    def __init__(self) -> None:
+    def __init__(self, task: Callable[[str], Result]) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process: Any = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process: Any = context.Process(target=_serve, args=(theirs, task), daemon=True)
         self._process.start()
         theirs.close()
+        self._loaded = False
 
     def measure(self, name: str, limit: float) -> Result | str:
         """Return the result of a network, or why the process has to be ended."""
         try:
+            if not self._loaded:  # the first network pays for no library
+                self._connection.recv()
+                self._loaded = True
             self._connection.send(name)
             if not self._connection.poll(limit):
                 return f"it takes more than {limit:.0f} s"
@@ -69,25 +85,23 @@ class _Child:
         self._process.join()
 
 
-def _serve(connection: Connection) -> None:
+def _serve(connection: Connection, task: Callable[[str], Result]) -> None:
     _be_quiet()
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TRANSFORMERS_VERBOSITY"] = "error"
     import torch
 
     from validation.coverage.entry import Call
-    from validation.coverage.measure import measure
-    from validation.coverage.networks import networks
     from validation.coverage.ours import our_graph
 
-    known = networks()
     our_graph(Call(torch.nn.Linear(2, 2).eval(), (torch.zeros(1, 2),)))  # loads what is loaded once
+    connection.send(None)
     while True:
         try:
             name = connection.recv()
         except EOFError:
             return
-        connection.send(measure(known[name]))
+        connection.send(task(name))
 
 
 def _be_quiet() -> None:

@@ -52,18 +52,19 @@ def taken_apart(module: Any) -> Iterator[None]:
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
+    switches = (
+        (torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled),
+        (torch._C._get_mkldnn_enabled, torch._C._set_mkldnn_enabled),
+    )
+    before = [read() for read, _ in switches]
     try:
-        with (
-            torch.no_grad(),
-            without_gradients(module),
-            sdpa_kernel(SDPBackend.MATH),
-            torch.backends.mkldnn.flags(enabled=False),
-        ):
+        for _, switch in switches:
+            switch(False)
+        with torch.no_grad(), without_gradients(module), sdpa_kernel(SDPBackend.MATH):
             yield
     finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
+        for (_, switch), value in zip(switches, before, strict=True):
+            switch(value)
 
 
 @contextmanager
