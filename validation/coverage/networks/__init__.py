@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -65,8 +64,16 @@ class Network:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The libraries that are not installed here."""
-        return tuple(name for name in self.needs if importlib.util.find_spec(name) is None)
+        """The libraries that are not installed here, or not in a build that loads."""
+        return tuple(name for name in self.needs if not _loads(name))
+
+
+def _loads(library: str) -> bool:
+    try:
+        importlib.import_module(library)
+    except (ImportError, OSError, RuntimeError):  # an extension that was built for another torch
+        return False
+    return True
 
 
 def networks() -> dict[str, Network]:
