@@ -131,6 +131,8 @@ COMPLEX = [torch.randn(*shape, dtype=torch.cfloat) for shape in (A, B)]
             (torch.randn(3, 5), torch.randn(2, *A), torch.randn(2, *B)),
             2 * 3 * 4 * 5,
         ),
+        ("distances", torch.cdist, (torch.randn(3, 4), torch.randn(5, 4)), 3 * 5 * 4),
+        ("distances", torch.cdist, (torch.randn(30, 4), torch.randn(40, 4)), 30 * 40 * 4),
         ("complex", torch.mm, COMPLEX, 3 * 60),
         ("complex", torch.addmm, (torch.randn(5, dtype=torch.cfloat), *COMPLEX), 3 * 60),
         (

@@ -79,8 +79,13 @@ def _bilinear(args: Any, out: Any) -> int:
 
 
 def _grouped(args: Any, out: Any) -> int:
-    """Rows times the matrix of their group: ``[rows, k] x [groups, k, n]``."""
-    return int(args[0].shape[-2] * args[0].shape[-1] * args[1].shape[-1])
+    """Rows times the matrix of their group: ``[rows, k] x [groups, k, n]``, or a batch."""
+    return int(args[0].numel() * args[1].shape[-1])
+
+
+def _distances(args: Any, out: Any) -> int:
+    """Every pair of ``[rows, features]`` and ``[columns, features]``."""
+    return int(out.numel() * args[0].shape[-1])
 
 
 def _complex(first: int) -> Callable[..., int]:
@@ -106,6 +111,8 @@ FORMULAS: Mapping[str, Callable[[Any, Any], int]] = {
     "aten::bmm": _complex(0),
     "aten::addmm": _complex(1),
     "aten::baddbmm": _complex(1),
+    "aten::_cdist_forward": _distances,
+    "aten::_euclidean_dist": _distances,
     "torchvision::deform_conv2d": _deformable,
 }
 """What an operator adds to the independent count, of its arguments and its output.
