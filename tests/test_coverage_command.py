@@ -218,3 +218,14 @@ def test_libraries_that_are_absent_are_named(monkeypatch):
     result = measure(networks()["timm/resnet18"])
     assert result.verdict == "not installed"
     assert show.summary([result])[0] == "not installed: timm, 1 networks: timm/resnet18"
+
+
+def test_thirty_networks_get_in_and_do_as_much_as_was_counted(tmp_path):
+    file = tmp_path / "results.jsonl"
+    result = CliRunner().invoke(app, ["coverage", "--quick", "--json", str(file)])
+    assert result.exit_code == 0, result.output
+    found = read_results(file)
+    assert list(found) == list(QUICK)
+    assert {r.verdict for r in found.values()} == {"equal", "explained"}
+    assert all({"ours", "FlopCounterMode"} <= set(r.seconds) for r in found.values())
+    assert "in, strict: 30 of 30 (100.0%)" in result.output
