@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from validation.coverage.guarded import measured
+from validation.coverage.guarded import measure_named, measured
 from validation.coverage.networks import QUICK, networks
 from validation.coverage.result import Result, read_results
 from validation.coverage.show import reached, show
@@ -27,6 +28,9 @@ def coverage(
     only: Annotated[
         list[str] | None, typer.Option(help="Only this network or family; may be repeated.")
     ] = None,
+    onnx: Annotated[
+        bool, typer.Option(help="Also export to ONNX, by both exporters, and count the files.")
+    ] = False,
     json: Annotated[
         Path | None,
         typer.Option(help="File of results, one JSON object a line; what it holds is not run."),
@@ -48,10 +52,12 @@ def coverage(
     progress = Console(stderr=True)
     names = chosen(quick, only or [])
     results = read_results(json) if json else {}
-    missing = [name for name in names if name not in results]
+    missing = [name for name in names if name not in results or (onnx and not results[name].files)]
     with contextlib.ExitStack() as stack:
         lines = stack.enter_context(json.open("a", encoding="utf-8")) if json else None
-        for number, result in enumerate(measured(missing), 1):
+        for number, result in enumerate(
+            measured(missing, task=partial(measure_named, onnx=onnx)), 1
+        ):
             results[result.name] = result
             if lines is not None:
                 lines.write(result.line() + "\n")

@@ -12,14 +12,16 @@ from validation.coverage.result import Result
 
 _LIMIT = 300.0
 """Time of one network after which it is given up. [s]"""
+_PATIENCE = 10.0
+"""Time for a process without work to end by itself. [s]"""
 
 
-def measure_named(name: str) -> Result:
-    """Measure a network of the list."""
+def measure_named(name: str, onnx: bool = False) -> Result:
+    """Measure a network of the list, with ``onnx`` by way of files, too."""
     from validation.coverage.measure import measure
     from validation.coverage.networks import networks
 
-    return measure(networks()[name])
+    return measure(networks()[name], onnx)
 
 
 def measured(
@@ -48,7 +50,7 @@ def measured(
             yield result
     finally:
         if child is not None:
-            child.end()
+            child.end(patience=_PATIENCE)
 
 
 class _Child:
@@ -78,9 +80,10 @@ class _Child:
         assert isinstance(result, Result)
         return result
 
-    def end(self) -> None:
-        """End the process, whatever it does."""
+    def end(self, patience: float = 0.0) -> None:
+        """End the process, whatever it does, if it does not end by itself in ``patience`` [s]."""
         self._connection.close()
+        self._process.join(patience)
         self._process.kill()
         self._process.join()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from validation.coverage.entry import Call
@@ -16,6 +17,9 @@ from validation.coverage.independent import (
 from validation.coverage.networks import Network
 from validation.coverage.ours import full_square, our_graph
 from validation.coverage.result import NOT_INSTALLED, Result
+from validation.coverage.sentence import sentence
+from validation.coverage.through_onnx import EXPORTERS, exported
+from validation.errors import MeasuringError
 
 _SEED = 20
 _REPEATS = 3
@@ -23,8 +27,10 @@ _ENOUGH = 2.0
 """Time of one task after which it is not repeated. [s]"""
 
 
-def measure(network: Network) -> Result:
+def measure(network: Network, onnx: bool = False) -> Result:
     """Build a network, import it, count it twice, and time three counters.
+
+    With ``onnx``, also export it and count the files.
 
     Both counts start from the same weights and inputs, each from a module of its own: neither sees
     what the other leaves behind. So do their times.
@@ -42,28 +48,15 @@ def measure(network: Network) -> Result:
         except Exception as error:
             return Result(network.name, broken=sentence(error))
         counts: dict[str, Any] = {"independent": count.counted, "missed": dict(count.missed)}
+        seconds, failure = _times(others)
         try:
-            counts["ours"] = full_square(our_graph(call.fresh()))
+            ours = full_square(our_graph(call.fresh()))
+            seconds["ours"] = _best(partial(_count_again, ours), call)
+            counts["ours"] = ours
         except Exception as error:
             counts["failure"] = sentence(error)
-        seconds, failure = _times(others)
-        if "ours" in counts:
-            seconds["ours"] = _best(lambda each: full_square(our_graph(each)), call)
-    return Result(network.name, **counts, seconds=seconds, fvcore=failure)
-
-
-def sentence(error: Exception) -> str:
-    r"""Return an error as its first line, with its class where it is not one of ours.
-
-    Examples
-    --------
-    >>> sentence(ValueError("no such axis\nmore"))
-    'ValueError: no such axis'
-    """
-    from costmodel import CostModelError
-
-    line = (str(error).strip() or "no reason given").splitlines()[0]
-    return line if isinstance(error, CostModelError) else f"{type(error).__name__}: {line}"
+        files = {name: exported(_build(network), name) for name in EXPORTERS} if onnx else {}
+    return Result(network.name, **counts, seconds=seconds, fvcore=failure, files=files)
 
 
 def _build(network: Network) -> Call:
@@ -97,6 +90,13 @@ def _best(task: Callable[[Call], object], call: Call) -> float:
         task(each)
         durations.append(time.perf_counter() - start)
     return min(durations)
+
+
+def _count_again(before: int, call: Call) -> None:
+    """Import and count once more, which must give the same."""
+    count = full_square(our_graph(call))
+    if count != before:
+        raise MeasuringError(f"imported once more it counts {count:,}, after {before:,}")
 
 
 def _count_with_torch(call: Call) -> int:

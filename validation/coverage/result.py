@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from validation.coverage.through_onnx import Exported
 from validation.errors import StoreError
 
 COUNTERS = ("ours", "fvcore", "FlopCounterMode")
@@ -36,6 +37,8 @@ class Result:
         Best times of the :data:`COUNTERS`, of those that work. [s]
     fvcore : str
         Why fvcore fails; ``""`` where it does not.
+    files : mapping
+        What came out of each exporter to ONNX, where they were asked for.
 
     Examples
     --------
@@ -52,6 +55,7 @@ class Result:
     missed: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     fvcore: str = ""
+    files: dict[str, Exported] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
@@ -89,8 +93,9 @@ def read_results(path: Path) -> dict[str, Result]:
             break
         try:
             row = json.loads(line)
-            result = Result(**{**row, "missing": tuple(row["missing"])})
-        except (TypeError, KeyError, ValueError) as error:
+            files = {name: Exported(**file) for name, file in row["files"].items()}
+            result = Result(**{**row, "missing": tuple(row["missing"]), "files": files})
+        except (AttributeError, TypeError, KeyError, ValueError) as error:
             raise StoreError(
                 f"{path}:{number} is no result of the coverage command ({error}): name another file"
             ) from None

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from validation.coverage.differences import reasons
 from validation.coverage.result import COUNTERS, NOT_INSTALLED, Result
+from validation.coverage.through_onnx import EXPORTERS
 
 STRICT_GOAL = 0.98
 """Share of the networks that get in. [1]"""
@@ -24,7 +25,7 @@ def show(results: Sequence[Result], console: Console) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("counts")
     for heading in COUNTERS:
-        table.add_column(f"{heading} [ms]", justify="right")
+        table.add_column(f"{heading}, ms", justify="right")
     for result in results:
         counts = (_number(result.ours), _number(result.independent))
         times = (_time(result.seconds.get(counter)) for counter in COUNTERS)
@@ -58,6 +59,7 @@ def summary(results: Sequence[Result]) -> list[str]:
         f"{verdicts['explained']} with a difference that is explained",
         *_explained(results),
         *_medians(results),
+        *_files(results),
     ]
 
 
@@ -101,6 +103,38 @@ def _medians(results: Sequence[Result]) -> list[str]:
             lines.append(
                 f"median time of {counter} over ours: {statistics.median(ratios):.2f}, "
                 f"{len(ratios)} networks"
+            )
+    return lines
+
+
+def _files(results: Sequence[Result]) -> list[str]:
+    """Return what each exporter writes, what gets in, and whether it counts as the module does."""
+    lines = []
+    for exporter in EXPORTERS:
+        tried = {r.name: (r, r.files[exporter]) for r in results if exporter in r.files}
+        written = {name: both for name, both in tried.items() if not both[1].unwritten}
+        both_in = {
+            name: (r.ours, file.count)
+            for name, (r, file) in written.items()
+            if r.ours is not None and file.count is not None
+        }
+        same = sum(ours == count for ours, count in both_in.values())
+        lines += [
+            f"ONNX ({exporter}) does not get in: {name}: {file.failure}"
+            for name, (_, file) in written.items()
+            if file.failure
+        ]
+        lines += [
+            f"ONNX ({exporter}) counts {count:,}, the module {ours:,}: {name}"
+            for name, (ours, count) in both_in.items()
+            if ours != count
+        ]
+        inside = sum(file.count is not None for _, file in written.values())
+        if tried:
+            lines.append(
+                f"ONNX ({exporter}): torch writes {_share(len(written), len(tried))}, "
+                f"of these get in {_share(inside, len(written))}, "
+                f"equal to the module {_share(same, len(both_in))}"
             )
     return lines
 
