@@ -34,7 +34,12 @@ def independent_count(call: Call) -> Count:
     Attention and recurrent layers are taken apart into their products: the kernels that torch
     fuses, and those of its library for CPUs, are not all seen.
     """
-    with taken_apart(call.module), _missed() as missed, flop_counter() as counter:
+    with (
+        taken_apart(call.module),
+        _plain_recurrence(),
+        _missed() as missed,
+        flop_counter() as counter,
+    ):
         call.run()
     return Count(counter.get_total_flops() // 2, dict(missed))
 
@@ -48,23 +53,30 @@ def flop_counter() -> Any:
 
 @contextmanager
 def taken_apart(module: Any) -> Iterator[None]:
-    """Run without gradients, and without kernels that hide products."""
+    """Run without gradients, and without fused attention, whose products are not seen."""
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
-    switches = (
-        (torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled),
-        (torch._C._get_mkldnn_enabled, torch._C._set_mkldnn_enabled),
-    )
-    before = [read() for read, _ in switches]
+    fast = torch.backends.mha.get_fastpath_enabled()
     try:
-        for _, switch in switches:
-            switch(False)
+        torch.backends.mha.set_fastpath_enabled(False)
         with torch.no_grad(), without_gradients(module), sdpa_kernel(SDPBackend.MATH):
             yield
     finally:
-        for (_, switch), value in zip(switches, before, strict=True):
-            switch(value)
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
+@contextmanager
+def _plain_recurrence() -> Iterator[None]:
+    """Run without the library that runs recurrent layers on CPUs as one operator."""
+    import torch
+
+    before = torch._C._get_mkldnn_enabled()
+    try:
+        torch._C._set_mkldnn_enabled(False)
+        yield
+    finally:
+        torch._C._set_mkldnn_enabled(before)
 
 
 @contextmanager

@@ -10,6 +10,9 @@ from validation.coverage.entry import Build, Call
 FAMILY = "tv"
 NEEDS = ("torchvision",)
 
+_FEW = {"rpn_post_nms_top_n_test": 30, "box_detections_per_img": 5}
+"""Boxes of detectors that do much for each: at first, and in the end. [1]"""
+
 
 def _images(name: str, *shape: int, group: str = "", **options: Any) -> Call:
     """Return a network on a batch of images (or clips)."""
@@ -76,9 +79,9 @@ NETWORKS: dict[str, Build] = {
     "convnext_tiny": partial(_images, "convnext_tiny", 64, 64),
     "fcn_resnet50": partial(_segments, "fcn_resnet50"),
     "fcos_resnet50_fpn": partial(_detects, "fcos_resnet50_fpn"),
-    "keypointrcnn_resnet50_fpn": partial(_detects, "keypointrcnn_resnet50_fpn"),
+    "keypointrcnn_resnet50_fpn": partial(_detects, "keypointrcnn_resnet50_fpn", **_FEW),
     "lraspp_mobilenet_v3_large": partial(_segments, "lraspp_mobilenet_v3_large"),
-    "maskrcnn_resnet50_fpn": partial(_detects, "maskrcnn_resnet50_fpn"),
+    "maskrcnn_resnet50_fpn": partial(_detects, "maskrcnn_resnet50_fpn", **_FEW),
     "maxvit_t": partial(_images, "maxvit_t", 224, 224),
     "r2plus1d_18": partial(_images, "r2plus1d_18", 8, 48, 48, group="video"),
     "raft_small": _flow,
