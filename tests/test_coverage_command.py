@@ -22,6 +22,7 @@ from validation.coverage.independent import independent_count  # noqa: E402
 from validation.coverage.networks import QUICK, networks  # noqa: E402
 from validation.coverage.ours import full_square  # noqa: E402
 from validation.coverage.result import Result, read_results  # noqa: E402
+from validation.coverage.through_onnx import EXPORTERS, Exported, exported  # noqa: E402
 from validation.errors import StoreError  # noqa: E402
 
 WANTED = """
@@ -197,6 +198,28 @@ def test_results_in_the_file_are_not_measured_again(tmp_path, monkeypatch):
     assert result.exit_code == 0, result.output
     assert "in, strict: 1 of 1" in result.output
     assert "250.0" in result.output
+
+
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_a_network_counts_the_same_by_way_of_onnx(exporter):
+    pytest.importorskip("onnx")
+    layers = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Flatten())
+    file = exported(Call(layers.eval(), (torch.randn(1, 3, 6, 6),)), exporter)
+    assert file == Exported(count=16 * 8 * 27)
+
+
+def test_files_of_exporters_are_told_apart_and_kept(tmp_path):
+    files = {
+        "dynamo": Exported(count=7),
+        "torchscript": Exported(unwritten="RuntimeError: no such operator"),
+    }
+    result = Result("n", ours=5, independent=5, files=files)
+    kept = tmp_path / "results.jsonl"
+    kept.write_text(result.line() + "\n")
+    assert read_results(kept) == {"n": result}
+    lines = show.summary([result])
+    assert "ONNX (dynamo) counts 7, the module 5: n" in lines
+    assert "ONNX (torchscript): torch writes 0 of 1 (0.0%), of these get in 0 of 0" in lines[-1]
 
 
 def test_a_line_that_is_no_result_is_refused(tmp_path):

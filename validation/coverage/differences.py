@@ -1,4 +1,4 @@
-"""The kinds of difference to the independent count, with what their operators are worth."""
+"""The kinds of difference to the independent count, and formulas of their operators."""
 
 from __future__ import annotations
 
@@ -115,5 +115,5 @@ FORMULAS: Mapping[str, Callable[[Any, Any], int]] = {
     "aten::_euclidean_dist": _distances,
     "torchvision::deform_conv2d": _deformable,
 }
-"""What an operator adds to the independent count, of its arguments and its output.
+"""Multiply-adds that an operator adds to the independent count, of its arguments and its output.
 [multiply-add]"""

@@ -33,10 +33,10 @@ def measured(
     ----------
     names : iterable of str
         Networks of the list.
-    task : callable
-        Measures the network of a name, in the child.
     limit : float
         Time of one network after which its process is ended. [s]
+    task : callable
+        Measures the network of a name, in the child.
     """
     child: _Child | None = None
     try:

@@ -1,4 +1,4 @@
-"""An independent count: what torch's FlopCounterMode sees while a network runs on real tensors."""
+"""An independent count: torch's FlopCounterMode while a network runs on real tensors."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from validation.coverage.entry import Call
 
 @dataclass(frozen=True)
 class Count:
-    """What one forward pass multiplies and adds.
+    """Multiply-adds of one forward pass.
 
     Parameters
     ----------
     counted : int
         By the formulas of FlopCounterMode. [multiply-add]
     missed : mapping
-        For each kind of difference what its operators add to that. [multiply-add]
+        For each kind of difference, the multiply-adds of its operators. [multiply-add]
     """
 
     counted: int

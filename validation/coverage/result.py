@@ -1,4 +1,4 @@
-"""What came out of one network, and its lines in a file."""
+"""The result of one network, and its line in a file."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from validation.coverage.through_onnx import Exported
 from validation.errors import StoreError
 
 COUNTERS = ("ours", "fvcore", "FlopCounterMode")
-"""What is timed."""
+"""The counters that are timed."""
 NOT_INSTALLED = "not installed"
 """Verdict on a network whose library is absent, and the failure of a counter that is."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came out of one network.
+    """The result of one network.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Result:
     fvcore : str
         Why fvcore fails; ``""`` where it does not.
     files : mapping
-        What came out of each exporter to ONNX, where they were asked for.
+        The result of each exporter to ONNX, where they were asked for.
 
     Examples
     --------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ EXPORTERS = ("dynamo", "torchscript")
 
 @dataclass(frozen=True)
 class Exported:
-    """What came out of one exporter.
+    """The result of one exporter.
 
     Parameters
     ----------
@@ -56,5 +57,6 @@ def _export(call: Call, exporter: str, path: Path) -> None:
     settings: dict[str, Any] = {"dynamo": True, "verbose": False}
     if exporter == "torchscript":
         settings = {"dynamo": False, "opset_version": 17}
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's own internals
         torch.onnx.export(call.module, call.args, path, kwargs=dict(call.kwargs), **settings)

@@ -121,7 +121,7 @@ class _Sliding(nn.Module):
 
 @dataclass
 class _Step:
-    """What one step of a recurrent decoder gives back."""
+    """Logits and states of one step of a recurrent decoder."""
 
     logits: Tensor
     state: tuple[Tensor, ...]

@@ -65,7 +65,7 @@ class _Lazy(nn.Module):
 
 @dataclass
 class _Output:
-    """What a network gives back."""
+    """The outputs of a network."""
 
     logits: Tensor
     hidden: dict[str, Tensor]

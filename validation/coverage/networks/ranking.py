@@ -29,7 +29,7 @@ class _Factors(nn.Module):
 
 
 class _Interest(nn.Module):
-    """What a user has seen, weighted by how near it is to the item at hand (DIN)."""
+    """Items that a user has seen, weighted by how near each is to the item at hand (DIN)."""
 
     def __init__(self) -> None:
         super().__init__()
