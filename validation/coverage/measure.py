@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 import warnings
 from collections.abc import Callable
@@ -87,13 +88,22 @@ def _times(call: Call) -> tuple[dict[str, float], str]:
 
 
 def _best(task: Callable[[Call], object], call: Call) -> float:
-    """Return the shortest time of several, each on arguments of its own. [s]."""
+    """Return the shortest time of several, each on arguments of its own [s].
+
+    As in :mod:`timeit`, garbage is collected between the runs, not in them: with large libraries
+    loaded one collection takes longer than many of the tasks, and it meets one or the other.
+    """
     durations: list[float] = []
     while len(durations) < _REPEATS and sum(durations) < _ENOUGH:
         each = call.fresh()
-        start = time.perf_counter()
-        task(each)
-        durations.append(time.perf_counter() - start)
+        gc.collect()
+        gc.disable()
+        try:
+            start = time.perf_counter()
+            task(each)
+            durations.append(time.perf_counter() - start)
+        finally:
+            gc.enable()
     return min(durations)
 
 
