@@ -15,6 +15,8 @@ from validation.coverage.through_onnx import EXPORTERS
 
 STRICT_GOAL = 0.98
 """Share of the networks that get in. [1]"""
+_REASON = 100
+"""Length of a reason that is not ours to mend. [character]"""
 
 
 def show(results: Sequence[Result], console: Console) -> None:
@@ -70,9 +72,18 @@ def _listed(results: Sequence[Result]) -> list[str]:
     for library, number in absent.items():
         names = ", ".join(r.name for r in results if library in r.missing)
         lines.append(f"not installed: {library}, {number} networks: {names}")
-    failed = [r for r in results if r.fvcore and r.fvcore != NOT_INSTALLED]
-    lines += [f"fvcore fails: {r.name}: {r.fvcore[:120]}" for r in failed]
-    return lines
+    return lines + _failures_of_fvcore(results)
+
+
+def _failures_of_fvcore(results: Sequence[Result]) -> list[str]:
+    by_reason: dict[str, list[str]] = {}
+    for result in results:
+        if result.fvcore and result.fvcore != NOT_INSTALLED:
+            by_reason.setdefault(result.fvcore[:_REASON], []).append(result.name)
+    return [
+        f"fvcore fails on {len(names)} networks: {reason}: {', '.join(names)}"
+        for reason, names in by_reason.items()
+    ]
 
 
 def _explained(results: Iterable[Result]) -> list[str]:
