@@ -66,6 +66,13 @@ def _linear(args: Any, tensors: Sequence[Tensor]) -> Shape | None:
     return (*x.shape[:-1], weight.shape[0])
 
 
+def _grouped(args: Any, tensors: Sequence[Tensor]) -> Shape | None:
+    """Torch has a shape rule of its own, for one dtype only; its kernels take others, too."""
+    x, weights = tensors[:2]
+    fits = x.dim() == 2 and weights.dim() == 3 and x.shape[1] == weights.shape[1]
+    return (x.shape[0], weights.shape[2]) if fits else None
+
+
 _ELEMENTS = (
     *("relu", "relu_", "gelu", "silu", "silu_", "sigmoid", "tanh", "relu6", "hardtanh"),
     *("hardtanh_", "hardswish", "hardswish_", "hardsigmoid", "hardsigmoid_", "leaky_relu"),
@@ -75,6 +82,7 @@ _ELEMENTS = (
 RULES: dict[str, Rule] = {
     **{f"aten.{name}.default": _same for name in _ELEMENTS},
     **{f"aten.{name}.Tensor": _binary for name in ("add", "sub", "mul", "div")},
+    "aten._grouped_mm.default": _grouped,
     "aten.batch_norm.default": _batch_norm,
     "aten.group_norm.default": _group_norm,
     "aten.layer_norm.default": _layer_norm,
