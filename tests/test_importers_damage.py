@@ -226,7 +226,7 @@ def test_scopes_are_read_as_text(value: str, tmp_path: Path) -> None:
 def test_what_is_not_a_plain_file(tmp_path: Path) -> None:
     for reader in (from_onnx, lambda path: from_ncnn(path, (1, 3, 8, 8))):
         for path in (tmp_path, Path("/dev/zero"), tmp_path / "a\0b", tmp_path / ("n" * 3000)):
-            with pytest.raises(DataError, match="cannot be read"):
+            with pytest.raises(DataError, match="cannot be read|is larger than"):
                 reader(path)
 
 

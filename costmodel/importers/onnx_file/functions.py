@@ -55,6 +55,8 @@ def standard_function(node: Any, version: int, made: Sequence[Any]) -> Any:
         message.ParseFromString(found)
         message.attribute_proto.extend(_defaults(schema, message))
         return message if message.node else None
+    except MemoryError:
+        raise
     except Exception:  # the library raises what it meets
         return None
 

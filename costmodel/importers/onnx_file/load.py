@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from costmodel.errors import DataError
 from costmodel.graph import MAX_NODES
 from costmodel.importers.onnx_file.names import shown
 from costmodel.ops.tensor import Tensor
+from costmodel.reading import is_file, read_bytes
 
 MAX_BYTES = 2**31
 """Largest file that is read: the limit of the format itself. [byte]"""
@@ -64,6 +67,8 @@ def load_model(path: Path) -> Any:
     content = _content(path)
     try:
         model = onnx.load_model_from_string(content)
+    except MemoryError:
+        raise
     except Exception:  # the protobuf runtimes differ in what they raise
         raise DataError(f"{path}: not an ONNX model, or cut short") from None
     if not model.graph.node and not model.graph.output:
@@ -78,19 +83,11 @@ def load_model(path: Path) -> Any:
 
 
 def _content(path: Path) -> bytes:
-    """Return the bytes of a file; the limit holds for what is read, not for what a folder says."""
-    try:
-        if path.exists() and not path.is_file():
+    """Return the bytes of a plain file: a device would go on up to the limit, which is large."""
+    with contextlib.suppress(OSError, ValueError):  # no path at all: what reads it says so
+        if os.path.exists(path) and not is_file(path):
             raise DataError(f"{path}: cannot be read: not a plain file")
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "no such file"
-        name = "".join(c if c.isprintable() else "?" for c in str(path)[-200:])
-        raise DataError(f"{name}: cannot be read: {reason}") from None
-    if len(content) > MAX_BYTES:
-        raise DataError(f"{path}: larger than {MAX_BYTES} bytes")
-    return content
+    return read_bytes(path, MAX_BYTES)
 
 
 def learned_names(model: Any) -> frozenset[str]:
@@ -167,6 +164,8 @@ def array_of(message: Any, most: int = MAX_ELEMENTS) -> Any:
 
     try:
         value = np.asarray(onnx.numpy_helper.to_array(message))
+    except MemoryError:
+        raise
     except Exception:  # the library raises what it meets
         raise DataError(f"the data of tensor {shown(message.name)!r} is broken") from None
     return value if value.dtype.kind not in "OUSc" else None

@@ -37,9 +37,9 @@ def read(
     """Return the network of a file (see :func:`costmodel.from_onnx`)."""
     try:
         return _read(file, strict, inputs, sizes)
-    except CostModelError:
+    except (CostModelError, MemoryError):
         raise
-    except (Exception, RecursionError) as error:  # a file must not end the program otherwise
+    except Exception as error:  # a file must not end the program otherwise
         raise DataError(
             f"{file}: cannot be read as a network ({type(error).__name__}); it is damaged or of a "
             "form that is not supported"

@@ -135,6 +135,8 @@ def _inferred_shapes(model: Any) -> dict[str, Tensor]:
 
     try:
         model = onnx.shape_inference.infer_shapes(model)
+    except MemoryError:
+        raise
     except Exception:  # it is a help only
         return {}
     found = {}

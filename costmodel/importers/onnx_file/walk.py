@@ -288,6 +288,8 @@ class Walk:
             text = str(error)
             prefix = "" if text.startswith(str(self.session.path)) else f"{where}: "
             raise _same_kind(error)(f"{prefix}{text}") from None
+        except MemoryError:
+            raise
         except Exception:  # whatever a file provokes: it ends as one sentence that names the node
             raise DataError(f"{where}: its attributes do not fit its inputs") from None
         finally:

@@ -45,6 +45,8 @@ def fold(node: Any, inputs: list[Any]) -> list[Any] | None:
     try:
         with np.errstate(all="ignore"):
             made = FOLDS[node.op_type](node, inputs)
+    except MemoryError:
+        raise
     except Exception:  # what does not fit is for the handler to say
         return None
     if made is None:
