@@ -24,7 +24,7 @@ import sys, types
 module = types.ModuleType("costmodel.kinds")
 sys.modules["costmodel.kinds"] = module
 exec(compile(sys.stdin.read(), "kinds.py", "exec"), module.__dict__)
-import costmodel
+import costmodel.public
 """
 
 

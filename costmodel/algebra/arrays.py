@@ -88,6 +88,7 @@ _LARGEST: Mapping[np.ufunc, Callable[..., int]] = {
     np.absolute: operator.pos,
     np.maximum: max,
     np.minimum: max,
+    np.gcd: max,
 }
 """Functions of whole numbers that are whole, and the most that they come to, by the magnitudes."""
 _COMPARISONS = frozenset(

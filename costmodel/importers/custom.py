@@ -76,7 +76,7 @@ def onnx_operator(name: str) -> Callable[[OnnxHandler], OnnxHandler]:
 
 
 def _key(name: str) -> str:
-    space, colons, operator = name.partition("::")
+    space, colons, operator = name.partition("::") if isinstance(name, str) else ("", "", "")
     if not (space and colons and operator):
         raise DataError(f'an operator is named "namespace::name", as "mylib::banded", got {name!r}')
     return f"{space}.{operator}"

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from costmodel import ops
+from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import Dim, dim
 from costmodel.graph.builder import Builder
 from costmodel.ops.tensor import DTYPE_BYTES, REAL_OF, Tensor
@@ -51,7 +52,7 @@ class Case(NamedTuple):
         ['input', 'linear', 'output']
         """
         builder = Builder("operator")
-        values = [builder.input(x.shape, x.dtype) for x in self.inputs]
+        values = [builder.input(taken(x.shape), x.dtype) for x in self.inputs]
         if isinstance(self.op, ops.Output):
             return builder.finish(*values)
         made = builder.add_many(self.op, *values)

@@ -76,6 +76,11 @@ def some(x: Tensor, there: Dim) -> Part:
     return Part(tuple(size * there for size in x.shape), x.elements * there)
 
 
+def scattered(x: Tensor, count: Dim, there: Dim) -> Part:
+    """Return ``count`` elements of a tensor, wherever they lie, where ``there`` is 1."""
+    return Part((0,) * x.rank, minimum(count, x.elements) * there)
+
+
 def largest(parts: Sequence[Part], elements: Dim) -> Part:
     """Return the largest part of a tensor of ``elements``; of symbols the first, if none is whole.
 
@@ -132,7 +137,7 @@ def needs(op: Op, inputs: tuple[Tensor, ...], parts: tuple[Part, ...]) -> Needs:
 
 @singledispatch
 def needs_of(op: Op, inputs: tuple[Tensor, ...], parts: tuple[Part, ...]) -> Needs:
-    """Return what ``op`` needs; by default its inputs and weights if all is needed, else nothing.
+    """Return what ``op`` needs: by default what its nest reads if all is needed, else nothing.
 
     Operators register what is true of them beyond that.
     """
@@ -143,7 +148,13 @@ def needs_of(op: Op, inputs: tuple[Tensor, ...], parts: tuple[Part, ...]) -> Nee
     there = product(p.covers(n) for p, n in zip(parts, counts, strict=True))
     learned = total(w.elements for w in op.weights(*inputs))
     read = learned if nest is None or nest.weight_reads is None else nest.weight_reads
-    return Needs(tuple(some(x, there) for x in inputs), least_once(learned, read) * there)
+    every = (None,) * len(inputs)
+    reads = every if nest is None or nest.reads is None or op.is_view else nest.reads
+    taken = tuple(
+        some(x, there) if n is None or same(n, x.elements) else scattered(x, n, there)
+        for x, n in zip(inputs, reads, strict=True)
+    )
+    return Needs(taken, least_once(learned, read) * there)
 
 
 def every_axis(shape: tuple[Dim, ...], box: tuple[Dim, ...]) -> tuple[Dim, ...]:
