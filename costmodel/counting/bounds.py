@@ -209,13 +209,17 @@ def _bound(node: Node, multiply_adds: Dim, views: Views) -> Dim:
 
 
 def _product_bound(node: Node, views: Views) -> Callable[[Dim], Dim]:
-    """Return the bound of a multiplying operator as a function of its multiply-adds."""
+    """Return the bound of a multiplying operator as a function of its multiply-adds.
+
+    Of operands that a view repeats the elements count, not their places.
+    """
+    once = product(views.repeats(source) for source in node.sources)
     match node.op:
         case Conv(kernel=kernel, groups=groups):
             (x,), axes = node.inputs, axes_of(node.op, node.inputs[0])
             return partial(
                 convolution_bound,
-                pixels_in=product((x.shape[0], *map(touched, axes))),
+                pixels_in=_over(product((x.shape[0], *map(touched, axes))), once),
                 pixels_out=_pixels(node.outputs[0]),
                 taps=product(kernel),
                 groups=groups,
@@ -226,10 +230,12 @@ def _product_bound(node: Node, views: Views) -> Callable[[Dim], Dim]:
             # pixels those count that land on the output.
             (x,), axes = node.inputs, scattered_axes(node.op, node.inputs[0])
             used, pixels = product((x.shape[0], *map(landing, axes))), _pixels(x)
-            outputs = _pixels(node.outputs[0])
+            outputs = _over(_pixels(node.outputs[0]), once)
             return partial(
                 convolution_bound,
-                pixels_in=outputs if same(used, pixels) else outputs * ratio(used, pixels),
+                pixels_in=_over(
+                    outputs if same(used, pixels) else outputs * ratio(used, pixels), once
+                ),
                 pixels_out=pixels,
                 taps=product(kernel),
                 groups=groups,
@@ -237,10 +243,14 @@ def _product_bound(node: Node, views: Views) -> Callable[[Dim], Dim]:
             )
         case Linear():
             rows = product(node.inputs[0].shape[:-1])
-            return partial(convolution_bound, pixels_in=rows, pixels_out=rows)
+            return partial(convolution_bound, pixels_in=_over(rows, once), pixels_out=rows)
     a, b = (product(x.shape[:-2]) for x in node.inputs)
     sharing = ratio(a * b, product(node.outputs[0].shape[:-2]))
-    return partial(matmul_bound, sharing=sharing, operands=_operands(node, views))
+    return partial(matmul_bound, sharing=_over(sharing, once), operands=_operands(node, views))
+
+
+def _over(count: Dim, repeats: Dim) -> Dim:
+    return count if same(repeats, 1) else ratio(count, repeats)
 
 
 def _operands(node: Node, views: Views) -> Operands:

@@ -192,7 +192,8 @@ def least_traffic(use: Use, demand: Demand, capacity: Dim) -> Dim | None:
             axes = scattered_axes(op, *x)
             pairs = product(scattered_pairs(axis, n) for axis, n in zip(axes, box[2:], strict=True))
         case Linear():
-            return product_traffic(product((*box, x[0].shape[-1])), capacity)
+            done = product((*box, x[0].shape[-1]))
+            return product_traffic(done, capacity, _repeats(use, demand, 1))
         case MatMul():
             return _matmul(op, use, demand, capacity)
         case Attention() | AttentionScores() | AttentionMix():
@@ -200,9 +201,13 @@ def least_traffic(use: Use, demand: Demand, capacity: Dim) -> Dim | None:
         case _:
             return None
     chain = exact_div(x[0].shape[1], op.groups)
-    return product_traffic(
-        product((*box[:2], chain, pairs)), capacity, product(reuse(axis) for axis in axes)
-    )
+    met = product((_repeats(use, demand, 1), *map(reuse, axes)))
+    return product_traffic(product((*box[:2], chain, pairs)), capacity, met)
+
+
+def _repeats(use: Use, demand: Demand, slots: int = 2) -> Dim:
+    """Return how often views repeat an element of the first operands, multiplied."""
+    return product(demand.views.repeats(source) for source in use.node.sources[:slots])
 
 
 def _matmul(op: MatMul, use: Use, demand: Demand, capacity: Dim) -> Dim:
@@ -210,13 +215,14 @@ def _matmul(op: MatMul, use: Use, demand: Demand, capacity: Dim) -> Dim:
     (a, _), box = use.node.inputs, use.parts[0].box
     inner = a.shape[-2] if op.transpose_a else a.shape[-1]
     done = product((*box, inner))
+    repeats = _repeats(use, demand)
     if _slots_apart(use, demand):
-        return product_traffic(done, capacity)
+        return product_traffic(done, capacity, repeats)
     one, other = use.node.sources
     if one == other and op.transpose_a == op.transpose_b:
-        return square_traffic(done, capacity)
+        return square_traffic(done, capacity, repeats)
     diagonal = product((*box[:-2], minimum(box[-2], box[-1]), inner))
-    return gram_traffic(done, capacity, diagonal)
+    return gram_traffic(done, capacity, diagonal, repeats)
 
 
 def _attention(
@@ -228,13 +234,14 @@ def _attention(
         return None
     *outer, length, columns = part.box
     if isinstance(op, AttentionScores):
-        done = part.elements if op.causal else product(part.box)
-        return product_traffic(product((done, x.shape[-1])), capacity)
+        done = use.writes[0] if op.causal else product(part.box)
+        return product_traffic(product((done, x.shape[-1])), capacity, _repeats(use, demand))
     keys = use.node.inputs[1].shape[-2]
     pairs = product((*outer, seen_pairs(op, length, keys)))
     if isinstance(op, AttentionMix):
-        return product_traffic(product((pairs, columns)), capacity)
-    return attention_traffic(pairs, x.shape[-1], product(part.box), capacity)
+        return product_traffic(product((pairs, columns)), capacity, _repeats(use, demand))
+    outputs = product(part.box)
+    return attention_traffic(pairs, x.shape[-1], outputs, capacity, _repeats(use, demand))
 
 
 def _slots_apart(use: Use, demand: Demand) -> bool:

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from costmodel.algebra.symbols import Dim, is_symbolic, minimum
+from costmodel.algebra.symbols import Dim, is_symbolic, product, same
 from costmodel.counting.needs import Part, largest, needs, whole
 from costmodel.graph import Node, Source
-from costmodel.ops import Constant, Input, Output, Parameter, Slice, Split
+from costmodel.ops import BroadcastTo, Constant, Input, Output, Parameter, Slice, Split
+from costmodel.ops.tensor import Tensor
 
 GIVEN = (Input, Constant, Parameter)
 """Operators whose outputs are there from the start."""
@@ -115,11 +116,8 @@ def demand_of(nodes: Iterable[Node]) -> Demand:
                     parts,
                     views.reads(zip(slots, found.inputs, strict=True)),
                     found.weights,
-                    tuple(map(_at_most, (p.elements for p in parts), limits)),
-                    tuple(
-                        _at_most(_most(left, source, node).elements, n)
-                        for source, n in zip(sources, limits, strict=True)
-                    ),
+                    _made(parts, node, limits),
+                    _made([_most(left, source, node) for source in sources], node, limits),
                 )
             )
     return Demand(tuple(reversed(uses)), given, views)
@@ -168,6 +166,12 @@ class Views:
         known = source[0] in self.nodes
         return self.nodes[source[0]].outputs[source[1]].elements if known else parts[0].elements
 
+    def repeats(self, source: Source) -> Dim:
+        """Return how many elements of a tensor are one element of its buffer at most [1]."""
+        views = (self.nodes[name] for name, _ in self.chain(source)[:-1])
+        grown = [(v.inputs[0], v.outputs[0]) for v in views if isinstance(v.op, BroadcastTo)]
+        return product(_growth(x, y) for x, y in grown)
+
     def apart(self, one: Source, other: Source) -> bool:
         """Say whether two tensors share no element for certain."""
         ours, theirs = self.chain(one), self.chain(other)
@@ -187,6 +191,12 @@ class Views:
         along = a.op.axis % a.inputs[0].rank == b.op.axis % b.inputs[0].rank
         gap = second.start - (first.start + (first.size - 1) * first.step + 1)
         return along and _never_negative(gap)
+
+
+def _growth(x: Tensor, y: Tensor) -> Dim:
+    """Return how often an input that broadcasts is repeated."""
+    before = [1] * (y.rank - x.rank) + list(x.shape)
+    return product(n for size, n in zip(before, y.shape, strict=True) if not same(size, n))
 
 
 def _never_negative(gap: Any) -> bool:
@@ -223,5 +233,6 @@ def written(node: Node) -> tuple[Dim, ...]:
     return tuple(y.elements for y in node.outputs) if writes is None else writes
 
 
-def _at_most(part: Dim, whole: Dim) -> Dim:
-    return part if is_symbolic(whole) and part == whole else minimum(part, whole)
+def _made(parts: Iterable[Part], node: Node, limits: tuple[Dim, ...]) -> tuple[Dim, ...]:
+    found = zip(parts, node.outputs, limits, strict=True)
+    return tuple(part.made(y.elements, limit) for part, y, limit in found)

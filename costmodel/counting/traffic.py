@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sympy
 
-from costmodel.algebra.symbols import Dim, is_symbolic, maximum, minimum, product, ratio, sqrt
+from costmodel.algebra.symbols import Dim, is_symbolic, maximum, minimum, product, ratio, same, sqrt
 
 
 def product_traffic(multiply_adds: Dim, capacity: Dim, reuse: Dim = 1) -> Dim:
@@ -26,7 +26,8 @@ def product_traffic(multiply_adds: Dim, capacity: Dim, reuse: Dim = 1) -> Dim:
         Elements that the fast memory holds, ``S``. [element]
     reuse : Dim
         Most taps that one input pixel meets, ``R``; of a transposed convolution, one output pixel;
-        1 for matrix products. [1]
+        1 for matrix products. Times the places of an operand that are one element, where a view
+        repeats it. [1]
 
     Returns
     -------
@@ -58,6 +59,9 @@ def product_traffic(multiply_adds: Dim, capacity: Dim, reuse: Dim = 1) -> Dim:
     \sqrt{R\,a\,b\,c}`, and with groups as above. For a transposed convolution
     input and output change places.
 
+    *Views.* Of an operand whose elements stand in at most :math:`r` places each, ``BroadcastTo``
+    say, :math:`a` elements are :math:`r a` places, so that :math:`F \le \sqrt{r a b c}`.
+
     *Sum.* A phase does at most :math:`F = \sqrt{R}\,S^{3/2}` multiply-adds, so that there are at
     least :math:`B/F - 1` full ones of :math:`2S` reads.
 
@@ -76,7 +80,7 @@ def product_traffic(multiply_adds: Dim, capacity: Dim, reuse: Dim = 1) -> Dim:
     return 2 * ratio(multiply_adds, _root(capacity * reuse, multiply_adds)) - 2 * capacity
 
 
-def gram_traffic(multiply_adds: Dim, capacity: Dim, diagonal: Dim) -> Dim:
+def gram_traffic(multiply_adds: Dim, capacity: Dim, diagonal: Dim, repeats: Dim = 1) -> Dim:
     r"""Return the least traffic of a product of a matrix with itself transposed [element].
 
     .. math:: Q \ge \frac{B - B_d}{\sqrt{2S}} - 2S
@@ -89,6 +93,9 @@ def gram_traffic(multiply_adds: Dim, capacity: Dim, diagonal: Dim) -> Dim:
         Elements that the fast memory holds, ``S``. [element]
     diagonal : Dim
         Those of the diagonal, ``B_d``: :math:`n m`. [multiply-add]
+    repeats : Dim
+        Places of an element in the one operand times those in the other, where views repeat it:
+        ``S`` is multiplied by them in the root, as in :func:`product_traffic`. [1]
 
     Notes
     -----
@@ -105,13 +112,17 @@ def gram_traffic(multiply_adds: Dim, capacity: Dim, diagonal: Dim) -> Dim:
     >>> round(gram_traffic(1000 * 1000 * 1000, 512, 1000 * 1000))
     31217726
     """
-    return ratio(multiply_adds - diagonal, _root(2 * capacity, multiply_adds)) - 2 * capacity
+    root = _root(2 * capacity * repeats, multiply_adds)
+    return ratio(multiply_adds - diagonal, root) - 2 * capacity
 
 
-def square_traffic(multiply_adds: Dim, capacity: Dim) -> Dim:
+def square_traffic(multiply_adds: Dim, capacity: Dim, repeats: Dim = 1) -> Dim:
     r"""Return the least traffic of ``x @ x``, whose operands are one buffer [element].
 
     .. math:: Q \ge \frac{B}{\sqrt{S}} - 2S
+
+    Where views repeat elements, ``S`` is multiplied by ``repeats`` in the root, as in
+    :func:`gram_traffic`.
 
     Notes
     -----
@@ -124,10 +135,12 @@ def square_traffic(multiply_adds: Dim, capacity: Dim) -> Dim:
     >>> square_traffic(1000, 25)
     150.0
     """
-    return ratio(multiply_adds, _root(capacity, multiply_adds)) - 2 * capacity
+    return ratio(multiply_adds, _root(capacity * repeats, multiply_adds)) - 2 * capacity
 
 
-def attention_traffic(scores: Dim, depth: Dim, outputs: Dim, capacity: Dim) -> Dim:
+def attention_traffic(
+    scores: Dim, depth: Dim, outputs: Dim, capacity: Dim, repeats: Dim = 1
+) -> Dim:
     r"""Return the least traffic of attention whose scores need not be stored [element].
 
     .. math::
@@ -145,6 +158,9 @@ def attention_traffic(scores: Dim, depth: Dim, outputs: Dim, capacity: Dim) -> D
         Elements of the output, ``|O|``. [element]
     capacity : Dim
         Elements that the fast memory holds, ``S``. [element]
+    repeats : Dim
+        Places of an element among the queries times those among the keys, where views repeat
+        it. [1]
 
     Notes
     -----
@@ -167,6 +183,11 @@ def attention_traffic(scores: Dim, depth: Dim, outputs: Dim, capacity: Dim) -> D
     :math:`\sqrt{abc} \le S^{3/2}`. So a phase does at most :math:`S^2/d + S^{3/2}` of the
     :math:`N d` multiply-adds.
 
+    *Views.* Where :math:`x` elements of the queries are :math:`r_q x` places and :math:`y` of the
+    keys :math:`r_k y`, there are :math:`r = r_q r_k` times as many pairs, and
+    :math:`\sqrt{r}` times as many multiply-adds in :math:`\sqrt{abc}`: both forms hold with
+    :math:`d/\sqrt{r}` for :math:`d`.
+
     Both are of the order of :cite:t:`saha2024complexity`, who give no constants.
 
     Examples
@@ -174,6 +195,8 @@ def attention_traffic(scores: Dim, depth: Dim, outputs: Dim, capacity: Dim) -> D
     >>> attention_traffic(4096 * 4096, 64, 4096 * 64, 16384)
     4440064.0
     """
+    if not same(repeats, 1):
+        depth = ratio(depth, _root(repeats, scores))
     share = minimum(ratio(depth * depth, capacity), 0.5)
     finished = scores * share - capacity + outputs
     worked = (

@@ -53,7 +53,7 @@ class Attention(Op):
             raise ShapeError(f"Attention depth of q {q} and k {k} differs")
         if not same(k.shape[-2], v.shape[-2]) or not same(k.shape[-3], v.shape[-3]):
             raise ShapeError(f"Attention length or heads of k {k} and v {v} differ")
-        if not all(same(a, b) and same(a, c) for a, b, c in _batches(q, k, v)):
+        if not all(map(same, k.shape[:-3], v.shape[:-3])):
             raise ShapeError(f"Attention batch of q {q}, k {k}, v {v} differs")
         _check_heads("Attention", q, k)
         return (q.with_shape(*q.shape[:-1], v.shape[-1]),)
@@ -163,7 +163,9 @@ class AttentionMix(Op):
 
 
 def _check_heads(what: str, queries: Tensor, keys: Tensor) -> None:
-    """Raise ``ShapeError`` unless each head of the keys serves as many heads of the queries."""
+    """Raise ``ShapeError`` unless batches agree and a head of keys serves as many of queries."""
+    if not all(map(same, queries.shape[:-3], keys.shape[:-3])):
+        raise ShapeError(f"{what} batch of {queries} and {keys} differs")
     heads, shared = queries.shape[-3], keys.shape[-3]
     if not same(heads, shared):
         exact_div(heads, shared, f"{what} query heads")
@@ -171,7 +173,3 @@ def _check_heads(what: str, queries: Tensor, keys: Tensor) -> None:
 
 def _pairs(length: Dim, keys: Dim, causal: bool) -> Dim:
     return lower_triangle(length, keys) if causal else length * keys
-
-
-def _batches(q: Tensor, k: Tensor, v: Tensor) -> zip[tuple[Dim, Dim, Dim]]:
-    return zip(q.shape[:-3], k.shape[:-3], v.shape[:-3], strict=True)

@@ -8,7 +8,16 @@ from functools import singledispatch
 
 import sympy
 
-from costmodel.algebra.symbols import Dim, at_most, least_once, minimum, product, same, total
+from costmodel.algebra.symbols import (
+    Dim,
+    at_most,
+    least_once,
+    maximum,
+    minimum,
+    product,
+    same,
+    total,
+)
 from costmodel.ops import Op
 from costmodel.ops.tensor import Tensor
 
@@ -23,15 +32,34 @@ class Part:
         They contain all combinations of so many positions of each axis. [1]
     elements : Dim
         How many they are at least, the box or more: a triangle. [element]
+    seen : bool
+        Whether a causal mask hides none of them.
     """
 
     box: tuple[Dim, ...]
     elements: Dim
+    seen: bool = False
 
     @classmethod
     def of(cls, *box: Dim) -> Part:
         """Return a part that is a box."""
         return cls(box, product(box))
+
+    def made(self, all_elements: Dim, written: Dim) -> Dim:
+        """Return how many elements of a tensor are written at least, where a mask hides some.
+
+        Examples
+        --------
+        >>> Part((4, 4), 16).made(16, 10), Part((2, 4), 8).made(16, 10)
+        (10, 2)
+        >>> Part((2, 3), 10, seen=True).made(16, 10)
+        10
+        """
+        if self.seen or same(self.elements, all_elements):
+            return written if same(self.elements, written) else minimum(self.elements, written)
+        if same(all_elements, written):
+            return self.elements
+        return maximum(0, self.elements - (all_elements - written))
 
     def covers(self, elements: Dim) -> Dim:
         """Return 1 where the part has ``elements`` elements, else 0; elementwise for arrays.
@@ -106,7 +134,8 @@ def _larger(a: Part, b: Part, elements: Dim) -> Part:
     if isinstance(first, int):
         return a if first else b
     box = tuple(x * first + y * (1 - first) for x, y in zip(a.box, b.box, strict=True))
-    return Part(box, a.elements * first + b.elements * (1 - first))
+    elements = a.elements * first + b.elements * (1 - first)
+    return Part(box, elements, a.seen and b.seen)
 
 
 def needs(op: Op, inputs: tuple[Tensor, ...], parts: tuple[Part, ...]) -> Needs:
@@ -131,7 +160,9 @@ def needs(op: Op, inputs: tuple[Tensor, ...], parts: tuple[Part, ...]) -> Needs:
     if not parts or isinstance(made, sympy.Expr | int):
         return found
     there = minimum(1, made)  # nothing is touched where there is nothing to make
-    taken = (Part(tuple(n * there for n in p.box), p.elements * there) for p in found.inputs)
+    taken = (
+        Part(tuple(n * there for n in p.box), p.elements * there, p.seen) for p in found.inputs
+    )
     return Needs(tuple(taken), found.weights * there)
 
 
@@ -145,7 +176,10 @@ def needs_of(op: Op, inputs: tuple[Tensor, ...], parts: tuple[Part, ...]) -> Nee
     nest = None if op.expands else op.nest(*inputs)
     writes = nest.writes if nest is not None and nest.writes is not None else None
     counts = writes or tuple(y.elements for y in outputs)
-    there = product(p.covers(n) for p, n in zip(parts, counts, strict=True))
+    there = product(
+        p.covers(n if p.seen else y.elements)
+        for p, n, y in zip(parts, counts, outputs, strict=True)
+    )
     learned = total(w.elements for w in op.weights(*inputs))
     read = learned if nest is None or nest.weight_reads is None else nest.weight_reads
     every = (None,) * len(inputs)

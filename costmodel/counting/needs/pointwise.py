@@ -79,7 +79,8 @@ def _softmax(op: Softmax, inputs: Tensors, parts: Parts) -> Needs:
     if not op.causal:
         return Needs((Part.of(*part.box[:axis], x.shape[axis], *part.box[axis + 1 :]),))
     points = product(x.shape[:-2]) * lower_triangle(*x.shape[-2:])
-    return Needs((triangle(x.shape, points, part.covers(points)),))
+    there = part.covers(points if part.seen else x.elements)
+    return Needs((triangle(x.shape, points, there),))
 
 
 def triangle(shape: tuple[Dim, ...], points: Dim, there: Dim) -> Part:
@@ -88,7 +89,7 @@ def triangle(shape: tuple[Dim, ...], points: Dim, there: Dim) -> Part:
     above = rows // 2 if isinstance(rows, int) else 0
     below = rows - above
     box = (*outer, below, minimum(above + 1, columns))
-    return Part(tuple(n * there for n in box), points * there)
+    return Part(tuple(n * there for n in box), points * there, seen=True)
 
 
 @needs_of.register

@@ -78,7 +78,7 @@ def _scores(op: AttentionScores, inputs: Tensors, parts: Parts) -> Needs:
     *outer, heads, length, keys = part.box
     if op.causal:
         pairs = product(q.shape[:-2]) * lower_triangle(q.shape[-2], k.shape[-2])
-        there = part.covers(pairs)
+        there = part.covers(pairs if part.seen else product((*q.shape[:-1], k.shape[-2])))
         *outer, heads = (n * there for n in q.shape[:-2])
         length, keys = q.shape[-2], minimum(q.shape[-2], k.shape[-2])
     return Needs(
