@@ -386,3 +386,19 @@ def test_formulas_take_arrays_and_symbols() -> None:
         assert np.allclose(formula(sizes), numbers, rtol=1e-14)
         found = [float(formula(symbol).subs(symbol, int(s))) for s in sizes]
         assert found == pytest.approx(numbers, rel=1e-12)
+
+
+@pytest.mark.parametrize("field", ["stride", "dilation"])
+def test_strides_and_dilations_in_arrays(field: str) -> None:
+    """Beside a dilation of 2, or a stride of 4, their common divisors differ by entry."""
+    x, values = Tensor((2, 12, 32, 32)), [1, 2, 3, 4, 6]
+    other = {"dilation": 2} if field == "stride" else {"stride": 4}
+
+    def bound(op: type[ops.Conv] | type[ops.ConvTranspose], value: Any) -> Any:
+        conv = op(12, (3, 5), **{field: (value, 1)}, **other)
+        return cm.cache_lower_bound(conv, x, capacity=50)
+
+    for op in (ops.Conv, ops.ConvTranspose):
+        numbers = [bound(op, value) for value in values]
+        for dtype in (np.int64, np.uint8):
+            assert bound(op, np.array(values, dtype)) == pytest.approx(numbers, rel=1e-12)

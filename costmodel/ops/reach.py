@@ -67,8 +67,10 @@ def common(stride: Dim, dilation: Dim) -> Dim:
         return 1
     if isinstance(stride, sympy.Expr) or isinstance(dilation, sympy.Expr):
         return _Gcd(stride, dilation)
-    both = np.gcd(stride, dilation)
-    return both if isinstance(both, np.ndarray) else int(both)
+    if isinstance(stride, int) and isinstance(dilation, int):
+        return gcd(stride, dilation)
+    both = np.gcd(np.asarray(stride, np.int64), np.asarray(dilation, np.int64))
+    return both + stride * 0  # of the kind of array that the stride is
 
 
 class _Gcd(sympy.Function):  # type: ignore[misc]
