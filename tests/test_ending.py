@@ -113,3 +113,14 @@ def test_a_second_writer_is_refused_in_a_sentence(tmp_path: Path) -> None:
         f"validation: {tmp_path / 's.jsonl'}: another measurement writes to it; wait for it, or "
         "take another file\n"
     )
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", ">&- 2>&-"])
+def test_streams_that_are_closed_from_the_start(closed: str) -> None:
+    command = f"exec {sys.executable} -m costmodel.cli formula shufflenet_v2 {closed}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["sh", "-c", command], capture_output=True, text=True, timeout=120, env=environment
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert bool(done.stdout) == (">&-" not in closed)

@@ -57,6 +57,7 @@ def run_program(load: Callable[[], Callable[[], object]], name: str) -> NoReturn
         What stands before its sentences.
     """
     end_when_interrupted(name)
+    _open_closed()
     code: object = 0
     try:
         load()()
@@ -82,6 +83,13 @@ def sentence_of(error: OSError | MemoryError) -> str:
         return "there is not enough memory"
     reason = error.strerror or str(error) or type(error).__name__
     return f"{error.filename}: {reason}" if error.filename else reason
+
+
+def _open_closed() -> None:
+    """Open streams that were closed at the start on nowhere, so that no file takes their place."""
+    for stream, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, stream) is None:
+            setattr(sys, stream, open(os.devnull, mode))  # noqa: SIM115
 
 
 def _flushed(name: str, code: object) -> object:
