@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import struct
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -24,6 +26,14 @@ class Steady:
     def time(self, call, repeat: int) -> tuple[float, bool]:
         call()
         return 0.001 * repeat, False
+
+
+MESSAGES = {
+    "no message": struct.pack("!i", 5) + b"hello",
+    "half a message": struct.pack("!i", 500_000) + b"hello",
+    "endless message": struct.pack("!iQ", -1, 2**64 - 1),
+}
+"""Bytes for whatever is open, as the pipe between worker and campaign carries them."""
 
 
 def fail(how: str) -> None:
@@ -47,6 +57,12 @@ def fail(how: str) -> None:
         fail(how)
     if how == "hang":
         time.sleep(3600)
+    if how == "fork":
+        os.fork()
+    if how in MESSAGES:
+        for handle in range(3, 20):
+            with contextlib.suppress(OSError):
+                os.write(handle, MESSAGES[how])
 
 
 class Faulty:

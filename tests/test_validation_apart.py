@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from faulty_backend import Faulty
+from faulty_backend import MESSAGES, Faulty
 
+import costmodel as cm
 from validation.errors import MeasuringError, StoreError
+from validation.measuring import worker
 from validation.measuring.campaign import Campaign, run_campaign
 from validation.measuring.clock import Plan
 from validation.measuring.rounds import Rounds, StoredTurn
@@ -56,6 +59,40 @@ def test_a_network_costs_itself_alone(tmp_path: Path, how: str, at: str) -> None
     assert all(found[spec].timing is not None for spec in SPECS if spec != BAD)
     kept = {r.spec: r.failure for r in Store(path).results()}
     assert kept == {spec: r.failure for spec, r in found.items()}
+
+
+def test_a_network_that_forks_is_measured_once(tmp_path: Path) -> None:
+    with Store(tmp_path / "s.jsonl") as store:
+        done = run_campaign(campaign(tmp_path, {BAD: "fork"}), store)
+    assert sorted(r.spec for r in done) == sorted(SPECS)
+    assert all(r.timing is not None for r in done)
+
+
+@pytest.mark.parametrize("how", MESSAGES)
+def test_a_network_that_writes_into_the_pipe_of_its_worker(
+    tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_LAST_WORDS", 1.0)
+    with Store(tmp_path / "s.jsonl") as store:
+        done = run_campaign(campaign(tmp_path, {BAD: how}, limit=60.0), store)
+    assert {r.spec for r in done if r.timing is None} == {BAD}
+    assert len(done) == len(SPECS)
+
+
+def test_code_of_a_network_that_changes_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "leaves_the_folder.py").write_text(
+        "import os, costmodel\n"
+        "def net():\n    os.chdir('/')\n    return costmodel.zoo.pointwise(7, 7, 8, 8)\n"
+    )
+    cm.save(cm.zoo.pointwise(7, 7, 8, 8), tmp_path / "graph.json")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    specs = ("python:leaves_the_folder:net", "graph.json")
+    with Store(tmp_path / "s.jsonl") as store:
+        done = run_campaign(Campaign(specs, Faulty(tmp_path / "log"), plan=PLAN), store)
+    assert {r.spec: r.failure for r in done} == dict.fromkeys(specs, "")
 
 
 def test_two_that_fail_and_a_process_for_each_that_is_left(tmp_path: Path) -> None:
@@ -141,6 +178,14 @@ def test_a_torn_round_is_dropped_with_its_number(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has /dev/full")
+def test_a_round_of_impossible_numbers_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "s.jsonl"
+    turn = {"clean": [10**400], "disturbed": [], "median": 1.0, "spent": 10**400, "repeat": 1}
+    entry = {"key": "a", "origin": "b", "spec": "c", "turn": turn}
+    (tmp_path / "s.jsonl.rounds").write_text(json.dumps({"round": [entry]}) + "\n")
+    assert Store(path).rounds.torn == [1]
+
+
 def test_a_disk_that_fills_up_between_rounds_is_one_sentence(tmp_path: Path) -> None:
     path, what = tmp_path / "s.jsonl", campaign(tmp_path, {})
     os.symlink("/dev/full", Rounds(path).path)

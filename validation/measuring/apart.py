@@ -110,8 +110,9 @@ def _ended(message: End | None, spec: str, limit: float) -> MeasuringError | Non
 
 
 def _died(worker: Worker, spec: str) -> MeasuringError:
+    death = worker.death()
     if not spec:
-        return WorkerError(f"measuring ended before the first network: {worker.death()}")
+        return WorkerError(f"measuring ended before the first network: {death}")
     if worker.was_killed:
         return OutOfMemoryError(f"{spec}: its process was killed, most likely as memory ran out")
-    return MeasuringError(f"{spec}: {worker.death()}")
+    return MeasuringError(f"{spec}: {death}")

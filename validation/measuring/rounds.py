@@ -74,7 +74,7 @@ class Rounds:
         for number, line in enumerate(lines, start=1):
             try:
                 turns = [_parse(entry) for entry in json.loads(line)["round"]] if line else []
-            except (ValueError, TypeError, KeyError, RecursionError):
+            except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
                 self.torn.append(number)
             else:
                 self._take(turns)

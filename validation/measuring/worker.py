@@ -12,7 +12,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -34,6 +35,8 @@ _START = (
     "from validation.measuring.worker import serve; serve(int(sys.argv[2]), int(sys.argv[3]))"
 )
 _PR_SET_PDEATHSIG = 1  # of prctl.h
+_LAST_WORDS = 30.0
+"""Time in which a worker must have finished a message, or ended when it says no more. [s]"""
 _FIRST_TO_GO = "900"  # of 1000: where memory is short the system ends the worker, not the campaign
 
 
@@ -149,10 +152,20 @@ class Worker:
         try:
             if not self._connection.poll(limit):
                 return None
-            message: Message = self._connection.recv()
+            with self._ended_after(_LAST_WORDS):  # half a message may never be finished
+                message: Message = self._connection.recv()
             return message
-        except OSError:  # it ended in the middle of a message
+        except Exception:  # it ended in the middle of a message, or its code wrote another
             raise EOFError from None
+
+    @contextlib.contextmanager
+    def _ended_after(self, seconds: float) -> Iterator[None]:
+        timer = threading.Timer(seconds, self._process.kill)
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def answer(self, what: object) -> None:
         """Send the worker what it waits for; where it has ended, :meth:`hear` says so."""
@@ -161,7 +174,11 @@ class Worker:
 
     def death(self) -> str:
         """Say in a few words how the worker ended."""
-        code = self._process.wait()
+        try:
+            code = self._process.wait(_LAST_WORDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return "its process no longer told what it did"
         if code >= 0:
             return f"its process ended with code {code}"
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
@@ -170,7 +187,7 @@ class Worker:
     @property
     def was_killed(self) -> bool:
         """Whether it was ended by the signal that the system sends where memory is short."""
-        return self._process.wait() == -signal.SIGKILL
+        return self._process.poll() == -signal.SIGKILL
 
 
 def serve(handle: int, parent: int) -> None:
@@ -186,14 +203,16 @@ def serve(handle: int, parent: int) -> None:
         pass
     except BaseException as error:  # whatever a network does, it is told and ends this worker alone
         with contextlib.suppress(OSError):
-            connection.send(End(_told(error, teller.at_work)))
+            teller.send(End(_told(error, teller.at_work)))
     os._exit(0)  # nothing that a network left behind can fail now
 
 
 def _measure(job: Job, teller: _Teller) -> None:
     graphs = {}
+    folder = os.getcwd()
     for spec, graph in job.graphs.items():
         teller.begin(spec)
+        os.chdir(folder)  # the code of a network may have left it
         try:
             graphs[spec] = network_for(spec, job.settings) if graph is None else graph
         except CostModelError as error:
@@ -216,7 +235,10 @@ def _told(error: BaseException, spec: str) -> MeasuringError:
         return error if not spec or str(error).startswith(spec) else type(error)(f"{spec}: {error}")
     if isinstance(error, SystemExit):
         return MeasuringError(f"{spec}: its code ended the program (exit {error.code})")
-    text = (str(error).strip().splitlines() or [""])[0]
+    try:
+        text = (str(error).strip().splitlines() or [""])[0]
+    except Exception:  # it is of the network's code
+        text = ""
     return MeasuringError(f"{spec or 'measuring'}: {type(error).__name__}: {text}".rstrip(": "))
 
 
@@ -227,8 +249,11 @@ class _Teller:
     connection: Connection
     at_work: str = ""
     known: dict[str, Sequence[Turn]] = field(default_factory=dict)
+    process: int = field(default_factory=os.getpid)
 
     def send(self, message: Message) -> None:
+        if os.getpid() != self.process:  # the code of a network forked: one of both goes on
+            os._exit(0)
         self.connection.send(message)
 
     def ask(self, spec: str, graph: nx.DiGraph) -> None:
