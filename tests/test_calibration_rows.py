@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import costmodel as cm
-from costmodel.calibration.conditions import check_conditions, check_units
+from costmodel.calibration.conditions import check_conditions, check_possible, check_units
 from costmodel.calibration.measurement import Measurement, read_measurements, write_measurements
 from costmodel.calibration.residuals import residuals_of
 from costmodel.cli.app import app
@@ -91,14 +91,53 @@ def test_a_slow_or_fast_device_is_taken(factor: float) -> None:
     check_units(factor * prior * scatter, prior)
 
 
-def test_some_rows_in_another_unit_are_left_to_the_outliers() -> None:
+def test_a_few_rows_in_another_unit_are_left_to_the_outliers() -> None:
+    prior = np.geomspace(1e-5, 1.0, 50)
+    for factor in (1000, 1 / 1000):
+        mixed = prior.copy()
+        mixed[:10] *= factor
+        check_units(mixed, prior)
+
+
+@pytest.mark.parametrize(("factor", "word"), [(1e3, "long"), (1e6, "long"), (1e-3, "short")])
+@pytest.mark.parametrize("share", [15, 25, 40])
+def test_mixed_units_are_asked_about(factor: float, word: str, share: int) -> None:
     prior = np.geomspace(1e-5, 1.0, 50)
     mixed = prior.copy()
-    mixed[:20] *= 1000
-    check_units(mixed, prior)
+    mixed[10 : 10 + share] *= factor
+    with pytest.raises(DataError, match=f"{share} of 50 rows .* as {word} as .* units mixed") as e:
+        check_units(mixed, prior)
+    assert "rows 12, 13, 14" in str(e.value)
     mixed[:46] = 1000 * prior[:46]
     with pytest.raises(DataError, match="milliseconds"):
         check_units(mixed, prior)
+
+
+def test_times_below_what_the_hardware_can_reach_are_asked_about() -> None:
+    """Minutes are 60 times too short: too few for the prior, but no Raspberry Pi is so fast."""
+    specs = ("resnet18", "resnet50", "vgg16")
+    prior = cm.load_platform(PLATFORM, calibrated=False)
+    seconds = [float(cm.latency(cm.network(spec), prior).seconds) for spec in specs]
+    cm.calibrate([Measurement(*row) for row in zip(specs, seconds, strict=True)], PLATFORM)
+    minutes = [Measurement(spec, s / 60) for spec, s in zip(specs, seconds, strict=True)]
+    with pytest.raises(DataError, match="times as short as this hardware can reach"):
+        cm.calibrate(minutes, PLATFORM)
+    cm.calibrate(minutes, PLATFORM, as_is=True)
+
+
+def test_rows_that_nothing_fits_are_asked_about() -> None:
+    """Times beside networks that they are not of: half of them 30 times too long or short."""
+    factors = [30, 1 / 30, 20, 1 / 20] * 3
+    measured = [replace(m, seconds=m.seconds * f) for m, f in zip(rows(), factors, strict=True)]
+    with pytest.raises(DataError, match="nothing fits these rows"):
+        cm.calibrate(measured, PLATFORM)
+    cm.calibrate(measured, PLATFORM, as_is=True)
+
+
+def test_a_factor_of_many_digits_is_short() -> None:
+    with pytest.raises(DataError, match=r"about 1e\+298 times as short") as e:
+        check_units(np.array([1e-300]), np.array([0.01]))
+    assert len(str(e.value)) < 250
 
 
 @pytest.mark.slow
@@ -119,6 +158,8 @@ def test_no_set_of_the_scores_is_refused_and_each_is_in_milliseconds(data: str) 
     for bench in benches:
         prior = bench.table.seconds(bench.platform, bench.platform.fitted.theta)
         check_units(bench.seconds, prior)
+        terms = bench.table.terms(bench.platform, bench.platform.fitted.theta)
+        check_possible(bench.seconds, bench.table.sums(terms.bound))
         with pytest.raises(DataError, match="milliseconds"):
             check_units(1000 * bench.seconds, prior)
 

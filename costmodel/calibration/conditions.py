@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 import numpy as np
 
 from costmodel.calibration.measurement import BadRow, Measurement
-from costmodel.errors import DataError
+from costmodel.errors import DataError, listed
 from costmodel.platforms import Platform
 
 FAR = 100.0
@@ -18,10 +18,69 @@ FAR = 100.0
 Of the devices whose measurements the project is scored on, the slowest takes 5 times its prior in
 the middle and 7 times where nine in ten take less; the fastest a quarter and an eighth."""
 NEARLY_ALL = 0.9
-"""Share of rows that have to be so far off. [1]"""
+"""Share of rows that have to be so far off for all to be in another unit. [1]"""
+MANY = 0.25
+"""Share of rows so far off for them to be in another unit than the rest; fewer are outliers. [1]"""
+POOR = 3.0
+"""Factor by which the middle row of a fit may not be off."""
 _UNITS = {3: "milliseconds", 6: "microseconds", 9: "nanoseconds"}
 _MODES = {"torch-eager": ("eager", "graphs"), "torch-compile": ("compile",)}
 _DEVICES = {"cpu": ("cpu",), "gpu": ("cuda", "gpu")}
+
+
+def check_possible(seconds: np.ndarray, bound: np.ndarray) -> None:
+    """Refuse times that the hardware cannot reach, whatever the software: minutes, say.
+
+    Parameters
+    ----------
+    seconds, bound : ndarray
+        Measured, and the least that the hardware takes, row by row. [s]
+
+    Raises
+    ------
+    DataError
+        If nearly all rows take less than half of that: bounds are of the datasheet.
+
+    Examples
+    --------
+    >>> check_possible(np.array([0.001]), np.array([0.02]))
+    Traceback (most recent call last):
+    ...
+    costmodel.errors.DataError: the times are about 20 times as short as this hardware can reach ...
+    """
+    if np.mean(2 * seconds < bound) >= NEARLY_ALL:
+        short = _times(float(np.median(bound / seconds)))
+        raise DataError(
+            f"the times are about {short} times as short as this hardware can reach "
+            f"({len(seconds)} rows): are they seconds, and of this hardware? Where they are, give "
+            "--as-is (in Python as_is=True)"
+        )
+
+
+def check_fit(residuals: np.ndarray) -> None:
+    """Refuse rows that no parameters of the hardware fit.
+
+    Parameters
+    ----------
+    residuals : ndarray
+        Log of predicted over measured, after the fit, row by row. [1]
+
+    Raises
+    ------
+    DataError
+        If half of the rows are off by :data:`POOR` or more.
+
+    Examples
+    --------
+    >>> check_fit(np.array([0.1, -0.2, 0.05]))
+    """
+    middle = math.exp(min(700.0, float(np.median(np.abs(residuals)))))
+    if middle >= POOR:
+        raise DataError(
+            f"nothing fits these rows: half of the {len(residuals)} predictions are off by "
+            f"a factor of {middle:.2g} or more; are the times seconds, each beside its network, "
+            "and of this hardware? Where they are, give --as-is (in Python as_is=True)"
+        )
 
 
 def check_conditions(measurements: Sequence[Measurement], platform: Platform) -> list[BadRow]:
@@ -74,18 +133,23 @@ def _reasons(m: Measurement, platform: Platform) -> Iterator[str]:
             yield f"{column} is {stated}, but the platform's is {' or '.join(allowed)}"
 
 
-def check_units(seconds: np.ndarray, prior: np.ndarray) -> None:
+def check_units(
+    seconds: np.ndarray, prior: np.ndarray, numbers: Sequence[int] | None = None
+) -> None:
     """Refuse times that are so far off the prior that they must be in another unit.
 
     Parameters
     ----------
     seconds, prior : ndarray
         Measured, and what the platform takes with nothing measured, row by row. [s]
+    numbers : sequence of int, optional
+        Of the rows in their file, for the message; by default as in a table with a header.
 
     Raises
     ------
     DataError
-        If nearly all rows are :data:`FAR` times slower, or nearly all as much faster.
+        If nearly all rows are :data:`FAR` times slower, or nearly all as much faster; if many are,
+        and the others not: then the units are mixed.
 
     Examples
     --------
@@ -96,13 +160,30 @@ def check_units(seconds: np.ndarray, prior: np.ndarray) -> None:
     """
     off = np.log10(seconds / prior)
     for sign, word in ((1, "long"), (-1, "short")):
-        if np.mean(sign * off >= math.log10(FAR)) < NEARLY_ALL:
+        far = sign * off >= math.log10(FAR)
+        if np.mean(far) < MANY:
             continue
+        if np.mean(far) < NEARLY_ALL:
+            rows = np.flatnonzero(far).tolist()
+            where = [numbers[i] if numbers is not None else i + 2 for i in rows]
+            times = _times(10 ** float(np.median(np.abs(off[rows]))))
+            raise DataError(
+                f"the times of {len(rows)} of {len(off)} rows are about {times} times as "
+                f"{word} as this hardware takes, those of the others are not: are the units mixed? "
+                f"They must be seconds (rows {listed(where)}); where they are, give "
+                "--as-is (in Python as_is=True)"
+            )
         middle = abs(float(np.median(off)))
         unit = _UNITS[min(_UNITS, key=lambda power: abs(power - middle))]
         guess = f"are they {unit}" if sign > 0 else "were they divided once too often"
         raise DataError(
-            f"the times are about {float(f'{10**middle:.2g}'):,.0f} times as {word} as this "
+            f"the times are about {_times(10**middle)} times as {word} as this "
             f"hardware takes ({len(off)} rows): {guess}? They must be seconds; where they are, "
             "give --as-is (in Python as_is=True)"
         )
+
+
+def _times(factor: float) -> str:
+    """Return a factor of two digits: 1,200 or 1.2e+12."""
+    rounded = float(f"{factor:.2g}")
+    return f"{rounded:,.0f}" if rounded < 1e10 else f"{rounded:g}"

@@ -19,7 +19,12 @@ from urllib.parse import parse_qsl
 import networkx as nx
 import numpy as np
 
-from costmodel.calibration.conditions import check_conditions, check_units
+from costmodel.calibration.conditions import (
+    check_conditions,
+    check_fit,
+    check_possible,
+    check_units,
+)
 from costmodel.calibration.measurement import Measurement, named
 from costmodel.errors import CostModelError, DataError
 from costmodel.graph.serialize import write_atomically
@@ -143,8 +148,13 @@ def calibrate(
     seconds = np.array([m.seconds for m in measurements])
     table = tabulate(graphs, where, [m.between for m in measurements])
     if not as_is:
-        check_units(seconds, table.seconds(where, where.fitted.theta))
-    return fit(table, seconds, where, provenance or {})
+        numbers = [m.row or i for i, m in enumerate(measurements, start=2)]
+        check_units(seconds, table.seconds(where, where.fitted.theta), numbers)
+        check_possible(seconds, table.sums(table.terms(where, where.fitted.theta).bound))
+    result = fit(table, seconds, where, provenance or {})
+    if not as_is:
+        check_fit(result.residuals)
+    return result
 
 
 def measured_graph(m: Measurement, index: int = 0) -> nx.DiGraph:
