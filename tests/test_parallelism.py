@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import random
 import time
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -200,3 +201,17 @@ def test_brents_lower_side_rounds_up_and_its_upper_side_counts_no_step_twice() -
     c, p = cm.symbols("c p")
     lower, upper = cm.brent(cm.zoo.pointwise(1, 1, c, c), processors=p)
     assert (lower.subs({c: 3, p: 2}), upper.subs({c: 3, p: 2})) == (5, 6)
+
+
+@pytest.mark.parametrize("processors", [1.5, np.float64(2.25), np.array([2.0, 2.5])])
+def test_processors_are_whole(processors: Any) -> None:
+    """One of two and a half does nothing: by the fraction the upper bound would be too low."""
+    graph = cm.zoo.pointwise(7, 7, 8, 8)
+    with pytest.raises(cm.CostModelError, match="processors must be whole"):
+        cm.brent(graph, processors=processors)
+    assert cm.brent(graph, processors=2.0) == cm.brent(graph, processors=2)
+
+
+def test_processors_that_are_no_number_are_told_as_such() -> None:
+    with pytest.raises(cm.CostModelError, match="must be a number of at least 1, got nan"):
+        cm.brent(cm.zoo.pointwise(7, 7, 8, 8), processors=float("nan"))

@@ -142,6 +142,22 @@ def test_two_writers_are_refused(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+def test_a_store_that_is_removed_under_the_campaign_is_made_again(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "s.jsonl"
+    with Store(path) as store:
+        store.append(Result("a", "torch", "host", {}, timing=summary([1.0, 1.1])))
+        path.unlink()
+        if how == "replaced":
+            (tmp_path / "other").write_text("")
+            (tmp_path / "other").rename(path)
+        store.append(Result("b", "torch", "host", {}, timing=summary([2.0, 2.1])))
+        store.append(Result("c", "torch", "host", {}, failure="tried"))
+        with pytest.raises(StoreError, match="another measurement writes to it"), Store(path):
+            pass
+    assert [result.spec for result in Store(path).results()] == ["a", "b", "c"]
+
+
 def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"no/s.jsonl: cannot be opened: No such file"):
         Store(tmp_path / "no" / "s.jsonl").__enter__()

@@ -39,8 +39,8 @@ def check_amount(value: Dim, what: str, unit: str = "") -> Dim:
     exact = not numbers and not arrays and getattr(value, "is_number", False) is True
     if not (numbers or arrays or (exact and value.is_real)):
         raise DataError(f"{least}, got {cut(repr(value), 60)}")
-    if not np.all(value <= MAX_AMOUNT):
-        raise DataError(f"{what} must be at most 2**100, got more")
     if not np.all(value >= 1):
         raise DataError(f"{least}, got {cut(str(value), 60)}")
+    if not np.all(value <= MAX_AMOUNT):
+        raise DataError(f"{what} must be at most 2**100, got more")
     return value.item() if isinstance(value, np.number) else as_floats(value)

@@ -11,7 +11,7 @@ from costmodel.algebra.amounts import check_amount
 from costmodel.algebra.symbols import Dim, are_ints, ceil_div, is_symbolic, maximum
 from costmodel.counting.metrics import work
 from costmodel.counting.subject import Prepared, Subject, nodes_of, prepare
-from costmodel.errors import DataError
+from costmodel.errors import DataError, cut
 from costmodel.graph import Node
 from costmodel.ops.tensor import Tensor
 
@@ -93,6 +93,11 @@ def brent(subject: Subject, *inputs: Tensor, processors: Dim) -> Bracket:
     Bracket
         Lower and upper bound. [step]
 
+    Raises
+    ------
+    DataError
+        If ``processors`` is not a whole number of at least 1.
+
     Notes
     -----
     A step takes one processor for one unit of time, so that :math:`P` of them need
@@ -111,6 +116,8 @@ def brent(subject: Subject, *inputs: Tensor, processors: Dim) -> Bracket:
     Bracket(lower=7168, upper=7295.964285714285)
     """
     processors = check_amount(processors, "processors")
+    if not is_symbolic(processors) and np.any(processors % 1 != 0):
+        raise DataError(f"processors must be whole, got {cut(str(processors), 60)}")
     ready = prepare(subject, *inputs)
     everything, longest = work(ready), span(ready)
     lower = maximum(ceil_div(everything, processors), longest)

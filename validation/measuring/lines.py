@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+
+def open_alone(path: Path) -> int:
+    """Open a file to append to, for this process alone.
+
+    Raises
+    ------
+    BlockingIOError, OSError, ValueError
+        If another process appends to it; if it cannot be opened.
+    """
+    opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(opened)
+        raise
+    return opened
 
 
 def append_line(file: int, document: Mapping[str, Any]) -> None:

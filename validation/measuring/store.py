@@ -7,8 +7,8 @@ The samples of networks that are not finished lie in a file beside it (:mod:`.ro
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -23,7 +23,7 @@ from costmodel.calibration.measurement import Measurement
 from costmodel.errors import DataError
 from costmodel.reading import is_file, parse_json, read_bytes
 from validation.errors import StoreError
-from validation.measuring.lines import append_line
+from validation.measuring.lines import append_line, open_alone
 from validation.measuring.rounds import Rounds, StoredTurn
 from validation.measuring.summary import Timing
 
@@ -139,10 +139,8 @@ class Store:
 
     def __enter__(self) -> Store:
         try:
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._file = open_alone(self.path)
         except BlockingIOError:
-            os.close(self._file)
             raise StoreError(
                 f"{self.path}: another measurement writes to it; wait for it, or take another file"
             ) from None
@@ -184,10 +182,22 @@ class Store:
             If the disk is full or fails; the results before it are kept whole.
         """
         try:
-            append_line(self._file, {"schema": SCHEMA, **asdict(result)})
+            self._make_again()
+            append_line(self._file, _line(result))
         except OSError as error:
             raise StoreError(self._sentence(error)) from None
         self._take(result)
+
+    def _make_again(self) -> None:
+        """Write the results before to the file once more where somebody has removed it."""
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(self.path), os.fstat(self._file)):
+                return
+        opened = open_alone(self.path)
+        os.close(self._file)
+        self._file = opened
+        for result in self._results.values():
+            append_line(opened, _line(result))
 
     def append_round(self, turns: Sequence[StoredTurn]) -> None:
         """Write the turns of a round beside the results and force them to the disk.
@@ -249,6 +259,10 @@ class Store:
                 self._take(result)
         if self.torn and not self._results and not _is_cut_result(text):
             raise StoreError(f"{self.path}: no line of it is a result; it is no store")
+
+
+def _line(result: Result) -> dict[str, Any]:
+    return {"schema": SCHEMA, **asdict(result)}
 
 
 def _is_cut_result(text: bytes) -> bool:
