@@ -23,6 +23,8 @@ MANY = 0.25
 """Share of rows so far off for them to be in another unit than the rest; fewer are outliers. [1]"""
 POOR = 3.0
 """Factor by which the middle row of a fit may not be off."""
+ENOUGH = 8
+"""Rows of a fit that is judged: fewer do not outweigh what was known before."""
 _UNITS = {3: "milliseconds", 6: "microseconds", 9: "nanoseconds"}
 _MODES = {"torch-eager": ("eager", "graphs"), "torch-compile": ("compile",)}
 _DEVICES = {"cpu": ("cpu",), "gpu": ("cuda", "gpu")}
@@ -68,14 +70,14 @@ def check_fit(residuals: np.ndarray) -> None:
     Raises
     ------
     DataError
-        If half of the rows are off by :data:`POOR` or more.
+        If half of at least :data:`ENOUGH` rows are off by :data:`POOR` or more.
 
     Examples
     --------
     >>> check_fit(np.array([0.1, -0.2, 0.05]))
     """
     middle = math.exp(min(700.0, float(np.median(np.abs(residuals)))))
-    if middle >= POOR:
+    if len(residuals) >= ENOUGH and middle >= POOR:
         raise DataError(
             f"nothing fits these rows: half of the {len(residuals)} predictions are off by "
             f"a factor of {middle:.2g} or more; are the times seconds, each beside its network, "
