@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import singledispatch
 
 import sympy
@@ -38,7 +38,7 @@ class Part:
 
     box: tuple[Dim, ...]
     elements: Dim
-    seen: bool = False
+    seen: bool = field(default=False, repr=False)
 
     @classmethod
     def of(cls, *box: Dim) -> Part:
