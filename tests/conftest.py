@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `import oracles`
@@ -19,3 +22,13 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("costmodel")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file() -> Iterator[Any]:
+    """Leave doctests out here: their collector imports a file first, and hides that it fails.
+
+    The import of the tests then finds the half that was loaded, and the others are lost in silence.
+    """
+    found = yield
+    return [collector for collector in found if type(collector) is pytest.Module]
