@@ -83,7 +83,8 @@ def _show(name: str, error: Any) -> None:
         return
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else name
-    print(f"{name}: {sentence(error.format_message())} (see {path} --help)", file=sys.stderr)
+    said = f"{name}: {sentence(error.format_message())} (see {path} --help)"
+    print(said, file=sys.stderr, flush=True)
 
 
 def _registered() -> Mapping[str, EntryPoint]:
