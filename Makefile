@@ -16,9 +16,11 @@ test: $(VENV)/test ## everything that CI checks
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 --dist loadfile
 
-# The versions at the floors of pyproject.toml and the newest ones, each in an environment of its own.
-# Without torch and ncnn, whose tests are skipped. For another Python: make test-newest VERSION=3.13
+# The quick tests with the versions at the floors of pyproject.toml, and with the newest ones, each in
+# an environment of its own. Another Python: make test-newest VERSION=3.13, or a path. Tests of torch are
+# skipped: it is gigabytes; with it: make test-lowest EXTRAS=onnx,plot,arm,ncnn,testing,torch
 VERSION ?= 3.11
+EXTRAS ?= onnx,plot,arm,ncnn,testing
 test-lowest: $(VENV)/run
 	$(call quick,lowest-direct)
 
@@ -28,7 +30,7 @@ test-newest: $(VENV)/run
 define quick
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv venv --quiet --clear --python $(VERSION) $(VENV)-$(1)
-	$(BIN)/uv pip install --quiet --python $(VENV)-$(1) --resolution $(1) -e ".[onnx,plot]" --group test
+	$(BIN)/uv pip install --quiet --python $(VENV)-$(1) --resolution $(1) -e ".[$(EXTRAS)]" --group test
 	$(BIN)/uv pip list --quiet --python $(VENV)-$(1)
 	$(VENV)-$(1)/bin/python -m pytest -m "not slow" -n 2 --dist loadfile
 endef
