@@ -16,13 +16,15 @@ from oracles import ORACLES
 
 import costmodel as cm
 from costmodel import ops, testing
-from costmodel.algebra.symbols import Dim, ceil_div
+from costmodel.algebra.arrays import whole as counts
+from costmodel.algebra.expressions import substitute
+from costmodel.algebra.symbols import Dim, ceil_div, dim
 from costmodel.counting.demand import demand_of
 from costmodel.counting.needs import Part, needs, whole
 from costmodel.counting.needs.windows import pairs_of
 from costmodel.graph import nodes_in_order
 from costmodel.ops import Op
-from costmodel.ops.reach import Axis, hits, landing, most_taps, reuse, taps, touched
+from costmodel.ops.reach import Axis, common, hits, landing, most_taps, reuse, taps, touched
 from costmodel.ops.tensor import Tensor
 
 SMALL = st.integers(1, 6)
@@ -78,6 +80,21 @@ def test_what_a_transposed_convolution_scatters(
     met = [sum(position == at for *_, position in uncut) for at in range(whole_size)]
     assert most_taps(pixels, kernel, stride, dilation) == max(met)
     assert max(met) <= reuse(axis)
+
+
+def test_strides_and_dilations_may_be_numbers_arrays_and_symbols() -> None:
+    pairs = [(2, 6), (6, 4), (5, 3), (2**30, 2**40)]
+    strides, dilations = (counts(np.array(side)) for side in zip(*pairs, strict=True))
+    shared = [math.gcd(*pair) for pair in pairs]
+    assert [common(*pair) for pair in pairs] == shared
+    assert common(strides, dilations).tolist() == shared
+    symbolic = common(dim("s"), dim("d"))
+    assert substitute(symbolic, {"s": strides, "d": dilations}).tolist() == shared
+    assert [substitute(symbolic, {"s": s, "d": d}) for s, d in pairs] == shared
+    numbers = [most_taps(9, 4, *pair) for pair in pairs]
+    assert most_taps(9, 4, strides, dilations).tolist() == numbers
+    taps_of = most_taps(9, 4, dim("s"), dim("d"))
+    assert substitute(taps_of, {"s": strides, "d": dilations}).tolist() == numbers
 
 
 @settings(max_examples=25)

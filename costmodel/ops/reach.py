@@ -85,6 +85,11 @@ class _Gcd(sympy.Function):  # type: ignore[misc]
             return sympy.Integer(gcd(int(a), int(b)))
         return a if a == b else None
 
+    @staticmethod
+    def _imp_(a: Dim, b: Dim) -> Dim:
+        """At arrays sympy takes this; they come as floats, of which NumPy has no divisor."""
+        return np.gcd(np.asarray(a, np.int64), np.asarray(b, np.int64))
+
 
 _Gcd.__name__ = "gcd"
 
