@@ -45,7 +45,7 @@ def refusal(call: Callable[[], object], seconds: float = 2.0) -> str:
     [
         ("missing", "No such file"),
         ("n" * 300, "File name too long"),
-        ("nul\0", "null byte"),
+        ("nul\0", "embedded null"),
         ("folder", "directory"),
         ("pipe", "pipe"),
         ("endless", "is larger than"),
