@@ -231,7 +231,8 @@ def test_a_line_that_is_no_result_is_refused(tmp_path):
 
 def test_only_must_name_a_network_or_a_family():
     result = CliRunner().invoke(app, ["coverage", "--only", "resnet"])
-    assert "neither a network of the list nor a family: audio, decode" in str(result.exception)
+    assert "neither a network of the list nor a family: audio, decode" in result.output
+    assert result.exit_code == 2
 
 
 def test_libraries_that_are_absent_are_named(monkeypatch):

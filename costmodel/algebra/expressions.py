@@ -85,13 +85,45 @@ def _at_arrays(expression: sympy.Expr, values: dict[str, Dim]) -> np.ndarray:
     shape = check_broadcast(values.values())
     try:
         above, below = _fraction(expression, values)
+        _check_not_rounded(above, below)
         rest = above % below
         result = above / below if np.any(rest) else above // below
-    except _NotExactError:
-        names = tuple(sorted(values))
-        result = _array_function(expression, names)(*(as_floats(values[n]) for n in names))
-        result = as_whole(np.asarray(result))
+    except _NotExactError as reason:
+        if isinstance(reason, _RoundedError) and not _is_rounded(*values.values()):
+            result = _at_objects(expression, values)
+        else:
+            result = _at_floats(expression, values)
     return np.broadcast_to(result, shape, subok=True)
+
+
+class _RoundedError(_NotExactError):
+    """Raised where whole numbers went beyond 2**53 on the way."""
+
+
+def _check_not_rounded(*values: Dim) -> None:
+    if _is_rounded(*values):
+        raise _RoundedError
+
+
+def _is_rounded(*values: Dim) -> bool:
+    """Say whether one of ``values`` holds floats: of whole numbers, they are beyond 2**53."""
+    return any(isinstance(v, np.ndarray) and v.dtype.kind == "f" for v in values)
+
+
+def _at_floats(expression: sympy.Expr, values: dict[str, Dim]) -> np.ndarray:
+    names = tuple(sorted(values))
+    result = _array_function(expression, names)(*(as_floats(values[n]) for n in names))
+    return as_whole(np.asarray(result))
+
+
+def _at_objects(expression: sympy.Expr, values: dict[str, Dim]) -> np.ndarray:
+    """Return the value at arrays by way of Python's ints, where a step goes beyond 2**53."""
+    exact = {
+        n: v.view(np.ndarray).astype(object) if isinstance(v, np.ndarray) else v
+        for n, v in values.items()
+    }
+    above, below = _fraction(expression, exact)
+    return as_whole(np.asarray(above / below, dtype=np.float64))
 
 
 def _is_counted(value: Dim) -> bool:
@@ -115,8 +147,10 @@ def _fraction(expression: sympy.Expr, values: dict[str, Dim]) -> tuple[Dim, Dim]
             above, below = (product([part] * abs(power)) for part in parts[0])
             return (above, below) if power > 0 else (below, above)
         case sympy.ceiling():
+            _check_not_rounded(*parts[0])
             return ceil_div(*parts[0]), 1
         case sympy.floor():
+            _check_not_rounded(*parts[0])
             return parts[0][0] // parts[0][1], 1
         case sympy.Max() | sympy.Min() if all(same(b, 1) for _, b in parts):
             pick = maximum if isinstance(expression, sympy.Max) else minimum

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import sympy
 
-from costmodel.algebra.arrays import check_broadcast
+from costmodel.algebra.arrays import EXACT, check_broadcast
 from costmodel.errors import DataError, ShapeError
 
 Dim: TypeAlias = Any
@@ -161,6 +161,10 @@ def at_most(value: Dim, limit: Dim) -> Dim:
     >>> at_most(np.array([8, 9, 10]), 9).tolist()
     [1, 1, 0]
     """
+    if isinstance(value, np.ndarray) or isinstance(limit, np.ndarray):
+        # Two roundings of one count may differ where counts are no longer exact.
+        slack = np.where(np.abs(limit) < EXACT, 1.0, 1.0 + 1e-12)
+        return np.less_equal(value, np.asarray(limit) * slack).astype(np.int64)
     return minimum(1, maximum(0, limit + 1 - value))
 
 

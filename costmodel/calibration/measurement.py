@@ -38,7 +38,7 @@ MAX_ROWS = 1_000_000
 """Most rows that are read."""
 MAX_BYTES = 256 * 2**20
 """Largest table that is read. [byte]"""
-_SHOWN = 5
+_SHOWN = 3
 """Bad rows that an error shows."""
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import networkx as nx
 
-from costmodel.errors import UnknownOperatorError
+from costmodel.errors import UnknownOperatorError, listed
 from costmodel.graph import Node, nodes_in_order
 from validation.arm.bench.program import Spec
 from validation.arm.translate.rules import RULES
@@ -58,7 +58,7 @@ def lower(graph: nx.DiGraph, fuse: bool = True) -> Spec:
     if refused:
         raise UnknownOperatorError(
             "the ARM backend has no kernel for "
-            + "; ".join(f"{what}: {', '.join(names[:3])}" for what, names in refused.items())
+            + "; ".join(f"{what} at {listed(names, 1)}" for what, names in refused.items())
         )
     return state.builder.build()
 
