@@ -53,7 +53,8 @@ def lower(graph: nx.DiGraph, fuse: bool = True) -> Spec:
                 rule(state, node)
                 continue
         except RefusedError as why:
-            refused.setdefault(f"{type(node.op).__name__} ({why})", []).append(node.name)
+            reason = f" ({why})" if str(why) else ""
+            refused.setdefault(f"{type(node.op).__name__}{reason}", []).append(node.name)
         blocked.add(node.name)
     if refused:
         raise UnknownOperatorError(
@@ -66,5 +67,5 @@ def lower(graph: nx.DiGraph, fuse: bool = True) -> Spec:
 def _rule(node: Node) -> Callable[[State, Node], None]:
     rule = RULES.get(type(node.op))
     if rule is None:
-        raise RefusedError("no such kernel")
+        raise RefusedError
     return rule
