@@ -71,7 +71,7 @@ def mutants(module: str, path: str, source: str) -> Iterator[Mutant]:
     r"""Yield every mutant of a module.
 
     Arithmetic, comparisons, conditions, numbers, and minima and maxima are changed. Text,
-    annotations, imports and errors stay.
+    annotations, imports, errors and tables of numbers stay.
 
     Examples
     --------
@@ -124,8 +124,21 @@ def _slots(node: ast.AST) -> Iterator[_Slot]:
         for number, child in enumerate(value if isinstance(value, list) else [value]):
             if isinstance(child, ast.expr):
                 yield _Slot(node, field, number if isinstance(value, list) else None)
-            if isinstance(child, ast.AST) and not isinstance(child, ast.stmt):
+            if (
+                isinstance(child, ast.AST)
+                and not isinstance(child, ast.stmt)
+                and not _is_table(child)
+            ):
                 yield from _slots(child)
+
+
+def _is_table(node: ast.AST) -> bool:
+    """Say whether a node is a table: rows of numbers or text, of which no other is more right."""
+    rows = getattr(node, "elts", ()) if isinstance(node, ast.List | ast.Tuple) else ()
+    return bool(rows) and all(
+        isinstance(row, ast.Tuple) and all(isinstance(e, ast.Constant) for e in row.elts)
+        for row in rows
+    )
 
 
 def _last(statement: ast.stmt) -> int:
