@@ -225,7 +225,7 @@ def test_files_of_exporters_are_told_apart_and_kept(tmp_path):
 def test_a_line_that_is_no_result_is_refused(tmp_path):
     file = tmp_path / "results.jsonl"
     file.write_text("[1]\n")
-    with pytest.raises(StoreError, match=r"results.jsonl:1 is no result"):
+    with pytest.raises(StoreError, match=r"results.jsonl:1 is not a result"):
         read_results(file)
 
 

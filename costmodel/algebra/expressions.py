@@ -45,7 +45,7 @@ def substitute(value: Dim, values: dict[str, Dim]) -> Dim:
 
 
 class _NotExactError(Exception):
-    """An expression holds functions whose values are no fractions."""
+    """An expression holds functions whose values are not fractions."""
 
 
 def _evaluate(expression: sympy.Expr, values: dict[str, int]) -> int | Fraction:

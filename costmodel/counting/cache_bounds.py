@@ -74,7 +74,7 @@ def cache_lower_bound(subject: Subject, *inputs: Tensor, capacity: Dim) -> Dim:
     from slow memory to slow memory: every element that it touches once, and for products,
     convolutions and attention no less than :mod:`costmodel.counting.traffic` says. :math:`I_l` are
     the elements of its operands that another operator makes or reads, :math:`O_l` those of its
-    outputs that are no outputs of the network.
+    outputs that do not leave the network.
 
     *Proof.* Take any such schedule in which nothing is computed twice or without need. Count each
     load for the operator that uses it first, a prefetch too, and each write for the operator that

@@ -24,7 +24,7 @@ class Cost:
     multiply_adds : Dim
         Multiply-adds. [multiply-add]
     elementwise : Dim
-        Arithmetic operations that are no multiply-adds: activations, additions, comparisons,
+        Arithmetic operations other than multiply-adds: activations, additions, comparisons,
         biases, normalizations. [operation]
     reads, weight_reads, writes : Dim
         Elements of inputs read, of weights read, of outputs written. [element]

@@ -52,7 +52,7 @@ class Decoder:
         Raises
         ------
         DataError
-            If it is nested too deep, or an object is no expression or too large a one.
+            If it is nested too deep, or an object is not an expression, or too large a one.
         """
         if isinstance(value, list):
             if depth > _DEEPEST:

@@ -226,8 +226,8 @@ def at(graph: nx.DiGraph, **values: Dim) -> nx.DiGraph:
     GraphError
         If a name is not a symbol of the graph.
     ShapeError
-        If a value is no positive integer, or the numbers do not fit (a channel count that groups do
-        not divide).
+        If a value is not a positive integer, or the numbers do not fit (a channel count that groups
+        do not divide).
 
     Examples
     --------

@@ -89,8 +89,8 @@ def from_json(text: str) -> nx.DiGraph:
     Raises
     ------
     GraphError
-        If the text is no graph: a cycle, a dangling edge, a wrong shape, an absurd size; the node
-        is named.
+        If the text is not a graph: a cycle, a dangling edge, a wrong shape, an absurd size; the
+        node is named.
     UnknownOperatorError
         If it holds operators that do not exist; all are named.
     """

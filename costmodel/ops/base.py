@@ -35,7 +35,7 @@ class Nest:
     reduced : tuple of Dim
         Extents of the loops that accumulate into one result, run in order. [1]
     points : Dim, optional
-        Innermost iterations in total where the loops are no box: a triangle, as in causal
+        Innermost iterations in total where the loops do not fill a box: a triangle, as in causal
         attention; by default the product of all extents. [1]
     multiply_adds : int
         Multiply-adds of one innermost iteration. [multiply-add]

@@ -24,7 +24,7 @@ class Axis(NamedTuple):
     Parameters
     ----------
     size : Dim
-        Positions that are no padding, ``h``. [1]
+        Positions that are not padding, ``h``. [1]
     windows : Dim
         Windows, ``o``. [1]
     kernel, stride, dilation : Dim

@@ -82,7 +82,7 @@ def read_results(path: Path) -> dict[str, Result]:
     Raises
     ------
     StoreError
-        If another line is no result.
+        If another line is not a result.
     """
     if not path.exists():
         return {}
@@ -97,7 +97,7 @@ def read_results(path: Path) -> dict[str, Result]:
             result = Result(**{**row, "missing": tuple(row["missing"]), "files": files})
         except (AttributeError, TypeError, KeyError, ValueError) as error:
             raise StoreError(
-                f"{path}:{number} is no result of the coverage command ({error}): name another file"
+                f"{path}:{number} is not a result of this command ({error}): name another file"
             ) from None
         found[result.name] = result
     return found

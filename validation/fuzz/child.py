@@ -89,7 +89,7 @@ def check(reader: Reader, content: bytes, folder: Path) -> tuple[bool, Fault | N
     except CostModelError as error:
         text = str(error)
         if len(text) > LONGEST or not text.isprintable():
-            return False, Fault("crash", f"the message is no single line: {text[:60]!r}", content)
+            return False, Fault("crash", f"the message fills several lines: {text[:60]!r}", content)
         return False, None
     except TooLongError as error:
         return False, Fault("hang", _place(error), content)

@@ -258,7 +258,7 @@ class Store:
             else:
                 self._take(result)
         if self.torn and not self._results and not _is_cut_result(text):
-            raise StoreError(f"{self.path}: no line of it is a result; it is no store")
+            raise StoreError(f"{self.path}: no line of it is a result: it is not a store")
 
 
 def _line(result: Result) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def from_onnx(
         Shapes of inputs by name, where the file leaves them open or others are wanted; ``""`` names
         the only input.
     dims : mapping, optional
-        A number or symbol for each named size of the file, also where the name is no identifier.
+        A number or symbol for each named size of the file, whatever characters the name has.
     **sizes : Dim
         The same: ``batch=1``, ``batch=costmodel.dim("n")``.
 

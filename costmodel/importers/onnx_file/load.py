@@ -141,7 +141,7 @@ def stored_tensor(message: Any) -> Tensor:
     Raises
     ------
     CostModelError
-        If its sizes are no sizes, or its element type is not supported.
+        If its sizes are not sizes, or its element type is not supported.
     """
     dtype = dtype_of(message.data_type, f"tensor {shown(message.name)!r}")
     return Tensor(tuple(message.dims), dtype)

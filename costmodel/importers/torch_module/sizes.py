@@ -43,7 +43,7 @@ def axes_of(
     Raises
     ------
     DataError
-        If there is no such input or axis, or its size is no such multiple.
+        If there is no such input or axis, or its size is not such a multiple.
     """
     found: dict[tuple[int, int], Size] = {}
     for written, places in dynamic.items():

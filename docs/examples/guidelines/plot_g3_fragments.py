@@ -37,9 +37,9 @@ for name, graph in graphs.items():
     )
 
 # %%
-# Brent's bracket, :math:`\max(W/P, S) \le T_P \le W/P + S`: few processors have the same amount
-# to do in all structures; many wait for the span.
-processors = np.geomspace(1e3, 1e7, 200)
+# Brent's bracket, :math:`\max(\lceil W/P \rceil, S) \le T_P \le (W - S)/P + S`: few processors
+# have the same amount to do in all structures; many wait for the span.
+processors = np.round(np.geomspace(1e3, 1e7, 200))
 fig, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
 looks = [
     ("#0072B2", "-", ""),

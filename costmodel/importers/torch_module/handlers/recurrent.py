@@ -85,7 +85,7 @@ def _packed(call: Call, op: Recurrent, rows: Operand, name: str | None) -> Opera
 
 @ATEN.register("_pack_padded_sequence")
 def _pack(call: Call) -> Result:
-    """Copy the rows that are no padding, step by step; how many each step has is a number."""
+    """Copy the rows that are not padding, step by step; how many each step has is a number."""
     rows = call.emit.add(StridedView(taken(call.output.shape)), call.operand("input"))
     sizes = Stored(f"{call.node.name}_sizes", call.outputs[1], learned=False)
     return call.emit.add(Contiguous(), rows), sizes
