@@ -30,6 +30,8 @@ EXAMPLES = {
     "W": "250 W",
 }
 
+_LONGEST = 100
+"""Longest quantity that is read; a unit of many words takes seconds to work out. [character]"""
 _QUANTITY = re.compile(
     r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-zµμ]+(?:/[A-Za-z]+)?)"
 )
@@ -65,7 +67,8 @@ def parse(text: str, unit: str) -> float:
     >>> parse("11 Gbit/s", "B/s")
     1375000000.0
     """
-    match = _QUANTITY.fullmatch(text.strip()) if isinstance(text, str) else None
+    short = isinstance(text, str) and len(text) <= _LONGEST
+    match = _QUANTITY.fullmatch(text.strip()) if short else None
     if match is None:
         raise UnitError(f"{text!r} is not a number with a unit; write it like {_example(unit)}")
     number, written = match.groups()

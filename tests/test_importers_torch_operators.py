@@ -101,6 +101,12 @@ PRODUCTS: dict[str, tuple[Callable[[], nn.Module], tuple, int, int | None]] = {
         2 * 3 * 4 * 5,
         0,
     ),
+    "einsum that sums one element": (
+        lambda: Of(lambda a, b: torch.einsum("bid,bjd->bij", a, b)),
+        (zeros(2, 3, 1), zeros(2, 4, 1)),
+        0,
+        0,
+    ),
     "einsum of a diagonal": (
         lambda: Of(lambda a, b: torch.einsum("bii,bij->bj", a, b)),
         (zeros(2, 4, 4), zeros(2, 4, 5)),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from costmodel.algebra.sizes import taken
-from costmodel.algebra.symbols import Dim, product
+from costmodel.algebra.symbols import Dim, product, same
 from costmodel.importers.emitter import Emitter, Operand, Stored
 from costmodel.importers.learned import linear
 from costmodel.importers.registry import UnsupportedFormError
@@ -67,6 +67,8 @@ def _pair(
 ) -> tuple[Operand, str]:
     a, in_a = _sum_out(emit, a, in_a, needed | set(in_b))
     b, in_b = _sum_out(emit, b, in_b, needed | set(in_a))
+    a, in_a = _without_ones(emit, a, in_a, needed)
+    b, in_b = _without_ones(emit, b, in_b, needed)
     size = dict(zip(in_a, a.shape, strict=True)) | dict(zip(in_b, b.shape, strict=True))
     batch = [c for c in in_a if c in in_b and c in needed]
     inner = [c for c in in_a if c in in_b and c not in needed]
@@ -93,6 +95,12 @@ def _pair(
     else:
         y = linear(emit, left, right, None)
     return emit.reshape(y, [size[c] for c in outer]), outer
+
+
+def _without_ones(emit: Emitter, x: Operand, have: str, needed: set[str]) -> tuple[Operand, str]:
+    """Drop the letters of size 1 that are summed: nothing is added up over them."""
+    kept = [i for i, c in enumerate(have) if c in needed or not same(x.shape[i], 1)]
+    return emit.reshape(x, [x.shape[i] for i in kept]), "".join(have[i] for i in kept)
 
 
 def _diagonal(emit: Emitter, x: Operand, have: str) -> Operand:

@@ -32,6 +32,8 @@ SCHEMA = 1
 """Version of the lines, raised when they change."""
 MAX_BYTES = 2**30
 """Largest store that is read. [byte]"""
+_MOST_TORN = 1000
+"""Most lines that may be cut off; a process that dies leaves one."""
 
 
 @dataclass(frozen=True)
@@ -255,6 +257,11 @@ class Store:
             result = _parse(line)
             if result is None:
                 self.torn.append(number)
+                if len(self.torn) > _MOST_TORN:
+                    raise StoreError(
+                        f"{self.path}: more than {_MOST_TORN} lines of it are not results: it is "
+                        "not a store"
+                    )
             else:
                 self._take(result)
         if self.torn and not self._results and not _is_cut_result(text):
