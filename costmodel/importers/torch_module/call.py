@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Protocol, TypeAlias
 
 from costmodel.algebra.symbols import Dim
@@ -138,6 +139,7 @@ DROPOUTS = ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropou
 """What does nothing at inference."""
 
 
+@cache
 def packet_name(target: Any) -> str:
     """Return the name of an operator overload without overload and in-place underscore."""
     name = str(target).removeprefix("aten.").rsplit(".", 1)[0]
