@@ -206,7 +206,7 @@ def test_rows_of_the_platforms_own_conditions_are_taken() -> None:
 
 
 def test_a_refusal_counts_what_it_does_not_name() -> None:
-    with pytest.raises(DataError, match=r"row 6: [^;]* \(and 7 more\)$"):
+    with pytest.raises(DataError, match=r"row 4: [^;]* \(and 9 more\)$"):
         cm.calibrate([replace(m, threads=2) for m in rows()], PLATFORM)
 
 

@@ -110,8 +110,8 @@ def test_a_second_writer_is_refused_in_a_sentence(tmp_path: Path) -> None:
         _, error = process.communicate(timeout=120)
     assert process.returncode == 2
     assert error == (
-        f"validation: {tmp_path / 's.jsonl'}: another measurement writes to it; wait for it, or "
-        "take another file\n"
+        f"python -m validation: {tmp_path / 's.jsonl'}: another measurement writes to it; wait for "
+        "it, or take another file\n"
     )
 
 

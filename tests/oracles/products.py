@@ -47,7 +47,7 @@ def matmul(op: Any, a: Shape, b: Shape) -> Count:
 @ORACLES.register("GroupedLinear")
 def grouped_linear(op: Any, x: Shape, ends: Shape) -> Count:
     rows, features = x
-    count = Count([(rows, op.out_features)], touched=[set(), set()])
+    count = Count([(rows, op.out_features)], touched=[set(), {(e,) for e in range(ends[0])}])
     for row in range(rows):
         # Convention: the rows go to as many experts as can be, one after the other.
         expert = row % ends[0]

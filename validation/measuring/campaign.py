@@ -247,6 +247,7 @@ def _progress(console: Console | None) -> Progress:
         TextColumn("time left"),
         TimeRemainingColumn(),
         console=console,
-        disable=console is None,
+        # In a file, it would leave an empty line behind.
+        disable=console is None or not console.is_terminal,
         transient=True,
     )
