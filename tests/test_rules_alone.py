@@ -20,7 +20,7 @@ from costmodel.ops.tensor import Tensor
 from costmodel.platforms import load_platform
 from costmodel.platforms.machine import machine_for
 from costmodel.timing import cpu
-from costmodel.timing.cpu_products import Way, _either
+from costmodel.timing.cpu_products import Way, _either, attention
 from costmodel.timing.workload import workloads
 
 CPU = load_platform("raspberry-pi-4/ncnn", calibrated=False)
@@ -89,3 +89,39 @@ def test_a_fit_is_judged_from_enough_rows_on() -> None:
 def test_what_is_not_a_list_of_measurements_is_refused(rows: object) -> None:
     with pytest.raises(DataError, match="must be a list of Measurement"):
         cm.calibrate(rows, "raspberry-pi-4/ncnn")  # type: ignore[arg-type]
+
+
+def test_fewer_features_of_a_recurrent_layer_need_nothing_for_certain() -> None:
+    op, x = ops.Recurrent("lstm", 16), Tensor((5, 2, 8))
+    found = needs(op, (x,), (Part.of(5, 2, 15),))
+    assert (found.weights, found.inputs[0].elements) == (0, 0)
+
+
+def test_a_part_of_a_product_needs_rows_of_one_operand_and_columns_of_the_other() -> None:
+    for transpose_a in (False, True):
+        for transpose_b in (False, True):
+            a = Tensor((7, 3) if transpose_a else (3, 7))
+            b = Tensor((5, 7) if transpose_b else (7, 5))
+            op = ops.MatMul(transpose_a=transpose_a, transpose_b=transpose_b)
+            left, right = needs(op, (a, b), (Part.of(2, 4),)).inputs
+            assert left.box == ((7, 2) if transpose_a else (2, 7))
+            assert right.box == ((4, 7) if transpose_b else (7, 4))
+
+
+def test_every_score_and_result_of_attention_fills_a_pipeline() -> None:
+    g = cm.network("attention?n=1&heads=8&length=128&depth=64")
+    host = load_platform("raspberry-pi-4/torch-eager", calibrated=False)
+    (w,) = workloads(lower(g, host.runtime))
+    machine, theta = machine_for(host, w.dtype), host.fitted.theta
+    without, with_ = (attention(w, machine, {**theta, "fill": n}) for n in (0.0, 1.0))
+    results = 8 * 128 * (128 + 64)
+    rate = machine.multiply_adds * theta["gemm"] * theta["matmul"]
+    assert with_ - without == pytest.approx(results / rate)
+
+
+def test_rows_without_numbers_are_counted_from_the_second_line() -> None:
+    spec = "pointwise?h=56&w=56&c1=64&c2=64"
+    right = cm.latency(cm.network(spec), "raspberry-pi-4/ncnn").seconds
+    rows = [cm.Measurement(spec, right)] * 6 + [cm.Measurement(spec, 1000 * right)] * 4
+    with pytest.raises(DataError, match=r"rows? 8\b"):
+        cm.calibrate(rows, "raspberry-pi-4/ncnn")
