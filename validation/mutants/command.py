@@ -18,7 +18,6 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from costmodel.errors import CostModelError
 from costmodel.graph.serialize import write_atomically
 from validation.errors import MeasuringError
 from validation.mutants.points import PACKAGES, Mutant, all_mutants
@@ -76,28 +75,27 @@ def mutants(
     """
     console = Console(highlight=False)
     root = Path(__file__).parents[2]
-    try:
-        chosen = _draw([m for m in all_mutants(root) if only in m.path], count, seed)
-        console.print(f"observing the tests, then judging {len(chosen)} mutants")
-        suite = load(observed) if observed and observed.exists() else observe(root)
-        if observed is not None:
-            save(suite, observed)
-        _check_unchanged(chosen, suite, root)
-    except CostModelError as error:
-        console.print(f"error: {error}")
-        raise typer.Exit(2) from None
+    chosen = _draw([m for m in all_mutants(root) if only in m.path], count, seed)
+    console.print(f"observing the tests, then judging {len(chosen)} mutants")
+    suite = load(observed) if observed and observed.exists() else observe(root)
+    if observed is not None:
+        save(suite, observed)
+    _check_unchanged(chosen, suite, root)
     verdicts: list[Verdict] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
-        task = progress.add_task("mutants", total=len(chosen))
-        for verdict in judge(chosen, suite, root, processes):
-            verdicts.append(verdict)
-            progress.advance(task)
-            if verdict.result == SURVIVED:
-                progress.console.print(f"survived {verdict.tests} tests: {verdict.mutant.label}")
-    if as_json is not None:
-        write_atomically(as_json, json.dumps([_plain(v) for v in verdicts], indent=1))
-    _summarize(console, verdicts)
+    try:
+        with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+            task = progress.add_task("mutants", total=len(chosen))
+            for verdict in judge(chosen, suite, root, processes):
+                verdicts.append(verdict)
+                progress.advance(task)
+                if verdict.result == SURVIVED:
+                    label = f"survived {verdict.tests} tests: {verdict.mutant.label}"
+                    progress.console.print(label, soft_wrap=True, markup=False)
+    finally:  # what was judged before an interruption counts
+        if as_json is not None:
+            write_atomically(as_json, json.dumps([_plain(v) for v in verdicts], indent=1))
+        _summarize(console, verdicts)
 
 
 def judge(chosen: Sequence[Mutant], suite: Suite, root: Path, processes: int) -> Iterator[Verdict]:
@@ -123,12 +121,13 @@ def judge(chosen: Sequence[Mutant], suite: Suite, root: Path, processes: int) ->
         }
         return Verdict(mutant, len(kept), _ask(local.worker, job))
 
+    pool = ThreadPoolExecutor(processes)
     try:
-        with ThreadPoolExecutor(processes) as pool:
-            futures = [pool.submit(one, n, mutant) for n, mutant in enumerate(chosen)]
-            for future in as_completed(futures):
-                yield future.result()
+        futures = [pool.submit(one, n, mutant) for n, mutant in enumerate(chosen)]
+        for future in as_completed(futures):
+            yield future.result()
     finally:
+        pool.shutdown(wait=False, cancel_futures=True)
         for worker in workers:
             worker.kill()
             worker.communicate()
