@@ -68,7 +68,7 @@ def fail(how: str) -> None:
 class Faulty:
     """Measures on a made-up device; specs of ``faults`` fail so, when prepared or in round 3.
 
-    What it does is written to ``log``, a line each, since it is done by another process.
+    It runs in another process, so each step is a line of ``log``.
     """
 
     name = "faulty"

@@ -153,7 +153,7 @@ def _batch(answer: Connection, place: Any, name: str, seed: int, size: int) -> N
             if fault is not None:
                 tally.faults.append(fault)
                 if fault.kind != "crash":
-                    break  # what is left of it must not be blamed on the next input
+                    break  # the next input must not be blamed for its leftovers
     answer.send(tally)
     answer.close()
 

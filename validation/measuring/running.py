@@ -10,7 +10,7 @@ from validation.measuring.store import Result, Store
 
 
 def run_or_exit(campaign: Campaign, store: Store, console: Console) -> list[Result]:
-    """Measure what is missing; say what failed and why, and how to go on after an interruption."""
+    """Measure the networks without a result; name failures, and how to resume when interrupted."""
     for path, torn in ((store.path, store.torn), (store.rounds.path, store.rounds.torn)):
         for number in torn:
             _say(console, f"{path}: line {number} was cut off and is not read", "yellow")

@@ -8,6 +8,7 @@ from validation.coverage.entry import Build
 from validation.coverage.networks.hf_calls import (
     ENCODER_DECODER,
     SIZES,
+    T5,
     VOCABULARY,
     decode,
     text,
@@ -31,14 +32,6 @@ _XLNET: dict[str, Any] = {
     "n_layer": 2,
     "n_head": 4,
     "d_inner": 128,
-}
-_T5: dict[str, Any] = {
-    "vocab_size": VOCABULARY,
-    "d_model": 64,
-    "d_kv": 16,
-    "d_ff": 128,
-    "num_layers": 2,
-    "num_heads": 4,
 }
 _EXPERTS = {**_GQA, "num_local_experts": 4, "num_experts_per_tok": 2}
 _MLA: dict[str, Any] = {
@@ -146,13 +139,13 @@ NETWORKS: dict[str, Build] = {
     "switch_transformers": translation(
         "SwitchTransformersConfig",
         "SwitchTransformersForConditionalGeneration",
-        **_T5,
+        **T5,
         num_decoder_layers=2,
         num_sparse_encoder_layers=1,
         num_sparse_decoder_layers=1,
         num_experts=4,
     ),
-    "t5": translation("T5Config", "T5ForConditionalGeneration", **_T5),
+    "t5": translation("T5Config", "T5ForConditionalGeneration", **T5),
     "xlnet": text("XLNetConfig", "XLNetModel", **_XLNET),
     "xlnet+mask": text("XLNetConfig", "XLNetModel", mask=True, **_XLNET),
 }

@@ -22,6 +22,14 @@ SIZES: dict[str, Any] = {
     "max_position_embeddings": 128,
 }
 """Sizes as most configurations call them."""
+T5: dict[str, Any] = {
+    "vocab_size": VOCABULARY,
+    "d_model": 64,
+    "d_kv": 16,
+    "d_ff": 128,
+    "num_layers": 2,
+    "num_heads": 4,
+}
 ENCODER_DECODER: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "d_model": 64,

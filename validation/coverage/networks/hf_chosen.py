@@ -8,6 +8,7 @@ from validation.coverage.entry import Build
 from validation.coverage.networks.hf_calls import (
     ENCODER_DECODER,
     SIZES,
+    T5,
     VOCABULARY,
     decode,
     ids,
@@ -21,14 +22,6 @@ FAMILY = "hf"
 NEEDS = ("transformers",)
 
 _GQA = {**SIZES, "num_key_value_heads": 2}
-_T5: dict[str, Any] = {
-    "vocab_size": VOCABULARY,
-    "d_model": 64,
-    "d_kv": 16,
-    "d_ff": 128,
-    "num_layers": 2,
-    "num_heads": 4,
-}
 
 
 def _speech() -> dict[str, Any]:
@@ -122,7 +115,7 @@ NETWORKS: dict[str, Build] = {
         true_hidden_size=32,
     ),
     "mpnet": text("MPNetConfig", "MPNetModel", **SIZES),
-    "mt5": translation("MT5Config", "MT5ForConditionalGeneration", **_T5),
+    "mt5": translation("MT5Config", "MT5ForConditionalGeneration", **T5),
     "nystromformer": text(
         "NystromformerConfig",
         "NystromformerModel",
@@ -186,7 +179,7 @@ NETWORKS: dict[str, Build] = {
         input_feat_per_channel=32,
         conv_channels=64,
     ),
-    "t5 encoder+mask": text("T5Config", "T5EncoderModel", mask=True, **_T5),
+    "t5 encoder+mask": text("T5Config", "T5EncoderModel", mask=True, **T5),
     "whisper": takes(
         "WhisperConfig",
         "WhisperForConditionalGeneration",

@@ -124,7 +124,7 @@ def _pad_as_stated(call: Call, stated: list[Tensor]) -> Result:
 
 
 def padded(call: Call, x: Operand, pairs: list[tuple[Dim, Dim]]) -> Operand:
-    """Emit a border, or what is left where it is negative."""
+    """Emit a border; a negative one cuts the tensor."""
     for axis, (before, after) in enumerate(pairs):
         lost = [-v if isinstance(v, int) and v < 0 else 0 for v in (before, after)]
         if any(lost):
