@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +270,18 @@ def test_a_cuda_graph_is_captured_after_a_warm_up_aside_and_replayed() -> None:
     assert replay() == "output"
     assert cuda.log == ["replay"]
     assert CudaTimer(cuda).time(replay, 2)[0] == pytest.approx(0.001)
+
+
+def test_a_cuda_graph_keeps_the_weights_and_inputs_that_it_reads() -> None:
+    weights = torch.zeros(1)
+    alive = weakref.ref(weights)
+    replay = captured(FakeCuda(), functools.partial(torch.relu, weights))
+    del weights
+    gc.collect()
+    assert alive() is not None
+    del replay
+    gc.collect()
+    assert alive() is None
 
 
 def test_the_protocol_runs_on_cuda_timers_too() -> None:

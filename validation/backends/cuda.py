@@ -87,11 +87,13 @@ def captured(cuda: Any, call: Callable[[], object]) -> Callable[[], object]:
     cuda.current_stream().wait_stream(side)
     graph = cuda.CUDAGraph()
     with cuda.graph(graph):
-        # The outputs live in the graph's own memory; keeping them keeps it.
-        kept = call()
+        outputs = call()
+    # The graph holds addresses only: weights and inputs, which belong to the call, and outputs must
+    # live as long as it is replayed.
+    kept = call, outputs
 
     def replay() -> object:
         graph.replay()
-        return kept
+        return kept[1]
 
     return replay
