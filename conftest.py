@@ -2,4 +2,5 @@
 
 from importlib.util import find_spec
 
-collect_ignore_glob = [] if find_spec("torch") else ["costmodel/importers/torch_module/*"]
+FOLDERS = ("costmodel/importers/torch_module/*", "validation/coverage/*")
+collect_ignore_glob = [] if find_spec("torch") else list(FOLDERS)

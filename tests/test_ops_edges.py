@@ -8,6 +8,7 @@ import sympy
 
 import costmodel as cm
 from costmodel import ops
+from costmodel.counting.cost import op_cost
 from costmodel.ops import Op
 from costmodel.ops.tensor import Tensor
 
@@ -136,3 +137,17 @@ def test_a_pool_takes_one_operation_a_tap() -> None:
     assert cm.work(ops.AdaptivePool("avg", (2, 5)), x) == 2 * 3 * 2 * 5 * (5 * 2)
     assert cm.mac(ops.BatchNorm(affine=False), x) == 2 * 2 * 3 * 90 + 2 * 3
     assert cm.mac(ops.BatchNorm(), x) == 2 * 2 * 3 * 90 + 4 * 3
+
+
+@pytest.mark.parametrize(
+    ("op", "shapes"),
+    [
+        (ops.Scatter(accumulate=True, copies=False), ((5, 1), (0, 1))),
+        (ops.DeformConv(1, (1, 1), padding=((1, 1), (1, 1))), ((1, 0, 5, 5), (1, 2, 7, 7))),
+    ],
+)
+def test_no_work_has_no_span(op: Op, shapes: tuple[tuple[int, ...], ...]) -> None:
+    inputs = tuple(map(Tensor, shapes))
+    arrays = tuple(Tensor(tuple(np.array([size, size]) for size in shape)) for shape in shapes)
+    assert op_cost(op, inputs).span == 0
+    assert np.all(np.equal(op_cost(op, arrays).span, 0))

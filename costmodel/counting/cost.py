@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from costmodel.algebra.arrays import check_broadcast
-from costmodel.algebra.symbols import Dim, maximum, minimum, product, total
+from costmodel.algebra.symbols import Dim, is_symbolic, maximum, minimum, product, total
 from costmodel.ops.base import Expansion, Nest, Op
 from costmodel.ops.tensor import DTYPE_BYTES, Tensor
 
@@ -209,6 +209,9 @@ def _nest_cost(
         span = (nest.multiply_adds + nest.elementwise) * chain + nest.epilogue
     else:
         span = nest.chain
+    work = cost.multiply_adds + cost.elementwise
+    if not is_symbolic(work):  # a chain of no points is none; symbols stand for some
+        span = span * minimum(1, work)
     return OpCost(cost, items, span, params)
 
 
