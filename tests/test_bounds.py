@@ -294,6 +294,17 @@ def test_io_bound_counts_what_must_move_and_no_more() -> None:
     assert cm.io_lower_bound(graph) == 16 + 256 + 16
 
 
+def test_parameters_tied_by_name_are_one_tensor() -> None:
+    b = cm.Builder()
+    first, again = (b.add(ops.Parameter((8, 8)), weights="table") for _ in range(2))
+    graph = b.finish(b.add(ops.Elementwise("add"), first, again))
+    assert cm.mac_lower_bound(graph) == cm.io_lower_bound(graph) == 64 + 64
+
+    b = cm.Builder()
+    first, other = (b.add(ops.Parameter((8, 8))) for _ in range(2))
+    assert cm.mac_lower_bound(b.finish(b.add(ops.Elementwise("add"), first, other))) == 3 * 64
+
+
 def test_the_io_bound_takes_of_an_output_what_was_written() -> None:
     """A causal mask hides half of the scores: they are neither written nor carried away.
 

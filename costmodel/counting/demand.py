@@ -81,7 +81,7 @@ def demand_of(nodes: Iterable[Node]) -> Demand:
     >>> demand_of(nodes_in_order(zoo.pointwise(7, 7, 8, 16))).uses[0].writes
     (784,)
     """
-    order = tuple(nodes)
+    order = _each_parameter_once(tuple(nodes))
     views = Views({node.name: node for node in order})
     if not any(isinstance(node.op, Output) for node in order):
         leaving = _untaken(order)
@@ -124,6 +124,24 @@ def demand_of(nodes: Iterable[Node]) -> Demand:
 
 
 _Parts = defaultdict[Source, list[Part]]
+
+
+def _each_parameter_once(order: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Let parameters that are tied, hence one tensor, be one node."""
+    first: dict[tuple[str, Tensor], str] = {}
+    tied: dict[str, str] = {}
+    for node in order:
+        if isinstance(node.op, Parameter):
+            kept = first.setdefault((node.weights, node.outputs[0]), node.name)
+            if kept != node.name:
+                tied[node.name] = kept
+    if not tied:
+        return order
+    return tuple(
+        node._replace(sources=tuple((tied.get(name, name), i) for name, i in node.sources))
+        for node in order
+        if node.name not in tied
+    )
 
 
 @dataclass(frozen=True, slots=True)
