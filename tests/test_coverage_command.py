@@ -20,9 +20,15 @@ from validation.coverage.entry import Call  # noqa: E402
 from validation.coverage.guarded import measured  # noqa: E402
 from validation.coverage.independent import independent_count  # noqa: E402
 from validation.coverage.networks import QUICK, networks  # noqa: E402
-from validation.coverage.ours import full_square  # noqa: E402
+from validation.coverage.ours import full_square, our_graph  # noqa: E402
 from validation.coverage.result import Result, read_results  # noqa: E402
-from validation.coverage.through_onnx import EXPORTERS, Exported, exported  # noqa: E402
+from validation.coverage.through_onnx import (  # noqa: E402
+    ENGINES,
+    EXPORTERS,
+    Exported,
+    exported,
+    predictions,
+)
 from validation.errors import StoreError  # noqa: E402
 
 WANTED = """
@@ -201,11 +207,18 @@ def test_results_in_the_file_are_not_measured_again(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("exporter", EXPORTERS)
-def test_a_network_counts_the_same_by_way_of_onnx(exporter):
+def test_a_network_counts_and_takes_the_same_by_way_of_onnx(exporter):
     pytest.importorskip("onnx")
-    layers = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Flatten())
-    file = exported(Call(layers.eval(), (torch.randn(1, 3, 6, 6),)), exporter)
-    assert file == Exported(count=16 * 8 * 27)
+    norm = torch.nn.BatchNorm2d(8)
+    layers = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3, bias=False), norm, torch.nn.ReLU(), torch.nn.Flatten()
+    )
+    call = Call(layers.eval(), (torch.randn(1, 3, 6, 6),))
+    module = predictions(our_graph(call))
+    file = exported(call, exporter)
+    assert (file.count, file.unwritten, file.failure) == (16 * 8 * 27, "", "")
+    assert file.seconds == pytest.approx(module)
+    assert list(module) == list(ENGINES)
 
 
 def test_files_of_exporters_are_told_apart_and_kept(tmp_path):
@@ -220,6 +233,16 @@ def test_files_of_exporters_are_told_apart_and_kept(tmp_path):
     lines = show.summary([result])
     assert "ONNX (dynamo) counts 7, the module 5: n" in lines
     assert "ONNX (torchscript): torch writes 0 of 1 (0.0%), of these get in 0 of 0" in lines[-1]
+
+
+def test_predictions_of_files_are_held_against_those_of_modules():
+    seconds = dict.fromkeys(ENGINES, 2.0)
+    files = {"dynamo": Exported(count=7, seconds={**seconds, ENGINES[0]: 2.04})}
+    lines = show.summary([Result("n", ours=7, independent=7, files=files, predicted=seconds)])
+    assert f"ONNX (dynamo) takes 1.020 of the module on {ENGINES[0]}: n" in lines
+    end = "predicted within 1% of the module"
+    assert f"ONNX (dynamo), {ENGINES[0]}: {end} 0 of 1 (0.0%)" in lines
+    assert f"ONNX (dynamo), {ENGINES[1]}: {end} 1 of 1 (100.0%)" in lines
 
 
 def test_a_line_that_is_no_result_is_refused(tmp_path):

@@ -19,7 +19,7 @@ from validation.coverage.networks import Network
 from validation.coverage.ours import full_square, our_graph
 from validation.coverage.result import NOT_INSTALLED, Result
 from validation.coverage.sentence import sentence
-from validation.coverage.through_onnx import EXPORTERS, exported
+from validation.coverage.through_onnx import EXPORTERS, exported, predictions
 from validation.errors import MeasuringError
 
 _SEED = 20
@@ -51,9 +51,12 @@ def measure(network: Network, onnx: bool = False) -> Result:
         counts: dict[str, Any] = {"independent": count.counted, "missed": dict(count.missed)}
         seconds, failure = _times(others)
         try:
-            ours = full_square(our_graph(call.fresh()))
+            graph = our_graph(call.fresh())
+            ours = full_square(graph)
             seconds["ours"] = _best(partial(_count_again, ours), call)
             counts["ours"] = ours
+            if onnx:
+                counts["predicted"] = predictions(graph)
         except Exception as error:
             counts["failure"] = sentence(error)
         files = {name: exported(_build(network), name) for name in EXPORTERS} if onnx else {}

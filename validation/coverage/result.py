@@ -39,6 +39,8 @@ class Result:
         Why fvcore fails; ``""`` where it does not.
     files : mapping
         The result of each exporter to ONNX, where they were asked for.
+    predicted : mapping
+        Then also the latency that is predicted for the module, by platform. [s]
 
     Examples
     --------
@@ -56,6 +58,7 @@ class Result:
     seconds: dict[str, float] = field(default_factory=dict)
     fvcore: str = ""
     files: dict[str, Exported] = field(default_factory=dict)
+    predicted: dict[str, float] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:

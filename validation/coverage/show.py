@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from validation.coverage.differences import reasons
 from validation.coverage.result import COUNTERS, NOT_INSTALLED, Result
-from validation.coverage.through_onnx import EXPORTERS
+from validation.coverage.through_onnx import ENGINES, EXPORTERS, Exported
 
 STRICT_GOAL = 0.98
 """Share of the networks that get in. [1]"""
+LATENCY_GOAL = 0.01
+"""How far apart the predictions of a module and of its file may be. [1]"""
 _REASON = 100
 """Length of a reason that is not ours to mend. [character]"""
 
@@ -146,6 +148,30 @@ def _files(results: Sequence[Result]) -> list[str]:
                 f"ONNX ({exporter}): torch writes {_share(len(written), len(tried))}, "
                 f"of these get in {_share(inside, len(written))}, "
                 f"equal to the module {_share(same, len(both_in))}"
+            )
+            lines += _latencies(exporter, tried)
+    return lines
+
+
+def _latencies(exporter: str, tried: Mapping[str, tuple[Result, Exported]]) -> list[str]:
+    """Return how many files are predicted as the module is, on each engine, and which are not."""
+    lines = []
+    for engine in ENGINES:
+        ratios = {
+            name: file.seconds[engine] / result.predicted[engine]
+            for name, (result, file) in tried.items()
+            if engine in file.seconds and result.predicted.get(engine)
+        }
+        others = {name: r for name, r in ratios.items() if abs(r - 1) > LATENCY_GOAL}
+        lines += [
+            f"ONNX ({exporter}) takes {ratio:.3f} of the module on {engine}: {name}"
+            for name, ratio in others.items()
+        ]
+        if ratios:
+            inside = len(ratios) - len(others)
+            lines.append(
+                f"ONNX ({exporter}), {engine}: predicted within {LATENCY_GOAL:.0%} of the module "
+                f"{_share(inside, len(ratios))}"
             )
     return lines
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import networkx as nx
 
 from validation.coverage.entry import Call
 from validation.coverage.ours import full_square
@@ -14,6 +16,8 @@ from validation.coverage.sentence import sentence
 
 EXPORTERS = ("dynamo", "torchscript")
 """The exporters of torch, the present one and the one before."""
+ENGINES = ("raspberry-pi-4/ncnn", "raspberry-pi-4/tflite", "raspberry-pi-4/onnxruntime")
+"""Platforms whose predictions are compared: engines that take such files."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,21 @@ class Exported:
         Why torch writes no file; ``""`` where it does.
     failure : str
         Why the file does not get in; ``""`` where it does.
+    seconds : mapping
+        What is predicted for the file on each of the :data:`ENGINES`. [s]
     """
 
     count: int | None = None
     unwritten: str = ""
     failure: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def predictions(graph: nx.DiGraph) -> dict[str, float]:
+    """Return the predicted latency on each of the :data:`ENGINES` [s]."""
+    import costmodel
+
+    return {engine: float(costmodel.latency(graph, engine).seconds) for engine in ENGINES}
 
 
 def exported(call: Call, exporter: str) -> Exported:
@@ -46,7 +60,8 @@ def exported(call: Call, exporter: str) -> Exported:
         except Exception as error:
             return Exported(unwritten=sentence(error))
         try:
-            return Exported(full_square(costmodel.from_onnx(path)))
+            graph = costmodel.from_onnx(path)
+            return Exported(full_square(graph), seconds=predictions(graph))
         except Exception as error:
             return Exported(failure=sentence(error))
 
@@ -57,6 +72,18 @@ def _export(call: Call, exporter: str, path: Path) -> None:
     settings: dict[str, Any] = {"dynamo": True, "verbose": False}
     if exporter == "torchscript":
         settings = {"dynamo": False, "opset_version": 17}
+    _shift_norms(call.module)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's own internals
         torch.onnx.export(call.module, call.args, path, kwargs=dict(call.kwargs), **settings)
+
+
+def _shift_norms(module: Any) -> None:
+    """Let batch norms shift, as trained ones do: an exporter drops a bias of zeros."""
+    import torch
+
+    for part in module.modules():
+        if isinstance(part, torch.nn.modules.batchnorm._BatchNorm):
+            for shift in (part.bias, part.running_mean):
+                if shift is not None:
+                    shift.data.fill_(0.5)
