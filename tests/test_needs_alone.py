@@ -13,6 +13,7 @@ import sympy
 import costmodel as cm
 from costmodel import ops
 from costmodel.calibration.design import candidates
+from costmodel.calibration.residuals import Residual
 from costmodel.counting.cache_bounds import fast_elements
 from costmodel.counting.cost import _expansion_cost
 from costmodel.counting.demand import Views
@@ -28,8 +29,9 @@ from costmodel.ops.tensor import Tensor
 
 
 def test_an_axis_of_one_that_comes_first_belongs_to_the_next() -> None:
-    found = needs(ops.Reshape((1, 4, 3)), (Tensor((4, 3)),), (Part.of(0, 4, 3),))
-    assert found.inputs[0].elements == 0
+    scattered = Part((0, 4, 3), 5)
+    (part,) = needs(ops.Reshape((1, 4, 3)), (Tensor((4, 3)),), (scattered,)).inputs
+    assert (part.box, part.elements) == ((0, 3), 5)
 
 
 def test_axes_are_told_apart_from_the_front() -> None:
@@ -164,12 +166,19 @@ def test_candidates_have_the_shapes_that_teach() -> None:
     for spec in (
         "conv2d?cin=24&cout=24&size=56&k=1&stride=1",
         "conv2d?cin=16&cout=16&size=112&k=3&stride=1",
+        "conv2d?cin=16&cout=16&size=112&k=1&stride=1",
+        "conv2d?cin=16&cout=32&size=112&k=1&stride=1",
         "depthwise?c=1024&size=7&k=3&stride=1",
         "depthwise?c=58&size=28&k=3&stride=1",
         "depthwise?c=16&size=112&k=5&stride=1",
         "conv2d?cin=64&cout=128&size=56&k=3&stride=2",
     ):
         assert spec in found
+
+
+def test_four_deviations_make_an_outlier() -> None:
+    near, far = (Residual(2, "linear", 1.0, 1.0, 1.0, sigmas) for sigmas in (3.9, 4.1))
+    assert (near.is_outlier, far.is_outlier) == (False, True)
 
 
 def test_cells_of_parquet_that_hold_nothing_are_empty(
