@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import costmodel as cm
 from costmodel.errors import DataError
 from costmodel.platforms import load_platform
 from costmodel.runtimes import ANCHORS, FOLLOWERS, load_runtime, runtime_names
@@ -149,3 +150,34 @@ def test_a_prior_that_a_runtime_changes_has_the_source_of_the_runtime() -> None:
     assert 0 < len(changed) < len(of_kind)
     for name, source in of_platform.items():
         assert source == (changed[name]["source"] if name in changed else of_kind[name])
+
+
+# Conditions
+
+
+def seconds(spec: str, runtime: str, gpu: str = "v100-sxm2-16gb") -> float:
+    return float(cm.latency(cm.network(spec), f"{gpu}/{runtime}").seconds)
+
+
+@pytest.mark.parametrize("gpu", ["t4", "v100-sxm2-16gb", "a100-sxm-80gb", "h100-sxm"])
+def test_a_kernel_in_a_graph_has_the_floor_of_the_device(gpu: str) -> None:
+    for spec in ("elementwise?kind=relu&shape=1x8", "softmax?shape=8x64"):
+        assert 1.6e-6 <= seconds(spec, "cuda-graphs", gpu) <= 2.6e-6
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["elementwise?kind=relu&shape=1x8", "linear?cin=8&cout=8", "conv2d?cin=8&cout=8&size=7&k=1"],
+)
+def test_a_small_kernel_pays_for_its_host(spec: str) -> None:
+    graph, library, eager = (
+        seconds(spec, name) for name in ("cuda-graphs", "cuda-library", "torch-eager")
+    )
+    assert 1.5 * graph < library < eager / 3
+
+
+def test_a_large_kernel_is_the_same_whoever_starts_it() -> None:
+    spec = "linear?n=8192&cin=8192&cout=8192"
+    graph, library = seconds(spec, "cuda-graphs"), seconds(spec, "cuda-library")
+    assert library == pytest.approx(graph, rel=1e-3)
+    assert seconds(spec, "torch-eager") == pytest.approx(graph, rel=1e-2)
