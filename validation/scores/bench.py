@@ -19,6 +19,8 @@ from validation.scores.splits import Split, sample
 
 MODEL = "costmodel"
 """What our own predictions are called among the methods."""
+PRIORS = "costmodel, priors"
+"""What they are called where nothing was fitted."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Score:
         Rows of one draw.
     figures : Figures
         Averages over the draws.
+    runtime : str
+        Runtime of the platform.
     """
 
     data: str
@@ -58,6 +62,7 @@ class Score:
     fitted: int
     scored: int
     figures: Figures
+    runtime: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,12 +79,15 @@ class Bench:
         What was measured. [s]
     groups : tuple of str
         Kind of each row.
+    sites : tuple of str
+        Site of each row.
     """
 
     platform: Platform
     table: NetworkTable
     seconds: np.ndarray
     groups: tuple[str, ...]
+    sites: tuple[str, ...] = ()
 
     @staticmethod
     def of(rows: DeviceSet, most: int | None = None) -> Bench:
@@ -89,9 +97,12 @@ class Bench:
         chosen = [rows.rows[i] for i in index]
         return Bench(
             platform,
-            tabulate([rows.graph(row) for row in chosen], platform),
+            tabulate(
+                [rows.graph(row) for row in chosen], platform, [row.between for row in chosen]
+            ),
             np.array([row.seconds for row in chosen]),
             tuple(row.group for row in chosen),
+            tuple(row.site for row in chosen),
         )
 
     @cached_property
@@ -111,7 +122,10 @@ class Bench:
 
     def guesses(self, split: Split) -> dict[str, Guess]:
         """Fit every method on the fitted rows and predict the others."""
-        found = {MODEL: self.predict(self.fitted(split.fitted), split.scored)}
+        found = {
+            MODEL: self.predict(self.fitted(split.fitted), split.scored),
+            PRIORS: self.predict(self.platform, split.scored),
+        }
         for name, method in BASELINES.items():
             everything = method(self.features, split.fitted, self.seconds)
             found[name] = Guess(everything[split.scored])
@@ -146,6 +160,7 @@ def scores_of(
                     int(np.sum(groups[splits[0].fitted] == group)),
                     int(keeps[0].sum()),
                     average(figures),
+                    bench.platform.runtime.name,
                 )
             )
     return scores

@@ -52,9 +52,12 @@ def score(
     todo: list[Job] = []
     for name in SETS if data == "all" else (data,):
         try:
-            todo += jobs(name, count)
+            found, missing = jobs(name, count)
         except DataError as error:
-            console.print(f"{name} is skipped: {error}", style="yellow", highlight=False)
+            found, missing = [], [f"{name} is skipped: {error}"]
+        todo += found
+        for sentence in missing:
+            console.print(sentence, style="yellow", highlight=False)
     scores, facts = _run(todo)
     for name in dict.fromkeys(s.data for s in scores):
         console.print(scores_table(name, [s for s in scores if s.data == name]))

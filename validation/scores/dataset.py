@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,11 +29,17 @@ class Row:
         [s]
     group : str
         What kind of row it is, where a set mixes several (``"linear"``, ``"conv"``).
+    site : str
+        Rows of one site are never fitted and scored both: the weights of a product, say.
+    between : int
+        Bytes that other kernels touched between two runs: its weights are cold. [byte]
     """
 
     network: str
     seconds: float
     group: str = ""
+    site: str = ""
+    between: int = 0
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ class DeviceSet:
     name: str
     platform: str
     rows: tuple[Row, ...]
-    graphs: dict[str, nx.DiGraph] = field(default_factory=dict, compare=False)
+    graphs: Mapping[str, nx.DiGraph] = field(default_factory=dict, compare=False)
 
     def graph(self, row: Row) -> nx.DiGraph:
         """Return the op graph of a row."""

@@ -29,6 +29,8 @@ class Figures:
         Rank correlations. [1]
     coverage : float
         Share of rows inside the 90 % interval; not a number where there is no interval. [1]
+    width : float
+        Median of the upper end of that interval over the prediction, less one. [1]
     """
 
     mape: float
@@ -37,6 +39,7 @@ class Figures:
     spearman: float
     kendall: float
     coverage: float
+    width: float = float("nan")
 
 
 def judge(
@@ -67,6 +70,9 @@ def judge(
         spearman=float("nan") if constant else float(spearmanr(predicted, measured).statistic),
         kendall=float("nan") if constant else float(kendalltau(predicted, measured).statistic),
         coverage=_coverage(predicted, measured, log_spread),
+        width=float("nan")
+        if log_spread is None
+        else float(np.median(np.expm1(_WIDTH * log_spread))),
     )
 
 

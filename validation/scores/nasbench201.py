@@ -12,6 +12,7 @@ _HELP = {
     "1080ti_1": ("gtx-1080-ti/torch-eager", 1),
     "1080ti_32": ("gtx-1080-ti/torch-eager", 32),
     "1080ti_256": ("gtx-1080-ti/torch-eager", 256),
+    "2080ti_256": ("rtx-2080-ti/torch-eager", 256),
     "silver_4114": ("xeon-silver-4114/torch-eager?threads=10", 1),
     "gold_6240": ("xeon-gold-6240/torch-eager?threads=18", 1),
     "samsung_a50": ("exynos-9610/tflite-strict", 1),
@@ -41,7 +42,7 @@ def _help(column: str, lines: Iterable[Mapping[str, str]]) -> DeviceSet:
     rows = [
         Row(f"nasbench201?arch_str={line['arch_str']}&batch={batch}", float(line[column]) / 1e3)
         for line in lines
-        if line[column] and float(line[column]) > 0
+        if line.get(column) and float(line[column]) > 0
     ]
     return DeviceSet(f"nasbench201 {column}", platform, tuple(rows))
 

@@ -59,7 +59,7 @@ def _shape(line: dict[str, str]) -> str:
 
 def _norm(line: dict[str, str]) -> tuple[str, str]:
     kind = {"ln": "layer_norm", "softmax": "softmax"}[line["OPName"]]
-    return f"{kind}?{_shape(line)}", "elementwise"
+    return f"{kind}?{_shape(line)}", kind
 
 
 def _elementwise(line: dict[str, str]) -> tuple[str, str]:

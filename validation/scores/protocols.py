@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
 
-from validation.scores import deepbench, mlperf, nasbench201, ncnn, neusight, tophub
+from costmodel.errors import DataError
+from costmodel.platforms import load_platform
+from validation.scores import (
+    deepbench,
+    mlperf,
+    nasbench201,
+    ncnn,
+    neusight,
+    silicon,
+    timm,
+    tophub,
+    transformer_layers,
+)
 from validation.scores.baselines import BASELINES
-from validation.scores.bench import MODEL, Bench, Guess, Score, scores_of, transferred
+from validation.scores.bench import MODEL, PRIORS, Bench, Guess, Score, scores_of, transferred
 from validation.scores.dataset import DeviceSet
 from validation.scores.paper_scores import score_paper
-from validation.scores.splits import Split, draws, per_group
+from validation.scores.splits import Split, beyond, by_site, draws, per_group
+from validation.scores.teachers import TEACHERS
 
 READERS: Mapping[str, Callable[[], list[DeviceSet]]] = {
     "nasbench201": nasbench201.device_sets,
@@ -22,22 +35,25 @@ READERS: Mapping[str, Callable[[], list[DeviceSet]]] = {
     "tophub": tophub.device_sets,
     "ncnn": ncnn.device_sets,
     "mlperf": mlperf.device_sets,
+    "silicon": silicon.device_sets,
+    "transformer_layers": transformer_layers.device_sets,
+    "timm": timm.device_sets,
 }
 SETS = ("paper", *READERS)
 """The data sets that can be scored."""
 NETWORKS = 1000
 """Networks of a device of NAS-Bench-201 that take part, drawn once: figures are good to 0.002."""
 MEASUREMENTS = 10
-"""Measurements of each NAS-Bench-201 device that are fitted."""
+"""Measurements of a device that are fitted where few are."""
 PER_FAMILY = 200
 """Operators of each family that are fitted on a known GPU."""
-_UNKNOWN = "never measured"
-# For each GPU of the operator sets, the GPUs that teach it; never one with the same chip.
-_TEACHERS = {
-    "neusight v100-pcie-32gb": ("neusight t4", "neusight p100-pcie-16gb"),
-    "neusight t4": ("neusight v100-pcie-32gb", "neusight p100-pcie-16gb"),
-    "neusight p100-pcie-16gb": ("neusight v100-pcie-32gb", "neusight t4"),
-}
+SITES = 1000
+"""Operators of a family whose sites are split that take part, drawn once."""
+THIRD = 30
+"""Networks of timm that are fitted."""
+FEW_DRAWS = 10
+"""Most draws of few operators: the mean of ten is judged."""
+NEVER = "never measured"
 
 
 @dataclass(frozen=True)
@@ -50,11 +66,14 @@ class Job:
         Data set and device.
     draws : int
         Random splits of whole networks.
+    teachers : tuple of str
+        Devices whose rows are fitted where none of this device are.
     """
 
     data: str
     device: str
     draws: int
+    teachers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,57 +92,111 @@ class Outcome:
     facts: dict[str, float] = field(default_factory=dict)
 
 
-def jobs(data: str, count: int) -> list[Job]:
-    """Return the jobs of a data set.
+def jobs(data: str, count: int) -> tuple[list[Job], list[str]]:
+    """Return the jobs of a data set, and what is left out, a sentence each.
 
     Raises
     ------
     DataError
         If its files are not there.
     """
-    names = ["gpu", "arm"] if data == "paper" else [s.name for s in _read(data)]
-    if data == "neusight":
-        names += [f"{name} {_UNKNOWN}" for name in _TEACHERS]
-    return [Job(data, name, count) for name in names]
+    if data == "paper":
+        return [Job(data, name, count) for name in ("gpu", "arm")], []
+    names, missing = [], []
+    for rows in _read(data):
+        try:
+            load_platform(rows.platform, calibrated=False)
+            names.append(rows.name)
+        except DataError as error:
+            missing.append(f"{rows.name} is skipped: {error}")
+    found = [Job(data, name, count) for name in names]
+    found += [
+        Job(data, name, count, teachers)
+        for name in names
+        for teachers in TEACHERS.get(name, ())
+        if set(teachers) <= set(names)
+    ]
+    return found, missing
 
 
 def run(job: Job) -> Outcome:
     """Do one job."""
     if job.data == "paper":
         return Outcome(*score_paper(job.device))
-    if job.device.endswith(_UNKNOWN):
-        return Outcome(_unknown(job.data, job.device.removesuffix(f" {_UNKNOWN}")))
+    if job.teachers:
+        return Outcome(_unknown(job))
     rows = _find(job.data, job.device)
-    if job.data == "nasbench201":
-        bench = Bench.of(rows, NETWORKS)
-        splits = list(draws(len(bench.seconds), MEASUREMENTS, job.draws))
-        how = f"{MEASUREMENTS} measurements, {job.draws} draws"
-    elif job.data in ("ncnn", "mlperf"):
-        bench = Bench.of(rows)
-        count = max(1, job.draws // 4)
-        splits = list(draws(len(bench.seconds), len(bench.seconds) // 2, count))
-        how = f"half the networks, {count} draws"
-    else:
-        bench = Bench.of(rows)
-        splits = [per_group(bench.groups, PER_FAMILY)]
-        how = f"{PER_FAMILY} rows a family, at most half"
+    bench = Bench.of(rows, _MOST.get(job.data))
     device = job.device.removeprefix(f"{job.data} ")
-    guesses = [bench.guesses(split) for split in splits]
-    return Outcome(scores_of(job.data, device, how, bench, splits, guesses))
+    scores = []
+    for how, splits in _PROTOCOLS.get(job.data, _families)(bench, job.draws):
+        guesses = [bench.guesses(split) for split in splits]
+        scores += scores_of(job.data, device, how, bench, splits, guesses)
+    return Outcome(scores)
 
 
-def _unknown(data: str, device: str) -> list[Score]:
+Protocol = Iterator[tuple[str, Sequence[Split]]]
+"""Descriptions of splits, with the splits."""
+
+
+def _few(bench: Bench, count: int) -> Protocol:
+    splits = list(draws(len(bench.seconds), MEASUREMENTS, count))
+    yield f"{MEASUREMENTS} measurements, {count} draws", splits
+
+
+def _half(bench: Bench, count: int) -> Protocol:
+    few = max(1, count // 4)
+    yield (
+        f"half the networks, {few} draws",
+        list(draws(len(bench.seconds), len(bench.seconds) // 2, few)),
+    )
+
+
+def _third(bench: Bench, count: int) -> Protocol:
+    few = min(count, FEW_DRAWS)
+    yield f"{THIRD} networks, {few} draws", list(draws(len(bench.seconds), THIRD, few))
+
+
+def _families(bench: Bench, count: int) -> Protocol:
+    yield f"{PER_FAMILY} rows a family, at most half", [per_group(bench.groups, PER_FAMILY)]
+
+
+def _sites(bench: Bench, count: int) -> Protocol:
+    few = min(count, FEW_DRAWS)
+    yield f"{MEASUREMENTS} rows, {few} draws", list(by_site(bench.sites, MEASUREMENTS, few))
+    some = max(1, count // 4)
+    yield f"{PER_FAMILY} rows, {some} draws", list(by_site(bench.sites, PER_FAMILY, some))
+    size = bench.features.flops + bench.features.bytes
+    yield f"{PER_FAMILY} rows, larger ones scored", [beyond(size, PER_FAMILY)]
+
+
+_PROTOCOLS: Mapping[str, Callable[[Bench, int], Protocol]] = {
+    "nasbench201": _few,
+    "ncnn": _half,
+    "mlperf": _half,
+    "silicon": _sites,
+    "timm": _third,
+}
+_MOST: Mapping[str, int] = {"nasbench201": NETWORKS, "silicon": SITES}
+
+
+def _unknown(job: Job) -> list[Score]:
     """Score a GPU of which nothing is known but the datasheet and what others taught."""
-    own = Bench.of(_find(data, device))
-    teachers = [Bench.of(_find(data, name)) for name in _TEACHERS[device]]
-    learned = [b.fitted(per_group(b.groups, PER_FAMILY).fitted) for b in teachers]
+    own = Bench.of(_find(job.data, job.device), _MOST.get(job.data))
+    learned = []
+    for name in job.teachers:
+        bench = Bench.of(_find(job.data, name), _MOST.get(job.data))
+        learned.append(bench.fitted(per_group(bench.groups, PER_FAMILY).fitted))
     everything = np.arange(len(own.seconds))
     split = Split(np.array([], dtype=int), everything)
-    guesses = {MODEL: own.predict(transferred(own.platform, learned), everything)}
-    for name in ("roofline",):
-        guesses[name] = Guess(BASELINES[name](own.features, everything, own.seconds))
-    name = device.removeprefix(f"{data} ")
-    return scores_of(data, name, "GPU never measured", own, [split], [guesses])
+    guesses = {
+        MODEL: own.predict(transferred(own.platform, learned), everything),
+        PRIORS: own.predict(own.platform, everything),
+        "roofline": Guess(BASELINES["roofline"](own.features, everything, own.seconds)),
+    }
+    taught = " + ".join(where.hardware.name for where in learned)
+    name = job.device.removeprefix(f"{job.data} ")
+    return scores_of(job.data, name, f"GPU {NEVER}: {taught}", own, [split], [guesses])
 
 
 def _find(data: str, device: str) -> DeviceSet:

@@ -68,6 +68,40 @@ def per_group(groups: Sequence[str], fitted: int) -> Split:
     return Split(picked, np.setdiff1d(np.arange(len(names)), picked))
 
 
+def by_site(sites: Sequence[str], fitted: int, count: int) -> Iterator[Split]:
+    """Yield ``count`` splits with ``fitted`` rows of one half of the sites; the other is scored.
+
+    Examples
+    --------
+    >>> (split,) = by_site(["a", "a", "b", "b", "c", "d"], 1, 1)
+    >>> len(split.fitted), len(split.scored) in (2, 3, 4)
+    (1, True)
+    """
+    names = np.array(sites)
+    unique = sorted(set(sites))
+    for number in range(count):
+        rng = np.random.default_rng([SEED, number])
+        known = rng.permutation(unique)[: len(unique) // 2]
+        inside = np.isin(names, known)
+        picked = rng.permutation(np.flatnonzero(inside))[:fitted]
+        yield Split(np.sort(picked), np.flatnonzero(~inside))
+
+
+def beyond(sizes: np.ndarray, fitted: int) -> Split:
+    """Return a split that fits ``fitted`` of the smaller rows and scores the largest fifth.
+
+    Examples
+    --------
+    >>> split = beyond(np.arange(10), 3)
+    >>> len(split.fitted), split.scored.tolist()
+    (3, [8, 9])
+    """
+    order = np.argsort(sizes, kind="stable")
+    inside, outside = np.split(order, [len(order) * 4 // 5])
+    picked = np.random.default_rng([SEED, len(sizes)]).permutation(inside)[:fitted]
+    return Split(np.sort(picked), np.sort(outside))
+
+
 def leave_out(groups: Sequence[str], name: str) -> Split:
     """Return a split that scores one group and fits the others.
 
