@@ -106,7 +106,7 @@ def test_known_parameters_are_recovered(name: str, wrong: float) -> None:
     [
         (CPU, {"gemm", "window", "winograd", "pool", "far_bandwidth", "fixed"}),
         (GPU, {"dram", "power", "launch", "host", "fixed", "norm_call"}),
-        (PAPER, {"launch", "group_launch", "winograd", "fixed", "copy"}),
+        (f"{PAPER}?transfers=yes", {"launch", "group_launch", "winograd", "fixed", "copy"}),
     ],
 )
 def test_operators_and_networks_determine_the_main_parameters(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -37,6 +38,13 @@ def calibration(platform: str = PI, gemm: float = 0.5) -> str:
     return to_toml(platform, with_values(load_platform(PI, False).fitted, {"gemm": gemm}))
 
 
+def measured(platform: str, gemm: float) -> str:
+    """Text of a calibration of seven rows that leave little unexplained."""
+    fitted = with_values(load_platform(PI, False).fitted, {"gemm": gemm})
+    found = replace(fitted, rows=7, operator_spread=0.05, network_spread=0.04)
+    return to_toml(load_platform(platform, False).name, found)
+
+
 def refusal(name: str) -> str:
     with pytest.raises(DataError) as error:
         load_platform(name)
@@ -54,7 +62,7 @@ def refusal(name: str) -> str:
         PI,
         f"{PI}?threads=4",
         "rtx-3090/torch-eager?dtype=float16",
-        "gtx-1080-ti/paper?transfers=no",
+        "gtx-1080-ti/paper?transfers=yes",
         "rtx-3090/torch-eager?dtype=tf32&transfers=yes",
         "raspberry-pi-4/tflite?threads=2&dtype=int8&transfers=yes",
     ],
@@ -75,7 +83,8 @@ def test_settings() -> None:
     assert (found.threads, found.dtype, found.transfers) == (3, "float16", True)
     plain = load_platform(PI)
     assert (plain.threads, plain.dtype, plain.transfers) == (1, "", False)
-    assert load_platform(SHIPPED).transfers
+    assert not load_platform(SHIPPED).transfers
+    assert load_platform(f"{SHIPPED}?transfers=no").name == SHIPPED
     assert (plain.hardware.name, plain.runtime.name) == ("raspberry-pi-4", "ncnn")
 
 
@@ -111,10 +120,86 @@ def test_the_calibration_of_the_user_is_found_first(home: Path) -> None:
     assert name in platform_names()
     assert load_platform(name).fitted.theta["gemm"] == 0.5
     assert load_platform(name, calibrated=False).fitted.theta["gemm"] != 0.5
-    assert load_platform(PI).fitted.theta["gemm"] != 0.5  # other settings, other platform
+    assert load_platform("raspberry-pi-4/tflite").fitted.rows == 0  # another runtime
     shadow = home / calibration_file(SHIPPED)
     shadow.write_text(to_toml(SHIPPED, load_platform(SHIPPED, False).fitted), "utf-8")
     assert load_platform(SHIPPED).fitted.rows == 0
+
+
+@pytest.mark.parametrize("settings", ["transfers=no", "transfers=yes", "dtype=float16", "dtype="])
+@pytest.mark.parametrize("name", [SHIPPED, "snapdragon-810/paper"])
+def test_no_setting_drops_a_shipped_calibration(name: str, settings: str) -> None:
+    plain, other = load_platform(name), load_platform(f"{name}?{settings}")
+    assert plain.fitted.rows > 0
+    assert other.fitted.theta == plain.fitted.theta
+    assert other.fitted.operator_spread == plain.fitted.operator_spread
+    assert other.fitted.basis.startswith(plain.fitted.basis)
+
+
+def test_a_setting_that_was_not_measured_is_said(home: Path) -> None:
+    (home / calibration_file(PI)).write_text(measured(PI, 0.4), "utf-8")
+    assert load_platform(PI).fitted.basis == "7 measurements"
+    four = load_platform(f"{PI}?threads=4").fitted
+    assert (four.theta["gemm"], four.basis) == (0.4, "7 measurements with threads=1")
+    moved = load_platform(f"{PI}?transfers=yes").fitted
+    assert moved.basis == "7 measurements with transfers=no"
+    # Networks are of some dtype anyhow.
+    assert load_platform(f"{PI}?dtype=float16").fitted.basis == "7 measurements"
+    half = f"{PI}?dtype=float16&threads=2"
+    (home / calibration_file(PI)).unlink()
+    (home / calibration_file(half)).write_text(measured(load_platform(half).name, 0.4), "utf-8")
+    said = load_platform(PI).fitted.basis
+    assert said == "7 measurements with threads=2, dtype=float16"
+
+
+def test_another_number_of_threads_widens_the_interval(home: Path) -> None:
+    (home / calibration_file(PI)).write_text(measured(PI, 0.4), "utf-8")
+    graph = cm.network("shufflenet_v2")
+    one, four = (load_platform(f"{PI}?threads={n}").fitted for n in (1, 4))
+    assert (one.operator_spread, one.network_spread) == (0.05, 0.04)
+    assert (four.operator_spread, four.network_spread) == (0.25, 0.2)
+    low, high = cm.latency(graph, f"{PI}?threads=4").interval
+    assert high / low > 1.8
+
+
+def test_of_several_calibrations_the_nearest_is_taken(home: Path) -> None:
+    own = {
+        f"{PI}?threads=4": 0.4,
+        f"{PI}?threads=3&dtype=int8": 0.3,
+        f"{PI}?dtype=float16": 0.2,
+        f"{PI}?transfers=yes": 0.1,
+    }
+    for name, gemm in own.items():
+        (home / calibration_file(name)).write_text(measured(name, gemm), "utf-8")
+    wanted = {
+        f"{PI}?threads=4&transfers=yes": 0.4,  # the same threads
+        f"{PI}?threads=3": 0.3,  # threads before the dtype
+        f"{PI}?dtype=float16&transfers=yes": 0.2,
+        PI: 0.1,
+        f"{PI}?dtype=int8": 0.1,  # rather of no dtype than of another
+        f"{PI}?threads=2": 0.3,
+    }
+    assert {n: load_platform(n).fitted.theta["gemm"] for n in wanted} == wanted
+
+
+def test_the_own_calibration_goes_before_a_shipped_one_with_fewer_settings(home: Path) -> None:
+    name = f"{SHIPPED}?transfers=yes"
+    fitted = replace(load_platform(SHIPPED).fitted, rows=3)
+    (home / calibration_file(name)).write_text(to_toml(name, fitted), "utf-8")
+    assert load_platform(name).fitted.basis == "3 measurements"
+    assert load_platform(SHIPPED).fitted.rows > 3
+
+
+def test_a_calibration_file_takes_settings(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(measured(f"{PI}?threads=4&dtype=float16", 0.4), "utf-8")
+    found = load_platform(f"{file}?threads=2")
+    assert found.name == f"{PI}?threads=2&dtype=float16"
+    assert found.fitted.theta["gemm"] == 0.4
+    assert found.fitted.basis == "7 measurements with threads=4"
+    assert load_platform(f"{file}?threads=4").fitted.basis == "7 measurements"
+    assert "raspberry-pi-4 has 4 cores, not 5" in refusal(f"{file}?threads=5")
+    assert "unknown setting 'thread'" in refusal(f"{file}?thread=2")
 
 
 def test_a_calibration_is_a_platform(tmp_path: Path) -> None:

@@ -3,20 +3,25 @@
 A platform is named ``hardware/runtime``, with settings behind a question mark:
 ``raspberry-pi-4/ncnn?threads=4``, ``rtx-3090/torch-eager?dtype=float16``. Either part may be the
 path of a TOML file of one's own: ``raspberry-pi-4/mine.toml``. Or the platform is the file that
-``costmodel calibrate`` wrote.
+``costmodel calibrate`` wrote, with other settings behind it where they are wanted.
 """
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from costmodel.errors import DataError
 from costmodel.ops.tensor import DTYPE_BYTES, FLOATING
+from costmodel.platforms.calibrations import (
+    calibrations,
+    derived,
+    distance,
+    find_calibration,
+)
 from costmodel.reading import MAX_TOML_BYTES, is_file, read_text
 from costmodel.runtimes import Runtime, load_runtime, runtime_names
 from costmodel.timing.fitted import Fitted, from_toml
@@ -58,17 +63,29 @@ class Platform:
     transfers: bool
 
     @property
+    def base(self) -> str:
+        """``hardware/runtime``."""
+        return f"{self.hardware.name}/{self.runtime.name}"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Every setting in full: threads, dtype, transfers."""
+        return {
+            "threads": str(self.threads),
+            "dtype": self.dtype,
+            "transfers": _yes(self.transfers),
+        }
+
+    @property
     def name(self) -> str:
         """``hardware/runtime?settings``."""
-        settings = []
-        if self.threads != _NO_THREADS:
-            settings.append(f"threads={self.threads}")
-        if self.dtype:
-            settings.append(f"dtype={self.dtype}")
-        if self.transfers != self.runtime.transfers:
-            settings.append(f"transfers={'yes' if self.transfers else 'no'}")
-        query = "?" + "&".join(settings) if settings else ""
-        return f"{self.hardware.name}/{self.runtime.name}{query}"
+        usual = {
+            "threads": str(_NO_THREADS),
+            "dtype": "",
+            "transfers": _yes(self.runtime.transfers),
+        }
+        stated = [f"{k}={v}" for k, v in self.settings.items() if v != usual[k]]
+        return self.base + ("?" + "&".join(stated) if stated else "")
 
 
 def load_platform(name: str | Platform, calibrated: bool = True) -> Platform:
@@ -100,24 +117,30 @@ def load_platform(name: str | Platform, calibrated: bool = True) -> Platform:
         )
     base, _, query = name.partition("?")
     hardware_name, runtime_name = _parts(base)
-    if name.endswith(".toml") and (not hardware_name or is_file(name)):
-        return _from_file(Path(name))
+    if base.endswith(".toml") and (not hardware_name or is_file(base)):
+        return _with_settings(_from_file(Path(base)), name, query)
     if "/" not in base:
         raise DataError(
             f"platform {name!r} should be HARDWARE/RUNTIME, such as gtx-1080-ti/paper; runtimes: "
             f"{', '.join(runtime_names())}"
         )
-    platform = _bare(hardware_name, runtime_name, _settings(name, query))
-    if calibrated:
-        # A network in that dtype would run under the parameters of the platform without one.
-        for wanted in dict.fromkeys((platform.name, replace(platform, dtype="").name)):
-            found = find_calibration(wanted)
-            if found is not None:
-                stated, fitted = from_toml(read_text(found, MAX_TOML_BYTES), str(found))
-                if stated != wanted:
-                    raise DataError(f"{found}: it calibrates {stated!r}, not {wanted!r}")
-                return _with_fitted(platform, fitted, found)
-    return platform
+    platform = _named(hardware_name, runtime_name, _settings(name, query))
+    return _calibrated(platform) if calibrated else platform
+
+
+def _calibrated(platform: Platform) -> Platform:
+    """Return ``platform`` with its calibration, or the one that was measured nearest to it."""
+    file, measured = find_calibration(platform.name), platform
+    if file is None:
+        others = [(_set(platform, s), file) for file, s in calibrations(platform.base)]
+        if not others:
+            return platform
+        wanted = platform.settings
+        measured, file = min(others, key=lambda o: (distance(wanted, o[0].settings), o[0].name))
+    stated, fitted = from_toml(read_text(file, MAX_TOML_BYTES), str(file))
+    if stated != measured.name:
+        raise DataError(f"{file}: it calibrates {stated!r}, not {measured.name!r}")
+    return _with_fitted(platform, derived(fitted, platform.settings, measured.settings), file)
 
 
 def _parts(base: str) -> tuple[str, str]:
@@ -135,49 +158,6 @@ def _parts(base: str) -> tuple[str, str]:
         return f"{own}.toml", runtime
     first, _, runtime = base.partition("/")
     return (first, runtime) if first in (*hardware_names(), "host") else ("", "")
-
-
-def calibration_folder() -> Path:
-    """Return the folder where the user's calibrations are kept.
-
-    ``$COSTMODEL_HOME/calibrations``, by default under ``~/.local/share/costmodel``.
-    """
-    home = os.environ.get("COSTMODEL_HOME")
-    base = Path(home) if home else Path.home() / ".local" / "share" / "costmodel"
-    return base / "calibrations"
-
-
-def calibration_file(platform: str) -> str:
-    """Return the file name of the calibration of a platform.
-
-    Examples
-    --------
-    >>> calibration_file("host/torch-eager?threads=2")
-    'host--torch-eager--threads=2.toml'
-    """
-    return platform.replace("/", "--").replace("?", "--").replace("&", "--") + ".toml"
-
-
-def find_calibration(platform: str) -> Path | None:
-    """Return the calibration of a platform: the user's, else the one of the package."""
-    own = calibration_folder() / calibration_file(platform)
-    if is_file(own):
-        return own
-    shipped = Path(str(resources.files("costmodel") / "calibrations" / calibration_file(platform)))
-    return shipped if is_file(shipped) else None
-
-
-def platform_names() -> list[str]:
-    """Return the platforms that have a calibration, the user's and those of the package."""
-    names = set()
-    shipped = Path(str(resources.files("costmodel") / "calibrations"))
-    for folder in (shipped, calibration_folder()):
-        if folder.is_dir():
-            for file in folder.glob("*--*.toml"):
-                hardware, runtime, *settings = file.stem.split("--")
-                query = "?" + "&".join(settings) if settings else ""
-                names.add(f"{hardware}/{runtime}{query}")
-    return sorted(names)
 
 
 def _from_file(file: Path) -> Platform:
@@ -206,18 +186,37 @@ def _with_fitted(platform: Platform, fitted: Fitted, file: Path) -> Platform:
     return replace(platform, fitted=fitted)
 
 
-def _bare(hardware_name: str, runtime_name: str, settings: dict[str, str]) -> Platform:
+def _with_settings(platform: Platform, name: str, query: str) -> Platform:
+    """Return a platform of a calibration file with the settings behind the name of the file."""
+    if not query:
+        return platform
+    wanted = _set(platform, {**platform.settings, **_settings(name, query)})
+    return replace(wanted, fitted=derived(platform.fitted, wanted.settings, platform.settings))
+
+
+def _named(hardware: str, runtime: str, settings: Mapping[str, str]) -> Platform:
     from costmodel.hardware import load_hardware
 
-    hardware = load_hardware(hardware_name)
-    runtime = load_runtime(runtime_name)
+    return _bare(load_hardware(hardware), load_runtime(runtime), settings)
+
+
+def _set(platform: Platform, settings: Mapping[str, str]) -> Platform:
+    """Return the same hardware and runtime with other settings, and priors."""
+    return _bare(platform.hardware, platform.runtime, settings)
+
+
+def _bare(hardware: Hardware, runtime: Runtime, settings: Mapping[str, str]) -> Platform:
     threads = _threads(settings.get("threads", str(_NO_THREADS)), hardware)
     parameters = adjusted(
         priors(hardware.kind), runtime.priors.get(hardware.kind, {}), f"runtime {runtime.name}"
     )
-    moved = settings.get("transfers", "yes" if runtime.transfers else "no") == "yes"
+    moved = settings.get("transfers", _yes(runtime.transfers)) == "yes"
     fitted = Fitted.prior(parameters)
     return Platform(hardware, runtime, threads, settings.get("dtype", ""), fitted, moved)
+
+
+def _yes(flag: bool) -> str:
+    return "yes" if flag else "no"
 
 
 def _settings(name: str, query: str) -> dict[str, str]:

@@ -18,6 +18,9 @@ PRIOR_OPERATOR_SPREAD = 0.25
 PRIOR_NETWORK_SPREAD = 0.20
 """Residual of the log time of whole networks that priors alone leave. [1]"""
 
+MEASURED_WITH = "measured with"
+"""Key of the provenance: settings that measurements were made with, where they were others."""
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -70,7 +73,10 @@ class Fitted:
     @property
     def basis(self) -> str:
         """One phrase on what the parameters rest on."""
-        return f"{self.rows} measurements" if self.rows else "priors"
+        if not self.rows:
+            return "priors"
+        others = self.provenance.get(MEASURED_WITH)
+        return f"{self.rows} measurements" + (f" with {others}" if others else "")
 
 
 def to_toml(platform: str, fitted: Fitted) -> str:

@@ -16,6 +16,8 @@ from validation.scores.paper_tables import PLATFORMS, TABLES, Cell, cells
 from validation.scores.splits import Split, leave_out
 
 _LEFT_OUT = "one table left out"
+WHOLE = "?transfers=yes"
+"""How the platforms run whole networks: images go to the device and back."""
 REPEATABLE = 0.015
 """Printed speeds closer than this share have no order (Table 2, g = 1, against Table 3). [1]"""
 
@@ -50,7 +52,7 @@ def paper_bench(kind: str, tables: tuple[str, ...] = TABLES) -> PaperBench:
     12
     """
     found = tuple(cells(kind, tables))
-    settings = "?transfers=no" if set(tables) <= set(TABLES) else ""
+    settings = "" if set(tables) <= set(TABLES) else WHOLE
     platform = load_platform(PLATFORMS[kind] + settings, calibrated=False)
     graphs = [network(cell.network) for cell in found]
     seconds = np.array([cell.seconds for cell in found])
@@ -83,7 +85,7 @@ def score_paper(kind: str) -> tuple[list[Score], dict[str, float]]:
 
 def with_transfers(kind: str, fitted: Platform) -> Platform:
     """Return the paper's platform as it runs whole networks, with parameters of Tables 1-4."""
-    return replace(load_platform(PLATFORMS[kind], calibrated=False), fitted=fitted.fitted)
+    return replace(load_platform(PLATFORMS[kind] + WHOLE, calibrated=False), fitted=fitted.fitted)
 
 
 def columns_in_order(found: tuple[Cell, ...], seconds: np.ndarray) -> tuple[int, int]:

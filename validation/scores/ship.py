@@ -12,7 +12,7 @@ from rich.console import Console
 from costmodel.graph.serialize import write_atomically
 from costmodel.platforms import calibration_file
 from costmodel.timing.fitted import to_toml
-from validation.scores.paper_scores import paper_bench, with_transfers
+from validation.scores.paper_scores import paper_bench
 from validation.scores.paper_tables import PLATFORMS, printed
 
 _FOLDER = Path(__file__).resolve().parents[2] / "costmodel" / "calibrations"
@@ -34,5 +34,5 @@ def calibrations(
         source = f"{printed()['source']}; Tables 1-4"
         fitted = stacks.bench.fitted(np.arange(len(stacks.cells)), {"data": source})
         file = folder / calibration_file(name)
-        write_atomically(file, to_toml(name, with_transfers(kind, fitted).fitted))
+        write_atomically(file, to_toml(name, fitted.fitted))
         console.print(f"{file}: {len(stacks.cells)} rows", highlight=False)

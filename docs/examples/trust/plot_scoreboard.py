@@ -20,22 +20,17 @@ print((data / "scores.txt").read_text(encoding="utf-8"))
 # %%
 # Mean absolute error on rows that were not fitted. Not every simple model applies everywhere.
 scores = document["scores"]
-rows = list(dict.fromkeys((s["data"], s["device"]) for s in scores))
-methods = list(dict.fromkeys(s["method"] for s in scores))
-looks = dict(
-    zip(
-        methods,
-        [
-            ("#0072B2", "o"),
-            ("#E69F00", "s"),
-            ("#009E73", "D"),
-            ("#CC79A7", "^"),
-            ("#56B4E9", "v"),
-            ("#D55E00", "P"),
-        ],
-        strict=True,
-    )
-)
+rows = list(dict.fromkeys((s["data"], s["device"], s["split"]) for s in scores))
+looks = {
+    "costmodel": ("#0072B2", "o"),
+    "costmodel, priors": ("#999999", "X"),
+    "FLOPs only": ("#E69F00", "s"),
+    "MAC only": ("#009E73", "D"),
+    "roofline": ("#CC79A7", "^"),
+    "roofline x scalar": ("#56B4E9", "v"),
+    "additive lookup": ("#D55E00", "P"),
+}
+methods = [name for name in looks if any(s["method"] == name for s in scores)]
 
 fig, ax = plt.subplots(figsize=(8.0, 1.2 + 0.26 * len(rows)), layout="constrained")
 for method in reversed(methods):
@@ -43,7 +38,7 @@ for method in reversed(methods):
     color, marker = looks[method]
     ax.plot(
         [100 * s["figures"]["mape"] for s in own],
-        [rows.index((s["data"], s["device"])) for s in own],
+        [rows.index((s["data"], s["device"], s["split"])) for s in own],
         linestyle="none",
         marker=marker,
         color=color,
@@ -53,7 +48,8 @@ for method in reversed(methods):
         label=method,
         zorder=3 if method == "costmodel" else 2,
     )
-ax.set_yticks(range(len(rows)), [f"{data}: {device}" for data, device in rows], fontsize="small")
+labels = [f"{data}: {device} ({split})" for data, device, split in rows]
+ax.set_yticks(range(len(rows)), labels, fontsize="x-small")
 ax.set(
     xscale="log", xlabel="mean absolute error on rows not fitted [%]", ylim=(len(rows) - 0.5, -0.5)
 )
