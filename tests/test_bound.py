@@ -22,7 +22,8 @@ from costmodel.timing.bound import least_multiply_adds, least_seconds
 from costmodel.timing.network import kernel_terms
 from costmodel.timing.workload import Workload, workloads
 
-GPU_RUNTIMES = ("paper", "torch-compile", "torch-eager", "tvm")
+ONLY_GPU = ("cuda-graphs", "cuda-library")
+GPU_RUNTIMES = (*ONLY_GPU, "paper", "torch-compile", "torch-eager", "tvm")
 GPU = cm.load_platform("gtx-1080-ti/paper", calibrated=False)
 VGG = cm.network("vgg16?batch=16")
 DEPTHWISE = cm.network("depthwise?n=16&size=56&c=256")
@@ -36,7 +37,7 @@ def platforms() -> list[str]:
         for runtime in runtime_names():
             if hardware.kind == "gpu" and runtime in GPU_RUNTIMES:
                 found.append(f"{name}/{runtime}")
-            elif hardware.kind == "cpu":
+            elif hardware.kind == "cpu" and runtime not in ONLY_GPU:
                 cores = sum(c.units for c in hardware.clusters)
                 found += [f"{name}/{runtime}", f"{name}/{runtime}?threads={cores}"]
     return found

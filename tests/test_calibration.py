@@ -105,7 +105,8 @@ def test_known_parameters_are_recovered(name: str, wrong: float) -> None:
     ("name", "expected"),
     [
         (CPU, {"gemm", "window", "winograd", "pool", "far_bandwidth", "fixed"}),
-        (GPU, {"dram", "power", "launch", "host", "fixed", "norm_call"}),
+        # The launch of the device hides behind a host that Python keeps busy.
+        (GPU, {"dram", "power", "host", "fixed", "norm_call"}),
         (f"{PAPER}?transfers=yes", {"launch", "group_launch", "winograd", "fixed", "copy"}),
     ],
 )

@@ -205,6 +205,45 @@ def test_rows_of_the_platforms_own_conditions_are_taken() -> None:
     assert check_conditions([row], half) == []
 
 
+@pytest.mark.parametrize(
+    ("runtime", "mode", "host"),
+    [
+        ("torch-eager", "eager", "in"),
+        ("torch-compile", "compile", "in"),
+        ("cuda-library", "library", "in"),
+        ("cuda-graphs", "graphs", "out"),
+    ],
+)
+def test_each_way_of_starting_kernels_has_its_runtime(runtime: str, mode: str, host: str) -> None:
+    for other in ("torch-eager", "torch-compile", "cuda-library", "cuda-graphs"):
+        platform = cm.load_platform(f"h100-sxm/{other}")
+        (found,) = check_conditions(
+            [Measurement("linear", 1e-3, extra={"mode": mode})], platform
+        ) or (None,)
+        if other == runtime:
+            assert found is None
+        else:
+            assert found is not None
+            assert found.reason.endswith(f": take h100-sxm/{runtime}")
+        bad = check_conditions([Measurement("linear", 1e-3, extra={"host": host})], platform)
+        assert bool(bad) == ((other == "cuda-graphs") != (runtime == "cuda-graphs"))
+
+
+def test_a_time_without_its_host_is_refused_with_the_platform_to_take() -> None:
+    row = Measurement("linear", 1e-3, extra={"host": "out"}, row=7)
+    (bad,) = check_conditions([row], cm.load_platform("h100-sxm/torch-eager"))
+    assert bad.reason == "host is out, but the platform's is in: take h100-sxm/cuda-graphs"
+    assert check_conditions([row], cm.load_platform("raspberry-pi-4/ncnn")) == []
+
+
+def test_operands_are_cold_where_bytes_lie_between() -> None:
+    platform = cm.load_platform("h100-sxm/cuda-graphs")
+    cold = Measurement("linear", 1e-3, extra={"cache": "cold"}, between=10**8)
+    assert check_conditions([cold], platform) == []
+    (bad,) = check_conditions([replace(cold, between=0)], platform)
+    assert bad.reason == "cache is cold, but the platform's is warm"
+
+
 def test_a_refusal_counts_what_it_does_not_name() -> None:
     with pytest.raises(DataError, match=r"row 4: [^;]* \(and 9 more\)$"):
         cm.calibrate([replace(m, threads=2) for m in rows()], PLATFORM)

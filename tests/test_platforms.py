@@ -239,6 +239,7 @@ def test_hardware_of_ones_own_lies_beside_the_calibration(tmp_path: Path) -> Non
         ("raspbery-pi-4/ncnn", "no hardware 'raspbery-pi-4'; did you mean raspberry-pi-4"),
         ("raspberry-pi-4/nccn", "unknown runtime 'nccn'; known are"),
         ("/ncnn", "no hardware ''"),
+        ("raspberry-pi-4/cuda-graphs", "cuda-graphs runs on GPUs, and raspberry-pi-4 is a CPU"),
         (f"{PI}?thread=2", "unknown setting 'thread'; settings are threads, dtype, transfers"),
         (f"{PI}?threads=0", "threads should be a positive integer, got '0'"),
         (f"{PI}?threads=two", "threads should be a positive integer, got 'two'"),

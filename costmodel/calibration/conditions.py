@@ -26,7 +26,16 @@ POOR = 3.0
 ENOUGH = 8
 """Rows of a fit that is judged: fewer do not outweigh what was known before."""
 _UNITS = {3: "milliseconds", 6: "microseconds", 9: "nanoseconds"}
-_MODES = {"torch-eager": ("eager", "graphs"), "torch-compile": ("compile",)}
+_MODES = {
+    "torch-eager": ("eager",),
+    "torch-compile": ("compile",),
+    "cuda-graphs": ("graphs",),
+    "cuda-library": ("library",),
+}
+"""Modes of running by the runtime that predicts for them: each is another host, or none."""
+_RUNTIMES = {mode: runtime for runtime, modes in _MODES.items() for mode in modes}
+_HOSTLESS = "cuda-graphs"
+"""The runtime of GPUs in which no host takes part."""
 _DEVICES = {"cpu": ("cpu",), "gpu": ("cuda", "gpu")}
 
 
@@ -90,7 +99,9 @@ def check_conditions(measurements: Sequence[Measurement], platform: Platform) ->
     """Return the rows that are of another platform, or of other threads, dtype, layout or mode.
 
     Only what a row states is checked: its columns ``platform``, ``threads`` and ``dtype``, and
-    ``layout``, ``cache``, ``mode`` and ``device`` as ``costmodel measure`` writes them.
+    ``layout``, ``cache``, ``mode`` and ``device`` as ``costmodel measure`` writes them. On a GPU
+    ``host`` says whether its time is ``in`` the row or ``out`` of it. Operands may be ``cold``
+    where ``between`` says by how many bytes.
 
     Examples
     --------
@@ -127,13 +138,30 @@ def _reasons(m: Measurement, platform: Platform) -> Iterator[str]:
         layouts += ("nhwc",)  # a matter of the runtime, which has one
     for column, allowed in (
         ("layout", layouts),
-        ("cache", ("warm",)),
+        ("cache", ("cold",) if m.between else ("warm",)),
         ("mode", _MODES.get(runtime)),
+        ("host", _hosts(platform)),
         ("device", _DEVICES.get(platform.hardware.kind)),
     ):
-        stated = m.extra.get(column, "").strip()
-        if stated and allowed is not None and stated.lower() not in allowed:
-            yield f"{column} is {stated}, but the platform's is {' or '.join(allowed)}"
+        stated = m.extra.get(column, "").strip().lower()
+        if stated and allowed is not None and stated not in allowed:
+            yield (
+                f"{column} is {m.extra[column].strip()}, but the platform's is "
+                f"{' or '.join(allowed)}{_instead(column, stated, platform)}"
+            )
+
+
+def _hosts(platform: Platform) -> tuple[str, ...] | None:
+    """Return whether the time of the host is in or out; nothing on a CPU, which is the host."""
+    if platform.hardware.kind == "cpu":
+        return None
+    return ("out",) if platform.runtime.name == _HOSTLESS else ("in",)
+
+
+def _instead(column: str, stated: str, platform: Platform) -> str:
+    """Return which platform predicts for what a row states, where one does."""
+    known = _RUNTIMES if column == "mode" else {"out": _HOSTLESS} if column == "host" else {}
+    return f": take {platform.hardware.name}/{known[stated]}" if stated in known else ""
 
 
 def check_units(

@@ -13,6 +13,12 @@ A table is CSV (or Parquet, where pyarrow is installed) with one measurement a r
     Bytes that other kernels touched between two runs, the inputs being made last: an operator
     measured as if inside a network. Optional; 0 or empty where it ran again and again. [byte]
 
+``mode``, ``host``, ``layout``, ``cache``, ``device``
+    The conditions: ``mode`` is ``eager``, ``compile``, ``graphs`` (kernels replayed from a CUDA
+    graph) or ``library`` (called from C++); ``host`` is ``in`` or ``out`` of the time; ``cache`` is
+    ``warm``, or ``cold`` beside a ``between``. Optional; a platform whose runtime runs otherwise
+    refuses the row (:mod:`costmodel.calibration.conditions`).
+
 Further columns are kept as they are.
 """
 

@@ -206,6 +206,11 @@ def _set(platform: Platform, settings: Mapping[str, str]) -> Platform:
 
 
 def _bare(hardware: Hardware, runtime: Runtime, settings: Mapping[str, str]) -> Platform:
+    if hardware.kind == "cpu" and tuple(runtime.algorithms) == ("gpu",):
+        raise DataError(
+            f"{runtime.name} runs on GPUs, and {hardware.name} is a CPU; take another runtime: "
+            f"{', '.join(runtime_names())}"
+        )
     threads = _threads(settings.get("threads", str(_NO_THREADS)), hardware)
     parameters = adjusted(
         priors(hardware.kind), runtime.priors.get(hardware.kind, {}), f"runtime {runtime.name}"

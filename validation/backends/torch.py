@@ -32,7 +32,7 @@ from validation.measuring.host import describe_host, lacks_memory, pinned
 from validation.measuring.journal import NO_JOURNAL, Journal
 from validation.measuring.platforms import platform_name
 
-RUNTIMES = {"eager": "torch-eager", "compile": "torch-compile", "graphs": "torch-eager"}
+RUNTIMES = {"eager": "torch-eager", "compile": "torch-compile", "graphs": "cuda-graphs"}
 """The runtime (:mod:`costmodel.runtimes`) of each mode."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 _PROBE_SIZE = 80  # rows of the matrices of a probe: 10 to 100 us of arithmetic
