@@ -10,6 +10,8 @@ import numpy as np
 
 from costmodel.calibration.measurement import BadRow, Measurement
 from costmodel.errors import DataError, listed
+from costmodel.graph import Node
+from costmodel.ops import Input
 from costmodel.platforms import Platform
 
 FAR = 100.0
@@ -123,14 +125,20 @@ def _reasons(m: Measurement, platform: Platform) -> Iterator[str]:
     if base and base != own:
         yield f"platform {m.platform!r} is not {own!r}"
     settings = dict(parse_qsl(query))
+    usual = "yes" if platform.runtime.transfers else "no"
+    if base and settings.get("transfers", usual) != platform.settings["transfers"]:
+        yield (
+            f"transfers are {settings.get('transfers', usual)}, but the platform's are "
+            f"{platform.settings['transfers']}: take {m.platform}"
+        )
     threads = settings.get("threads") or (str(m.threads) if m.threads else "")
     if platform.hardware.kind == "cpu" and threads not in ("", str(platform.threads)):
         yield (
             f"threads is {threads}, but the platform has {platform.threads}: take "
             f"{own}?threads={threads}"
         )
-    dtype, wanted = settings.get("dtype") or m.dtype, platform.dtype or "float32"
-    if dtype not in ("", wanted):
+    dtype, wanted = settings.get("dtype") or m.dtype, platform.dtype or _dtype_of(m)
+    if dtype not in ("", wanted) and isinstance(m.network, str):
         yield f"dtype is {dtype}, but the platform has {wanted}: take {own}?dtype={dtype}"
     runtime = platform.runtime.name
     layouts: tuple[str, ...] = ("contiguous", "nchw")
@@ -149,6 +157,62 @@ def _reasons(m: Measurement, platform: Platform) -> Iterator[str]:
                 f"{column} is {m.extra[column].strip()}, but the platform's is "
                 f"{' or '.join(allowed)}{_instead(column, stated, platform)}"
             )
+
+
+def _dtype_of(m: Measurement) -> str:
+    """Return the dtype that the text of a network states, else what networks are in."""
+    query = m.network.partition("?")[2] if isinstance(m.network, str) else ""
+    return dict(parse_qsl(query)).get("dtype", "float32")
+
+
+def check_network(m: Measurement, nodes: Sequence[Node], platform: Platform) -> None:
+    """Refuse a row that says otherwise than its network, or whose network has open sizes.
+
+    Parameters
+    ----------
+    m : Measurement
+        The row.
+    nodes : sequence of Node
+        Its network, in order.
+    platform : Platform
+        What was measured.
+
+    Raises
+    ------
+    DataError
+        If a size is open, or the batch or the dtype of the row is not that of the network.
+
+    Examples
+    --------
+    >>> from costmodel import zoo
+    >>> from costmodel.graph import nodes_in_order
+    >>> from costmodel.platforms import load_platform
+    >>> graph = zoo.resnet18()
+    >>> row = Measurement(graph, 0.02, batch=8)
+    >>> check_network(row, nodes_in_order(graph), load_platform("raspberry-pi-4/ncnn"))
+    Traceback (most recent call last):
+    ...
+    costmodel.errors.DataError: batch is 8, but the first input of resnet18 has 1
+    """
+    tensors = [t for node in nodes for t in (*node.inputs, *node.outputs)]
+    unknown = {str(d) for t in tensors for d in t.shape if not isinstance(d, int)}
+    if unknown:
+        raise DataError(f"{m.name}: its sizes must be numbers; open are {listed(sorted(unknown))}")
+    first = next((n.outputs[0] for n in nodes if isinstance(n.op, Input)), None)
+    is_graph = not isinstance(m.network, str)  # the first size of an operator may be no batch
+    if is_graph and m.batch and first is not None and first.shape[:1] not in ((), (m.batch,)):
+        raise DataError(f"batch is {m.batch}, but the first input of {m.name} has {first.shape[0]}")
+    own = {t.dtype for t in tensors}
+    if m.dtype and not platform.dtype and own and m.dtype not in own:
+        raise DataError(
+            f"dtype is {m.dtype}, but {m.name} is in {', '.join(sorted(own))}: convert it, or take "
+            f"{platform.base}?dtype={m.dtype}"
+        )
+    if m.dtype and platform.dtype and m.dtype != platform.dtype:
+        raise DataError(
+            f"dtype is {m.dtype}, but the platform has {platform.dtype}: take "
+            f"{platform.base}?dtype={m.dtype}"
+        )
 
 
 def _hosts(platform: Platform) -> tuple[str, ...] | None:

@@ -33,6 +33,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
+
+from costmodel.counting.subject import Prepared
 from costmodel.errors import DataError
 from costmodel.graph.serialize import write_atomically
 from costmodel.ops.tensor import DTYPE_BYTES
@@ -54,8 +57,8 @@ class Measurement:
 
     Parameters
     ----------
-    network : str
-        The network, as in :mod:`costmodel.specs`.
+    network : str, DiGraph or Prepared
+        The network, as in :mod:`costmodel.specs`, or the op graph itself.
     seconds : float
         Latency of one inference. [s]
     platform : str
@@ -72,7 +75,7 @@ class Measurement:
         Its number in the file, the header being row 1; 0 where it is of no file.
     """
 
-    network: str
+    network: str | nx.DiGraph | Prepared
     seconds: float
     platform: str = ""
     batch: int | None = None
@@ -81,6 +84,20 @@ class Measurement:
     extra: Mapping[str, str] = field(default_factory=dict, compare=False)
     between: int = 0
     row: int = field(default=0, compare=False)
+
+    @property
+    def name(self) -> str:
+        """What the network is called: its text, or the name of the graph.
+
+        Examples
+        --------
+        >>> from costmodel import zoo
+        >>> Measurement(zoo.resnet18(), 0.02).name
+        'resnet18'
+        """
+        if isinstance(self.network, str):
+            return self.network
+        return str(getattr(self.network, "name", "")) or "a graph"
 
 
 @dataclass(frozen=True)
@@ -179,8 +196,20 @@ def check_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Measurement], li
 
 
 def write_measurements(path: str | os.PathLike[str], measurements: Iterable[Measurement]) -> None:
-    """Write a CSV table, whole or not at all."""
+    """Write a CSV table, whole or not at all.
+
+    Raises
+    ------
+    DataError
+        If a network is a graph in memory: a table names networks by text.
+    """
     rows = list(measurements)
+    for number, m in enumerate(rows, start=2):
+        if not isinstance(m.network, str):
+            raise DataError(
+                f"row {number}: {m.name} is a graph in memory, which a table cannot hold: save it "
+                "(costmodel.save) and give the name of its file"
+            )
     extra = list(dict.fromkeys(name for m in rows for name in m.extra))
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")

@@ -57,7 +57,7 @@ def residuals_of(
 
     Examples
     --------
-    >>> from costmodel.calibration.fit import calibrate
+    >>> from costmodel.calibration import calibrate
     >>> rows = [Measurement("pointwise?h=56&w=56&c1=128&c2=128", 1e-3, row=2)]
     >>> residuals_of(calibrate(rows, "gtx-1080-ti/paper"), rows)[0].row
     2
@@ -67,7 +67,7 @@ def residuals_of(
     found = [
         Residual(
             m.row or number,
-            m.network,
+            m.name,
             m.seconds,
             float(m.seconds * np.exp(r)),
             float(np.exp(r)),

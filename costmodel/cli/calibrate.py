@@ -23,13 +23,14 @@ def calibrate(
         Path | None,
         typer.Argument(help="CSV or Parquet: network, seconds, batch, dtype, threads ..."),
     ] = None,
-    platform: Annotated[
-        str | None,
+    platforms: Annotated[
+        list[str] | None,
         typer.Option(
             "--platform",
             "-p",
             metavar="PLATFORM",
-            help="What was measured; with --backend by default the backend's own platform.",
+            help="What was measured; with --backend by default the backend's own platform. Give "
+            "several to try: the one that explains the rows best is taken.",
         ),
     ] = None,
     backend: Annotated[
@@ -71,6 +72,8 @@ def calibrate(
 
     Example: costmodel calibrate t.csv -p host/torch-eager -o host.toml
 
+    Example: costmodel calibrate t.csv -p rk3399/tflite -p rk3399/tflite-strict
+
     Example: costmodel calibrate --backend torch
 
     Example: costmodel calibrate --design 20 -p raspberry-pi-4/ncnn
@@ -80,22 +83,26 @@ def calibrate(
     if as_json and as_csv:
         raise typer.BadParameter("give one of --json and --csv")
     shown = Output(output, "json" if as_json else "csv" if as_csv else "text", as_is)
+    tried = platforms or []
+    if len(tried) > 1 and (backend is not None or design is not None):
+        raise DataError("several platforms are tried on a table: give one beside this option")
     if backend is not None:
         if measurements is not None or design is not None:
             raise DataError("--backend measures by itself: give no table and no --design beside it")
-        fit_rows(*_measure(backend, platform), shown)
+        name, rows, provenance = _measure(backend, tried[0] if tried else None)
+        fit_rows([name], rows, provenance, shown)
         return
-    if platform is None:
+    if not tried:
         raise DataError("name what was measured: --platform, such as host/torch-eager")
     if design is not None:
         from costmodel.calibration.design import design as choose
 
-        for spec in choose(platform, design):
+        for spec in choose(tried[0], design):
             typer.echo(spec)
         return
     if measurements is None:
         raise DataError("give a table of measurements, --backend, or --design N")
-    fit_table(measurements, platform, shown, keep_good)
+    fit_table(measurements, tried, shown, keep_good)
 
 
 def _measure(backend: str, platform: str | None) -> Measured:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import typer
 
-from costmodel.calibration.fit import Calibration, calibrate
+from costmodel.calibration import Calibration, calibrate
 from costmodel.calibration.measurement import Measurement
 from costmodel.calibration.residuals import Residual, residuals_of
 from costmodel.cli.console import print_json, stdout, working
@@ -43,31 +43,38 @@ class Output:
     as_is: bool
 
 
-def fit_table(measurements: Path, platform: str, output: Output, keep_good: bool) -> None:
-    """Fit ``platform`` to a table, write the result and say what it rests on."""
+def fit_table(
+    measurements: Path, platforms: Sequence[str], output: Output, keep_good: bool
+) -> None:
+    """Fit the best of ``platforms`` to a table, write the result and say what it rests on."""
     from costmodel.calibration.conditions import check_conditions
     from costmodel.calibration.measurement import read_measurements
     from costmodel.platforms import load_platform
 
-    where = load_platform(platform, calibrated=False)
+    wanted = [load_platform(platform, calibrated=False) for platform in platforms]
     rows, bad = read_measurements(measurements, keep_good)
     if keep_good:
-        others = check_conditions(rows, where)
-        bad += others
-        left_out = {row.row for row in others}
-        rows = [row for row in rows if row.row not in left_out]
+        for where in wanted:
+            others = check_conditions(rows, where)
+            bad += others
+            left_out = {row.row for row in others}
+            rows = [row for row in rows if row.row not in left_out]
     for row in sorted(bad, key=lambda row: row.row):
         typer.echo(f"left out row {row.row}: {row.reason}", err=True)
-    fit_rows(platform, rows, {"file": measurements.name}, output)
+    fit_rows(platforms, rows, {"file": measurements.name}, output)
 
 
 def fit_rows(
-    platform: str, rows: Sequence[Measurement], provenance: Mapping[str, str], output: Output
+    platforms: Sequence[str],
+    rows: Sequence[Measurement],
+    provenance: Mapping[str, str],
+    output: Output,
 ) -> None:
-    """Fit ``platform`` to rows, write the result and show it."""
+    """Fit the best of ``platforms`` to rows, write the result and show it."""
+    what = platforms[0] if len(platforms) == 1 else platforms
     try:
         with working(f"fitting {len(rows)} rows"):
-            result = calibrate(rows, platform, provenance, output.as_is)
+            result = calibrate(rows, what, provenance, output.as_is)
     except DataError as error:
         if "file" in provenance:
             raise DataError(f"{provenance['file']}: {error}") from None
@@ -84,6 +91,11 @@ def fit_rows(
 
 def _print_text(result: Calibration, residuals: Sequence[Residual], file: Path) -> None:
     console = stdout()
+    for tried in result.tried:
+        console.print(
+            f"tried {tried.platform}: rows left out are {share(tried.error)} off in the mean, "
+            f"rank correlation {tried.rank:.3f}"
+        )
     console.print(
         f"{result.platform.name}: {len(residuals)} rows fitted, "
         f"median error {share(result.median_error)}"
@@ -121,6 +133,7 @@ def _document(result: Calibration, residuals: Sequence[Residual], file: Path) ->
         "median_error": result.median_error,
         "undetermined": list(result.undetermined),
         "at_bounds": list(result.at_bounds),
+        "tried": [asdict(tried) for tried in result.tried],
         "residuals": [{**asdict(r), "outlier": r.is_outlier} for r in residuals],
     }
 
