@@ -146,7 +146,7 @@ def _reasons(m: Measurement, platform: Platform) -> Iterator[str]:
         layouts += ("nhwc",)  # a matter of the runtime, which has one
     for column, allowed in (
         ("layout", layouts),
-        ("cache", ("cold",) if m.between else ("warm",)),
+        ("cache", ("warm", "cold") if m.between else ("warm",)),
         ("mode", _MODES.get(runtime)),
         ("host", _hosts(platform)),
         ("device", _DEVICES.get(platform.hardware.kind)),
@@ -185,11 +185,11 @@ def check_network(m: Measurement, nodes: Sequence[Node], platform: Platform) -> 
     Examples
     --------
     >>> from costmodel import zoo
-    >>> from costmodel.graph import nodes_in_order
+    >>> from costmodel.counting.subject import nodes_of
     >>> from costmodel.platforms import load_platform
     >>> graph = zoo.resnet18()
     >>> row = Measurement(graph, 0.02, batch=8)
-    >>> check_network(row, nodes_in_order(graph), load_platform("raspberry-pi-4/ncnn"))
+    >>> check_network(row, nodes_of(graph), load_platform("raspberry-pi-4/ncnn"))
     Traceback (most recent call last):
     ...
     costmodel.errors.DataError: batch is 8, but the first input of resnet18 has 1
