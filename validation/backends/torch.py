@@ -65,9 +65,12 @@ class TorchBackend:
         MeasuringError
             If the GPU is not known.
         """
+        if settings.device == "cpu":
+            # CUDA graphs are refused there, but only when it comes to measuring.
+            mode = "eager" if settings.mode == "graphs" else settings.mode
+            return platform_name("host", RUNTIMES[mode], settings)
         runtime = RUNTIMES[settings.mode]
-        hardware = "host" if settings.device == "cpu" else gpu_hardware(torch.cuda, runtime)
-        return platform_name(hardware, runtime, settings)
+        return platform_name(gpu_hardware(torch.cuda, runtime), runtime, settings)
 
     def measure_networks(
         self,

@@ -9,10 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import networkx as nx
+
+from costmodel.graph.builder import Builder
+from costmodel.ops import Elementwise
 from validation.scores.dataset import DeviceSet, Row, read_csv
 
 _PLATFORMS = {"a100": "a100-sxm-80gb/cuda-graphs", "h100": "h100-sxm/cuda-graphs"}
 _DTYPE = "dtype=float16"
+_GATE = "gate "
 SHORTEST = 5e-6
 """Least time that is read: its rounding is a tenth at most. [s]"""
 
@@ -31,13 +36,14 @@ def device_sets() -> list[DeviceSet]:
             f"transformer_layers {_PLATFORMS[gpu].partition('/')[0]}",
             _PLATFORMS[gpu],
             tuple(rows.values()),
+            {name: gate(name) for name in rows if name.startswith(_GATE)},
         )
         for gpu, rows in found.items()
     ]
 
 
 def _rows(line: Line) -> Iterator[Row]:
-    """Yield the layers of a line; the gate reads two tensors and writes one, as a product does."""
+    """Yield the layers of a line."""
     workers, tokens = int(line["num_tensor_parallel_workers"]), int(line["num_tokens"])
     width, wide = int(line["n_embd"]), int(line["n_expanded_embd"]) // workers
     heads, shared = int(line["n_head"]), int(line["n_kv_head"])
@@ -56,8 +62,24 @@ def _rows(line: Line) -> Iterator[Row]:
     yield Row(norm, _seconds(line, "input_layernorm"), "norm", f"norm {site}")
     added = f"elementwise?kind=add&{shape}&{_DTYPE}"
     yield Row(added, _seconds(line, "add"), "add", f"add {site}")
-    gate = f"elementwise?kind={'mul' if gated else 'gelu'}&shape={tokens}x{wide}&{_DTYPE}"
-    yield Row(gate, _seconds(line, "mlp_act"), "act", f"act {wide}")
+    plain = f"elementwise?kind=gelu&shape={tokens}x{wide}&{_DTYPE}"
+    act = f"{_GATE}{tokens}x{wide}" if gated else plain
+    yield Row(act, _seconds(line, "mlp_act"), "act", f"act {wide}")
+
+
+def gate(name: str) -> nx.DiGraph:
+    """Return the gate of ``"gate TxN"``: a SiLU, and the product of it and a second tensor.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> cm.mac(gate("gate 2x8"))
+    80
+    """
+    shape = tuple(map(int, name.removeprefix(_GATE).split("x")))
+    b = Builder("gate")
+    gated, rest = b.input(shape, "float16"), b.input(shape, "float16")
+    return b.finish(b.add(Elementwise("mul"), b.add(Elementwise("silu"), gated), rest))
 
 
 def _seconds(line: Line, name: str) -> float:
