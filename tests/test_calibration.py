@@ -15,6 +15,7 @@ from costmodel.calibration.design import candidates
 from costmodel.errors import DataError
 from costmodel.prediction.table import tabulate
 from costmodel.timing.fitted import with_values
+from costmodel.timing.multipliers import DEVICE
 from costmodel.timing.spread import STEP, nudged
 
 CPU, GPU, PAPER = "raspberry-pi-4/ncnn", "gtx-1080-ti/torch-eager", "gtx-1080-ti/paper"
@@ -53,6 +54,8 @@ def truth(name: str) -> cm.Platform:
         p.name: p.value * np.exp(p.spread * np.clip(rng.standard_normal(), -1.5, 1.5))
         for p in platform.fitted.parameters
     }
+    # Slower by a multiplier: where the bound of the hardware decides, nothing can be learned.
+    theta |= {DEVICE: 1.5, **{name: max(1.0, v) for name, v in theta.items() if "factor_" in name}}
     return replace(platform, fitted=with_values(platform.fitted, theta))
 
 
@@ -104,9 +107,9 @@ def test_known_parameters_are_recovered(name: str, wrong: float) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        (CPU, {"gemm", "window", "winograd", "pool", "far_bandwidth", "fixed"}),
+        (CPU, {"gemm", "window", "winograd", "pool", "fixed", DEVICE}),
         # The launch of the device hides behind a host that Python keeps busy.
-        (GPU, {"dram", "power", "host", "fixed", "norm_call"}),
+        (GPU, {"host", "fixed", "norm_call", "winograd", DEVICE}),
         (f"{PAPER}?transfers=yes", {"launch", "group_launch", "winograd", "fixed", "copy"}),
     ],
 )
@@ -186,7 +189,7 @@ def test_few_rows_give_a_sane_model(name: str, n: int) -> None:
 
 
 @PLATFORMS
-@pytest.mark.parametrize("scale", [1e-6, 100])
+@pytest.mark.parametrize("scale", [1e-6, 1e7])
 def test_impossible_times_leave_parameters_within_physical_bounds(name: str, scale: float) -> None:
     rows = [replace(m, seconds=scale * m.seconds) for m in measured(TRAIN[::2], name, seed=8)]
     result = cm.calibrate(rows, name, as_is=True)
@@ -202,10 +205,10 @@ def test_impossible_times_leave_parameters_within_physical_bounds(name: str, sca
 
 
 def test_parameters_that_end_at_a_limit_are_named() -> None:
-    # Three times as fast: products would have to run above the peak.
-    rows = [replace(m, seconds=0.3 * m.seconds) for m in measured(TRAIN, CPU, seed=8)]
-    assert "gemm" in cm.calibrate(rows, CPU).at_bounds
-    assert "gemm" not in fitted(CPU, 0.0).at_bounds
+    # A thousand times as fast: no multiplier goes that far.
+    rows = [replace(m, seconds=1e-3 * m.seconds) for m in measured(TRAIN, CPU, seed=8)]
+    assert DEVICE in cm.calibrate(rows, CPU, as_is=True).at_bounds
+    assert DEVICE not in fitted(CPU, 0.0).at_bounds
 
 
 def test_calibration_is_deterministic() -> None:

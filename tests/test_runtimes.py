@@ -10,6 +10,7 @@ import costmodel as cm
 from costmodel.errors import DataError
 from costmodel.platforms import load_platform
 from costmodel.runtimes import ANCHORS, FOLLOWERS, load_runtime, runtime_names
+from costmodel.timing.multipliers import multipliers
 from costmodel.timing.parameters import priors
 
 GOOD = 'name = "mine"\ntitle = "Mine"\nsource = "seen"\n'
@@ -143,7 +144,7 @@ direct = { value = 0.5, spread = 0.1, source = "a guess" }
 
 
 def test_a_prior_that_a_runtime_changes_has_the_source_of_the_runtime() -> None:
-    of_kind = {p.name: p.source for p in priors("gpu")}
+    of_kind = {p.name: p.source for p in (*priors("gpu"), *multipliers())}
     platform = load_platform("t4/torch-eager", calibrated=False)
     of_platform = {p.name: p.source for p in platform.fitted.parameters}
     changed = platform.runtime.priors["gpu"]

@@ -14,6 +14,7 @@ import costmodel as cm
 from costmodel.ops import Input, Output
 from costmodel.platforms import calibration_file, find_calibration, load_platform
 from costmodel.timing.fitted import from_toml
+from costmodel.timing.multipliers import multipliers
 from costmodel.timing.parameters import priors
 from validation.__main__ import app
 from validation.scores.paper_tables import PLATFORMS, TABLES, cells
@@ -93,6 +94,6 @@ def test_shipped_calibrations_have_the_parameters_of_the_model(file: Path) -> No
     platform, fitted = from_toml(file.read_text("utf-8"), file.name)
     kind = load_platform(platform, calibrated=False).hardware.kind
     assert [(p.name, p.meaning) for p in fitted.parameters] == [
-        (p.name, p.meaning) for p in priors(kind)
+        (p.name, p.meaning) for p in (*priors(kind), *multipliers())
     ], "the model has changed: run python -m validation calibrations"
     assert find_calibration(platform) is not None

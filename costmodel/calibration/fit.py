@@ -1,8 +1,9 @@
 """Fits the parameters of a platform to measurements, however few, and says what they determine.
 
-Maximum a posteriori in log time: log-normal priors (:mod:`costmodel.timing.parameters`), a robust
-loss that a tenth of wrong rows does not mislead, and physical bounds. Nothing is fitted that has no
-meaning, so that 0, 5, 10 and 500 measurements all give a sane model.
+Maximum a posteriori in log time: log-normal priors (:mod:`costmodel.timing.parameters`), errors
+with heavy tails, so that a tenth of wrong rows does not mislead
+(:mod:`costmodel.calibration.robust`), and physical bounds. Nothing is fitted that has no meaning,
+so that 0, 5, 10 and 500 measurements all give a sane model.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qsl
 
 import networkx as nx
 import numpy as np
 
+from costmodel.algebra.symbols import Dim
 from costmodel.calibration.conditions import (
     check_conditions,
     check_fit,
@@ -27,6 +28,7 @@ from costmodel.calibration.conditions import (
     check_units,
 )
 from costmodel.calibration.measurement import Measurement, named
+from costmodel.calibration.robust import Problem, estimate
 from costmodel.counting.subject import Prepared, Subject, nodes_of
 from costmodel.errors import CostModelError, DataError
 from costmodel.graph.serialize import write_atomically
@@ -45,17 +47,11 @@ from costmodel.timing.fitted import (
     to_toml,
 )
 from costmodel.timing.parameters import Parameter
+from costmodel.timing.spread import STEP, nudged
 from costmodel.zoo import NETWORKS
 
 UNDETERMINED = 0.7
 """A parameter whose error is above this share of its prior spread is not determined."""
-_PRIOR_ROWS = 4.0
-"""Weight of the prior residual spreads, in rows."""
-_START_NOISE = 0.05
-"""First guess of the noise of log times. [1]"""
-_CAUCHY = 2.0
-"""Residuals beyond this many times the noise count less and less. [1]"""
-_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -202,47 +198,46 @@ def fit(
     provenance: Mapping[str, str],
 ) -> Calibration:
     """Fit the parameters of ``platform`` to networks that are lowered already."""
-    from scipy.optimize import least_squares
-
     start = platform.fitted
     free = [p for p in start.parameters if p.spread > 0]
-    mean = np.log([p.value for p in free])
-    spread = np.array([p.spread for p in free])
-    lower = np.log([p.lower for p in free])
-    upper = np.log([p.upper for p in free])
+    names = [p.name for p in free]
     target = np.log(seconds)
     single = table.kernels <= 1
-    noise = np.full(len(seconds), _START_NOISE)
 
     def theta(x: np.ndarray) -> dict[str, float]:
-        return {**start.theta, **dict(zip((p.name for p in free), np.exp(x), strict=True))}
+        return {**start.theta, **dict(zip(names, np.exp(x).tolist(), strict=True))}
 
-    def residual(x: np.ndarray) -> np.ndarray:
-        return np.asarray(np.log(table.seconds(platform, theta(x), bounded=False)) - target)
+    def logs(parameters: Mapping[str, Dim]) -> np.ndarray:
+        return np.asarray(np.log(table.seconds(platform, parameters, bounded=False)))
 
-    def objective(x: np.ndarray) -> np.ndarray:
-        return np.concatenate([_soft(residual(x) / noise), (x - mean) / spread])
+    def jacobian(x: np.ndarray) -> np.ndarray:
+        found = logs(nudged(theta(x), names))
+        return np.asarray((found[1:] - found[0]).T / STEP)
 
-    margin = 1e-6 * (upper - lower)
-    x = np.clip(mean, lower + margin, upper - margin)
-    for _ in range(_ROUNDS):
-        solution: Any = least_squares(
-            objective, x, bounds=(lower, upper), x_scale=spread, xtol=1e-5, ftol=1e-5, max_nfev=60
+    found = estimate(
+        Problem(
+            residual=lambda x: logs(theta(x)) - target,
+            jacobian=jacobian,
+            mean=np.log([p.value for p in free]),
+            spread=np.array([p.spread for p in free]),
+            lower=np.log([p.lower for p in free]),
+            upper=np.log([p.upper for p in free]),
+            groups=[np.flatnonzero(rows) for rows in (single, ~single) if rows.any()],
         )
-        x = solution.x
-        noise = _noise(residual(x), single)
-    covariance = np.linalg.inv(solution.jac.T @ solution.jac)
-    errors = np.sqrt(np.diag(covariance))
+    )
+    x = found.x
+    rest = np.log(table.seconds(platform, theta(x))) - target  # as predictions are: bounded
+    errors = np.sqrt(np.diag(found.covariance))
+    spread = found.widened * np.array([p.spread for p in free])
     # Each parameter that the data determine takes one degree of freedom.
     used = float(np.sum(1 - np.minimum(1, (errors / spread) ** 2)))
-    rest = residual(x)
     operator_spread, network_spread = _spreads(rest, single, used)
     return Calibration(
         replace(
             platform,
             fitted=Fitted(
                 _with_values(start.parameters, free, x, errors),
-                covariance,
+                found.covariance,
                 operator_spread,
                 network_spread,
                 rows=len(seconds),
@@ -253,29 +248,10 @@ def fit(
         tuple(p.name for p, e in zip(free, errors, strict=True) if e > UNDETERMINED * p.spread),
         tuple(
             p.name
-            for p, v, lo, hi in zip(free, x, lower, upper, strict=True)
-            if min(v - lo, hi - v) < 1e-3
+            for p, v in zip(free, x, strict=True)
+            if min(v - np.log(p.lower), np.log(p.upper) - v) < 1e-3
         ),
     )
-
-
-def _soft(r: np.ndarray) -> np.ndarray:
-    """Return residuals whose square is the Cauchy loss: it hardly grows far out."""
-    scaled = r / _CAUCHY
-    return np.asarray(np.sign(r) * _CAUCHY * np.sqrt(np.log1p(scaled * scaled)))
-
-
-def _noise(residual: np.ndarray, single: np.ndarray) -> np.ndarray:
-    """Return the noise of each row: that of operators or of networks, outliers left out."""
-    noise = np.empty(len(residual))
-    for group in (single, ~single):
-        if group.any():
-            r = residual[group]
-            cut = 3 * 1.4826 * np.median(np.abs(r)) + 1e-9
-            squares = float(np.sum(np.minimum(np.abs(r), cut) ** 2))
-            weight = _PRIOR_ROWS * _START_NOISE**2
-            noise[group] = np.sqrt((weight + squares) / (_PRIOR_ROWS + len(r)))
-    return noise
 
 
 def _spreads(residual: np.ndarray, single: np.ndarray, used: float) -> tuple[float, float]:

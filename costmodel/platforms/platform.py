@@ -25,6 +25,7 @@ from costmodel.platforms.calibrations import (
 from costmodel.reading import MAX_TOML_BYTES, is_file, read_text
 from costmodel.runtimes import Runtime, load_runtime, runtime_names
 from costmodel.timing.fitted import Fitted, from_toml
+from costmodel.timing.multipliers import multipliers
 from costmodel.timing.parameters import adjusted, priors
 
 if TYPE_CHECKING:
@@ -213,7 +214,9 @@ def _bare(hardware: Hardware, runtime: Runtime, settings: Mapping[str, str]) -> 
         )
     threads = _threads(settings.get("threads", str(_NO_THREADS)), hardware)
     parameters = adjusted(
-        priors(hardware.kind), runtime.priors.get(hardware.kind, {}), f"runtime {runtime.name}"
+        (*priors(hardware.kind), *multipliers()),
+        runtime.priors.get(hardware.kind, {}),
+        f"runtime {runtime.name}",
     )
     moved = settings.get("transfers", _yes(runtime.transfers)) == "yes"
     fitted = Fitted.prior(parameters)

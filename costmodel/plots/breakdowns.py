@@ -53,7 +53,8 @@ def breakdown(
 
     Notes
     -----
-    Arithmetic and traffic of a kernel overlap: the time of both counts for the longer one. Where
+    Arithmetic and traffic of a kernel overlap: the time of both counts for the longer one, and so
+    does what multipliers that were fitted add to it. Where
     the host dispatches more slowly than the device runs, the time that the device waits is
     "dispatch".
 

@@ -28,6 +28,7 @@ LABELS: Mapping[str, str] = {
     "compute": "arithmetic",
     "memory": "memory traffic",
     "passes": "passes fused behind kernels",
+    "learned": "multipliers that were fitted, beyond the formulas",
     "bound": "the hardware's bound",
     "dispatch": "the host's dispatch",
     "transfer": "moving inputs and outputs",

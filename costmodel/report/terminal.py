@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TOP = 10
 """Operators or kernels that are shown unless all are asked for."""
 _BAR = 22
+_LEARNED = 0.05  # share of a kernel's time from which on multipliers have a column
 _UNITS = (("us", 1e-6), ("ms", 1e-3), ("s", 1.0))
 
 
@@ -189,10 +190,13 @@ def _kernels(console: Console, prediction: Prediction, everything: bool) -> Tabl
     longest = max((float(k.seconds) for k in ordered), default=0.0)
     unit, scale = next(u for u in _UNITS if longest < u[1] * 1e4 or u[0] == "s")
     first = f"{'kernel' if everything else 'slowest kernels'}, times in {unit}"
-    columns = (first, "waits for", "time", "launch", "compute", "memory", "passes")
+    terms = ["launch", "compute", "memory", "passes"]
+    if any(abs(k.terms.learned) > _LEARNED * k.seconds for k in ordered):
+        terms.append("learned")
+    columns = (first, "waits for", "time", *terms)
     result = table(console, *columns, left=2)
     for k in ordered:
-        times = (k.seconds, k.terms.launch, k.terms.compute, k.terms.memory, k.terms.passes)
+        times = (k.seconds, *(getattr(k.terms, term) for term in terms))
         cells = (_decimal(float(t) / scale) for t in times)
         result.add_row(_kernel_cell(console, k, everything), k.waits_for, *cells)
     return result
@@ -223,13 +227,15 @@ def _relative(name: str, other: str) -> str:
 
 
 def _decimal(value: float) -> str:
-    """Return a number below 10,000 in at most six characters.
+    """Return a number below 10,000 in at most six characters, a minus left out.
 
-    >>> [_decimal(x) for x in (0, 0.001, 0.02345, 7.6071, 9999.6)]
-    ['0', '<0.01', '0.023', '7.607', '10000']
+    >>> [_decimal(x) for x in (0, 0.001, 0.02345, 7.6071, 9999.6, -0.5)]
+    ['0', '<0.01', '0.023', '7.607', '10000', '-0.500']
     """
     if value == 0:
         return "0"
+    if value < 0:
+        return f"-{_decimal(-value).removeprefix('<')}"
     if value < 0.01:
         return "<0.01"
     return f"{value:.4g}" if 1 <= value < 1000 else f"{value:.{3 if value < 1 else 0}f}"

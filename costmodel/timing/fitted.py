@@ -11,6 +11,7 @@ import numpy as np
 
 from costmodel.errors import DataError
 from costmodel.reading import parse_toml
+from costmodel.timing.multipliers import with_multipliers
 from costmodel.timing.parameters import Parameter
 
 PRIOR_OPERATOR_SPREAD = 0.25
@@ -125,7 +126,7 @@ def from_toml(text: str, file: str) -> tuple[str, Fitted]:
     if data.get("format") != "costmodel-calibration" or data.get("schema") != 1:
         raise DataError(f'{file}: format should be "costmodel-calibration" with schema 1')
     try:
-        parameters = tuple(
+        parameters = with_multipliers(
             Parameter(name=name, **fields) for name, fields in data["parameters"].items()
         )
         if not isinstance(data["platform"], str):

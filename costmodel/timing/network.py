@@ -14,6 +14,7 @@ from costmodel.ops import Input, Output
 from costmodel.timing import cpu, gpu
 from costmodel.timing.bound import least_seconds
 from costmodel.timing.machine import Machine
+from costmodel.timing.multipliers import multiplied
 from costmodel.timing.terms import NAMES, Terms
 from costmodel.timing.workload import Workload
 
@@ -23,7 +24,7 @@ _FORMULAS: Mapping[str, ModuleType] = {"cpu": cpu, "gpu": gpu}
 def kernel_terms(w: Workload, machine: Machine, theta: Mapping[str, Dim]) -> Terms:
     """Return the terms of one kernel, or of many of one kind as arrays, with their bound."""
     result: Terms = _FORMULAS[machine.kind].terms(w, machine, theta)
-    result = replace(result, bound=least_seconds(w, machine))
+    result = replace(multiplied(result, w.kind, theta), bound=least_seconds(w, machine))
     made = w.writes.bytes
     if isinstance(made, np.ndarray) and not made.all():
         # Where it makes nothing, no kernel runs.

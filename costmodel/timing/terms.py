@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from costmodel.algebra.symbols import Dim, maximum, minimum
 
-NAMES = ("host", "launch", "compute", "memory", "passes", "model", "bound")
+NAMES = ("host", "launch", "compute", "memory", "passes", "model", "bound", "learned")
 """The fields of :class:`Terms`, in order."""
 
 
@@ -28,6 +28,9 @@ class Terms:
         Time on the device by these terms. [s]
     bound : Dim
         Least time on the hardware (:func:`~costmodel.timing.bound.least_seconds`). [s]
+    learned : Dim
+        What multipliers that were fitted add to the formula, or take off
+        (:mod:`~costmodel.timing.multipliers`). [s]
     """
 
     host: Dim
@@ -37,6 +40,7 @@ class Terms:
     passes: Dim
     model: Dim
     bound: Dim = 0
+    learned: Dim = 0
 
     @property
     def seconds(self) -> Dim:
