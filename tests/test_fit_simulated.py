@@ -1,0 +1,135 @@
+"""Fits to made-up measurements: priors that are far off, wrong rows, few rows."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pytest
+
+from costmodel.calibration.design import candidates
+from costmodel.calibration.fit import fit
+from costmodel.platforms import Platform, load_platform
+from costmodel.prediction.table import NetworkTable, tabulate
+from costmodel.specs import network
+from costmodel.timing.fitted import with_values
+
+NOISE = 0.03
+OPERATORS, NETWORKS = "raspberry-pi-4/ncnn", "rtx-2080-ti/torch-eager"
+DRAWS = 2
+EDGES = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+
+
+@dataclass(frozen=True)
+class World:
+    """What can be measured, and how long it takes.
+
+    Parameters
+    ----------
+    platform : Platform
+        With its priors.
+    table : NetworkTable
+        All rows.
+    seconds : ndarray
+        Their true times. [s]
+    """
+
+    platform: Platform
+    table: NetworkTable
+    seconds: np.ndarray
+
+
+def architecture(rng: np.random.Generator) -> str:
+    a, b, c, d, e, f = rng.choice(EDGES, 6)
+    return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
+
+
+@cache
+def table_of(name: str) -> NetworkTable:
+    rng = np.random.default_rng(3)
+    specs = candidates()
+    if name == NETWORKS:
+        specs = [f"nasbench201?arch_str={architecture(rng)}&batch=256" for _ in range(140)]
+    return tabulate([network(spec) for spec in specs], load_platform(name, calibrated=False))
+
+
+def world(name: str, off: str, seed: int) -> World:
+    """Return a world whose truth is up to three times off the priors."""
+    rng = np.random.default_rng(seed)
+    platform, table = load_platform(name, calibrated=False), table_of(name)
+    theta = dict(platform.fitted.theta)
+    for p in platform.fitted.parameters:
+        is_kind = p.name.startswith("factor_")
+        if (off == "every parameter" and p.spread and not is_kind) or (
+            off == "every kind" and is_kind
+        ):
+            theta[p.name] *= np.exp(rng.uniform(-np.log(3), np.log(3)))
+    true = with_values(platform.fitted, theta).theta
+    slower = 3 if off == "everything" else 1
+    return World(platform, table, slower * table.seconds(platform, true, bounded=False))
+
+
+def drawn(w: World, n: int, wrong: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the fitted rows, what was measured there, and the other rows."""
+    rng = np.random.default_rng([seed, n, wrong])
+    order = rng.permutation(len(w.seconds))
+    rows = np.sort(order[:n])
+    measured = w.seconds[rows] * np.exp(NOISE * rng.standard_normal(n))
+    bad = rng.choice(n, wrong, replace=False)
+    measured[bad] *= rng.uniform(3, 30, wrong) ** rng.choice([-1, 1], wrong)
+    return rows, measured, np.sort(order[n : n + 40])
+
+
+def errors(name: str, off: str, n: int, wrong: int) -> dict[str, float]:
+    """Return the mean absolute relative error on other rows, over draws, by method."""
+    found: dict[str, list[float]] = {"fitted": [], "priors": [], "one scalar": []}
+    for seed in range(DRAWS):
+        w = world(name, off, seed)
+        rows, measured, others = drawn(w, n, wrong, seed)
+        before = w.table.seconds(w.platform, w.platform.fitted.theta)
+        scalar = np.exp(np.median(np.log(measured / before[rows])))
+        result = fit(w.table.rows(rows), measured, w.platform, {}).platform
+        after = w.table.seconds(result, result.fitted.theta, bounded=False)
+        for method, guess in (
+            ("fitted", after),
+            ("priors", before),
+            ("one scalar", scalar * before),
+        ):
+            found[method].append(float(np.mean(np.abs(guess / w.seconds - 1)[others])))
+    return {method: float(np.mean(values)) for method, values in found.items()}
+
+
+@pytest.mark.parametrize("wrong", [0, 10], ids=["clean", "a tenth wrong"])
+@pytest.mark.parametrize(
+    ("name", "off", "most"),
+    [
+        (NETWORKS, "everything", {5: 0.025, 10: 0.025, 30: 0.015}),
+        (NETWORKS, "every parameter", {10: 0.05, 30: 0.025}),
+        (NETWORKS, "every kind", {10: 0.07, 30: 0.02}),
+        (OPERATORS, "everything", {5: 0.12, 10: 0.12, 30: 0.05, 100: 0.025}),
+        (OPERATORS, "every parameter", {10: 0.28, 30: 0.13, 100: 0.045}),
+        (OPERATORS, "every kind", {100: 0.05}),
+    ],
+)
+def test_other_rows_are_predicted(name: str, off: str, most: dict[int, float], wrong: int) -> None:
+    for n, limit in most.items():
+        found = errors(name, off, n, n * wrong // 100)
+        assert found["fitted"] < limit, (n, found)
+
+
+@pytest.mark.parametrize("name", [NETWORKS, OPERATORS])
+@pytest.mark.parametrize("n", [5, 10, 30])
+def test_a_fit_is_not_worse_than_priors_nor_than_one_scalar(name: str, n: int) -> None:
+    found = errors(name, "every parameter", n, n // 10)
+    assert found["fitted"] < min(found["priors"], found["one scalar"]) + 0.003
+
+
+def test_a_fit_of_ten_networks_takes_a_second_or_two() -> None:
+    w = world(NETWORKS, "everything", 0)
+    rows, measured, _ = drawn(w, 10, 1, 0)
+    table = w.table.rows(rows)
+    start = time.process_time()
+    fit(table, measured, w.platform, {})
+    assert time.process_time() - start < 2
