@@ -96,21 +96,28 @@ def test_a_limit_is_one_part_in_a_thousand_wide(seconds: float, named: bool) -> 
 
 def test_residual_spreads_are_of_operators_and_of_networks() -> None:
     one = fitted(Rows(["a"]), [1.0], parameter("a", 0.5)).platform.fitted
-    # A row that determines its parameter leaves a quarter of a degree of freedom.
-    assert one.operator_spread == pytest.approx((PRIOR_OPERATOR_SPREAD**2 / 1.25) ** 0.5, rel=1e-3)
+    # A row without residual counts twice as much as the prior.
+    assert one.operator_spread == pytest.approx(PRIOR_OPERATOR_SPREAD / 3**0.5, rel=1e-3)
     assert one.network_spread == PRIOR_NETWORK_SPREAD
     rows = Rows(["a"] * 40, [1] * 20 + [2] * 20)
     seconds = [np.exp(0.02 * (-1) ** i) for i in range(20)]
     seconds += [np.exp(0.3 * (-1) ** i) for i in range(20)]
     both = fitted(rows, seconds, parameter("a", 0.5)).platform.fitted
-    # One parameter takes half a degree of each; the prior counts as one row.
-    freedom = 20 - 0.5 + 1
     for found, wide, prior in (
         (both.operator_spread, 0.02, PRIOR_OPERATOR_SPREAD),
         (both.network_spread, 0.3, PRIOR_NETWORK_SPREAD),
     ):
-        expected = ((20 * (wide / 1.645) ** 2 + prior**2) / freedom) ** 0.5
-        assert found == pytest.approx(expected, rel=0.02)
+        expected = ((20 * (wide / 1.645) ** 2 + prior**2 / 2) / 20.5) ** 0.5
+        assert found == pytest.approx(expected, rel=0.05)
+
+
+def test_residuals_that_spreads_are_made_of_are_of_rows_left_out() -> None:
+    # Each parameter is told by two rows that disagree: left out, a row is off twice as far.
+    rows = Rows([name for name in "abcdefghij" for _ in range(2)])
+    seconds = [np.exp(0.1 * (-1) ** i) for i in range(20)]
+    found = fitted(rows, seconds, *(parameter(name, 3.0) for name in "abcdefghij"))
+    expected = ((20 * (0.2 / 1.645) ** 2 + PRIOR_OPERATOR_SPREAD**2 / 2) / 20.5) ** 0.5
+    assert found.platform.fitted.operator_spread == pytest.approx(expected, rel=0.1)
 
 
 def test_a_row_far_out_hardly_moves_a_fit() -> None:

@@ -52,6 +52,8 @@ from costmodel.zoo import NETWORKS
 
 UNDETERMINED = 0.7
 """A parameter whose error is above this share of its prior spread is not determined."""
+_PRIOR_ROWS = 0.5
+"""Weight of the prior residual spreads, in rows."""
 
 
 @dataclass(frozen=True)
@@ -228,10 +230,7 @@ def fit(
     x = found.x
     rest = np.log(table.seconds(platform, theta(x))) - target  # as predictions are: bounded
     errors = np.sqrt(np.diag(found.covariance))
-    spread = found.widened * np.array([p.spread for p in free])
-    # Each parameter that the data determine takes one degree of freedom.
-    used = float(np.sum(1 - np.minimum(1, (errors / spread) ** 2)))
-    operator_spread, network_spread = _spreads(rest, single, used)
+    operator_spread, network_spread = _spreads(rest / (1 - found.leverage), single)
     return Calibration(
         replace(
             platform,
@@ -254,21 +253,18 @@ def fit(
     )
 
 
-def _spreads(residual: np.ndarray, single: np.ndarray, used: float) -> tuple[float, float]:
-    """Return the residual spread of operators and of networks, degrees of freedom taken off.
+def _spreads(residual: np.ndarray, single: np.ndarray) -> tuple[float, float]:
+    """Return the residual spread of operators and of networks.
 
-    From the 90 % quantile of the absolute residuals, so that intervals cover what they say also
-    where the tails are heavier than normal.
+    From the 90 % quantile of the absolute residuals that rows would have, were they left out, so
+    that intervals cover what they say also where rows are few and where the tails are heavier than
+    normal.
     """
     found = []
     for group, prior in ((single, PRIOR_OPERATOR_SPREAD), (~single, PRIOR_NETWORK_SPREAD)):
         n = int(group.sum())
-        if n == 0:
-            found.append(prior)
-            continue
-        wide = float(np.quantile(np.abs(residual[group]), 0.9)) / 1.645
-        freedom = max(n - used * n / len(residual), 0.25 * n)
-        found.append(float(np.sqrt((wide**2 * n + prior**2) / (freedom + 1))))
+        wide = float(np.quantile(np.abs(residual[group]), 0.9)) / 1.645 if n else prior
+        found.append(float(np.sqrt((wide**2 * n + prior**2 * _PRIOR_ROWS) / (n + _PRIOR_ROWS))))
     return found[0], found[1]
 
 

@@ -45,6 +45,8 @@ WIDE_PRIORS = 5.0
 _ROUNDS = 15
 _SETTLED = 1e-2
 """Change of the logarithms of noise and width that is none. [1]"""
+_ALONE = 0.95
+"""Largest leverage: a row that decides alone would be off by any amount without it. [1]"""
 _STEPS = 4
 """Steps of least squares in one round."""
 
@@ -89,6 +91,8 @@ class Estimate:
         That of each row. [1]
     widened : float
         Factor by which the rows widened all priors. [1]
+    leverage : ndarray
+        How much of its own time each row decides: 0 not at all, 1 alone. [1]
     """
 
     x: np.ndarray
@@ -96,6 +100,7 @@ class Estimate:
     covariance: np.ndarray
     noise: np.ndarray
     widened: float
+    leverage: np.ndarray
 
 
 def estimate(p: Problem) -> Estimate:
@@ -134,7 +139,9 @@ def estimate(p: Problem) -> Estimate:
         weights = _weights(r, noise)
         if np.all(np.abs(np.log([*noise, widened]) - np.log(before)) < _SETTLED):
             break
-    return Estimate(x, r, covariance, noise, widened)
+    return Estimate(
+        x, r, covariance, noise, widened, _leverage(p, x, weights / noise**2, covariance)
+    )
 
 
 def _inside(p: Problem, x: np.ndarray) -> np.ndarray:
@@ -179,6 +186,14 @@ def _weights(r: np.ndarray, noise: np.ndarray) -> np.ndarray:
 def _determined(covariance: np.ndarray, wide: np.ndarray) -> float:
     """Return how many parameters the rows determine."""
     return float(np.sum(np.clip(1 - np.diag(covariance) / wide**2, 0, 1)))
+
+
+def _leverage(
+    p: Problem, x: np.ndarray, precision: np.ndarray, covariance: np.ndarray
+) -> np.ndarray:
+    jacobian = p.jacobian(x)
+    variance = np.einsum("ij,jk,ik->i", jacobian, covariance, jacobian)
+    return np.asarray(np.minimum(_ALONE, precision * variance))
 
 
 def _noise(p: Problem, r: np.ndarray, weights: np.ndarray, used: float) -> np.ndarray:
