@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import costmodel as cm
 from costmodel.graph import Builder
 from costmodel.hardware import hardware_names, load_hardware
+from costmodel.hardware.model import FACTS_ONLY
 from costmodel.kernels import Product, lower
 from costmodel.platforms.machine import machine_for
 from costmodel.runtimes import load_runtime, runtime_names
@@ -35,6 +36,8 @@ def platforms() -> list[str]:
     for name in hardware_names():
         hardware = load_hardware(name)
         for runtime in runtime_names():
+            if hardware.architecture in FACTS_ONLY:
+                continue
             if hardware.kind == "gpu" and runtime in GPU_RUNTIMES:
                 found.append(f"{name}/{runtime}")
             elif hardware.kind == "cpu" and runtime not in ONLY_GPU:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import costmodel as cm
 import costmodel.hardware
 from costmodel.errors import DataError
 from costmodel.hardware import core_names, hardware_names, load_core, load_hardware
@@ -39,6 +40,18 @@ NAMED_BY_THE_PROJECT = [
     "rtx-3090",
     "rtx-4090",
     "rtx-2080-ti",
+    "rtx-3080",
+    "rtx-4080",
+    "rtx-5090",
+    "rtx-pro-6000",
+    "a40",
+    "l40s",
+    "b200",
+    "b300",
+    "gb200",
+    "gtx-1080",
+    "titan-v",
+    "mi300x",
     "snapdragon-810",
     "snapdragon-835",
     "snapdragon-845",
@@ -115,6 +128,14 @@ def test_what_identifies_a_core_is_unique() -> None:
         ("l4", 58, 2040, 300, 48, 30.3e12),
         ("h100-sxm", 132, 1980, 3350, 50, 66.9e12),
         ("rtx-4090", 128, 2520, 1008, 72, 82.6e12),
+        ("rtx-3080", 68, 1710, 760.3, 5, 29.77e12),
+        ("rtx-4080", 76, 2505, 716.8, 64, 48.74e12),
+        ("rtx-5090", 170, 2407, 1792, 96, 104.8e12),
+        ("a40", 84, 1740, 696, 6, 37.4e12),
+        ("l40s", 142, 2520, 864, 96, 91.6e12),
+        ("gtx-1080", 20, 1733, 320, 2, 8.873e12),
+        ("titan-v", 80, 1455, 652.8, 4.5, 14.9e12),
+        ("mi300x", 304, 2100, 5300, 32, 163.4e12),
         ("snapdragon-810", 4, 1958, 25.6, 2, 62.7e9),
         ("raspberry-pi-4", 4, 1500, 12.8, 1, 48e9),
         ("xeon-gold-6240", 18, 2600, 140.8, 1, 2.995e12),
@@ -136,6 +157,38 @@ def test_peaks_are_dense() -> None:
     assert load_hardware("h100-pcie").peak["float16"] == pytest.approx(756e12)
     assert load_hardware("a100-sxm-80gb").peak["int8"] == pytest.approx(624e12)
     assert load_hardware("l4").peak["float16"] == pytest.approx(121e12)
+    assert load_hardware("l40s").peak["bfloat16"] == pytest.approx(362e12, rel=1e-3)
+    assert load_hardware("b200").peak["bfloat16"] == pytest.approx(2250e12)
+    assert load_hardware("gb200").peak["float8"] == pytest.approx(5000e12)
+    assert load_hardware("mi300x").peak["float16"] == pytest.approx(1307.4e12)
+
+
+def test_geforce_accumulates_in_float32_at_half_the_rate_of_the_same_chip() -> None:
+    for geforce, board in (("rtx-3080", "a40"), ("rtx-4080", "l40s"), ("rtx-5090", "rtx-pro-6000")):
+        assert (
+            2 * load_hardware(geforce).lanes["bfloat16"] == load_hardware(board).lanes["bfloat16"]
+        )
+
+
+def test_a_peak_comes_with_its_source() -> None:
+    printed, derived = cm.peak("rtx-4080", "bfloat16"), cm.peak("rtx-pro-6000", "bfloat16")
+    assert (printed.unit, printed.kind) == ("FLOP/s", "datasheet")
+    assert "whitepaper" in printed.source
+    assert derived.kind == "derived"
+    assert derived.value == load_hardware("rtx-pro-6000").peak_for("bfloat16")
+    # Pascal computes 16-bit operands in float32, and integers of 64 bit count as float32.
+    assert cm.peak("gtx-1080", "float16") == cm.peak("gtx-1080", "int64") == cm.peak("gtx-1080")
+    with pytest.raises(DataError, match="data type 'float12' is unknown; use one of float64"):
+        cm.peak("gtx-1080", "float12")
+    with pytest.raises(DataError, match="hardware p4 has no peak for float64"):
+        _without_float64()
+
+
+def _without_float64() -> None:
+    bare = dataclasses.replace(load_hardware("p4"), peak={"float32": 1e12})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("costmodel.hardware.peaks.load_hardware", lambda _: bare)
+        cm.peak("p4", "float64")
 
 
 def test_levels_carry_size_scope_and_bandwidth() -> None:
@@ -253,7 +306,7 @@ def write(folder: Path, old: str, new: str, source: str = "gtx-1080-ti") -> Path
         (
             'architecture = "pascal"',
             'architecture = "pascl"',
-            ["architecture: 'pascl' is unknown; use one of pascal, volta"],
+            ["architecture: 'pascl' is unknown; use one of maxwell, pascal"],
         ),
         ('architecture = "pascal"', "architecture = 6", ["architecture: 6 is unknown"]),
         ('architecture = "pascal"', 'architecture = ""', ["architecture: '' is unknown"]),

@@ -10,7 +10,7 @@ import pytest
 import costmodel as cm
 from costmodel.errors import DataError
 from costmodel.hardware import hardware_names, load_hardware
-from costmodel.hardware.model import ARCHITECTURES
+from costmodel.hardware.model import ARCHITECTURES, FACTS_ONLY
 from costmodel.kernels.lowering import lower
 from costmodel.platforms import Platform, load_platform
 from costmodel.platforms.machine import machine_for
@@ -28,29 +28,31 @@ TILES = (resources.files("costmodel.timing") / "tiles.toml").read_text(encoding=
 def test_hardware_and_tiles_know_the_same_generations() -> None:
     assert tuple(GENERATIONS) == ARCHITECTURES
     gpus = [h for h in map(load_hardware, hardware_names()) if h.kind == "gpu"]
-    assert {gpu.architecture for gpu in gpus} == set(GENERATIONS)
+    found = {gpu.architecture for gpu in gpus}
+    assert found - set(GENERATIONS) == set(FACTS_ONLY)
+    assert set(GENERATIONS) - found == {"maxwell"}
 
 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
         ("[turing]", "[tesla]", "tiles.toml: turing is missing; costmodel.hardware.model"),
-        ("[pascal]", "[maxwell]\n[pascal]", "tiles.toml: maxwell is unknown"),
-        ("feed =", "fed =", "tiles.toml: pascal: feed is missing"),
-        ("feed =", "food = 1\nfeed =", "tiles.toml: pascal: food is unknown"),
-        ('source = "NeuSight', 'note = "NeuSight', "tiles.toml: pascal.product: must be { value"),
-        ("{ value = 3.81e10", "3.81e10 #", "tiles.toml: pascal.flops_per_watt: must be { value"),
+        ("[pascal]", "[kepler]\n[pascal]", "tiles.toml: kepler is unknown"),
+        ("feed =", "fed =", "tiles.toml: maxwell: feed is missing"),
+        ("feed =", "food = 1\nfeed =", "tiles.toml: maxwell: food is unknown"),
+        ('source = "the list', 'note = "the list', "tiles.toml: maxwell.product: must be { value"),
+        ("{ value = 2.68e10", "2.68e10 #", "tiles.toml: maxwell.flops_per_watt: must be { value"),
         ('source = "P100: 64 lanes', 'source = " "} # "', "tiles.toml: pascal.feed: has no source"),
-        ("value = 32,", "value = 0,", "tiles.toml: pascal.cache_bytes_per_cycle: 0 must be"),
+        ("value = 32,", "value = 0,", "tiles.toml: maxwell.cache_bytes_per_cycle: 0 must be"),
         ("value = 32,", "value = inf,", "cache_bytes_per_cycle: inf must be a number above zero"),
         ("value = 32,", 'value = "32 B",', "cache_bytes_per_cycle: '32 B' must be a number"),
-        ("value = 1.0,", "value = true,", "tiles.toml: pascal.feed: True must be a number"),
-        ("[[64, 128]]", "[[64]]", "tiles.toml: pascal.batched: [[64]] must be a list of tiles"),
-        ("[[64, 128]]", "[64, 128]", "tiles.toml: pascal.batched: [64, 128] must be a list of"),
-        ("[[64, 128]]", "[]", "tiles.toml: pascal.batched: [] must be a list of tiles"),
-        ("[[64, 128]]", "[[64, 0]]", "tiles.toml: pascal.batched: [[64, 0]] must be a list of"),
-        ("[[64, 128]]", "[[64, 1.5]]", "tiles.toml: pascal.batched: [[64, 1.5]] must be a list"),
-        ("[[64, 128]]", "7", "tiles.toml: pascal.batched: 7 must be a list of tiles"),
+        ("value = 1.0,", "value = true,", "tiles.toml: maxwell.feed: True must be a number"),
+        ("[[64, 128]]", "[[64]]", "tiles.toml: maxwell.batched: [[64]] must be a list of tiles"),
+        ("[[64, 128]]", "[64, 128]", "tiles.toml: maxwell.batched: [64, 128] must be a list of"),
+        ("[[64, 128]]", "[]", "tiles.toml: maxwell.batched: [] must be a list of tiles"),
+        ("[[64, 128]]", "[[64, 0]]", "tiles.toml: maxwell.batched: [[64, 0]] must be a list of"),
+        ("[[64, 128]]", "[[64, 1.5]]", "tiles.toml: maxwell.batched: [[64, 1.5]] must be a list"),
+        ("[[64, 128]]", "7", "tiles.toml: maxwell.batched: 7 must be a list of tiles"),
     ],
 )
 def test_a_wrong_file_of_tiles_is_refused(old: str, new: str, said: str) -> None:
@@ -62,8 +64,13 @@ def test_a_wrong_file_of_tiles_is_refused(old: str, new: str, said: str) -> None
 
 
 def test_an_unknown_generation_lists_the_known() -> None:
-    with pytest.raises(DataError, match="architecture 'maxwell'; known are pascal, volta"):
-        generation("maxwell")
+    with pytest.raises(DataError, match="GPU architecture 'tesla'; known are maxwell, pascal"):
+        generation("tesla")
+
+
+def test_facts_alone_make_no_platform_that_times() -> None:
+    with pytest.raises(DataError, match="no time model has GPU architecture 'cdna3'"):
+        cm.latency(cm.zoo.shufflenet_v2(), "mi300x/torch-eager")
 
 
 @pytest.mark.parametrize(
@@ -74,6 +81,8 @@ def test_an_unknown_generation_lists_the_known() -> None:
         ("ampere-gaming", "rtx-3090"),
         ("ada", "rtx-4090"),
         ("hopper", "h100-pcie"),
+        ("blackwell", "b200"),
+        ("blackwell-gaming", "rtx-5090"),
     ],
 )
 def test_the_power_of_a_generation_is_that_of_its_flagship(name: str, flagship: str) -> None:

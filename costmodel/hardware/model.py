@@ -44,7 +44,21 @@ BITS: Mapping[str, int] = {
 
 #: Generations of GPUs, by the names that hardware files use. What the libraries run on each is in
 #: :mod:`costmodel.timing.tiles`, which must know the same names.
-ARCHITECTURES = ("pascal", "volta", "turing", "ampere", "ampere-gaming", "ada", "hopper")
+ARCHITECTURES = (
+    "maxwell",
+    "pascal",
+    "volta",
+    "turing",
+    "ampere",
+    "ampere-gaming",
+    "ada",
+    "hopper",
+    "blackwell",
+    "blackwell-gaming",
+)
+
+#: Generations whose facts are known, but not what their libraries run: no platform times them.
+FACTS_ONLY = ("cdna3",)
 
 
 @dataclass(frozen=True)
@@ -152,7 +166,8 @@ class Hardware:
     vector_width : float
         A CPU's vector register; a GPU's warp times 4 B. [B]
     architecture : str or None
-        A GPU's generation, one of :data:`ARCHITECTURES`: libraries have other kernels for each.
+        A GPU's generation, one of :data:`ARCHITECTURES` (libraries have other kernels for each) or
+        of :data:`FACTS_ONLY`.
     tdp : float or None
         A GPU's board power limit. [W]
     probe : tuple of str

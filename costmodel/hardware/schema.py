@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from costmodel.errors import UnitError
-from costmodel.hardware.model import ARCHITECTURES, WIDER, Fact, FactKind, Scope
+from costmodel.hardware.model import ARCHITECTURES, FACTS_ONLY, WIDER, Fact, FactKind, Scope
 from costmodel.units import EXAMPLES, parse
 
 _KEYS = {"value", "source", "kind", "note"}
@@ -74,8 +74,9 @@ def _dtype(key: Any) -> Any:
 
 
 def _architecture(name: Any) -> Any:
-    if name not in ARCHITECTURES:
-        raise ValueError(f"{name!r} is unknown; use one of {', '.join(ARCHITECTURES)}")
+    known = (*ARCHITECTURES, *FACTS_ONLY)
+    if name not in known:
+        raise ValueError(f"{name!r} is unknown; use one of {', '.join(known)}")
     return name
 
 

@@ -70,7 +70,7 @@ def read_generations(text: str) -> dict[str, Generation]:
     >>> read_generations("")
     Traceback (most recent call last):
     ...
-    costmodel.errors.DataError: tiles.toml: pascal is missing; ...
+    costmodel.errors.DataError: tiles.toml: maxwell is missing; ...
     """
     tables = tomllib.loads(text)
     _same(tables, ARCHITECTURES, _FILE, "costmodel.hardware.model.ARCHITECTURES")
@@ -91,7 +91,9 @@ def generation(name: str) -> Generation:
     ((64, 128),)
     """
     if name not in GENERATIONS:
-        raise DataError(f"unknown GPU architecture {name!r}; known are {', '.join(GENERATIONS)}")
+        raise DataError(
+            f"no time model has GPU architecture {name!r}; known are {', '.join(GENERATIONS)}"
+        )
     return GENERATIONS[name]
 
 

@@ -1,0 +1,54 @@
+"""The dense peak of a device for a data type, with the source of the number."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from costmodel.errors import DataError
+from costmodel.hardware.load import load_hardware
+from costmodel.hardware.model import WIDER, Fact
+
+
+def peak(device: str | Path, dtype: str = "float32") -> Fact:
+    """Return the dense peak of a device for a data type, and where the number is from.
+
+    A multiply-add counts as two operations, sparsity not at all. With tensor cores where the device
+    has them for the type; a type without arithmetic of its own runs in the fastest wider one, as
+    libraries do it.
+
+    Parameters
+    ----------
+    device : str or Path
+        As for :func:`~costmodel.hardware.load_hardware`: a name, the path of a file, or ``"host"``.
+    dtype : str
+        Data type of the operands, such as ``"bfloat16"``.
+
+    Returns
+    -------
+    Fact
+        ``value`` [FLOP/s] of all units at the clock that the maker prints it for; ``source`` the
+        document or the formula, ``kind`` whether it was printed, derived or assumed, and ``note``
+        what to mind.
+
+    Raises
+    ------
+    DataError
+        If there is no such device or data type, or the device has no peak for it.
+
+    Examples
+    --------
+    >>> found = peak("l40s", "bfloat16")
+    >>> found.value, found.source
+    (362050000000000.0, 'NVIDIA L40S datasheet (2023)')
+    >>> peak("gtx-1080-ti", "float16") == peak("gtx-1080-ti", "float32")
+    True
+    """
+    hardware = load_hardware(device)
+    if dtype not in WIDER:
+        raise DataError(f"data type {dtype!r} is unknown; use one of {', '.join(WIDER)}")
+    facts = [hardware.facts[f"peak.{key}"] for key in WIDER[dtype] if key in hardware.peak]
+    if not facts:
+        raise DataError(
+            f"hardware {hardware.name} has no peak for {dtype}; it has {', '.join(hardware.peak)}"
+        )
+    return max(facts, key=lambda fact: fact.value)
