@@ -15,12 +15,28 @@ from costmodel.timing.tiles import Generation
 from costmodel.timing.workload import Moved, Workload
 
 TILE = ((4, 4),)
+GENERATION = Generation(
+    product=TILE,
+    batched=TILE,
+    convolution=TILE,
+    winograd=TILE,
+    tensor=TILE,
+    flops_per_watt=1.0,
+    feed=1.0,
+    tensor_feed=1.0,
+    exponentials=16.0,
+    short_head_queries=128,
+    cache_bytes_per_cycle=1.0,
+    packs_queries=False,
+)
 MACHINE = Machine(
     kind="gpu",
     units=2,
     multiply_adds=200.0,  # 100 a second and multiprocessor
+    tensor=False,
     ceiling=200.0,
     vector=50.0,
+    clock=1.0,
     lanes=32,
     cache=1000.0,
     private_cache=0.0,
@@ -29,14 +45,25 @@ MACHINE = Machine(
     asynchronous=True,
     algorithms=frozenset({"implicit_gemm", "winograd"}),
     grouped_serially=False,
-    generation=Generation(TILE, TILE, TILE, TILE, 1.0, 1.0, 1.0),
+    generation=GENERATION,
     sustained=1e9,
     cache_bandwidth=100.0,
     interfaces=((0.0, 10.0),),
 )
 # Tiles that feed themselves, nothing that fills or drains, no fixed cost: every other factor is 1.
 Q = dict.fromkeys((p.name for p in priors("gpu")), 1.0) | dict.fromkeys(
-    ("half_tile", "fill", "ramp", "serial", "launch", "pass_launch", "host"), 0.0
+    (
+        "half_tile",
+        "fill",
+        "tensor_fill",
+        "split_call",
+        "ramp",
+        "serial",
+        "launch",
+        "pass_launch",
+        "host",
+    ),
+    0.0,
 )
 NEVER = 1e-9
 """A speed at which an algorithm is never the fastest."""
@@ -113,6 +140,8 @@ def test_partial_results_of_a_split_are_words_that_go_through_the_cache_twice(
     monkeypatch.setattr(gpu, "SPLITS", (4,))
     partial = 2 * 4 * (4 * 4) * 4 / 100
     assert time(layer).compute == pytest.approx(2 * (16 * 8 / 4) / 100 + partial)
+    # Adding up the parts takes a call, however small they are.
+    assert time(layer, split_call=7.0).compute == pytest.approx(time(layer).compute + 7)
     assert time(layer, cache=0.5).compute - time(layer).compute == pytest.approx(partial)
 
 
@@ -130,9 +159,15 @@ def test_a_tile_takes_its_fill_and_waits_for_shared_memory() -> None:
     assert time(layer, weak, power=0.5).compute == pytest.approx(16 * 8 / 25)
 
 
-def test_a_causal_product_takes_the_share_that_is_needed() -> None:
-    halved = Product(1, 4, 4, 8, needed=64)
-    assert time(work("attention", halved)).compute == pytest.approx(16 * 8 / 100 / 2)
+def test_tensor_cores_have_tiles_and_a_start_of_their_own() -> None:
+    layer = work("matmul", Product(1, 8, 4, 8))
+    machine = replace(MACHINE, tensor=True, generation=replace(GENERATION, tensor=((8, 4),)))
+    q = {"fill": 100.0, "tensor_fill": 2.0}
+    # One tile of 8 x 4, of which the other multiprocessor has nothing.
+    assert time(layer, machine, **q).compute == pytest.approx(32 * 10 / 100)
+    fed = replace(machine.generation, feed=9.0, tensor_feed=3.0)
+    slow = time(layer, replace(machine, generation=fed), half_tile=8 / 9, **q)
+    assert slow.compute == pytest.approx(2 * 32 * 10 / 100)
 
 
 def test_products_of_a_kernel_follow_each_other() -> None:

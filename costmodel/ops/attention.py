@@ -108,7 +108,7 @@ class AttentionScores(Op):
         q, k = inputs
         outer, length, keys, depth = product(q.shape[:-2]), q.shape[-2], k.shape[-2], q.shape[-1]
         needed = outer * _pairs(length, keys, True) * depth if self.causal else None
-        return (Product(outer, length, keys, depth, needed=needed),)
+        return (Product(outer, length, keys, depth, needed=needed, shared=_shared(q, k)),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class AttentionMix(Op):
         weights, v = inputs
         outer, (length, keys), depth = product(weights.shape[:-2]), weights.shape[-2:], v.shape[-1]
         needed = outer * _pairs(length, keys, True) * depth if self.causal else None
-        return (Product(outer, length, depth, keys, needed=needed),)
+        return (Product(outer, length, depth, keys, needed=needed, shared=_shared(weights, v)),)
 
 
 def _check_heads(what: str, queries: Tensor, keys: Tensor) -> None:
@@ -169,6 +169,12 @@ def _check_heads(what: str, queries: Tensor, keys: Tensor) -> None:
     heads, shared = queries.shape[-3], keys.shape[-3]
     if not same(heads, shared):
         exact_div(heads, shared, f"{what} query heads")
+
+
+def _shared(queries: Tensor, keys: Tensor) -> Dim:
+    """Return how many heads of queries a head of keys serves [1]."""
+    heads, shared = queries.shape[-3], keys.shape[-3]
+    return 1 if same(heads, shared) else exact_div(heads, shared, "query heads")
 
 
 def _pairs(length: Dim, keys: Dim, causal: bool) -> Dim:

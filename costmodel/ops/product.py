@@ -34,6 +34,8 @@ class Product:
         causal attention. By default all. [multiply-add]
     fourier : bool
         Whether it is a dense convolution of stride and dilation 1 with a window of any size.
+    shared : Dim
+        Products in a row that have one operand in common: query heads of a head of keys. [1]
 
     Examples
     --------
@@ -52,6 +54,7 @@ class Product:
     times: Dim = 1
     needed: Dim | None = None
     fourier: bool = False
+    shared: Dim = 1
 
     @property
     def dense(self) -> Dim:

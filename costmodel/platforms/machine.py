@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from costmodel.hardware import Hardware
+from costmodel.hardware.model import TENSOR_DTYPES, WIDER
 from costmodel.platforms.platform import Platform
 from costmodel.timing.machine import Machine
 from costmodel.timing.tiles import NO_GENERATION, generation
@@ -34,8 +35,10 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         kind=hardware.kind,
         units=platform.threads if cpu else hardware.units,
         multiply_adds=peak,
+        tensor=not cpu and _on_tensor_cores(hardware, dtype),
         ceiling=peak * _overclock(hardware),
         vector=vector,
+        clock=hardware.clock,
         lanes=hardware.lane_width(dtype),
         cache=float(last.size or 0) * shared,
         private_cache=_private_cache(platform) if cpu else 0.0,
@@ -67,6 +70,18 @@ def fast_memories(platform: Platform) -> dict[str, float]:
         for level in hardware.levels[:-1]
         if level.size and level.name != "register"
     }
+
+
+def _on_tensor_cores(hardware: Hardware, dtype: str) -> bool:
+    """Return whether the peak of a dtype is that of tensor cores.
+
+    GPUs without them have no ``float16`` beside ``float16_vector``; where integers do not run on
+    them, as on Volta, they are slower than 16-bit numbers.
+    """
+    found = [key for key in WIDER[dtype] if key in TENSOR_DTYPES and key in hardware.lanes]
+    slowest = hardware.lanes.get("float16", 0)
+    fast = [key for key in found if key == "tf32" or hardware.lanes[key] >= slowest > 0]
+    return bool(fast)
 
 
 def _overclock(hardware: Hardware) -> float:

@@ -4,10 +4,8 @@ r"""Time of a kernel on a GPU.
 
     t = \text{launch} + \text{overlap}(\text{compute}, \text{memory}) + \text{passes}
 
-A matrix product is cut into output tiles, one for each streaming multiprocessor at a time: tiles
-that stick out over the edge and a last wave that is not full cost as much as whole ones. The
-library picks the fastest algorithm and tile, and splits the reduction of a linear layer where tiles
-are few. A board may not draw more than its power limit, whatever its peak.
+Matrix products run in tiles (:mod:`costmodel.timing.gpu_products`), fused attention in tiles of
+queries (:mod:`costmodel.timing.gpu_attention`).
 """
 
 from __future__ import annotations
@@ -15,21 +13,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from costmodel.algebra.symbols import Dim, ceil_div, fastest, maximum, minimum, total
+from costmodel.algebra.symbols import Dim, maximum, minimum, total
 from costmodel.kernels import Product
 from costmodel.kinds import complete
 from costmodel.ops.tensor import DTYPE_BYTES
+from costmodel.timing.gpu_attention import attention
+from costmodel.timing.gpu_products import SPLITS, WORD, Theta, alignment, tiled
 from costmodel.timing.machine import Machine
 from costmodel.timing.terms import Terms, overlap
 from costmodel.timing.tiles import Tile
 from costmodel.timing.workload import Moved, Workload, blocks
-
-Theta = Mapping[str, Dim]
-
-SPLITS = (1, 2, 4, 8, 16, 32)
-"""Into how many parts a linear layer may split its reduction."""
-_WORD = 4
-"""Bytes of a partial result, float32 whatever the operands are. [byte]"""
 
 
 def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
@@ -130,12 +123,12 @@ def _convolution(w: Workload, machine: Machine, q: Theta) -> Dim:
     p = w.product
     serial = w.kind == "grouped" and machine.grouped_serially
     one, repeats = (replace(p, batch=1), p.batch) if serial else (p, 1)
-    direct = repeats * _tiled(one, machine, q, q["direct"], machine.generation.convolution, (1,))
+    direct = repeats * tiled(one, machine, q, q["direct"], machine.generation.convolution, (1,))
     if _has_winograd(p, machine):
         # F(2x2, 3x3) in one kernel: 16 products of channels for each block of 4 outputs, not 36.
         small = Product(1, 4 * p.m, 4 * blocks(p, 2), p.k / p.taps)
         direct = minimum(
-            direct, _tiled(small, machine, q, q["winograd"], machine.generation.winograd, (1,))
+            direct, tiled(small, machine, q, q["winograd"], machine.generation.winograd, (1,))
         )
     return direct + _lanes(w, machine, q)
 
@@ -143,6 +136,11 @@ def _convolution(w: Workload, machine: Machine, q: Theta) -> Dim:
 def _linear(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the time of single products, whose reduction may be split."""
     return _products(w, machine, q, machine.generation.product, SPLITS)
+
+
+def _steps(w: Workload, machine: Machine, q: Theta) -> Dim:
+    """Return the time of the steps of a recurrence, whose kernels add up their parts themselves."""
+    return _linear(w, machine, {**q, "split_call": 0})
 
 
 def _batched(w: Workload, machine: Machine, q: Theta) -> Dim:
@@ -154,10 +152,19 @@ def _products(
     w: Workload, machine: Machine, q: Theta, tiles: tuple[Tile, ...], splits: tuple[int, ...]
 ) -> Dim:
     """Return the time of all products, one after the other, and of operations a lane."""
-    spent = [p.times * _tiled(p, machine, q, 1, tiles, splits) for p in w.products]
+    speeds = [alignment(w.dtype, machine, q, _rows(w.kind, p)) for p in w.products]
+    spent = [
+        p.times * tiled(p, machine, q, speed, tiles, splits)
+        for p, speed in zip(w.products, speeds, strict=True)
+    ]
     # A causal mask spares the tiles that it leaves nothing of.
     kept = [p.share for p in w.products]
     return total(t * k for t, k in zip(spent, kept, strict=True)) + _lanes(w, machine, q)
+
+
+def _rows(kind: str, p: Product) -> tuple[Dim, Dim]:
+    """Return how long the rows of the operands and of the result are, in memory [element]."""
+    return p.k, p.m if kind in ("linear", "recurrent") else p.n
 
 
 def _has_winograd(p: Product, machine: Machine) -> bool:
@@ -170,39 +177,9 @@ def _winograd_through_memory(w: Workload, machine: Machine, q: Theta) -> tuple[D
     outputs, channels = blocks(p, 4), p.k / p.taps
     transformed = Product(36, p.m, outputs, channels)
     tiles = machine.generation.batched
-    product = _tiled(transformed, machine, q, q["winograd_batched"], tiles, (1,))
-    size = 36 * _WORD * (outputs * (channels + p.m) + channels * p.m)
+    product = tiled(transformed, machine, q, q["winograd_batched"], tiles, (1,))
+    size = 36 * WORD * (outputs * (channels + p.m) + channels * p.m)
     return product, _memory((*w.moved, Moved(size, size)), machine, q, 1)
-
-
-def _tiled(
-    p: Product,
-    machine: Machine,
-    q: Theta,
-    speed: Dim,
-    tiles: tuple[Tile, ...],
-    splits: tuple[int, ...],
-) -> Dim:
-    """Return the time of one run of the products with the fastest tile and split."""
-    feed = q["half_tile"] * machine.generation.feed
-    cores = machine.multiply_adds / machine.units
-
-    def time(rows: Dim, columns: Dim, split: Dim) -> Dim:
-        area = rows * columns
-        # A tile of little intensity waits for shared memory.
-        intensity = area / (rows + columns)
-        efficiency = q["gemm"] * intensity / (intensity + feed)
-        steps = area * (p.k / (split * speed) + q["fill"]) / efficiency
-        cut = p.batch * ceil_div(p.m, rows) * ceil_div(p.n, columns) * split
-        waves = ceil_div(cut, machine.units) + q["ramp"] / area
-        busy = maximum(waves * steps / cores, cut * steps / (machine.sustained * q["power"]))
-        if splits == (1,):
-            return busy
-        # Partial results of a split go through the cache once more.
-        partial = 2 * _WORD * p.batch * p.m * p.n * split * minimum(1, split - 1)
-        return busy + partial / (machine.cache_bandwidth * q["cache"])
-
-    return fastest(time, [(*tile, split) for tile in tiles for split in splits])
 
 
 FORMS: Mapping[str, _Form] = complete(
@@ -213,8 +190,8 @@ FORMS: Mapping[str, _Form] = complete(
         "depthwise": _Form("product_call", _depthwise),
         "linear": _Form("linear_call", _linear, "tile_dram"),
         "matmul": _Form("matmul_call", _batched, "tile_dram"),
-        "attention": _Form("matmul_call", _batched, "tile_dram"),
-        "recurrent": _Form("linear_call", _linear, "tile_dram"),
+        "attention": _Form("matmul_call", attention),
+        "recurrent": _Form("linear_call", _steps, "tile_dram"),
         "elementwise": _Form("", _lanes),
         "batch_norm": _Form("norm_call", _lanes),
         "norm": _Form("norm_call", _lanes, traffic="norm_traffic"),

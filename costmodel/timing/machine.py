@@ -19,10 +19,14 @@ class Machine:
         Streaming multiprocessors, or cores used.
     multiply_adds : float
         Dense peak of these units. [multiply-add/s]
+    tensor : bool
+        Whether a GPU reaches it on tensor cores.
     ceiling : float
         The same at the highest clock that the hardware is known to reach. [multiply-add/s]
     vector : float
         Peak without tensor cores. [multiply-add/s]
+    clock : float
+        Of these units. [Hz]
     lanes : int
         Elements of a vector, threads of a warp.
     cache : float
@@ -54,8 +58,10 @@ class Machine:
     kind: str
     units: int
     multiply_adds: float
+    tensor: bool
     ceiling: float
     vector: float
+    clock: float
     lanes: int
     cache: float
     private_cache: float

@@ -14,8 +14,17 @@ from costmodel.hardware.model import ARCHITECTURES
 Tile = tuple[int, int]
 
 _FILE = "tiles.toml"
-_TILES = ("product", "batched", "convolution", "winograd")
-_NUMBERS = ("flops_per_watt", "feed", "cache_bytes_per_cycle")
+_TILES = ("product", "batched", "convolution", "winograd", "tensor")
+_NUMBERS = (
+    "flops_per_watt",
+    "feed",
+    "tensor_feed",
+    "exponentials",
+    "short_head_queries",
+    "cache_bytes_per_cycle",
+)
+
+_FLAGS = ("packs_queries",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +39,40 @@ class Generation:
         Output tiles of convolutions, channels by pixels. [element]
     winograd : tuple of Tile
         The same of the fused Winograd kernel. [element]
+    tensor : tuple of Tile
+        Output tiles of products and convolutions on tensor cores. [element]
     flops_per_watt : float
         Float32 peak over board power of the generation's flagship. [FLOP/s/W]
     feed : float
-        Multiply-adds that share the path from shared memory, relative to Volta. [1]
+        Float32 multiply-adds that share the path from shared memory, relative to Volta. [1]
+    tensor_feed : float
+        The same of 16-bit multiply-adds on tensor cores, relative to Ampere. [1]
+    exponentials : float
+        Exponentials that one multiprocessor evaluates in a cycle. [operation]
+    short_head_queries : float
+        Queries of a tile of fused attention whose heads have at most 96 elements; others have 128.
+        [1]
     cache_bytes_per_cycle : float
         The most that one multiprocessor draws from the last-level cache in a cycle. [byte]
+    packs_queries : bool
+        Whether fused attention puts the query heads of a head of keys into one tile at any length.
     """
 
     product: tuple[Tile, ...]
     batched: tuple[Tile, ...]
     convolution: tuple[Tile, ...]
     winograd: tuple[Tile, ...]
+    tensor: tuple[Tile, ...]
     flops_per_watt: float
     feed: float
+    tensor_feed: float
+    exponentials: float
+    short_head_queries: float
     cache_bytes_per_cycle: float
+    packs_queries: bool
 
 
-NO_GENERATION = Generation((), (), (), (), 0.0, 0.0, 0.0)
+NO_GENERATION = Generation((), (), (), (), (), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, False)
 """That of a CPU, which has none."""
 
 
@@ -98,14 +123,14 @@ def generation(name: str) -> Generation:
 
 
 def _generation(table: Mapping[str, Any], where: str) -> Generation:
-    _same(table, (*_TILES, *_NUMBERS), where, "Generation")
+    _same(table, (*_TILES, *_NUMBERS, *_FLAGS), where, "Generation")
     for name, entry in table.items():
         if not isinstance(entry, dict) or set(entry) != {"value", "source"}:
             raise DataError(f"{where}.{name}: must be {{ value = ..., source = ... }}")
         if not (isinstance(entry["source"], str) and entry["source"].strip()):
             raise DataError(f"{where}.{name}: has no source; every number needs one")
     values: dict[str, Any] = {}
-    for names, check in ((_TILES, _tiles), (_NUMBERS, _number)):
+    for names, check in ((_TILES, _tiles), (_NUMBERS, _number), (_FLAGS, _flag)):
         values |= {name: check(table[name]["value"], f"{where}.{name}") for name in names}
     return Generation(**values)
 
@@ -132,6 +157,12 @@ def _number(value: Any, where: str) -> float:
     if type(value) not in (int, float) or not 0 < value < float("inf"):
         raise DataError(f"{where}: {value!r} must be a number above zero")
     return float(value)
+
+
+def _flag(value: Any, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise DataError(f"{where}: {value!r} must be true or false")
+    return value
 
 
 GENERATIONS: Mapping[str, Generation] = read_generations(

@@ -18,7 +18,7 @@ from costmodel.kernels import Kernel, Product
 from costmodel.timing.functions import exponentials
 
 _SIZES = ("multiply_adds", "elementwise", "special", "pieces", "since")
-_PRODUCT_SIZES = ("batch", "m", "n", "k", "height", "width", "taps", "times")
+_PRODUCT_SIZES = ("batch", "m", "n", "k", "height", "width", "taps", "times", "shared")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,133 @@
+r"""Matrix products on a GPU: tiles, waves, splits, alignment, power.
+
+A product is cut into output tiles, one for each streaming multiprocessor at a time: tiles that
+stick out over the edge and a last wave that is not full cost as much as whole ones. The library
+picks the fastest tile, and splits the reduction of a linear layer where tiles are few; to add up
+the parts costs a pass over them, and the time of one kernel more. A board may not draw more than
+its power limit, whatever its peak.
+
+.. math::
+
+    t = \max\left(\frac{(w + r / A) \, s}{p},\; \frac{T s}{P}\right)
+    \qquad s = \frac{A \, (k / c + f)}{\eta_A}
+
+:math:`A` are the outputs of a tile, :math:`T` its tiles in :math:`w` waves, :math:`k` the reduction
+in :math:`c` parts, :math:`f` start-up and epilogue, :math:`r` what filling and draining loses,
+:math:`p` the multiply-adds of one multiprocessor and :math:`P` those that the board's power
+sustains [multiply-add/s]. A tile of little intensity waits for its operands
+(:math:`\eta_A`), and so do tensor cores for operands whose rows do not begin at 16 bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from costmodel.algebra.symbols import Dim, ceil_div, fastest, maximum, minimum
+from costmodel.kernels import Product
+from costmodel.ops.tensor import DTYPE_BYTES
+from costmodel.timing.machine import Machine
+from costmodel.timing.tiles import Tile
+
+Theta = Mapping[str, Dim]
+
+SPLITS = (1, 2, 4, 8, 16, 32)
+"""Into how many parts a linear layer may split its reduction."""
+WORD = 4
+"""Bytes of a partial result, float32 whatever the operands are. [byte]"""
+_ROW = 16
+"""Bytes that rows of operands begin at where tensor cores load them at full speed. [byte]"""
+
+
+def tiled(
+    p: Product,
+    machine: Machine,
+    q: Theta,
+    speed: Dim,
+    tiles: tuple[Tile, ...],
+    splits: tuple[int, ...],
+) -> Dim:
+    """Return the time of one run of the products with the fastest tile and split [s].
+
+    Parameters
+    ----------
+    p : Product
+        The products.
+    machine : Machine
+        The hardware for their dtype.
+    q : mapping
+        Parameters.
+    speed : Dim
+        Speed of the reduction relative to a matrix product. [1]
+    tiles : tuple of Tile
+        Those that the library has where it computes on the lanes; on tensor cores it has
+        ``machine.generation.tensor``.
+    splits : tuple of int
+        Into how many parts it may split the reduction.
+    """
+    generation = machine.generation
+    if machine.tensor:
+        tiles, feed, fill = generation.tensor, generation.tensor_feed, q["tensor_fill"]
+    else:
+        feed, fill = generation.feed, q["fill"]
+    half = q["half_tile"] * feed
+    cores = machine.multiply_adds / machine.units
+
+    def time(rows: Dim, columns: Dim, split: Dim) -> Dim:
+        area = rows * columns
+        intensity = area / (rows + columns)
+        efficiency = q["gemm"] * intensity / (intensity + half)
+        steps = area * (p.k / (split * speed) + fill) / efficiency
+        cut = p.batch * ceil_div(p.m, rows) * ceil_div(p.n, columns) * split
+        waves = ceil_div(cut, machine.units) + q["ramp"] / area
+        busy = maximum(waves * steps / cores, cut * steps / (machine.sustained * q["power"]))
+        if splits == (1,):
+            return busy
+        more = minimum(1, split - 1)
+        partial = 2 * WORD * p.batch * p.m * p.n * split * more
+        return busy + more * q["split_call"] + partial / (machine.cache_bandwidth * q["cache"])
+
+    return fastest(time, [(*tile, split) for tile in tiles for split in splits])
+
+
+def alignment(dtype: str, machine: Machine, q: Theta, lengths: tuple[Dim, ...]) -> Dim:
+    r"""Return the speed of tensor cores on rows of these lengths, relative to aligned ones [1].
+
+    .. math:: u^{h / 3}
+
+    :math:`h` are the halvings of 16 bytes after which all rows begin at a multiple: none where the
+    lengths are multiples of 8 elements of 16 bits, one where of 4, three where one is odd.
+
+    Parameters
+    ----------
+    dtype : str
+        Of the operands.
+    machine : Machine
+        The hardware; lanes load any row at the same speed.
+    q : mapping
+        Parameters.
+    lengths : tuple of Dim
+        Elements of a row of each operand and of the result. [element]
+
+    Notes
+    -----
+    Source: NVIDIA, Matrix Multiplication Background User's Guide, Tensor Core Requirements:
+    dimensions that are multiples of 16 bytes are the most efficient, and from cuBLAS 11 on others
+    use tensor cores, too.
+
+    Examples
+    --------
+    >>> from costmodel.platforms import load_platform
+    >>> from costmodel.platforms.machine import machine_for
+    >>> h100 = machine_for(load_platform("h100-sxm/torch-eager"), "bfloat16")
+    >>> [round(alignment("bfloat16", h100, {"unaligned": 0.5}, (k,)), 2) for k in (8, 4, 2, 1)]
+    [1.0, 0.79, 0.63, 0.5]
+    """
+    if not machine.tensor:
+        return 1
+    step, halvings = _ROW // DTYPE_BYTES[dtype], 0
+    longest = step
+    while step > 1:
+        over = sum(step * ceil_div(length, step) - length for length in lengths)
+        halvings = halvings + minimum(1, over)
+        step //= 2
+    return q["unaligned"] ** (halvings / (longest.bit_length() - 1))

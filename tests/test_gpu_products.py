@@ -1,0 +1,132 @@
+"""Products on tensor cores: alignment, tiles, splits, and time that grows with the batch."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import costmodel as cm
+from costmodel.kernels import lower
+from costmodel.platforms import load_platform
+from costmodel.platforms.machine import machine_for
+from costmodel.timing.gpu_products import alignment
+from costmodel.timing.network import kernel_terms
+from costmodel.timing.workload import workloads
+
+V100, A100, H100 = (
+    load_platform(f"{name}/torch-eager", calibrated=False)
+    for name in ("v100-sxm2-16gb", "a100-sxm-80gb", "h100-sxm")
+)
+
+
+def device_seconds(platform: cm.Platform, spec: str) -> float:
+    """Return the time of one operator on the device."""
+    (w,) = workloads(lower(cm.network(spec), platform.runtime))
+    found = kernel_terms(w, machine_for(platform, w.dtype), platform.fitted.theta)
+    return float(found.seconds)
+
+
+def linear(platform: cm.Platform, n: int, k: int, m: int, dtype: str) -> float:
+    return device_seconds(platform, f"linear?n={n}&cin={k}&cout={m}&bias=false&dtype={dtype}")
+
+
+@pytest.mark.parametrize("platform", [V100, A100, H100], ids=["V100", "A100", "H100"])
+def test_1023_is_not_1024_on_tensor_cores(platform: cm.Platform) -> None:
+    of = {k: linear(platform, 4096, k, 4096, "float16") for k in (1016, 1020, 1022, 1023, 1024)}
+    assert of[1016] <= of[1024] < of[1020] < of[1022] < of[1023]
+    assert 1.3 * of[1024] < of[1023] < 2.2 * of[1024]
+    # Rows of the result are aligned or not, too; the number of rows does not matter.
+    assert linear(platform, 4096, 1024, 4097, "float16") > 1.3 * of[1024]
+    assert linear(platform, 4095, 1024, 4096, "float16") == pytest.approx(of[1024], rel=1e-3)
+
+
+def test_lanes_load_any_row_at_the_same_speed() -> None:
+    for platform, dtype in ((H100, "float32"), (load_platform("gtx-1080/torch-eager"), "float16")):
+        even, odd = (linear(platform, 4096, k, 4096, dtype) for k in (1024, 1023))
+        assert odd <= even
+
+
+def test_rows_of_bytes_are_aligned_at_16_elements() -> None:
+    machine = machine_for(H100, "int8")
+    speeds = [alignment("int8", machine, {"unaligned": 0.5}, (k,)) for k in (16, 8, 4, 2, 1)]
+    assert speeds == pytest.approx([0.5 ** (i / 4) for i in range(5)])
+
+
+def test_all_rows_of_a_product_count_once() -> None:
+    machine = machine_for(H100, "float16")
+    assert alignment("float16", machine, {"unaligned": 0.5}, (1023, 511)) == 0.5
+    assert alignment("float16", machine, {"unaligned": 0.5}, (1023, 512)) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "tensor"),
+    [
+        ("gtx-1080", "float16", False),
+        ("gtx-1080", "int8", False),
+        ("titan-v", "float16", True),
+        ("titan-v", "int8", False),
+        ("rtx-3080", "float16", True),
+        ("rtx-3080", "float32", False),
+        ("a40", "tf32", True),
+        ("b200", "float8", True),
+        ("b300", "int8", False),
+    ],
+)
+def test_which_dtypes_run_on_tensor_cores(name: str, dtype: str, tensor: bool) -> None:
+    platform = load_platform(f"{name}/torch-eager", calibrated=False)
+    assert machine_for(platform, dtype).tensor is tensor
+
+
+def test_a_long_reduction_of_few_outputs_pays_for_its_split() -> None:
+    theta = A100.fitted.theta
+    few, many = (
+        linear(A100, n, 8192, 64, "bfloat16") - theta["launch"] * theta["linear_call"]
+        for n in (64, 64 * 108)
+    )
+    # One tile would take 8192 steps on one multiprocessor: it is split, and that costs a call.
+    assert theta["split_call"] < few < 2.5 * theta["split_call"]
+    assert many > few
+
+
+@settings(max_examples=150)
+@given(
+    platform=st.sampled_from([V100, A100, H100]),
+    dtype=st.sampled_from(["float32", "float16"]),
+    rows=st.integers(1, 5000),
+    more=st.integers(1, 3000),
+    k=st.integers(1, 9000),
+    m=st.integers(1, 9000),
+)
+def test_more_tokens_never_take_less_time(
+    platform: cm.Platform, dtype: str, rows: int, more: int, k: int, m: int
+) -> None:
+    few, many = (linear(platform, n, k, m, dtype) for n in (rows, rows + more))
+    assert many >= few * (1 - 1e-9)
+
+
+@settings(max_examples=100)
+@given(
+    platform=st.sampled_from([V100, A100, H100]),
+    dtype=st.sampled_from(["float32", "float16"]),
+    spec=st.sampled_from(
+        [
+            "conv2d?n={}&cin=64&size=28&cout=96&k=3",
+            "conv2d?n={}&cin=256&size=7&cout=512&k=1",
+            "bmm?b={}&m=200&k=64&n=136",
+            "elementwise?kind=relu&shape={}x4097",
+            "softmax?shape={}x1000",
+            "layer_norm?shape={}x768",
+            "attention?n={}&heads=12&length=197&depth=64",
+        ]
+    ),
+    batch=st.integers(1, 700),
+    more=st.integers(1, 300),
+)
+def test_a_larger_batch_never_takes_less_time(
+    platform: cm.Platform, dtype: str, spec: str, batch: int, more: int
+) -> None:
+    few, many = (
+        device_seconds(platform, f"{spec.format(n)}&dtype={dtype}") for n in (batch, batch + more)
+    )
+    assert many >= few * (1 - 1e-9)
