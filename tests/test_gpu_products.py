@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -76,6 +78,44 @@ def test_all_rows_of_a_product_count_once() -> None:
 def test_which_dtypes_run_on_tensor_cores(name: str, dtype: str, tensor: bool) -> None:
     platform = load_platform(f"{name}/torch-eager", calibrated=False)
     assert machine_for(platform, dtype).tensor is tensor
+
+
+def test_power_limits_large_products_of_a_measured_board_alone() -> None:
+    h200 = load_platform("h200/torch-eager", calibrated=False)
+    machine = machine_for(h200, "bfloat16")
+    assert 2 * machine.sustained == 735e12 < 2 * machine.multiply_adds
+    endless = replace(machine, sustained=1e30)
+    theta = {**h200.fitted.theta, "power": 1.0}
+
+    def slower(n: int, size: int) -> float:
+        spec = f"linear?n={n}&cin={size}&cout={size}&bias=false&dtype=bfloat16"
+        (w,) = workloads(lower(cm.network(spec), h200.runtime))
+        real, free = (float(kernel_terms(w, m, theta).compute) for m in (machine, endless))
+        return real / free
+
+    assert slower(8192, 8192) > 1.15
+    assert slower(256, 1024) == 1.0
+    # No measurement of float32: its lanes draw less than the board has.
+    single = machine_for(h200, "float32")
+    assert single.sustained > single.multiply_adds
+
+
+def test_streaming_has_a_floor_a_rate_of_the_cache_and_a_rate_of_memory() -> None:
+    """On a chip with a large cache: RTX PRO 6000, 128 MiB, measured 8.3 and 1.5 TB/s."""
+    platform = load_platform("rtx-pro-6000/torch-eager", calibrated=False)
+    theta = platform.fitted.theta
+
+    def seconds(mib: int) -> float:
+        spec = f"elementwise?kind=relu&shape={mib * 2**18}&dtype=float16"  # read and written
+        return device_seconds(platform, spec) - theta["launch"]
+
+    assert device_seconds(platform, "elementwise?kind=relu&shape=8") == pytest.approx(
+        theta["launch"], rel=1e-3
+    )
+    near, far = (mib * 2**20 / seconds(mib) for mib in (48, 1024))
+    assert near == pytest.approx(32 * 188 * 2.493e9 * theta["cache"], rel=0.01)
+    assert far == pytest.approx(1597e9 * theta["dram"], rel=0.01)
+    assert 4 < near / far < 8
 
 
 def test_a_long_reduction_of_few_outputs_pays_for_its_split() -> None:

@@ -140,6 +140,21 @@ def test_nan_is_in_no_range() -> None:
 # --- files ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("rate", "said"),
+    [
+        ("2e15", "sustained.bfloat16: is 2.02 times peak.bfloat16; it must be a part of it"),
+        ("1e12", "sustained.bfloat16: is 0.00101 times peak.bfloat16"),
+    ],
+)
+def test_power_sustains_a_part_of_the_peak(tmp_path: Path, rate: str, said: str) -> None:
+    text = (SHIPPED / "h200.toml").read_text("utf-8")
+    wrong = text.replace('"735 TFLOP/s"', f'"{rate} FLOP/s"', 1)
+    (tmp_path / "h200.toml").write_text(wrong)
+    (found,) = lint_device(tmp_path / "h200.toml")
+    assert said in str(found)
+
+
 def test_everything_wrong_with_a_file_is_said_in_a_sentence_each(tmp_path: Path) -> None:
     text = (SHIPPED / "gtx-1080-ti.toml").read_text()
     for old, new in (

@@ -35,6 +35,8 @@ _RANGES = {
     "memory.size": (2**28, 2**42),
     "link.bandwidth": (2e8, 3e11),
 }
+#: What the power of a board sustains, as a share of the peak.
+_SUSTAINED = (0.2, 1.0)
 _PEAK_RANGE = (1e9, 2e16)
 #: FLOP/B at which float32 arithmetic and main memory balance.
 _RIDGE_RANGE = (0.5, 150)
@@ -106,6 +108,7 @@ def lint(hardware: Hardware) -> list[Finding]:
             _ranges,
             _clusters,
             _peaks,
+            _sustained,
             _bandwidth,
             _sizes,
             _levels,
@@ -167,6 +170,17 @@ def _peaks(hardware: Hardware) -> _Found:
                 f"{format_si(hardware.peak[key], 'FLOP/s')} is {ratio:.3g} times units x clock x "
                 f"lanes x 2 = {format_si(expected, 'FLOP/s')}{_guess(ratio)}",
             )
+
+
+def _sustained(hardware: Hardware) -> _Found:
+    """Compare what the power of the board sustains with the peak: a part of it, not a small one."""
+    for field, fact in hardware.facts.items():
+        group, _, key = field.partition(".")
+        if group != "sustained":
+            continue
+        share = fact.value / hardware.peak[key] if key in hardware.peak else 0.0
+        if not _SUSTAINED[0] <= share <= _SUSTAINED[1]:
+            yield field, f"is {share:.3g} times peak.{key}; it must be a part of it"
 
 
 def _cycles(hardware: Hardware, key: str) -> float:

@@ -157,6 +157,7 @@ class DeviceFile(_Table):
     threads_per_unit: Count | None = None
     lanes: dict[Dtype, Count] = Field(default_factory=dict)
     peak: dict[Dtype, FlopRate] = Field(default_factory=dict)
+    sustained: dict[Dtype, FlopRate] = Field(default_factory=dict)
     memory: MemoryTable
     level: list[LevelTable] = Field(default_factory=list)
     link: LinkTable | None = None

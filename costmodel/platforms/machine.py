@@ -6,7 +6,7 @@ from costmodel.hardware import Hardware
 from costmodel.hardware.model import TENSOR_DTYPES, WIDER
 from costmodel.platforms.platform import Platform
 from costmodel.timing.machine import Machine
-from costmodel.timing.tiles import NO_GENERATION, generation
+from costmodel.timing.tiles import NO_GENERATION, Generation, generation
 
 _PORT_BYTES_PER_CYCLE = 64
 """The widest path from the last-level cache into one multiprocessor on any generation: 64 bytes a
@@ -48,7 +48,7 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         algorithms=frozenset(platform.runtime.algorithms.get(hardware.kind, ())),
         grouped_serially=platform.runtime.grouped == "serial",
         generation=kind,
-        sustained=(hardware.tdp or 0) * kind.flops_per_watt / 2 * peak / vector,
+        sustained=0.0 if cpu else _sustained(hardware, dtype, kind) / 2,
         cache_bandwidth=kind.cache_bytes_per_cycle * hardware.units * hardware.clock,
         interfaces=_interfaces(platform),
     )
@@ -70,6 +70,19 @@ def fast_memories(platform: Platform) -> dict[str, float]:
         for level in hardware.levels[:-1]
         if level.size and level.name != "register"
     }
+
+
+def _sustained(hardware: Hardware, dtype: str, kind: Generation) -> float:
+    """Return what the power of a GPU's board sustains [FLOP/s].
+
+    Where the device file has it, as measured; else as many FLOP/s a watt as the flagship of the
+    generation reaches in float32, tensor cores in proportion to their peak.
+    """
+    for key in WIDER[dtype]:
+        if fact := hardware.facts.get(f"sustained.{key}"):
+            return fact.value
+    share = (hardware.tdp or 0) * kind.flops_per_watt / hardware.peak_for("float32")
+    return hardware.peak_for(dtype) * share
 
 
 def _on_tensor_cores(hardware: Hardware, dtype: str) -> bool:

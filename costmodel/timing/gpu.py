@@ -36,7 +36,9 @@ def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
         launch = launch + (w.product.batch - 1) * q["group_launch"]
     compute, memory, busy = _busy(w, form, machine, q)
     stream = machine.bandwidth * q["dram"]
-    passes = w.passes * (q["pass_launch"] + 2 * w.writes.missed(machine.cache) / stream)
+    # A pass goes over what the kernel, or the pass before, has just written.
+    again = Moved(w.writes.bytes, w.writes.bytes).missed(machine.cache * q["reach"])
+    passes = w.passes * (q["pass_launch"] + 2 * again / stream)
     return Terms(q["host"] * call * steps, launch, compute, memory, passes, launch + busy + passes)
 
 
@@ -168,7 +170,8 @@ def _rows(kind: str, p: Product) -> tuple[Dim, Dim]:
 
 
 def _has_winograd(p: Product, machine: Machine) -> bool:
-    return p.winograd and "winograd" in machine.algorithms
+    """Whether a product may run by Winograd: not on tensor cores, where cuDNN takes the product."""
+    return p.winograd and "winograd" in machine.algorithms and not machine.tensor
 
 
 def _winograd_through_memory(w: Workload, machine: Machine, q: Theta) -> tuple[Dim, Dim]:

@@ -47,7 +47,7 @@ class Machine:
     generation : Generation
         Of a GPU: tiles of its libraries.
     sustained : float
-        What a GPU's board power sustains in float32. [multiply-add/s]
+        What a GPU's board power sustains. [multiply-add/s]
     cache_bandwidth : float
         What a GPU's multiprocessors can draw from the last-level cache. [B/s]
     interfaces : tuple of (float, float)
