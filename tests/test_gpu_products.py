@@ -118,6 +118,22 @@ def test_streaming_has_a_floor_a_rate_of_the_cache_and_a_rate_of_memory() -> Non
     assert 4 < near / far < 8
 
 
+def test_long_rows_outrun_a_small_cache_on_pascal_alone() -> None:
+    p100, v100 = (
+        load_platform(f"{name}/torch-eager", calibrated=False)
+        for name in ("p100-pcie-16gb", "v100-pcie-16gb")
+    )
+
+    def rate(platform: cm.Platform, k: int) -> float:
+        return k / linear(platform, 8192, k, 4096, "float32")
+
+    # As measured (NeuSight): 6.3 TFLOP/s up to k = 8,000, 2.3 from 30,000 on.
+    assert rate(p100, 6000) == pytest.approx(rate(p100, 3000), rel=0.05)
+    assert rate(p100, 30000) < 0.8 * rate(p100, 6000)
+    assert rate(p100, 60000) < 0.45 * rate(p100, 6000)
+    assert rate(v100, 60000) == pytest.approx(rate(v100, 6000), rel=0.05)
+
+
 def test_a_long_reduction_of_few_outputs_pays_for_its_split() -> None:
     theta = A100.fitted.theta
     few, many = (

@@ -24,6 +24,7 @@ GENERATION = Generation(
     flops_per_watt=1.0,
     feed=1.0,
     tensor_feed=1.0,
+    refetch=1.0,
     exponentials=16.0,
     short_head_queries=128,
     cache_bytes_per_cycle=1.0,

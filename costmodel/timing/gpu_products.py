@@ -27,6 +27,7 @@ from costmodel.kernels import Product
 from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.timing.machine import Machine
 from costmodel.timing.tiles import Tile
+from costmodel.timing.workload import Moved
 
 Theta = Mapping[str, Dim]
 
@@ -82,11 +83,25 @@ def tiled(
         busy = maximum(waves * steps / cores, cut * steps / (machine.sustained * q["power"]))
         if splits == (1,):
             return busy
+        busy = maximum(busy, _fetched_again(p, machine, q, rows + columns, cut / split))
         more = minimum(1, split - 1)
         partial = 2 * WORD * p.batch * p.m * p.n * split * more
         return busy + more * q["split_call"] + partial / (machine.cache_bandwidth * q["cache"])
 
     return fastest(time, [(*tile, split) for tile in tiles for split in splits])
+
+
+def _fetched_again(p: Product, machine: Machine, q: Theta, rows: Dim, tiles: Dim) -> Dim:
+    """Return the time of the traffic with memory where tiles find nothing of each other [s].
+
+    Tiles that run beside each other read the same rows of the operands, one some way ahead of
+    another. On long rows they are too far apart for the cache to hold what lies between: where the
+    ``rows`` of one tile are beyond three times its size, every tile fetches all of its own.
+    """
+    panel = WORD * rows * p.k
+    share = Moved(1, panel).missed(3 * machine.cache * q["reach"])
+    fetched = share * tiles * panel * machine.generation.refetch
+    return fetched / (machine.bandwidth * q["dram"])
 
 
 def alignment(dtype: str, machine: Machine, q: Theta, lengths: tuple[Dim, ...]) -> Dim:

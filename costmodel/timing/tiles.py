@@ -19,6 +19,7 @@ _NUMBERS = (
     "flops_per_watt",
     "feed",
     "tensor_feed",
+    "refetch",
     "exponentials",
     "short_head_queries",
     "cache_bytes_per_cycle",
@@ -47,6 +48,8 @@ class Generation:
         Float32 multiply-adds that share the path from shared memory, relative to Volta. [1]
     tensor_feed : float
         The same of 16-bit multiply-adds on tensor cores, relative to Ampere. [1]
+    refetch : float
+        Bytes fetched from memory for each that a tile needs of long rows, in float32. [1]
     exponentials : float
         Exponentials that one multiprocessor evaluates in a cycle. [operation]
     short_head_queries : float
@@ -66,13 +69,14 @@ class Generation:
     flops_per_watt: float
     feed: float
     tensor_feed: float
+    refetch: float
     exponentials: float
     short_head_queries: float
     cache_bytes_per_cycle: float
     packs_queries: bool
 
 
-NO_GENERATION = Generation((), (), (), (), (), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, False)
+NO_GENERATION = Generation((), (), (), (), (), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, False)
 """That of a CPU, which has none."""
 
 
