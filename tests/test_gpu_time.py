@@ -238,6 +238,13 @@ def test_tensors_that_the_cache_holds_come_from_the_cache() -> None:
     assert time(copy, reach=3.0, cache=0.5).memory == pytest.approx(200 / 50)
 
 
+def test_no_cache_is_slower_than_the_memory_behind_it() -> None:
+    near = work("copy", reads=(Moved(100, 0),))
+    assert time(near, cache=0.5).memory == pytest.approx(100 / 50)
+    assert time(near, cache=0.01).memory == pytest.approx(100 / 10)
+    assert time(near, cache=0.01, dram=0.5).memory == pytest.approx(100 / 5)
+
+
 def test_a_pass_is_a_launch_and_moves_what_missed_twice() -> None:
     # A pass finds in the cache what its kernel has just written, wherever that memory was before.
     small = work("copy", passes=3, writes=Moved(100, 10**9))

@@ -83,9 +83,10 @@ def _memory(tensors: tuple[Moved, ...], machine: Machine, q: Theta, share: Dim) 
     """Return the time of the traffic: from memory what missed, from the cache the rest."""
     size: Dim = sum(t.bytes for t in tensors)
     missed: Dim = sum(t.missed(machine.cache * q["reach"]) for t in tensors)
-    return missed / (machine.bandwidth * q["dram"] * share) + (size - missed) / (
-        machine.cache_bandwidth * q["cache"]
-    )
+    stream = machine.bandwidth * q["dram"] * share
+    # No cache is slower than the memory behind it.
+    near = maximum(stream, machine.cache_bandwidth * q["cache"])
+    return missed / stream + (size - missed) / near
 
 
 def _read_again(w: Workload) -> list[Moved]:
