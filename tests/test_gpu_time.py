@@ -29,6 +29,7 @@ GENERATION = Generation(
     short_head_queries=128,
     cache_bytes_per_cycle=1.0,
     packs_queries=False,
+    float32_winograd=True,
 )
 MACHINE = Machine(
     kind="gpu",
@@ -127,6 +128,12 @@ def test_the_fastest_way_of_a_convolution_is_taken_whole() -> None:
     direct = time(window(8), winograd=NEVER, winograd_batched=NEVER)
     assert direct.compute == pytest.approx((2 * 16 / 2) * (16 * 36) / 100)
     assert direct.model == pytest.approx(max(direct.compute, direct.memory))
+
+
+def test_a_generation_without_kernels_takes_no_winograd() -> None:
+    none = replace(MACHINE, generation=replace(GENERATION, float32_winograd=False))
+    slow = time(window(8), none, winograd=100.0, winograd_batched=100.0)
+    assert slow.compute == pytest.approx((2 * 16 / 2) * (16 * 36) / 100)
 
 
 def test_tensor_cores_take_no_winograd() -> None:

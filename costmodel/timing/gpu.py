@@ -171,8 +171,9 @@ def _rows(kind: str, p: Product) -> tuple[Dim, Dim]:
 
 
 def _has_winograd(p: Product, machine: Machine) -> bool:
-    """Whether a product may run by Winograd: not on tensor cores, where cuDNN takes the product."""
-    return p.winograd and "winograd" in machine.algorithms and not machine.tensor
+    """Whether a product may run by Winograd: on the lanes, where the generation has kernels."""
+    lanes = machine.generation.float32_winograd and not machine.tensor
+    return p.winograd and "winograd" in machine.algorithms and lanes
 
 
 def _winograd_through_memory(w: Workload, machine: Machine, q: Theta) -> tuple[Dim, Dim]:

@@ -25,7 +25,7 @@ _NUMBERS = (
     "cache_bytes_per_cycle",
 )
 
-_FLAGS = ("packs_queries",)
+_FLAGS = ("packs_queries", "float32_winograd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,8 @@ class Generation:
         The most that one multiprocessor draws from the last-level cache in a cycle. [byte]
     packs_queries : bool
         Whether fused attention puts the query heads of a head of keys into one tile at any length.
+    float32_winograd : bool
+        Whether cuDNN takes Winograd for convolutions on the lanes.
     """
 
     product: tuple[Tile, ...]
@@ -74,9 +76,10 @@ class Generation:
     short_head_queries: float
     cache_bytes_per_cycle: float
     packs_queries: bool
+    float32_winograd: bool
 
 
-NO_GENERATION = Generation((), (), (), (), (), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, False)
+NO_GENERATION = Generation((), (), (), (), (), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, False, False)
 """That of a CPU, which has none."""
 
 
