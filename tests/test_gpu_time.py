@@ -25,6 +25,7 @@ GENERATION = Generation(
     feed=1.0,
     tensor_feed=1.0,
     refetch=1.0,
+    misaligned=0.5,
     exponentials=16.0,
     short_head_queries=128,
     cache_bytes_per_cycle=1.0,

@@ -35,6 +35,8 @@ SPLITS = (1, 2, 4, 8, 16, 32)
 """Into how many parts a linear layer may split its reduction."""
 WORD = 4
 """Bytes of a partial result, float32 whatever the operands are. [byte]"""
+_WORD_ROW = 4
+"""Bytes that rows begin at where no element is loaded alone. [byte]"""
 _ROW = 16
 """Bytes that rows of operands begin at where tensor cores load them at full speed. [byte]"""
 
@@ -107,10 +109,10 @@ def _fetched_again(p: Product, machine: Machine, q: Theta, rows: Dim, tiles: Dim
 def alignment(dtype: str, machine: Machine, q: Theta, lengths: tuple[Dim, ...]) -> Dim:
     r"""Return the speed of tensor cores on rows of these lengths, relative to aligned ones [1].
 
-    .. math:: u^{h / 3}
+    .. math:: a^{h_{16}} u^{h_4}
 
-    :math:`h` are the halvings of 16 bytes after which all rows begin at a multiple: none where the
-    lengths are multiples of 8 elements of 16 bits, one where of 4, three where one is odd.
+    :math:`h_{16}` is 1 where some row does not begin at a multiple of 16 bytes, :math:`h_4` where
+    it does not at one of 4, else 0; :math:`a` is a fact of the generation.
 
     Parameters
     ----------
@@ -134,15 +136,14 @@ def alignment(dtype: str, machine: Machine, q: Theta, lengths: tuple[Dim, ...]) 
     >>> from costmodel.platforms import load_platform
     >>> from costmodel.platforms.machine import machine_for
     >>> h100 = machine_for(load_platform("h100-sxm/torch-eager"), "bfloat16")
-    >>> [round(alignment("bfloat16", h100, {"unaligned": 0.5}, (k,)), 2) for k in (8, 4, 2, 1)]
-    [1.0, 0.79, 0.63, 0.5]
+    >>> [alignment("bfloat16", h100, {"unaligned": 0.5}, (k,)) for k in (8, 4, 2, 1)]
+    [1.0, 0.33, 0.33, 0.165]
     """
     if not machine.tensor:
         return 1
-    step, halvings = _ROW // DTYPE_BYTES[dtype], 0
-    longest = step
-    while step > 1:
-        over = sum(step * ceil_div(length, step) - length for length in lengths)
-        halvings = halvings + minimum(1, over)
-        step //= 2
-    return q["unaligned"] ** (halvings / (longest.bit_length() - 1))
+    size = DTYPE_BYTES[dtype]
+    off, odd = (
+        minimum(1, sum(n * ceil_div(length, n) - length for length in lengths))
+        for n in (_ROW // size, max(1, _WORD_ROW // size))
+    )
+    return machine.generation.misaligned**off * q["unaligned"] ** odd

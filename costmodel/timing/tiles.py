@@ -20,6 +20,7 @@ _NUMBERS = (
     "feed",
     "tensor_feed",
     "refetch",
+    "misaligned",
     "exponentials",
     "short_head_queries",
     "cache_bytes_per_cycle",
@@ -50,6 +51,8 @@ class Generation:
         The same of 16-bit multiply-adds on tensor cores, relative to Ampere. [1]
     refetch : float
         Bytes fetched from memory for each that a tile needs of long rows, in float32. [1]
+    misaligned : float
+        Speed of tensor cores on rows that do not begin at 16 bytes, relative to those that do. [1]
     exponentials : float
         Exponentials that one multiprocessor evaluates in a cycle. [operation]
     short_head_queries : float
@@ -72,6 +75,7 @@ class Generation:
     feed: float
     tensor_feed: float
     refetch: float
+    misaligned: float
     exponentials: float
     short_head_queries: float
     cache_bytes_per_cycle: float
@@ -79,7 +83,7 @@ class Generation:
     float32_winograd: bool
 
 
-NO_GENERATION = Generation((), (), (), (), (), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, False, False)
+NO_GENERATION = Generation((), (), (), (), (), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, False, False)
 """That of a CPU, which has none."""
 
 
