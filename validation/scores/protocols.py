@@ -16,6 +16,7 @@ from validation.scores import (
     nasbench201,
     ncnn,
     neusight,
+    own_gpu,
     silicon,
     timm,
     tophub,
@@ -38,6 +39,7 @@ READERS: Mapping[str, Callable[[], list[DeviceSet]]] = {
     "silicon": silicon.device_sets,
     "transformer_layers": transformer_layers.device_sets,
     "timm": timm.device_sets,
+    "h200": own_gpu.device_sets,
 }
 SETS = ("paper", *READERS)
 """The data sets that can be scored."""
