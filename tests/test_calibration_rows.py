@@ -152,9 +152,12 @@ def test_no_set_of_the_scores_is_refused_and_each_is_in_milliseconds(data: str) 
     else:
         try:
             data_folder()
+            sets = READERS[data]()
         except DataError as error:
-            pytest.skip(str(error))
-        benches = [Bench.of(rows, 300) for rows in READERS[data]()]
+            if "no measurements at" in str(error) or "COSTMODEL_GRAPHS" in str(error):
+                pytest.skip(str(error))
+            raise
+        benches = [Bench.of(rows, 300) for rows in sets]
     for bench in benches:
         prior = bench.table.seconds(bench.platform, bench.platform.fitted.theta)
         check_units(bench.seconds, prior)

@@ -128,13 +128,13 @@ _Parts = defaultdict[Source, list[Part]]
 
 def _each_parameter_once(order: tuple[Node, ...]) -> tuple[Node, ...]:
     """Let parameters that are tied, hence one tensor, be one node."""
-    first: dict[tuple[str, Tensor], str] = {}
+    first: dict[str, Node] = {}
     tied: dict[str, str] = {}
     for node in order:
         if isinstance(node.op, Parameter):
-            kept = first.setdefault((node.weights, node.outputs[0]), node.name)
-            if kept != node.name:
-                tied[node.name] = kept
+            kept = first.setdefault(node.weights, node)
+            if kept is not node and _alike(kept.outputs[0], node.outputs[0]):
+                tied[node.name] = kept.name
     if not tied:
         return order
     return tuple(
@@ -142,6 +142,10 @@ def _each_parameter_once(order: tuple[Node, ...]) -> tuple[Node, ...]:
         for node in order
         if node.name not in tied
     )
+
+
+def _alike(x: Tensor, y: Tensor) -> bool:
+    return (x.dtype, x.rank) == (y.dtype, y.rank) and all(map(same, x.shape, y.shape))
 
 
 @dataclass(frozen=True, slots=True)
