@@ -56,6 +56,7 @@ def test_a_file_of_ones_own_with_its_defaults(tmp_path: Path) -> None:
     assert (runtime.dead_code, runtime.transfers) == (False, False)
     assert (runtime.fold_constants, runtime.asynchronous) == (False, False)
     assert runtime.grouped == "batched"
+    assert (runtime.layout, runtime.own_depthwise) == ("nhwc", ())
     assert (runtime.fused_attention, runtime.fold_zero_products) == (True, True)
     assert runtime.copies == ()
 
@@ -88,6 +89,9 @@ def test_a_file_of_ones_own_with_its_defaults(tmp_path: Path) -> None:
         (GOOD + "[algorithms]\ntpu = []\n", "algorithms.tpu: 'tpu' is unknown; known are gpu, cpu"),
         (GOOD + 'copies = ["Spilt"]\n', "copies: 'Spilt' is unknown; known are"),
         (GOOD + 'grouped = "in turn"\n', "grouped: 'in turn' is unknown"),
+        (GOOD + 'layout = "chw"\n', "layout: 'chw' is unknown; known are nhwc, nchw"),
+        (GOOD + 'own_depthwise = "float32"\n', "own_depthwise should be a list"),
+        (GOOD + 'own_depthwise = ["half"]\n', "own_depthwise: 'half' is unknown; known are"),
         (GOOD + "[priors.tpu]\n", "priors: 'tpu' is unknown; known are gpu, cpu"),
         (GOOD + "[priors]\ngpu = 3\n", "priors.gpu should be a table, got 3"),
         (GOOD + "[priors.gpu]\ngemm = 0.5\n", "priors.gpu.gemm should be a table with a value"),

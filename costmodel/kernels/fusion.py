@@ -225,6 +225,7 @@ class Fusion:
             passes=group.passes,
             functions=tuple(sorted(group.functions.items())),
             pieces=work.pieces,
+            merged=work.merged,
         )
 
     def _read_of(self, root: str, size: Dim, touched: Dim) -> Read:

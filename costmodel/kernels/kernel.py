@@ -57,6 +57,8 @@ class Kernel:
         Evaluations of each transcendental function among the other operations. [operation]
     pieces : Dim
         Pieces that it handles one after the other (:meth:`costmodel.ops.base.Op.pieces`). [1]
+    merged : Dim
+        Rows whose mean and variance are found together. [1]
     """
 
     name: str
@@ -72,6 +74,7 @@ class Kernel:
     passes: int = 0
     functions: tuple[tuple[str, Dim], ...] = ()
     pieces: Dim = 0
+    merged: Dim = 0
 
     @property
     def read_bytes(self) -> Dim:

@@ -33,6 +33,8 @@ class Work:
         Evaluations of each transcendental function. [operation]
     pieces : Dim
         Pieces handled one after the other. [1]
+    merged : Dim
+        Rows whose mean and variance are found together. [1]
     weight_bytes : Dim
         Learned tensors that one run reads. [byte]
     touched : tuple of Dim
@@ -44,6 +46,7 @@ class Work:
     products: tuple[Product, ...]
     functions: Mapping[str, Dim]
     pieces: Dim
+    merged: Dim
     weight_bytes: Dim
     touched: tuple[Dim, ...]
 
@@ -96,6 +99,7 @@ def _work(op: Op, inputs: tuple[Tensor, ...]) -> Work:
         products=op.products(*inputs),
         functions=op.functions(*inputs),
         pieces=op.pieces(*inputs),
+        merged=op.merged(*inputs),
         weight_bytes=read,
         touched=_touched(op, inputs),
     )

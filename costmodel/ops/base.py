@@ -247,6 +247,10 @@ class Op:
         """
         return 0
 
+    def merged(self, *inputs: Tensor) -> Dim:
+        """Return the rows whose mean and variance are found together; 0 without a mean [1]."""
+        return 0
+
     @property
     def expands(self) -> bool:
         """Whether the operator stands for a program of others and has no nest of its own."""

@@ -106,6 +106,9 @@ class LayerNorm(Op):
     def pieces(self, *inputs: Tensor) -> Dim:
         return product(inputs[0].shape[: -self.axes])
 
+    def merged(self, *inputs: Tensor) -> Dim:
+        return 0 if self.rms else self.pieces(*inputs)
+
 
 @dataclass(frozen=True, slots=True)
 class GroupNorm(Op):
@@ -151,6 +154,9 @@ class GroupNorm(Op):
 
     def pieces(self, *inputs: Tensor) -> Dim:
         return inputs[0].shape[0] * self.groups
+
+    def merged(self, *inputs: Tensor) -> Dim:
+        return self.pieces(*inputs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,11 +31,12 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
     caches = [level for level in hardware.levels[:-1] if level.size]
     last = caches[-1]
     shared = 1 if last.scope == "device" else platform.threads
+    tensor = not cpu and _on_tensor_cores(hardware, dtype)
     return Machine(
         kind=hardware.kind,
         units=platform.threads if cpu else hardware.units,
         multiply_adds=peak,
-        tensor=not cpu and _on_tensor_cores(hardware, dtype),
+        tensor=tensor,
         ceiling=peak * _overclock(hardware),
         vector=vector,
         clock=hardware.clock,
@@ -47,6 +48,8 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         asynchronous=platform.runtime.asynchronous,
         algorithms=frozenset(platform.runtime.algorithms.get(hardware.kind, ())),
         grouped_serially=platform.runtime.grouped == "serial",
+        own_depthwise=dtype in platform.runtime.own_depthwise,
+        transposes=tensor and platform.runtime.layout == "nchw",
         generation=kind,
         sustained=0.0 if cpu else _sustained(hardware, dtype, kind) / 2,
         cache_bandwidth=kind.cache_bytes_per_cycle * hardware.units * hardware.clock,

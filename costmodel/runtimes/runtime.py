@@ -13,6 +13,7 @@ from costmodel import ops
 from costmodel.errors import DataError, listed
 from costmodel.kinds import GROUPS, KINDS
 from costmodel.ops.elementwise import BINARY, TERNARY, UNARY
+from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.reading import MAX_TOML_BYTES, parse_toml, read_text
 
 ALGORITHMS = {
@@ -22,6 +23,8 @@ ALGORITHMS = {
 """Algorithms of convolution, by kind of hardware (:mod:`costmodel.timing`)."""
 GROUPED = ("batched", "serial")
 """Ways of running the groups of a convolution on a GPU."""
+LAYOUTS = ("nhwc", "nchw")
+"""Layouts of images in memory on a GPU: channels last, as tensor cores take them, or not."""
 FOLLOWERS = (
     *("batch_norm", "copy", "unary", "nary", "prelu", "cast", "scalar"),
     *UNARY,
@@ -85,6 +88,11 @@ class Runtime:
         Whether the time of a network includes moving inputs and outputs to and from the device.
     grouped : {"batched", "serial"}
         Whether the groups of a convolution on a GPU run in one kernel or one after the other.
+    layout : {"nhwc", "nchw"}
+        How images lie in the memory of a GPU, between kernels.
+    own_depthwise : tuple of str
+        The dtypes in which a kernel of its own, not a library's, does depthwise convolutions on a
+        GPU.
     priors : mapping
         By kind of hardware, priors of the time model that this runtime changes, each with the
         ``source`` of its own or of its table.
@@ -103,6 +111,8 @@ class Runtime:
     asynchronous: bool
     transfers: bool
     grouped: str
+    layout: str
+    own_depthwise: tuple[str, ...]
     priors: Mapping[str, Mapping[str, Mapping[str, Any]]]
 
     def taken_behind(self, *anchors: str) -> frozenset[str]:
@@ -188,6 +198,8 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
             ("asynchronous", bool, False),
             ("transfers", bool, False),
             ("grouped", str, "batched"),
+            ("layout", str, "nhwc"),
+            ("own_depthwise", list, []),
             ("priors", dict, {}),
         )
     }
@@ -207,7 +219,8 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
             raise DataError(f"{file}: algorithms.{key} should be a list, got {value!r}")
     values["fusion"] = _fusion(values["fusion"], file)
     _check_names(values, file)
-    values["copies"] = tuple(values["copies"])
+    for field in ("copies", "own_depthwise"):
+        values[field] = tuple(values[field])
     values["algorithms"] = {key: tuple(value) for key, value in values["algorithms"].items()}
     values["priors"] = {
         kind: _sourced(table, f"{file}: priors.{kind}") for kind, table in values["priors"].items()
@@ -260,6 +273,8 @@ def _check_names(values: dict[str, Any], file: str) -> None:
     _check(values["copies"], tuple(views), f"{file}: copies")
     _check(values["priors"], tuple(ALGORITHMS), f"{file}: priors")
     _check((values["grouped"],), GROUPED, f"{file}: grouped")
+    _check((values["layout"],), LAYOUTS, f"{file}: layout")
+    _check(values["own_depthwise"], tuple(DTYPE_BYTES), f"{file}: own_depthwise")
 
 
 def _check(names: Iterable[Any], known: tuple[str, ...], where: str) -> None:

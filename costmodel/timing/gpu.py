@@ -18,7 +18,9 @@ from costmodel.kernels import Product
 from costmodel.kinds import complete
 from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.timing.gpu_attention import attention
+from costmodel.timing.gpu_layout import changes, in_steps
 from costmodel.timing.gpu_products import SPLITS, WORD, Theta, alignment, tiled
+from costmodel.timing.gpu_rows import exponentials, merging, read_twice, sweeps
 from costmodel.timing.machine import Machine
 from costmodel.timing.terms import Terms, overlap
 from costmodel.timing.tiles import Tile
@@ -34,7 +36,14 @@ def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
     launch = q["launch"] * call * steps
     if w.kind == "grouped" and machine.grouped_serially:
         launch = launch + (w.product.batch - 1) * q["group_launch"]
+    kernels, turned = changes(w, machine, q)
+    launch = launch + q["launch"] * kernels
     compute, memory, busy = _busy(w, form, machine, q)
+    memory, busy = memory + turned, busy + turned
+    if w.kind == "norm":
+        # A block waits for its own row: nothing of that hides behind the traffic of others.
+        rows = merging(w, machine, q)
+        compute, busy = compute + rows, busy + rows
     stream = machine.bandwidth * q["dram"]
     # A pass goes over what the kernel, or the pass before, has just written.
     again = Moved(w.writes.bytes, w.writes.bytes).missed(machine.cache * q["reach"])
@@ -54,22 +63,22 @@ class _Form:
         The time of its arithmetic.
     share : str
         The parameter that scales the bandwidth of its operands, ``""`` where it streams.
-    traffic : str
-        The parameter that scales its traffic, ``""`` where each tensor is moved once.
     """
 
     call: str
     compute: Callable[[Workload, Machine, Theta], Dim]
     share: str = ""
-    traffic: str = ""
 
 
 def _busy(w: Workload, form: _Form, machine: Machine, q: Theta) -> tuple[Dim, Dim, Dim]:
     """Return the time of arithmetic, of traffic, and of both together."""
     share = q[form.share] if form.share else 1
     memory = _memory((*w.moved, *_read_again(w)), machine, q, share)
-    if form.traffic:
-        memory = memory * q[form.traffic]
+    if w.kind == "norm":
+        again = read_twice(w, machine).missed(machine.cache * q["reach"])
+        memory = memory + again / (machine.bandwidth * q["dram"])
+    if w.kind == "softmax":
+        memory = memory * sweeps(w, machine, q)
     compute = form.compute(w, machine, q)
     together = overlap(compute, memory, q["serial"])
     if w.kind == "convolution" and _has_winograd(w.product, machine):
@@ -117,13 +126,32 @@ def _windows(w: Workload, machine: Machine, q: Theta) -> Dim:
 
 
 def _depthwise(w: Workload, machine: Machine, q: Theta) -> Dim:
-    """Return the time of multiply-adds over windows, each channel alone."""
-    return w.multiply_adds / (_lane_rate(machine) * q["window"]) + _lanes(w, machine, q)
+    r"""Return the time of multiply-adds over windows, each channel alone.
+
+    .. math:: t = \frac{y \, (\text{window_fill} + k)}{\text{depthwise} \cdot p}
+
+    in the kernel of a framework, whose threads have one of :math:`y` outputs each: to find its
+    place in the image costs as much as some taps of the :math:`k` of its window, each of which
+    takes ``1/depthwise`` operations of a lane, whatever the dtype, :math:`p` a second. Source:
+    PyTorch, aten/src/ATen/native/cuda/DepthwiseConv2d.cu (``conv_depthwise2d_forward_kernel``).
+    A library keeps its place: taps alone, at ``window`` of the rate.
+    """
+    rate, taps = _lane_rate(machine), w.multiply_adds
+    if machine.own_depthwise:
+        spent = taps * (1 + q["window_fill"] / w.product.taps) / (rate * q["depthwise"])
+    else:
+        spent = taps / (rate * q["window"])
+    return spent + _lanes(w, machine, q)
+
+
+def _softmax(w: Workload, machine: Machine, q: Theta) -> Dim:
+    """Return the time of the exponentials, beside which other operations hide."""
+    return maximum(exponentials(w, machine, q), _lanes(w, machine, q))
 
 
 def _convolution(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the time of the fastest algorithm that keeps its intermediates on the chip."""
-    p = w.product
+    p = in_steps(w, machine)
     serial = w.kind == "grouped" and machine.grouped_serially
     one, repeats = (replace(p, batch=1), p.batch) if serial else (p, 1)
     direct = repeats * tiled(one, machine, q, q["direct"], machine.generation.convolution, (1,))
@@ -199,8 +227,8 @@ FORMS: Mapping[str, _Form] = complete(
         "recurrent": _Form("linear_call", _steps, "tile_dram"),
         "elementwise": _Form("", _lanes),
         "batch_norm": _Form("norm_call", _lanes),
-        "norm": _Form("norm_call", _lanes, traffic="norm_traffic"),
-        "softmax": _Form("norm_call", _lanes, traffic="norm_traffic"),
+        "norm": _Form("norm_call", _lanes),
+        "softmax": _Form("norm_call", _softmax),
         "pool": _Form("norm_call", _windows),
         "max_pool": _Form("norm_call", _windows),
         "resample": _Form("norm_call", _windows),

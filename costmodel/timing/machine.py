@@ -44,6 +44,10 @@ class Machine:
         Algorithms of convolution that the runtime has.
     grouped_serially : bool
         Whether the groups of a convolution run one after the other.
+    transposes : bool
+        Whether a GPU's library changes the layout of images for convolutions on tensor cores.
+    own_depthwise : bool
+        Whether a framework's own kernel, not a library's, does depthwise convolutions on a GPU.
     generation : Generation
         Of a GPU: tiles of its libraries.
     sustained : float
@@ -70,6 +74,8 @@ class Machine:
     asynchronous: bool
     algorithms: frozenset[str]
     grouped_serially: bool
+    transposes: bool
+    own_depthwise: bool
     generation: Generation
     sustained: float
     cache_bandwidth: float

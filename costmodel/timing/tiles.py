@@ -24,9 +24,12 @@ _NUMBERS = (
     "exponentials",
     "short_head_queries",
     "cache_bytes_per_cycle",
+    "channel_bytes",
+    "threads",
+    "softmax_once",
 )
 
-_FLAGS = ("packs_queries", "float32_winograd")
+_FLAGS = ("packs_queries", "float32_winograd", "writes_either_layout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +63,19 @@ class Generation:
         [1]
     cache_bytes_per_cycle : float
         The most that one multiprocessor draws from the last-level cache in a cycle. [byte]
+    channel_bytes : float
+        Channels of one position of a window that a step of the reduction takes on tensor cores.
+        [byte]
+    threads : float
+        Threads that one multiprocessor holds. [1]
+    softmax_once : float
+        Longest row of a softmax that is moved once only. [element]
     packs_queries : bool
         Whether fused attention puts the query heads of a head of keys into one tile at any length.
     float32_winograd : bool
         Whether cuDNN takes Winograd for convolutions on the lanes.
+    writes_either_layout : bool
+        Whether convolutions on tensor cores write NCHW images themselves, and 1x1 ones read them.
     """
 
     product: tuple[Tile, ...]
@@ -79,11 +91,17 @@ class Generation:
     exponentials: float
     short_head_queries: float
     cache_bytes_per_cycle: float
+    channel_bytes: float
+    threads: float
+    softmax_once: float
     packs_queries: bool
     float32_winograd: bool
+    writes_either_layout: bool
 
 
-NO_GENERATION = Generation((), (), (), (), (), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, False, False)
+NO_GENERATION = Generation(
+    (), (), (), (), (), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, False, False, False
+)
 """That of a CPU, which has none."""
 
 

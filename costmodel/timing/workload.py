@@ -17,7 +17,7 @@ from costmodel.algebra.symbols import Dim, ceil_div, maximum, minimum, same, tot
 from costmodel.kernels import Kernel, Product
 from costmodel.timing.functions import exponentials
 
-_SIZES = ("multiply_adds", "elementwise", "special", "pieces", "since")
+_SIZES = ("multiply_adds", "elementwise", "special", "pieces", "merged", "since")
 _PRODUCT_SIZES = ("batch", "m", "n", "k", "height", "width", "taps", "times", "shared")
 
 
@@ -83,6 +83,8 @@ class Workload:
         Activations written, learned tensors read.
     since : Dim
         Bytes touched since a kernel of the same kind ran. [byte]
+    merged : Dim
+        Rows whose mean and variance are found together. [1]
     """
 
     kind: str
@@ -97,6 +99,7 @@ class Workload:
     writes: Moved
     weights: Moved
     since: Dim
+    merged: Dim = 0
 
     @property
     def moved(self) -> tuple[Moved, ...]:
@@ -205,6 +208,7 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
                 writes=Moved(kernel.write_bytes, recycled),
                 weights=Moved(kernel.weight_bytes, everything),
                 since=since,
+                merged=kernel.merged,
             )
         )
     return _in_floats(result) if isinstance(everything, np.ndarray) else result

@@ -1,0 +1,149 @@
+"""Layouts around convolutions on tensor cores, and depthwise kernels, with round numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import sympy
+
+from costmodel import zoo
+from costmodel.graph import converted
+from costmodel.kernels import Product, lower
+from costmodel.platforms import load_platform
+from costmodel.platforms.machine import machine_for
+from costmodel.timing.gpu_layout import changes, in_steps
+from costmodel.timing.workload import Moved, Workload, workloads
+from tests.test_gpu_time import GENERATION, MACHINE, NEAR, time, work
+
+# 2 multiprocessors turn over 1 byte a cycle each: 2 bytes a second; memory has 10.
+HOPPER = replace(MACHINE, tensor=True, transposes=True)
+AMPERE = replace(HOPPER, generation=replace(GENERATION, writes_either_layout=True))
+Q = {"dram": 1.0, "transpose": 1.0}
+
+
+def image(kind: str, side: int, channels: int = 8, outputs: int = 16, taps: int = 1) -> Workload:
+    """Return a 16-bit convolution of one square image."""
+    product = Product(1, outputs, side**2, taps * channels, side, side, taps)
+    read, written = (Moved(2 * side**2 * c, 0) for c in (channels, outputs))
+    weights = Moved(2 * taps * channels * outputs, 0)
+    return work(kind, product, dtype="float16", reads=(read,), writes=written, weights=weights)
+
+
+def test_a_window_turns_over_images_weights_and_result_once_each() -> None:
+    w = image("convolution", 4, taps=9)
+    moved = 2 * (2 * 16 * 8 + 2 * 16 * 16 + 2 * 9 * 8 * 16)
+    assert changes(w, HOPPER, Q) == (3, moved / 2)
+    # An element-wise launch each, and nothing of it hides behind the product.
+    with_, without = (time(w, m, launch=5.0, product_call=2.0) for m in (HOPPER, MACHINE))
+    assert (with_.launch, without.launch) == (10 + 3 * 5, 10)
+    still = time(w, replace(HOPPER, transposes=False), launch=5.0, product_call=2.0)
+    assert with_.model - still.model == pytest.approx(15 + moved / 2)
+    assert with_.memory - still.memory == pytest.approx(moved / 2)
+
+
+def test_before_hopper_kernels_write_the_result_themselves() -> None:
+    moved = 2 * (2 * 16 * 8 + 2 * 9 * 8 * 16)
+    assert changes(image("convolution", 4, taps=9), AMPERE, Q) == (2, moved / 2)
+
+
+def test_memory_is_the_limit_where_multiprocessors_are_fast() -> None:
+    w = image("convolution", 4, taps=9)
+    fast = changes(w, HOPPER, {"dram": 0.5, "transpose": 100.0})[1]
+    assert fast == pytest.approx(changes(w, HOPPER, Q)[1] * 2 / 5)
+
+
+@pytest.mark.parametrize(("side", "kernels"), [(56, 0), (4, 0), (14, 3), (7, 3)])
+def test_a_product_of_matrices_is_turned_over_where_its_pixels_do_not_fill_16_bytes(
+    side: int, kernels: int
+) -> None:
+    found = changes(image("pointwise", side), HOPPER, Q)
+    assert (found[0], found[1] > 0) == (kernels, kernels > 0)
+    assert changes(image("pointwise", side), AMPERE, Q) == (0, 0)
+
+
+def test_a_stride_skips_pixels_so_that_images_are_no_matrices() -> None:
+    whole = image("pointwise", 8)
+    skipping = replace(whole, reads=(replace(whole.reads[0], least=whole.reads[0].bytes // 4),))
+    assert changes(whole, HOPPER, Q)[0] == changes(whole, AMPERE, Q)[0] == 0
+    assert (changes(skipping, HOPPER, Q)[0], changes(skipping, AMPERE, Q)[0]) == (3, 2)
+
+
+def test_few_channels_are_padded_to_16_bytes_behind_the_turn() -> None:
+    three, eight = (changes(image("convolution", 4, c, taps=9), AMPERE, Q) for c in (3, 8))
+    weights = 2 * 2 * 9 * 16
+    assert (three[1] - weights * 3 / 2) * 2 == pytest.approx(2 * 16 * 3 + 2 * 16 * 8)
+    assert (eight[1] - weights * 8 / 2) * 2 == pytest.approx(2 * (2 * 16 * 8))
+    # The channels of a group are not padded one by one.
+    grouped = image("grouped", 4, 3, taps=9)
+    assert changes(grouped, AMPERE, Q)[1] == pytest.approx(2 * 16 * 3 + weights * 3 / 2)
+
+
+def test_nothing_is_turned_over_on_lanes_nor_in_other_kernels() -> None:
+    for kind in ("depthwise", "linear", "matmul", "elementwise"):
+        assert changes(image(kind, 7, taps=9), HOPPER, Q) == (0, 0)
+    assert changes(image("convolution", 7, taps=9), MACHINE, Q) == (0, 0)
+
+
+def test_a_step_of_the_reduction_is_a_block_of_channels_of_one_position() -> None:
+    wide = replace(HOPPER, generation=replace(GENERATION, channel_bytes=64.0))
+    for channels, block in ((3, 32), (32, 32), (33, 64)):
+        w = image("convolution", 4, channels, taps=49)
+        assert in_steps(w, wide).k == 49 * block
+        assert in_steps(w, MACHINE).k == 49 * channels
+    assert in_steps(image("pointwise", 4, 3), wide).k == 3
+    three, full = (time(image("convolution", 4, c, taps=49), wide).compute for c in (3, 32))
+    assert three == pytest.approx(full)
+
+
+def test_arrays_and_symbols_give_what_numbers_give() -> None:
+    sides, side = np.array([56, 14, 7]), sympy.Symbol("s", integer=True, positive=True)
+    for kind, taps in (("pointwise", 1), ("convolution", 9)):
+        numbers = [changes(image(kind, s, 3, taps=taps), HOPPER, Q) for s in sides.tolist()]
+        many = changes(image(kind, sides, 3, taps=taps), HOPPER, Q)  # type: ignore[arg-type]
+        assert np.broadcast_to(many[1], 3) == pytest.approx([seconds for _, seconds in numbers])
+        formula = changes(image(kind, side, 3, taps=taps), HOPPER, Q)
+        found = [float(sympy.sympify(formula[1]).subs(side, s)) for s in sides.tolist()]
+        assert found == pytest.approx([seconds for _, seconds in numbers])
+
+
+def test_the_layout_is_a_fact_of_the_runtime_and_tensor_cores_alone_ask_for_another() -> None:
+    for runtime, turns in (("torch-eager", True), ("cuda-graphs", True), ("torch-compile", False)):
+        where = load_platform(f"a100-pcie-40gb/{runtime}")
+        found = [machine_for(where, d).transposes for d in ("float16", "bfloat16", "tf32")]
+        assert found == [turns] * 3
+        assert not machine_for(where, "float32").transposes
+    old = load_platform("gtx-1080-ti/torch-eager")
+    assert not machine_for(old, "float16").transposes
+
+
+# Depthwise convolutions.
+
+
+def depthwise(taps: int) -> Workload:
+    product = Product(8, 1, 100, taps, 10, 10, taps)
+    return work("depthwise", product, multiply_adds=800 * taps, writes=NEAR)
+
+
+def test_an_output_of_an_own_depthwise_kernel_takes_some_taps_before_its_own() -> None:
+    own = replace(MACHINE, own_depthwise=True)
+    for taps in (9, 49):
+        found = time(depthwise(taps), own, depthwise=0.5, window_fill=7.0).compute
+        assert found == pytest.approx(800 * (7 + taps) / (50 * 0.5))
+        library = time(depthwise(taps), window=0.5, window_fill=7.0).compute
+        assert library == pytest.approx(800 * taps / (50 * 0.5))
+
+
+def test_an_own_depthwise_kernel_takes_as_long_in_16_bits() -> None:
+    graph = zoo.depthwise(28, 28, 64)
+    seconds = []
+    for dtype in ("float32", "bfloat16"):
+        where = load_platform("h200/cuda-graphs", calibrated=False)
+        (w,) = workloads(lower(converted(graph, dtype), where.runtime))
+        machine = machine_for(where, dtype)
+        assert machine.own_depthwise
+        seconds.append(time(w, machine, window_fill=7.0, depthwise=0.05).compute)
+    assert seconds[0] == pytest.approx(seconds[1])
+    assert not machine_for(load_platform("h200/cuda-graphs"), "float16").own_depthwise
+    assert not machine_for(load_platform("h200/torch-compile"), "float32").own_depthwise
