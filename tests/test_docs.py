@@ -11,8 +11,10 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import costmodel as cm
+from costmodel.cli.app import app
 from costmodel.timing.parameters import priors
 
 ROOT = Path(__file__).parents[1]
@@ -226,3 +228,15 @@ def _extension(name: str):
     module = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)
     return module
+
+
+def test_the_readme_shows_what_the_report_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COSTMODEL_HOME", str(tmp_path))
+    text = (ROOT / "README.md").read_text("utf-8")
+    block = text.partition("gtx-1080-ti/paper\n")[2].partition("\n...\n")[0]
+    arguments = ["report", "shufflenet_v2?width=1.0", "--platform", "gtx-1080-ti/paper"]
+    printed = CliRunner().invoke(app, arguments, env={"COLUMNS": "80"}).stdout
+    expected = [line.rstrip() for line in printed.splitlines()]
+    assert block.splitlines() == expected[: len(block.splitlines())]
