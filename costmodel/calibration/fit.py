@@ -28,7 +28,8 @@ from costmodel.calibration.conditions import (
     check_units,
 )
 from costmodel.calibration.measurement import Measurement, named
-from costmodel.calibration.robust import Problem, estimate
+from costmodel.calibration.robust import Estimate, Problem, estimate, student_weights
+from costmodel.calibration.surfaces import FEWEST, learnt
 from costmodel.counting.subject import Prepared, Subject, nodes_of
 from costmodel.errors import CostModelError, DataError
 from costmodel.graph.serialize import write_atomically
@@ -38,6 +39,7 @@ from costmodel.platforms import (
     calibration_folder,
     load_platform,
 )
+from costmodel.platforms.machine import machine_for
 from costmodel.prediction.table import NetworkTable, tabulate
 from costmodel.specs import network
 from costmodel.timing.fitted import (
@@ -48,6 +50,7 @@ from costmodel.timing.fitted import (
 )
 from costmodel.timing.parameters import Parameter
 from costmodel.timing.spread import STEP, nudged
+from costmodel.timing.surface import Surface
 from costmodel.zoo import NETWORKS
 
 UNDETERMINED = 0.7
@@ -201,6 +204,7 @@ def fit(
 ) -> Calibration:
     """Fit the parameters of ``platform`` to networks that are lowered already."""
     start = platform.fitted
+    platform = replace(platform, fitted=replace(start, surfaces=()))  # formulas first
     free = [p for p in start.parameters if p.spread > 0]
     names = [p.name for p in free]
     target = np.log(seconds)
@@ -228,9 +232,13 @@ def fit(
         )
     )
     x = found.x
-    rest = np.log(table.seconds(platform, theta(x))) - target  # as predictions are: bounded
     errors = np.sqrt(np.diag(found.covariance))
-    operator_spread, network_spread = _spreads(rest / (1 - found.leverage), single)
+    formula = np.log(table.seconds(platform, theta(x))) - target  # as predictions are: bounded
+    surfaces = _surfaces(table, platform, theta(x), found)
+    platform = replace(platform, fitted=replace(start, surfaces=surfaces))
+    rest = np.log(table.seconds(platform, theta(x))) - target
+    off = np.where(single, formula, rest)  # a surface says itself how far operators may be off
+    operator_spread, network_spread = _spreads(off / (1 - found.leverage), single)
     return Calibration(
         replace(
             platform,
@@ -241,6 +249,7 @@ def fit(
                 network_spread,
                 rows=len(seconds),
                 provenance={"date": datetime.date.today().isoformat(), **provenance},
+                surfaces=surfaces,
             ),
         ),
         rest,
@@ -251,6 +260,20 @@ def fit(
             if min(v - np.log(p.lower), np.log(p.upper) - v) < 1e-3
         ),
     )
+
+
+def _surfaces(
+    table: NetworkTable, platform: Platform, theta: Mapping[str, float], found: Estimate
+) -> tuple[Surface, ...]:
+    """Return what the fitted formulas miss, where single operators are enough to tell."""
+    if np.sum(table.kernels == 1) < FEWEST:
+        return ()
+    terms = table.terms(platform, theta)
+    host, device = table.sums(terms.host), table.sums(terms.model)
+    total = table.network_seconds(platform, terms, theta, bounded=False)
+    waits = machine_for(platform, "float32").asynchronous & (host > device)
+    share = np.where(waits, 0.0, device / total)
+    return learnt(table, -found.residual, share, student_weights(found.residual, found.noise))
 
 
 def _spreads(residual: np.ndarray, single: np.ndarray) -> tuple[float, float]:

@@ -134,9 +134,9 @@ def estimate(p: Problem) -> Estimate:
         x, r, covariance = _moved(p, x, weights / noise**2, widened)
         before = [*noise, widened]
         used = _determined(covariance, widened * p.spread)
-        noise = _noise(p, r, _weights(r, noise), used)
+        noise = _noise(p, r, student_weights(r, noise), used)
         widened = _width((x - p.mean) / p.spread, used)
-        weights = _weights(r, noise)
+        weights = student_weights(r, noise)
         if np.all(np.abs(np.log([*noise, widened]) - np.log(before)) < _SETTLED):
             break
     return Estimate(
@@ -179,7 +179,14 @@ def _moved(
     return np.asarray(solution.x), np.asarray(solution.fun[rows] / root), covariance
 
 
-def _weights(r: np.ndarray, noise: np.ndarray) -> np.ndarray:
+def student_weights(r: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Return the weight of each row in the next round: less, the further off it is [1].
+
+    Examples
+    --------
+    >>> student_weights(np.array([0.0, 0.3]), np.array([0.1, 0.1])).round(2).tolist()
+    [1.33, 0.33]
+    """
     return np.asarray((FREEDOM + 1) / (FREEDOM + (r / noise) ** 2))
 
 

@@ -125,6 +125,7 @@ def derived(fitted: Fitted, wanted: Settings, measured: Settings) -> Fitted:
         return found
     return replace(
         found,
+        surfaces=(),
         operator_spread=max(fitted.operator_spread, PRIOR_OPERATOR_SPREAD),
         network_spread=max(fitted.network_spread, PRIOR_NETWORK_SPREAD),
     )

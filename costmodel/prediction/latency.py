@@ -24,6 +24,7 @@ from costmodel.timing.network import (
     transfer_seconds,
 )
 from costmodel.timing.spread import log_spread, nudged, nudges
+from costmodel.timing.surface import spread
 from costmodel.timing.terms import NAMES, Terms
 
 LEVEL = 0.9
@@ -159,14 +160,18 @@ def _spread(network: Lowered, where: Platform, seconds: np.ndarray | float) -> n
         times = _times(network, where, theta)
         rows.append(_seconds(network, where, times, theta))
     single = len(network.kernels) <= 1
-    residual = fitted.operator_spread if single else fitted.network_spread
+    residual = np.asarray(fitted.operator_spread if single else fitted.network_spread)
+    for w in network.workloads if single else ():
+        residual = spread(w, fitted.surfaces, fitted.operator_spread)
+    residual = np.ravel(np.broadcast_to(residual, shape))
     flat = np.stack([np.ravel(np.broadcast_to(row, shape)) for row in rows])
     return log_spread(flat, fitted.covariance, residual).reshape(shape)
 
 
 def _times(network: Lowered, where: Platform, theta: Mapping[str, float]) -> list[Terms]:
     machines = {dtype: machine_for(where, dtype) for dtype in {w.dtype for w in network.workloads}}
-    return [kernel_terms(w, machines[w.dtype], theta) for w in network.workloads]
+    surfaces = where.fitted.surfaces
+    return [kernel_terms(w, machines[w.dtype], theta, surfaces) for w in network.workloads]
 
 
 def _seconds(

@@ -19,7 +19,7 @@ LABEL = "predicted"
 """What every number of this module is."""
 _ROUNDING = 1e-9
 """Relative difference of two sums that are equal but for rounding."""
-_TERMS = ("launch", "compute", "memory", "passes", "learned")
+_TERMS = ("launch", "compute", "memory", "passes", "learned", "residual")
 """Terms of a kernel that the device can wait for."""
 _WAITS = (*_TERMS, "bound")
 
@@ -57,7 +57,8 @@ class KernelTime:
     def waits_for(self) -> Dim:
         """Return the largest term: ``"launch"``, ``"compute"``, ``"memory"`` or ``"passes"``.
 
-        Or ``"learned"``, where multipliers that were fitted add more than any term of the formula.
+        Or ``"learned"``, where multipliers that were fitted add more than any term of the formula;
+        ``"residual"``, where rows of like shapes do.
         Or ``"bound"``, where the bound of the hardware decides the time, not the model. Of arrays,
         an array.
         """
@@ -128,10 +129,10 @@ class Prediction:
         """Return the seconds by what is waited for, most first [s].
 
         The terms are ``"launch"``, ``"compute"``, ``"memory"``, ``"passes"``, ``"learned"``,
-        ``"bound"``, ``"dispatch"``, ``"transfer"`` and ``"fixed"``. A kernel's time counts for the
-        term that it waits for. Where the device is idle because the host is slower, all of its time
-        counts as the host's dispatch: faster kernels would not help. Of arrays, the most in the
-        mean comes first.
+        ``"residual"``, ``"bound"``, ``"dispatch"``, ``"transfer"`` and ``"fixed"``. A kernel's time
+        counts for the term that it waits for. Where the device is idle because the host is slower,
+        all of its time counts as the host's dispatch: faster kernels would not help. Of arrays, the
+        most in the mean comes first.
 
         Examples
         --------

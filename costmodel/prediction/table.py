@@ -19,8 +19,10 @@ from costmodel.kernels import Kernel
 from costmodel.kernels.lowering import lower_nodes
 from costmodel.platforms import Platform
 from costmodel.platforms.machine import machine_for
+from costmodel.timing.fitted import Fitted
 from costmodel.timing.network import kernel_terms, network_seconds, transferred_bytes
 from costmodel.timing.spread import log_spread, nudged
+from costmodel.timing.surface import spread
 from costmodel.timing.terms import NAMES, Terms
 from costmodel.timing.workload import Stack, Workload, stack, workloads
 
@@ -147,7 +149,8 @@ class NetworkTable:
             for dtype in {part.workload.dtype for part in self.stacks}
         }
         for part in self.stacks:
-            found = kernel_terms(part.workload, machines[part.workload.dtype], theta)
+            w = part.workload
+            found = kernel_terms(w, machines[w.dtype], theta, platform.fitted.surfaces)
             for name in NAMES:
                 rows[name][..., part.index] = getattr(found, name)
         return Terms(**rows)
@@ -199,8 +202,19 @@ class NetworkTable:
         fitted = platform.fitted
         if seconds is None:
             seconds = self.seconds(platform, nudged(fitted.theta, fitted.free))
-        residual = np.where(self.kernels <= 1, fitted.operator_spread, fitted.network_spread)
-        return log_spread(seconds, fitted.covariance, residual)
+        return log_spread(seconds, fitted.covariance, self._residual_spread(fitted))
+
+    def _residual_spread(self, fitted: Fitted) -> np.ndarray:
+        """Return what each network may be off beyond the errors of the parameters [1]."""
+        kernels = self.kernels
+        found = np.where(kernels <= 1, fitted.operator_spread, fitted.network_spread)
+        if fitted.surfaces:
+            own = np.empty(self.distinct)
+            for part in self.stacks:
+                own[part.index] = spread(part.workload, fitted.surfaces, fitted.operator_spread)
+            single = kernels == 1
+            found[single] = own[self.column[self.start[:-1][single]]]
+        return found
 
     def rows(self, index: np.ndarray) -> NetworkTable:
         """Return some of the networks."""

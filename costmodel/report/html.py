@@ -214,7 +214,7 @@ def _prediction(prediction: Prediction) -> str:
     )
 
 
-_TERMS = ("launch", "compute", "memory", "passes", "learned")
+_TERMS = ("launch", "compute", "memory", "passes", "learned", "residual")
 
 
 def _kernel(k: KernelTime, longest: float) -> tuple[str, ...]:

@@ -191,8 +191,9 @@ def _kernels(console: Console, prediction: Prediction, everything: bool) -> Tabl
     unit, scale = next(u for u in _UNITS if longest < u[1] * 1e4 or u[0] == "s")
     first = f"{'kernel' if everything else 'slowest kernels'}, times in {unit}"
     terms = ["launch", "compute", "memory", "passes"]
-    if any(abs(k.terms.learned) > _LEARNED * k.seconds for k in ordered):
-        terms.append("learned")
+    for term in ("learned", "residual"):
+        if any(abs(getattr(k.terms, term)) > _LEARNED * k.seconds for k in ordered):
+            terms.append(term)
     columns = (first, "waits for", "time", *terms)
     result = table(console, *columns, left=2)
     for k in ordered:

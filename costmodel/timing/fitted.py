@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 
 from costmodel.errors import DataError
+from costmodel.kinds import KINDS
+from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.reading import parse_toml
 from costmodel.timing.multipliers import with_multipliers
 from costmodel.timing.parameters import Parameter
+from costmodel.timing.surface import SIZES, Surface
 
 PRIOR_OPERATOR_SPREAD = 0.25
 """Residual of the log time of single kernels that priors alone leave. [1]"""
@@ -39,6 +42,8 @@ class Fitted:
         Measurements that were fitted; 0 for priors.
     provenance : mapping
         What data, when, which version.
+    surfaces : tuple of Surface
+        What the formulas miss over the shapes of kernels, where rows of single operators were many.
     """
 
     parameters: tuple[Parameter, ...]
@@ -47,6 +52,7 @@ class Fitted:
     network_spread: float
     rows: int = 0
     provenance: Mapping[str, str] = field(default_factory=dict)
+    surfaces: tuple[Surface, ...] = ()
 
     @staticmethod
     def prior(parameters: tuple[Parameter, ...]) -> Fitted:
@@ -107,7 +113,19 @@ def to_toml(platform: str, fitted: Fitted) -> str:
     scale = np.where(spreads > 0, spreads, 1.0)
     correlation = fitted.covariance / np.outer(scale, scale)
     document["correlation"] = [[float(f"{c:.3f}") for c in row] for row in correlation]
+    if fitted.surfaces:
+        document["shape"] = list(SIZES)
+        document["surfaces"] = [_surface_table(s) for s in fitted.surfaces]
     return tomlkit.dumps(document)
+
+
+def _surface_table(surface: Surface) -> dict[str, Any]:
+    """Return a surface as a table; a row is a shape, as the sizes themselves, and its weight."""
+    shapes = [[float(f"{2.0**x - 1:.6g}") for x in shape] for shape in surface.shapes.tolist()]
+    weights = [float(f"{w:.4g}") for w in surface.weights]
+    numbers = {n: float(f"{getattr(surface, n):.4g}") for n in ("length", "signal", "noise")}
+    rows = [[*shape, weight] for shape, weight in zip(shapes, weights, strict=True)]
+    return {"kind": surface.kind, "dtype": surface.dtype, **numbers, "rows": rows}
 
 
 @lru_cache(maxsize=64)
@@ -161,7 +179,30 @@ def _read(data: dict[str, Any], parameters: tuple[Parameter, ...], file: str) ->
         network_spread=numbers[1],
         rows=int(numbers[2]),
         provenance={str(k): str(v) for k, v in data.get("provenance", {}).items()},
+        surfaces=tuple(_read_surface(t) for t in _surface_tables(data)),
     )
+
+
+def _surface_tables(data: dict[str, Any]) -> list[dict[str, Any]]:
+    tables: list[dict[str, Any]] = data.get("surfaces", [])
+    if tables and tuple(data["shape"]) != SIZES:
+        raise DataError(f"shape should be {list(SIZES)}: calibrate again")
+    return tables
+
+
+def _read_surface(table: dict[str, Any]) -> Surface:
+    kind, dtype = table["kind"], table["dtype"]
+    name = f"the surface of {kind} {dtype}"
+    if kind not in KINDS or dtype not in DTYPE_BYTES:
+        raise DataError(f"{name} should have a kind of kernel and a dtype")
+    length, signal, noise = (float(table[n]) for n in ("length", "signal", "noise"))
+    if not 0 < min(length, signal, noise) <= max(length, signal, noise) < np.inf:
+        raise DataError(f"{name} should have length, signal and noise above 0")
+    rows = np.array(table["rows"], dtype=float)
+    wrong = rows.ndim != 2 or rows.shape[1] != len(SIZES) + 1 or not np.all(np.isfinite(rows))
+    if wrong or np.any(rows[:, :-1] < 0):
+        raise DataError(f"{name} should have rows of {len(SIZES)} sizes and a weight")
+    return Surface(kind, dtype, length, signal, noise, np.log2(1 + rows[:, :-1]), rows[:, -1])
 
 
 def with_values(fitted: Fitted, theta: Mapping[str, float]) -> Fitted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import ModuleType
 
@@ -15,16 +15,22 @@ from costmodel.timing import cpu, gpu
 from costmodel.timing.bound import least_seconds
 from costmodel.timing.machine import Machine
 from costmodel.timing.multipliers import multiplied
+from costmodel.timing.surface import Surface, exp, matching, missed
 from costmodel.timing.terms import NAMES, Terms
 from costmodel.timing.workload import Workload
 
 _FORMULAS: Mapping[str, ModuleType] = {"cpu": cpu, "gpu": gpu}
 
 
-def kernel_terms(w: Workload, machine: Machine, theta: Mapping[str, Dim]) -> Terms:
+def kernel_terms(
+    w: Workload, machine: Machine, theta: Mapping[str, Dim], surfaces: Sequence[Surface] = ()
+) -> Terms:
     """Return the terms of one kernel, or of many of one kind as arrays, with their bound."""
     result: Terms = _FORMULAS[machine.kind].terms(w, machine, theta)
     result = replace(multiplied(result, w.kind, theta), bound=least_seconds(w, machine))
+    if matching(w, surfaces):
+        residual = result.model * (exp(missed(w, surfaces)) - 1)
+        result = replace(result, residual=residual, model=result.model + residual)
     made = w.writes.bytes
     if isinstance(made, np.ndarray) and not made.all():
         # Where it makes nothing, no kernel runs.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from costmodel.algebra.symbols import Dim, maximum, minimum
 
-NAMES = ("host", "launch", "compute", "memory", "passes", "model", "bound", "learned")
+NAMES = ("host", "launch", "compute", "memory", "passes", "model", "bound", "learned", "residual")
 """The fields of :class:`Terms`, in order."""
 
 
@@ -31,6 +31,9 @@ class Terms:
     learned : Dim
         What multipliers that were fitted add to the formula, or take off
         (:mod:`~costmodel.timing.multipliers`). [s]
+    residual : Dim
+        What both miss at shapes like this one, by rows that were measured
+        (:mod:`~costmodel.timing.surface`). [s]
     """
 
     host: Dim
@@ -41,6 +44,7 @@ class Terms:
     model: Dim
     bound: Dim = 0
     learned: Dim = 0
+    residual: Dim = 0
 
     @property
     def seconds(self) -> Dim:

@@ -1,0 +1,150 @@
+r"""Learns what fitted formulas miss over the shapes of single operators, for each kind of kernel.
+
+Row :math:`i` is off by :math:`y_i` in the logarithm, of which the device decides the share
+:math:`h_i` of its time, and its noise is :math:`n^2 / w_i`, with weights of Student's t. With
+:math:`f \sim N(0, s^2 k)` (:mod:`costmodel.timing.surface`) what a row would be off, were it left
+out, is
+
+.. math::
+
+    e_i = \frac{(C^{-1} y)_i}{(C^{-1})_{ii}}, \qquad
+    C = s^2\, h h^T \circ K + \mathrm{diag}(n^2 / w), \qquad
+    w_i = \frac{\nu + 1}{\nu + e_i^2 / n^2}
+
+so a row that its neighbours contradict loses its weight, however far off all of them are. At most
+:data:`INDUCING` rows are kept: those that the others determine least (subset of regressors).
+
+A surface is kept where each fifth of the rows is off less with what the others teach than with the
+formula alone.
+
+Length and noise are fixed. They were chosen by cross-validation within rows that calibrations of
+an A100, an H200 and a V100 are fitted to; half or twice as much changes little.
+
+Source: Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Press 2006, 5.4, 8.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from costmodel.calibration.robust import FLOOR, student_weights
+from costmodel.prediction.table import NetworkTable
+from costmodel.timing.surface import Surface, closeness, shape_of
+
+FEWEST = 50
+"""Fewest single operators of a kind and dtype that a surface is learnt from."""
+INDUCING = 64
+"""Most rows of a surface that are kept."""
+LENGTH = 3.0
+"""Distance over which residuals stay alike. [doubling of a size]"""
+NOISE = 0.3
+"""What shapes do not explain of a residual, relative to what they do. [1]"""
+_MOST = 600  # rows that one surface is learnt from: time grows with their cube
+_FAR = 3.0  # spreads beyond which all errors count alike
+_FOLDS = 5
+_ROUNDS = 5
+_SEED = 2018
+
+
+def learnt(
+    table: NetworkTable, off: np.ndarray, share: np.ndarray, weights: np.ndarray
+) -> tuple[Surface, ...]:
+    """Return the surfaces that the single operators of a table teach.
+
+    Parameters
+    ----------
+    table : NetworkTable
+        What was measured; rows of several kernels teach nothing here.
+    off : ndarray
+        Log of measured over predicted, one a row. [1]
+    share : ndarray
+        Share of the device in each predicted time. [1]
+    weights : ndarray
+        Weights of the rows in the fit of the parameters. [1]
+    """
+    found: list[Surface] = []
+    for (kind, dtype), (rows, shapes) in _by_kind(table).items():
+        if len(rows) > _MOST:
+            keep = np.sort(np.random.default_rng(_SEED).permutation(len(rows))[:_MOST])
+            rows, shapes = rows[keep], shapes[keep]
+        if len(rows) >= FEWEST:
+            found += _surface(kind, dtype, shapes, off[rows], share[rows], weights[rows])
+    return tuple(found)
+
+
+def _by_kind(table: NetworkTable) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
+    """Return rows that are one kernel, with the shapes of these, by kind and dtype."""
+    single = np.flatnonzero(table.kernels == 1)
+    kernel = table.column[table.start[single]]
+    rows: dict[tuple[str, str], list[np.ndarray]] = {}
+    shapes: dict[tuple[str, str], list[np.ndarray]] = {}
+    for part in table.stacks:
+        w, key = part.workload, (part.workload.kind, part.workload.dtype)
+        every = np.stack(np.broadcast_arrays(*shape_of(w)), axis=-1)
+        place = np.full(table.distinct, -1)
+        place[part.index] = np.arange(len(part.index))
+        own = place[kernel] >= 0
+        rows.setdefault(key, []).append(single[own])
+        shapes.setdefault(key, []).append(every[place[kernel[own]]])
+    return {key: (np.concatenate(rows[key]), np.concatenate(shapes[key])) for key in rows}
+
+
+def _surface(
+    kind: str, dtype: str, x: np.ndarray, y: np.ndarray, share: np.ndarray, weights: np.ndarray
+) -> Iterator[Surface]:
+    """Yield the surface of one kind, or nothing where it is of no use."""
+    signal = max(FLOOR, 1.4826 * float(np.median(np.abs(y))))
+    noise, near = NOISE * signal, closeness(x, x, LENGTH)
+    shared = signal**2 * np.outer(share, share) * near
+    far = _FAR * signal  # wrong rows count alike on both sides
+    out = np.minimum(np.abs(_left_out(shared, y, weights, noise)), far)
+    if out.sum() >= np.minimum(np.abs(y), far).sum():
+        return
+    inverse, weights = _weighed(shared, y, weights, noise)
+    kept = _determining(near)
+    seen = near[kept] * share * np.sqrt(weights) / noise
+    information = seen @ seen.T + near[np.ix_(kept, kept)] / signal**2
+    found = np.linalg.solve(information, seen @ (y * np.sqrt(weights) / noise))
+    # As wide as rows that are left out say, so that intervals cover what they say.
+    left, variance = inverse @ y / np.diag(inverse), 1 / np.diag(inverse) - noise**2 / weights
+    known = np.sqrt(np.maximum(0, variance) + noise**2)
+    wide = float(np.quantile(np.abs(left) / known, 0.9)) / 1.645
+    yield Surface(kind, dtype, LENGTH, wide * signal, wide * noise, x[kept], found)
+
+
+def _weighed(
+    shared: np.ndarray, y: np.ndarray, weights: np.ndarray, noise: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the inverse of ``C`` and the weights that go with it."""
+    for _ in range(_ROUNDS):
+        inverse = np.linalg.inv(shared + np.diag(noise**2 / weights))
+        left = inverse @ y / np.diag(inverse)
+        weights = student_weights(left, np.full(len(y), noise))
+    return np.linalg.inv(shared + np.diag(noise**2 / weights)), weights
+
+
+def _left_out(shared: np.ndarray, y: np.ndarray, weights: np.ndarray, noise: float) -> np.ndarray:
+    """Return what rows are off that had no part in it: each fifth by the others."""
+    order, left = np.random.default_rng(_SEED).permutation(len(y)), y.copy()
+    for fold in range(_FOLDS):
+        out = order[fold::_FOLDS]
+        rest = np.setdiff1d(order, out)
+        inverse, _ = _weighed(shared[np.ix_(rest, rest)], y[rest], weights[rest], noise)
+        left[out] -= shared[np.ix_(out, rest)] @ (inverse @ y[rest])
+    return left
+
+
+def _determining(near: np.ndarray) -> np.ndarray:
+    """Return the rows that, one after the other, those before determine least."""
+    left = np.diag(near).copy()
+    factor = np.zeros((0, len(near)))
+    kept: list[int] = []
+    while len(kept) < INDUCING and left.max() > 1e-6:
+        i = int(np.argmax(left))
+        row = (near[i] - factor[:, i] @ factor) / np.sqrt(left[i])
+        factor, left = np.vstack([factor, row]), left - row**2
+        left[i] = 0.0
+        kept.append(i)
+    return np.array(kept)
