@@ -19,8 +19,9 @@ from costmodel.prediction.table import NetworkTable, tabulate
 from costmodel.report import collect
 from costmodel.report.document import report_document
 from costmodel.report.terminal import print_report
-from costmodel.timing.fitted import from_toml, to_toml
-from costmodel.timing.surface import SIZES, Surface
+from costmodel.timing.fitted import PRIOR_OPERATOR_SPREAD, from_toml, to_toml
+from costmodel.timing.surface import SIZES, Surface, missed
+from validation.scores.bench import transferred
 
 GPU, CPU = "h100-sxm/cuda-graphs", "raspberry-pi-4/ncnn"
 FAR = "linear?n=16&cin=262144&cout=16&bias=false"
@@ -212,6 +213,19 @@ def test_a_network_of_symbols_has_the_same_residual() -> None:
     assert sizes.interval is not None
     assert one.interval is not None
     assert float(sizes.interval[1][1]) == pytest.approx(float(one.interval[1]), rel=1e-3)
+
+
+def test_what_teachers_have_in_common_is_transferred() -> None:
+    teacher, platform = taught(GPU).platform, cm.load_platform(GPU, calibrated=False)
+    (surface,) = teacher.fitted.surfaces
+    contrary = replace(surface, weights=-surface.weights)
+    other = replace(teacher, fitted=replace(teacher.fitted, surfaces=(contrary,)))
+    same = transferred(platform, [teacher, teacher]).fitted.surfaces
+    (w,) = {part.workload.kind: part.workload for part in table_for(GPU, 300, 7).stacks}.values()
+    assert np.asarray(missed(w, same)) == pytest.approx(np.asarray(missed(w, (surface,))))
+    assert all(s.noise >= PRIOR_OPERATOR_SPREAD for s in same)
+    assert transferred(platform, [teacher, other]).fitted.surfaces == ()
+    assert transferred(platform, [teacher]).fitted.surfaces == ()
 
 
 def test_a_surface_of_one_row() -> None:

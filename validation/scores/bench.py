@@ -12,6 +12,7 @@ from costmodel.calibration.fit import fit
 from costmodel.platforms import Platform, load_platform
 from costmodel.prediction.table import NetworkTable, tabulate
 from costmodel.timing.fitted import PRIOR_NETWORK_SPREAD, PRIOR_OPERATOR_SPREAD, Fitted
+from costmodel.timing.surface import Surface
 from validation.scores.baselines import BASELINES, Features, features
 from validation.scores.dataset import DeviceSet
 from validation.scores.figures import Figures, average, judge
@@ -175,7 +176,8 @@ def transferred(platform: Platform, others: Sequence[Platform]) -> Platform:
     """Return ``platform`` with the parameters that other devices taught, and none of its own rows.
 
     The middle of the others' fits on a logarithmic scale; their disagreement is its error. What a
-    device leaves unexplained on rows of its own is taken as large as for priors.
+    device leaves unexplained on rows of its own is taken as large as for priors. What formulas miss
+    over the shapes of kernels is what the others miss in common.
     """
     logs = np.log([[p.value for p in other.fitted.parameters] for other in others])
     errors = np.array([[p.spread for p in other.fitted.parameters] for other in others])
@@ -195,5 +197,36 @@ def transferred(platform: Platform, others: Sequence[Platform]) -> Platform:
             PRIOR_OPERATOR_SPREAD,
             PRIOR_NETWORK_SPREAD,
             rows=sum(other.fitted.rows for other in others),
+            surfaces=_shared(others),
         ),
     )
+
+
+def _shared(others: Sequence[Platform]) -> tuple[Surface, ...]:
+    """Return what the others' formulas miss in common.
+
+    Their mean, shrunk by how little they agree: of ``T`` devices whose surfaces correlate by
+    ``r``, the part in common is the share ``T r / (1 + (T - 1) r)`` of the mean. One device alone
+    does not tell what is its own. The noise is that of an unknown device.
+    """
+    found: list[Surface] = []
+    own = [s for other in others for s in other.fitted.surfaces]
+    for key in sorted({(s.kind, s.dtype) for s in own}):
+        alike = [s for s in own if (s.kind, s.dtype) == key]
+        share = _agreement(alike, len(others)) / len(others)
+        noise = max(PRIOR_OPERATOR_SPREAD, *(s.noise for s in alike))
+        found += [replace(s, weights=share * s.weights, noise=noise) for s in alike if share > 0]
+    return tuple(found)
+
+
+def _agreement(alike: Sequence[Surface], devices: int) -> float:
+    """Return the part in common of the mean over devices; one without a surface has zeros [1]."""
+    shapes = np.concatenate([s.shapes for s in alike])
+    means = np.stack([np.asarray(s.mean(list(shapes.T))) for s in alike])
+    square = float(np.sum(means**2)) / devices
+    pairs = devices * (devices - 1)
+    if not pairs or not square:
+        return 0.0
+    cross = (float(np.sum(means.sum(axis=0) ** 2)) - devices * square) / pairs
+    correlation = max(0.0, cross / square)
+    return devices * correlation / (1 + (devices - 1) * correlation)
