@@ -3,9 +3,9 @@ The scoreboard
 ==============
 
 How well latencies are predicted that were not fitted, on measurements that *others* made and
-published, beside simpler models that learn from the same rows: FLOPs or MAC alone, a roofline,
-and an additive model. The figures are those of ``docs/data/scores.json``: scoring takes longer
-than building pages, so the file is kept with the command that wrote it.
+published (``h200`` is our own), beside simpler models that learn from the same rows: FLOPs or MAC
+alone, a roofline, and an additive model. The figures are those of ``docs/data/scores.json``:
+scoring takes longer than building pages, so the file is kept with the command that wrote it.
 """
 
 import json
