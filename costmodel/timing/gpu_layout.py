@@ -32,7 +32,7 @@ from costmodel.timing.machine import Machine
 from costmodel.timing.workload import Workload
 
 _ROW = 16
-"""Bytes that rows begin at where they are loaded as they lie; channels are padded to as many."""
+"""Alignment of rows that are loaded without a copy; channels are padded to it. [byte]"""
 
 
 def changes(w: Workload, machine: Machine, q: Theta) -> tuple[Dim, Dim]:

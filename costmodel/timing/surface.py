@@ -148,7 +148,7 @@ def spread(w: Workload, surfaces: Sequence[Surface], otherwise: float) -> np.nda
     surfaces : sequence of Surface
         Of several that match, such as those of several devices, the mean variance counts.
     otherwise : float
-        What it is where no surface matches. [1]
+        The spread where no surface matches. [1]
     """
     found = matching(w, surfaces)
     if not found:

@@ -39,9 +39,8 @@ def device_sets() -> list[DeviceSet]:
 def _set(mode: str, dtype: str, kind: str, lines: list[dict[str, str]]) -> DeviceSet:
     settings = Settings(device="cuda", mode=mode, dtype=dtype)  # type: ignore[arg-type]
     rows = tuple(
-        Row(spec, float(line["seconds"]), group=_group(spec, kind))
+        Row(line["network"], float(line["seconds"]), group=_group(line["network"], kind))
         for line in lines
-        for spec in (line["network"],)
     )
     graphs = {row.network: network_for(row.network, settings) for row in rows}
     return DeviceSet(f"h200 {mode} {dtype} {kind}", f"h200/{_RUNTIMES[mode]}", rows, graphs)

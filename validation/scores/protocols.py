@@ -95,7 +95,7 @@ class Outcome:
 
 
 def jobs(data: str, count: int) -> tuple[list[Job], list[str]]:
-    """Return the jobs of a data set, and what is left out, a sentence each.
+    """Return the jobs of a data set, and one sentence for each part that is left out.
 
     Raises
     ------

@@ -2,7 +2,7 @@
 
 RTX 3090, eager, and RTX 4090, compiled; images of the printed size and batch. Networks are imported
 through timm: where it is not installed, graphs that were imported before are read from the folder
-that ``$COSTMODEL_GRAPHS`` names. Where both are there, what is missing in the folder is added.
+that ``$COSTMODEL_GRAPHS`` names. With both, networks that the folder lacks are added to it.
 """
 
 from __future__ import annotations
