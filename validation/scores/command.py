@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +20,9 @@ from rich.table import Table
 from costmodel.errors import DataError
 from costmodel.graph.serialize import write_atomically
 from validation.scores.bench import MODEL, Score
+from validation.scores.dataset import data_folder
 from validation.scores.goals import Verdict, verdicts
+from validation.scores.kept import Kept, state
 from validation.scores.protocols import SETS, Job, Outcome, jobs, run
 
 DRAWS = 20
@@ -40,7 +43,8 @@ def score(
 ) -> None:
     """Score predictions on measurements that others made, on rows that were not fitted.
 
-    For example:
+    With --json, finished devices are kept beside the file while the run lasts, so that an
+    interrupted run goes on when it is started again. For example:
 
     python -m validation score paper
 
@@ -58,7 +62,8 @@ def score(
         todo += found
         for sentence in missing:
             console.print(sentence, style="yellow", highlight=False)
-    scores, facts = _run(todo)
+    kept = _kept(as_json)
+    scores, facts = _run(todo, kept)
     for name in dict.fromkeys(s.data for s in scores):
         console.print(scores_table(name, [s for s in scores if s.data == name]))
     goals = verdicts(scores, facts)
@@ -66,6 +71,8 @@ def score(
         console.print(goals_table(goals))
     if as_json is not None:
         write_atomically(as_json, _to_json(scores, facts, goals))
+    if kept is not None:
+        kept.remove()
 
 
 def wide_console() -> Console:
@@ -74,17 +81,24 @@ def wide_console() -> Console:
     return console if console.is_terminal else Console(width=_FILE_WIDTH)
 
 
-def _run(todo: Sequence[Job]) -> tuple[list[Score], dict[str, float]]:
+def _kept(as_json: Path | None) -> Kept | None:
+    """Return where finished jobs are kept, if the figures go to a file."""
+    if as_json is None:
+        return None
+    try:
+        data = data_folder()
+    except DataError:
+        data = None
+    return Kept(as_json.with_name(f"{as_json.name}.part"), state(data))
+
+
+def _run(todo: Sequence[Job], kept: Kept | None) -> tuple[list[Score], dict[str, float]]:
     """Run jobs on two processes and return their scores in the order of ``todo``."""
-    found: dict[Job, Outcome] = {}
-    processes = min(_PROCESSES, os.cpu_count() or 1, max(1, len(todo)))
-    with _progress() as progress, ProcessPoolExecutor(processes) as pool:
-        task = progress.add_task("scoring", total=len(todo))
-        waiting = {pool.submit(run, job): job for job in todo}
-        for done in as_completed(waiting):
-            job = waiting[done]
-            found[job] = done.result()
-            progress.update(task, advance=1, description=f"{job.data} {job.device}")
+    found = dict(kept.outcomes) if kept else {}
+    for job, outcome in _finished([job for job in todo if job not in found]):
+        found[job] = outcome
+        if kept:
+            kept.keep(job, outcome)
     outcomes = [found[job] for job in todo]
     facts: dict[str, float] = {}
     for outcome in outcomes:
@@ -92,13 +106,30 @@ def _run(todo: Sequence[Job]) -> tuple[list[Score], dict[str, float]]:
     return [s for outcome in outcomes for s in outcome.scores], facts
 
 
-def _progress() -> Progress:
+def _finished(todo: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
+    """Yield each job once it is done, and show how far the run is."""
+    processes = min(_PROCESSES, os.cpu_count() or 1, max(1, len(todo)))
+    console = Console(stderr=True)
+    start = time.monotonic()
+    with _progress(console) as progress, ProcessPoolExecutor(processes) as pool:
+        task = progress.add_task("scoring", total=len(todo))
+        waiting = {pool.submit(run, job): job for job in todo}
+        for count, done in enumerate(as_completed(waiting), 1):
+            job = waiting[done]
+            yield job, done.result()
+            progress.update(task, advance=1, description=f"{job.data} {job.device}")
+            if not console.is_terminal:
+                place = f"{count} of {len(todo)}, {time.monotonic() - start:.0f} s"
+                console.print(f"{place}: {job.data} {job.device}", highlight=False)
+
+
+def _progress(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
     )
 
