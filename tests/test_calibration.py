@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import costmodel as cm
-from costmodel.calibration.design import candidates
+from costmodel.calibration.candidates import candidates
 from costmodel.errors import DataError
 from costmodel.prediction.table import tabulate
 from costmodel.timing.fitted import with_values
@@ -312,17 +312,34 @@ def information(name: str, specs: list[str]) -> float:
 def test_a_design_tells_more_than_chance(name: str) -> None:
     chosen = cm.design(name, 15)
     assert len(set(chosen)) == 15
-    assert set(chosen) <= set(candidates())
+    pool = candidates(cm.load_platform(name, calibrated=False).hardware.kind)
+    assert set(chosen) <= set(pool)
     assert chosen == cm.design(name, 15)
     assert chosen[:5] == cm.design(name, 5)
     rng = np.random.default_rng(9)
-    pool = candidates()
     random = [information(name, list(rng.choice(pool, 15, replace=False))) for _ in range(10)]
     assert information(name, chosen) > max(random)
     # Each gains, none more than the one before.
     steps = np.diff([information(name, chosen[:n]) for n in range(1, 16)])
     assert np.all(steps > 0)
     assert np.all(np.diff(steps) < 1e-6)
+
+
+def test_the_candidates_of_a_gpu_fit_it_and_take_seconds() -> None:
+    where = cm.load_platform("t4/torch-eager?dtype=float16", calibrated=False)
+    graphs = [cm.network(spec) for spec in candidates("gpu")]
+    assert sum(cm.latency(g, where).seconds for g in graphs) < 2
+    assert max(cm.mac(g) for g in graphs) * 4 < 20e9
+    known = {spec.partition("?")[0] for spec in candidates("gpu")} | {
+        "identity",
+        "concat",
+        "matmul",
+    }
+    assert known >= {spec.partition("?")[0] for spec in candidates()} - {
+        "identity",
+        "concat",
+        "matmul",
+    }
 
 
 def test_the_first_of_a_design_is_the_best_of_all() -> None:

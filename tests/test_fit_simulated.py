@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from costmodel.calibration.design import candidates
+from costmodel.calibration.candidates import candidates
 from costmodel.calibration.fit import fit
 from costmodel.platforms import Platform, load_platform
 from costmodel.prediction.table import NetworkTable, tabulate

@@ -12,7 +12,7 @@ import sympy
 
 import costmodel as cm
 from costmodel import ops
-from costmodel.calibration.design import candidates
+from costmodel.calibration.candidates import candidates
 from costmodel.calibration.residuals import Residual
 from costmodel.counting.cache_bounds import fast_elements
 from costmodel.counting.cost import _expansion_cost

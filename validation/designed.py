@@ -11,7 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from costmodel.calibration.design import candidates, design
+from costmodel.calibration.candidates import candidates
+from costmodel.calibration.design import design
 from costmodel.calibration.measurement import Measurement
 from costmodel.platforms import Platform, calibration_file, calibration_folder, load_platform
 from validation.backends import Backend, Settings, load_backend
@@ -63,7 +64,7 @@ def measure_design(
     if runner.label == "emulated":
         raise MeasuringError(f"{backend} has no latency, so that nothing can be calibrated on it")
     where = load_platform(platform or runner.platform(Settings()), calibrated=False)
-    specs = design(where, min(MOST, len(candidates())))
+    specs = design(where, min(MOST, len(candidates(where.hardware.kind))))
     campaigns = list(_campaigns(tuple(specs), runner, where, plan))
     with Store(_store_path(where)) as store:
         if not any(campaign.missing(store) for campaign in campaigns):
