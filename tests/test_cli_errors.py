@@ -48,7 +48,7 @@ BAD_INPUT = [
     (["report", "folder.json"], "folder.json"),
     (["report", "python:no_such_module:f"], "No module named 'no_such_module'"),
     (["report", "python:quits.py:f"], "its code ended the program (exit 0)"),
-    (["report", "resnet18", "--platform", "gtx-1080ti/paper"], "did you mean gtx-1080-ti"),
+    (["report", "resnet18", "--platform", "gtx-1080to/paper"], "did you mean gtx-1080-ti"),
     (["report", "resnet18", "--platform", "gtx-1080-ti"], "should be HARDWARE/RUNTIME"),
     (["report", "resnet18", "--platform", "gtx-1080-ti/papr"], "unknown runtime 'papr'"),
     (["report", "resnet18", "--platform", ""], "should be HARDWARE/RUNTIME"),

@@ -199,6 +199,35 @@ def test_big_and_little_cores_make_clusters(tmp_path: Path) -> None:
     assert host.peak_for("float32", units=8) == pytest.approx(2 * 4 * 4 * (1.9584e9 + 1.5552e9))
 
 
+@pytest.mark.parametrize(
+    ("implementer", "part", "core"),
+    [
+        ("0x41", "0xc07", "cortex-a7"),
+        ("0x41", "0xd42", "cortex-a78ae"),
+        ("0x41", "0xd44", "cortex-x1"),
+        ("0x41", "0xd40", "neoverse-v1"),
+        # HiSilicon's own number for the Cortex-A76 of the Kirin 980 is Arm's for Neoverse V1.
+        ("0x48", "0xd40", "cortex-a76"),
+        ("0x41", "0xd49", "neoverse-n2"),
+        ("0x41", "0xd4f", "neoverse-v2"),
+        ("0x4e", "0x004", "carmel"),
+        ("0x51", "0x211", "kryo"),
+        # Kryo 385 Gold: a Cortex-A75.
+        ("0x51", "0x802", "cortex-a75"),
+        ("0x61", "0x022", "icestorm"),
+        ("0x61", "0x023", "firestorm"),
+    ],
+)
+def test_arm_cores_are_told_by_implementer_and_part(
+    tmp_path: Path, implementer: str, part: str, core: str
+) -> None:
+    block = ARM.format(n=0, part=part).replace("0x41", implementer)
+    files = {"cpu0/cpufreq/cpuinfo_max_freq": "2000000"}
+    host = probe_host(tree(tmp_path, [block], files))
+    assert host.core == core
+    assert lint(host) == []
+
+
 def test_an_unknown_arm_core_without_a_clock_is_assumed_and_says_so(tmp_path: Path) -> None:
     host = probe_host(tree(tmp_path, [ARM.format(n=0, part="0xfff")]))
     assert host.lanes == {"float32": 4}

@@ -13,4 +13,5 @@ from costmodel.hardware.model import Cluster as Cluster
 from costmodel.hardware.model import Fact as Fact
 from costmodel.hardware.model import Hardware as Hardware
 from costmodel.hardware.model import Level as Level
+from costmodel.hardware.names import find_device as find_device
 from costmodel.hardware.peaks import peak as peak

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from costmodel.errors import DataError, listed
+from costmodel.hardware.names import find_device, near, unknown_device
 from costmodel.reading import MAX_TOML_BYTES, is_file, parse_toml, read_text
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     FileT = TypeVar("FileT", bound=BaseModel)
 
 _HERE = Path(__file__).parent
-_LONGEST_NAME = 100
-"""Part of a name that is compared with others."""
 
 
 def hardware_names() -> tuple[str, ...]:
@@ -51,15 +50,20 @@ def device_path(name_or_path: str | Path) -> Path:
     Raises
     ------
     DataError
-        If no file that ships has this name; near names are listed.
+        If no file that ships has this name, in any spelling; near ones of its kind are listed.
 
     Examples
     --------
-    >>> device_path("gtx-1080-ti").name
-    'gtx-1080-ti.toml'
+    >>> device_path("gtx-1080-ti").name, device_path("GTX 1080 Ti").name
+    ('gtx-1080-ti.toml', 'gtx-1080-ti.toml')
     """
     text = str(name_or_path)
-    return Path(text) if text.endswith(".toml") else _find("devices", text)
+    if text.endswith(".toml"):
+        return Path(text)
+    name = text if text in hardware_names() else find_device(text)
+    if name is None:
+        raise DataError(unknown_device(text))
+    return _HERE / "devices" / f"{name}.toml"
 
 
 @cache
@@ -76,7 +80,9 @@ def load_core(name: str) -> CoreFile:
     >>> load_core("cortex-a57").title
     'Arm Cortex-A57'
     """
-    return _read_core(_find("cores", name))
+    if name not in core_names():
+        raise DataError(f"there is no core {name!r}; did you mean {_near_core(name)}?")
+    return _read_core(_HERE / "cores" / f"{name}.toml")
 
 
 def load_core_of(device: Path, name: str) -> CoreFile:
@@ -101,7 +107,7 @@ def load_core_of(device: Path, name: str) -> CoreFile:
     if name not in core_names():
         raise DataError(
             f"{device.name}: there is no core {name!r}; put its file beside this one, or did you "
-            f"mean {_near(name, core_names())}?"
+            f"mean {_near_core(name)}?"
         )
     return load_core(name)
 
@@ -142,17 +148,9 @@ def _names(folder: str) -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (_HERE / folder).glob("*.toml")))
 
 
-def _find(folder: str, name: str) -> Path:
-    names = _names(folder)
-    if name not in names:
-        what = "hardware" if folder == "devices" else "core"
-        raise DataError(f"there is no {what} {name!r}; did you mean {_near(name, names)}?")
-    return _HERE / folder / f"{name}.toml"
-
-
-def _near(name: str, names: tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(name[:_LONGEST_NAME], names, n=3, cutoff=0.4)
-    return " or ".join(close) or listed(names)
+def _near_core(name: str) -> str:
+    close = near(name, {core: core.split("-") for core in core_names()}, {})
+    return " or ".join(close) or listed(core_names())
 
 
 def _read_core(path: Path) -> CoreFile:

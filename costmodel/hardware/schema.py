@@ -114,11 +114,11 @@ class LevelTable(_Table):
 
 
 class MemoryTable(_Table):
-    """Main or device memory."""
+    """Main or device memory; bandwidth alone suffices, bus width and rate let it be checked."""
 
     size: Bytes | None = None
-    bus_width: Bits
-    data_rate: BitRate
+    bus_width: Bits | None = None
+    data_rate: BitRate | None = None
     bandwidth: Bandwidth
 
 
@@ -139,10 +139,14 @@ class ClusterTable(_Table):
 
 
 class DeviceFile(_Table):
-    """A file of ``devices/``; ``probe`` holds what the driver of a GPU calls it."""
+    """A file of ``devices/``; ``probe`` holds what the driver of a GPU calls it.
+
+    ``aliases`` are other names that people know it by; capitals, blanks and dashes do not matter.
+    """
 
     name: str
     title: str
+    aliases: list[str] = Field(default_factory=list)
     probe: list[str] = Field(default_factory=list)
     kind: Literal["gpu", "cpu"]
     year: Count
@@ -188,4 +192,5 @@ class CoreFile(_Table):
     out_of_order: Flag
     float16_arithmetic: Flag
     dot_product: Flag
+    int8_matrix: Flag | None = None
     level: list[LevelTable]

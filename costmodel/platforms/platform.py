@@ -149,7 +149,7 @@ def _parts(base: str) -> tuple[str, str]:
 
     A file behind the name of hardware, or behind a file, is a runtime's.
     """
-    from costmodel.hardware import hardware_names
+    from costmodel.hardware import find_device
 
     if not base.endswith(".toml"):
         hardware, _, runtime = base.rpartition("/")
@@ -158,7 +158,7 @@ def _parts(base: str) -> tuple[str, str]:
     if runtime:
         return f"{own}.toml", runtime
     first, _, runtime = base.partition("/")
-    return (first, runtime) if first in (*hardware_names(), "host") else ("", "")
+    return (first, runtime) if first == "host" or find_device(first) else ("", "")
 
 
 def _from_file(file: Path) -> Platform:
@@ -249,5 +249,9 @@ def _threads(text: str, hardware: Hardware) -> int:
         raise DataError(f"{hardware.name} is a GPU, which has no threads to set; leave threads out")
     available = sum(c.units for c in hardware.clusters) or hardware.units
     if hardware.kind == "cpu" and int(text) > available:
-        raise DataError(f"{hardware.name} has {available} cores, not {text}")
+        cores = " and ".join(f"{c.units} {c.core}" for c in hardware.clusters)
+        raise DataError(
+            f"{hardware.name} has {available} cores, not {text} ({cores}); give threads=1 to "
+            f"threads={available}"
+        )
     return int(text)
