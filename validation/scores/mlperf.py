@@ -1,20 +1,22 @@
-"""MobileNets, EfficientNet-Lites and ResNet-50 on a Raspberry Pi 4 (MLPerf Inference).
+"""MobileNets, EfficientNet-Lites and ResNet-50 on CPUs, single stream (MLPerf Inference).
 
-TFLite and ArmNN on all four cores, float32 and uint8, single stream; the median latency is read.
-Systems with fewer than :data:`FEWEST` networks are left out, and so are the "minimalistic"
+One set for each system, table (rounds up to v2.0, and v2.1 with v3.0) and dtype; the median latency
+is read. Systems with fewer than :data:`FEWEST` networks are left out, and so are the "minimalistic"
 MobileNets v3, which the zoo does not have.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 
 from validation.scores.dataset import DeviceSet, Row, read_csv
 from validation.scores.efficientnet_lite import efficientnet_lite
+from validation.scores.mlperf_systems import platform_of, short
 
-FEWEST = 30
+FEWEST = 16
 """Fewest networks of a system that is read."""
-_PLATFORM = "raspberry-pi-4/tflite?threads=4"
+_TABLES = {"mlperf/arm_singlestream.csv": "", "mlperf/singlestream_v2.1_v3.0.csv": " v2.1-v3.0"}
 _DTYPES = {"fp32": "float32", "uint8": "uint8", "": "float32"}
 _FAMILIES = {
     "mobilenet_v1": "mobilenet_v1?classes=1001",
@@ -24,44 +26,69 @@ _FAMILIES = {
 }
 _LITE = "efficientnet-lite"
 _RESNET = ("resnet", "resnet50")
+_FULL = 224
+"""Usual size of an image."""
+_V3 = re.compile(r"(large|small)(?:_224_([\d.]+)|-224$)")
+_WIDTH_SIZE = re.compile(r"-([\d.]+)-(\d+)(?:-|$)")
 
 
 def device_sets() -> list[DeviceSet]:
-    """Return the networks of each system and dtype."""
-    found: dict[tuple[str, str], dict[str, Row]] = {}
-    for line in read_csv("mlperf/arm_singlestream.csv"):
-        spec = _spec(line)
-        if spec and "edgetpu" not in line["system"]:
-            dtype = _DTYPES[line["dtype"]]
-            rows = found.setdefault((line["system"], dtype), {})
-            rows.setdefault(spec, Row(spec, float(line["p50_ms"]) / 1e3))
-    lite = {
-        f"{_LITE}{v}&{dtype}": efficientnet_lite(v, dtype)
-        for v in range(5)
-        for dtype in ("float32", "uint8")
-    }
-    return [
-        DeviceSet(f"mlperf {_short(system)} {dtype}", _PLATFORM, tuple(rows.values()), lite)
-        for (system, dtype), rows in found.items()
-        if len(rows) >= FEWEST
-    ]
+    """Return the networks of each system and dtype that has a platform."""
+    sets = []
+    for (system, table, dtype), rows in _read().items():
+        platform = platform_of(system)
+        if platform and len(rows) >= FEWEST:
+            lite = {f"{_LITE}{v}&{dtype}": efficientnet_lite(v, dtype) for v in range(5)}
+            name = f"mlperf {short(system)}{table} {dtype}"
+            sets.append(DeviceSet(name, platform, tuple(rows.values()), lite))
+    return sets
 
 
-def _short(system: str) -> str:
-    """Return the engine and its version: ``tflite-v2.4.1`` of ``rpi4-fan.on-tflite-v2.4.1-ruy``."""
-    parts = system.split("-")
-    engine = next(i for i, part in enumerate(parts) if part in ("tflite", "armnn"))
-    return "-".join(parts[engine : engine + 2])
+def left_out() -> list[str]:
+    """Return one sentence for each system and dtype that is in no set, with its rows."""
+    found = []
+    for (system, table, dtype), rows in _read().items():
+        if not platform_of(system):
+            why = "no platform runs its engine"
+        elif len(rows) < FEWEST:
+            why = f"fewer than {FEWEST} networks that can be built"
+        else:
+            continue
+        found.append(f"mlperf {system}{table} {dtype} is left out, {len(rows)} rows: {why}")
+    return found
+
+
+def _read() -> dict[tuple[str, str, str], dict[str, Row]]:
+    found: dict[tuple[str, str, str], dict[str, Row]] = {}
+    for file, table in _TABLES.items():
+        for line in read_csv(file):
+            if spec := _spec(line):
+                dtype = _DTYPES[line["dtype"]]
+                rows = found.setdefault((line["system"], table, dtype), {})
+                rows.setdefault(spec, Row(spec, float(line["p50_ms"]) / 1e3))
+    return found
 
 
 def _spec(line: Mapping[str, str]) -> str:
     """Return the network of a row, ``""`` where it is none that can be built."""
-    family, dtype = line["family"], _DTYPES[line["dtype"]]
+    dtype = _DTYPES[line["dtype"]]
     if line["model"] in _RESNET:
         return "resnet50"
-    if family.startswith(_LITE):
-        return f"{family}&{dtype}"
-    if family not in _FAMILIES:
-        return ""
-    width, size = float(line["width_mult"]), int(float(line["resolution"]))
-    return f"{_FAMILIES[family]}&width={width}&size={size}&dtype={dtype}"
+    return next(_named(line, dtype), "")
+
+
+def _named(line: Mapping[str, str], dtype: str) -> Iterator[str]:
+    """Yield the network of a row by its family: the newer table has some sizes in the name only."""
+    family, model = line["family"].replace("-v", "_v"), line["model"]
+    if lite := re.search(r"lite(\d)", family + model):
+        yield f"{_LITE}{lite[1]}&{dtype}"
+    if family == "mobilenet_v3" and (found := _V3.search(model)):
+        family, width, size = f"{family}_{found[1]}", float(found[2] or 1), _FULL
+    elif line["width_mult"]:
+        width, size = float(line["width_mult"]), int(float(line["resolution"]))
+    elif found := _WIDTH_SIZE.search(model):
+        width, size = float(found[1]), int(found[2])
+    else:
+        return
+    if family in _FAMILIES:
+        yield f"{_FAMILIES[family]}&width={width}&size={size}&dtype={dtype}"
