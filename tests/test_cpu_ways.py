@@ -41,8 +41,9 @@ NOTHING = Moved(0, 1)
 
 
 def theta(**values: float) -> dict[str, float]:
-    """Return parameters that are 1 unless named."""
-    return defaultdict(lambda: 1.0, values)
+    """Return parameters that are 1 unless named; cores do not get into each other's way."""
+    alone = {"contention": 0.0, "contention_own": 0.0, "barrier": 0.0}
+    return defaultdict(lambda: 1.0, alone | values)
 
 
 def workload(kind: str, *products: Product, **fields) -> Workload:
@@ -87,9 +88,17 @@ def test_four_channels_of_a_group_share_a_vector(lanes: int, held: int) -> None:
 
 def test_integers_have_instructions_of_their_own() -> None:
     q = theta(pack=0.0, fill=0.0, integer=4.0)
-    w = workload("depthwise", Product(1, 3, 8, 9), dtype="int8")
-    assert ways.depthwise(w, MACHINE, q) == 3 * 8 * 9 / 4e3
-    assert ways.depthwise(replace(w, dtype="float32"), MACHINE, q) == 3 * 8 * 9 / 1e3
+    w = workload("depthwise", Product(12, 1, 8, 9), dtype="int8")
+    assert ways.depthwise(w, MACHINE, q) == 12 * 8 * 9 / 4e3
+    assert ways.depthwise(replace(w, dtype="float32"), MACHINE, q) == 12 * 8 * 9 / 1e3
+
+
+def test_cores_take_whole_packs_of_channels_of_a_depthwise_convolution() -> None:
+    # Four packs of four channels: the third of three cores has one of two rounds to itself.
+    w = workload("depthwise", Product(16, 1, 8, 9))
+    q = theta(pack=0.0, fill=0.0)
+    assert ways.depthwise(w, MACHINE, q) == pytest.approx(16 * 8 * 9 * 6 / 4 / 1e3)
+    assert ways.depthwise(w, replace(MACHINE, units=1), q) == 16 * 8 * 9 / 1e3
 
 
 def test_winograd_transforms_blocks_of_four_by_four() -> None:

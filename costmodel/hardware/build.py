@@ -90,10 +90,12 @@ def _clusters(
     if device.core is None:
         return ()
     if not device.cluster:
-        return (Cluster(device.core, int(device.units.value), device.clock.value, lanes),)
+        own = bool(load_core(device.core).out_of_order.value)
+        return (Cluster(device.core, int(device.units.value), device.clock.value, lanes, own),)
+    cores = [load_core(c.core) for c in device.cluster]
     return tuple(
-        Cluster(c.core, int(c.units.value), c.clock.value, _lanes(load_core(c.core)))
-        for c in device.cluster
+        Cluster(c.core, int(c.units.value), c.clock.value, _lanes(f), bool(f.out_of_order.value))
+        for c, f in zip(device.cluster, cores, strict=True)
     )
 
 

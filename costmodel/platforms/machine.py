@@ -25,8 +25,8 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
     """
     hardware = platform.hardware
     cpu = hardware.kind == "cpu"
-    peak = hardware.peak_for(dtype, platform.threads if cpu else None) / 2
-    vector = hardware.peak_for("float32", platform.threads if cpu else None) / 2
+    peak, most = _peak(platform, dtype), _peak(platform, dtype, together=True)
+    vector = _peak(platform, "float32")
     kind = NO_GENERATION if cpu else generation(hardware.architecture or "")
     caches = [level for level in hardware.levels[:-1] if level.size]
     last = caches[-1]
@@ -37,7 +37,7 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         units=platform.threads if cpu else hardware.units,
         multiply_adds=peak,
         tensor=tensor,
-        ceiling=peak * _overclock(hardware),
+        ceiling=most * _overclock(hardware),
         vector=vector,
         clock=hardware.clock,
         lanes=hardware.lane_width(dtype),
@@ -54,7 +54,21 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         sustained=0.0 if cpu else _sustained(hardware, dtype, kind) / 2,
         cache_bandwidth=kind.cache_bytes_per_cycle * hardware.units * hardware.clock,
         interfaces=_interfaces(platform),
+        one_core=frozenset(platform.runtime.one_core),
     )
+
+
+def _peak(platform: Platform, dtype: str, together: bool = False) -> float:
+    """Return the peak of the units that a platform uses [multiply-add/s].
+
+    Cores that get equal shares wait for the slowest of them; ``together``, all work all the time.
+    """
+    hardware = platform.hardware
+    if hardware.kind != "cpu":
+        return hardware.peak_for(dtype) / 2
+    if platform.runtime.split == "static" and not together:
+        return hardware.slowest_for(dtype, platform.threads) * platform.threads / 2
+    return hardware.peak_for(dtype, platform.threads) / 2
 
 
 def fast_memories(platform: Platform) -> dict[str, float]:

@@ -23,6 +23,8 @@ ALGORITHMS = {
 """Algorithms of convolution, by kind of hardware (:mod:`costmodel.timing`)."""
 GROUPED = ("batched", "serial")
 """Ways of running the groups of a convolution on a GPU."""
+SPLITS = ("dynamic", "static")
+"""Ways of splitting a kernel among the cores of a CPU: who is done takes more, or equal shares."""
 LAYOUTS = ("nhwc", "nchw")
 """Layouts of images in memory on a GPU: channels last, as tensor cores take them, or not."""
 FOLLOWERS = (
@@ -93,6 +95,11 @@ class Runtime:
     own_depthwise : tuple of str
         The dtypes in which a kernel of its own, not a library's, does depthwise convolutions on a
         GPU.
+    split : {"dynamic", "static"}
+        Whether cores of a CPU that are done with their part of a kernel take more, or all get equal
+        parts and wait for the slowest.
+    one_core : tuple of str
+        Kinds of kernel that run on one core of a CPU, whatever the threads.
     priors : mapping
         By kind of hardware, priors of the time model that this runtime changes, each with the
         ``source`` of its own or of its table.
@@ -113,6 +120,8 @@ class Runtime:
     grouped: str
     layout: str
     own_depthwise: tuple[str, ...]
+    split: str
+    one_core: tuple[str, ...]
     priors: Mapping[str, Mapping[str, Mapping[str, Any]]]
 
     def taken_behind(self, *anchors: str) -> frozenset[str]:
@@ -200,6 +209,8 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
             ("grouped", str, "batched"),
             ("layout", str, "nhwc"),
             ("own_depthwise", list, []),
+            ("split", str, "dynamic"),
+            ("one_core", list, []),
             ("priors", dict, {}),
         )
     }
@@ -219,7 +230,7 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
             raise DataError(f"{file}: algorithms.{key} should be a list, got {value!r}")
     values["fusion"] = _fusion(values["fusion"], file)
     _check_names(values, file)
-    for field in ("copies", "own_depthwise"):
+    for field in ("copies", "own_depthwise", "one_core"):
         values[field] = tuple(values[field])
     values["algorithms"] = {key: tuple(value) for key, value in values["algorithms"].items()}
     values["priors"] = {
@@ -275,6 +286,8 @@ def _check_names(values: dict[str, Any], file: str) -> None:
     _check((values["grouped"],), GROUPED, f"{file}: grouped")
     _check((values["layout"],), LAYOUTS, f"{file}: layout")
     _check(values["own_depthwise"], tuple(DTYPE_BYTES), f"{file}: own_depthwise")
+    _check((values["split"],), SPLITS, f"{file}: split")
+    _check(values["one_core"], tuple(KINDS), f"{file}: one_core")
 
 
 def _check(names: Iterable[Any], known: tuple[str, ...], where: str) -> None:

@@ -6,7 +6,8 @@ r"""Time of a kernel on a CPU.
 
 Products of matrices run in vector micro-kernels: vectors are filled up, each result costs ``fill``
 steps beyond its reduction, and every element of an operand that is loaded or packed costs as much
-as ``pack`` multiply-adds (:mod:`costmodel.timing.cpu_products`). Cores take whole vectors each.
+as ``pack`` multiply-adds (:mod:`costmodel.timing.cpu_products`). Cores take whole vectors each, slow
+each other down and wait for the last one (:mod:`costmodel.timing.cpu_threads`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from costmodel.kinds import complete
 from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.timing import cpu_products as ways
 from costmodel.timing.cpu_products import Theta, Way, last_cache
+from costmodel.timing.cpu_threads import barrier, cores_for, crowding
 from costmodel.timing.machine import Machine
 from costmodel.timing.terms import Terms, overlap
 from costmodel.timing.workload import Moved, Workload
@@ -27,12 +29,13 @@ from costmodel.timing.workload import Moved, Workload
 def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
     """Return the terms of a kernel."""
     form = FORMS[w.kind]
+    machine = cores_for(w, machine)
     found = ways.caller_layout(w, machine, q) if ways.takes_plain_layout(machine) else None
     if found is None:
         found = _own_layout(w, form, machine, q)
     calls = found.calls * cold(machine, q, w.weights.distance, w.since) + found.repeats
-    launch = q["call"] * calls
-    compute = found.compute + form.other(w, machine, q)
+    launch = q["call"] * calls + barrier(machine, q)
+    compute = (found.compute + form.other(w, machine, q)) * crowding(machine, q)
     memory = _memory(w, machine, q, found.spilled)
     moved = w.passes * q["pass_traffic"] * w.writes.bytes + found.copied
     passes = moved / _near_bandwidth(machine, q)
@@ -127,7 +130,7 @@ def _memory(w: Workload, machine: Machine, q: Theta, spilled: Dim) -> Dim:
 
 def _near_bandwidth(machine: Machine, q: Theta) -> Dim:
     """Return what the cores move through their caches; wide vectors have wide paths [B/s]."""
-    return machine.vector * q["near_bandwidth"]
+    return machine.vector * q["near_bandwidth"] / crowding(machine, q)
 
 
 def _far_bandwidth(machine: Machine, q: Theta) -> Dim:

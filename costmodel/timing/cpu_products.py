@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from costmodel.algebra.symbols import Dim, at_most, ceil_div, maximum, minimum, total
 from costmodel.kernels import Product
 from costmodel.ops.tensor import DTYPE_BYTES
+from costmodel.timing.cpu_threads import uneven
 from costmodel.timing.machine import Machine
 from costmodel.timing.workload import Moved, Workload, blocks
 
@@ -213,7 +214,8 @@ def no_product(w: Workload, machine: Machine, q: Theta) -> Dim:
 
 def depthwise(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the time of multiply-adds over windows, each channel alone [s]."""
-    return w.multiply_adds / (_peak(w, machine, q) * q["window"])
+    packs = ceil_div(w.product.batch * w.product.m, machine.lanes)
+    return w.multiply_adds * uneven(packs, machine) / (_peak(w, machine, q) * q["window"])
 
 
 def products(w: Workload, machine: Machine, q: Theta) -> Dim:

@@ -57,6 +57,8 @@ class Machine:
     interfaces : tuple of (float, float)
         For each level of memory whose bandwidth is known: the bytes that may lie nearer, and the
         most that it delivers; main memory last. [byte], [B/s]
+    one_core : frozenset of str
+        Kinds of kernel that the runtime does not split among the cores of a CPU.
     """
 
     kind: str
@@ -80,3 +82,4 @@ class Machine:
     sustained: float
     cache_bandwidth: float
     interfaces: tuple[tuple[float, float], ...]
+    one_core: frozenset[str] = frozenset()

@@ -1,0 +1,62 @@
+r"""What keeps several cores from being as many times as fast as one.
+
+.. math::
+
+    \frac{t_1}{t_n} = \frac{n}{1 + c\,(\min(n, 4) - 1)}
+
+Cores of a cluster draw from one cache: each further one slows the others down by the share
+:math:`c` of the time that one alone takes, :math:`c` being larger where the shared cache is right
+behind the first. At the end of every kernel, all cores wait for the last one. Kernels that an
+engine does not split run on one core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from costmodel.algebra.symbols import Dim, ceil_div, minimum
+from costmodel.timing.machine import Machine
+from costmodel.timing.workload import Workload
+
+CLUSTER = 4
+"""Cores that share a cache: the clusters of Arm's Cortex-A and DynamIQ hold up to four big ones."""
+
+
+def cores_for(w: Workload, machine: Machine) -> Machine:
+    """Return the cores that run a kernel: one, where the engine does not split its kind."""
+    if w.kind not in machine.one_core or machine.units == 1:
+        return machine
+    n = machine.units
+    return replace(
+        machine,
+        units=1,
+        multiply_adds=machine.multiply_adds / n,
+        vector=machine.vector / n,
+        private_cache=machine.private_cache / n,
+    )
+
+
+def crowding(machine: Machine, q: Mapping[str, Dim]) -> Dim:
+    """Return how much longer each core takes because others draw from the same cache [1]."""
+    share = q["contention_own"] if machine.private_cache else q["contention"]
+    return 1 + share * (minimum(machine.units, CLUSTER) - 1)
+
+
+def barrier(machine: Machine, q: Mapping[str, Dim]) -> Dim:
+    """Return the time until the last core has heard that a kernel is done, and the next begins."""
+    return q["barrier"] * minimum(1, machine.units - 1)
+
+
+def uneven(pieces: Dim, machine: Machine) -> Dim:
+    """Return how much longer work in equal pieces takes because cores take whole ones [1].
+
+    Examples
+    --------
+    >>> from costmodel.platforms import load_platform
+    >>> from costmodel.platforms.machine import machine_for
+    >>> machine = machine_for(load_platform("raspberry-pi-4/ncnn?threads=4"), "float32")
+    >>> uneven(6, machine), uneven(8, machine)
+    (1.3333333333333333, 1.0)
+    """
+    return ceil_div(pieces, machine.units) * machine.units / pieces
