@@ -8,6 +8,12 @@ from costmodel.calibration import calibrate as calibrate
 from costmodel.calibration.design import design as design
 from costmodel.calibration.measurement import Measurement as Measurement
 from costmodel.calibration.measurement import read_measurements as read_measurements
+from costmodel.comparison import Axis as Axis
+from costmodel.comparison import compare as compare
+from costmodel.comparison import crossovers as crossovers
+from costmodel.comparison import meet as meet
+from costmodel.comparison import sensitivities as sensitivities
+from costmodel.comparison import sensitivity as sensitivity
 from costmodel.counting.bounds import mac_lower_bound as mac_lower_bound
 from costmodel.counting.cache_bounds import cache_lower_bound as cache_lower_bound
 from costmodel.counting.io_bounds import io_lower_bound as io_lower_bound

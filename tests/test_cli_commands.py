@@ -20,10 +20,11 @@ from costmodel.calibration import calibrate
 from costmodel.calibration.measurement import Measurement, write_measurements
 from costmodel.cli import group
 from costmodel.cli.app import app
-from costmodel.cli.networks import load_network, with_batch
+from costmodel.cli.networks import load_network
 from costmodel.errors import DataError
 from costmodel.hardware import hardware_names
 from costmodel.report import schema
+from costmodel.specs.batch import with_batch
 
 GPU = "gtx-1080-ti/paper"
 CPU = "snapdragon-810/paper"

@@ -8,10 +8,12 @@ import typer
 
 from costmodel.cli.advise import advise
 from costmodel.cli.calibrate import calibrate
+from costmodel.cli.compare import compare
 from costmodel.cli.formula import formula
 from costmodel.cli.group import CommandGroup
 from costmodel.cli.platforms import platforms
 from costmodel.cli.report import report
+from costmodel.cli.whatif import whatif
 from costmodel.cli.zoo import zoo
 
 app = typer.Typer(
@@ -26,6 +28,8 @@ app = typer.Typer(
 app.command()(report)
 app.command()(formula)
 app.command()(advise)
+app.command()(compare)
+app.command()(whatif)
 app.command()(calibrate)
 app.add_typer(platforms, name="platforms")
 app.command()(zoo)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import Dim
 from costmodel.cli.given import parse_dims, parse_inputs
-from costmodel.counting.metrics import params, work
-from costmodel.errors import CostModelError, DataError, UnknownOperatorError
-from costmodel.graph import at, free_symbols, infer_node, nodes_in_order
-from costmodel.ops import BroadcastTo, Input, Reshape
+from costmodel.errors import DataError, UnknownOperatorError
+from costmodel.graph import free_symbols
 from costmodel.specs import InputShape, network
+from costmodel.specs.batch import BATCH_NAMES, with_batch
 from costmodel.units import parse
 from costmodel.zoo import NETWORKS
 from costmodel.zoo.parameters import accepted
@@ -54,7 +52,6 @@ FastMemoryOption = Annotated[
 BatchOption = Annotated[int | None, typer.Option(min=1, help="Inputs at once.", show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON by the published schema.")]
 
-_BATCH_NAMES = ("batch", "n")
 _FREE_NAMES = ("batch", "size")
 
 
@@ -87,7 +84,7 @@ def load_network(
     """
     name, _, query = spec.partition("?")
     if batch is not None and name in NETWORKS:
-        key = next((k for k in _BATCH_NAMES if k in accepted(NETWORKS[name])), None)
+        key = next((k for k in BATCH_NAMES if k in accepted(NETWORKS[name])), None)
         if key is not None:
             text = _with(name, query, key, str(batch))
             return _network(text, inputs=parse_inputs(inputs), dims=parse_dims(dims))
@@ -125,42 +122,6 @@ def need_numbers(graph: nx.DiGraph) -> nx.DiGraph:
     return graph
 
 
-def with_batch(graph: nx.DiGraph, batch: int) -> nx.DiGraph:
-    """Return ``graph`` with ``batch`` inputs at once.
-
-    A free symbol called ``batch`` or ``n`` is replaced. Otherwise the leading axis of inputs and of
-    reshapes that keep it is, and the result is taken only if the work follows the batch exactly
-    and the parameters stay the same.
-
-    Raises
-    ------
-    DataError
-        If the batch cannot be changed.
-
-    Examples
-    --------
-    >>> from costmodel import zoo
-    >>> work(with_batch(zoo.resnet18(), 8)) == work(zoo.resnet18(batch=8))
-    True
-    """
-    names = {s.name for s in free_symbols(graph)}
-    for name in _BATCH_NAMES:
-        if name in names:
-            return at(graph, **{name: batch})
-    inputs = [op for _, op in graph.nodes(data="op") if isinstance(op, Input)]
-    before = {op.shape[0] if op.shape else None for op in inputs}
-    refusal = f"the batch of {graph.name or 'the network'} is fixed; export it with batch {batch}"
-    if len(before) != 1 or not isinstance(old := before.pop(), int):
-        raise DataError(refusal)
-    try:
-        result = _rebatched(graph, old, batch)
-    except CostModelError as error:
-        raise DataError(f"{refusal} ({error})") from None
-    if work(result) * old != work(graph) * batch or params(result) != params(graph):
-        raise DataError(refusal)
-    return result
-
-
 def _network(
     spec: str,
     strict: bool = True,
@@ -174,18 +135,6 @@ def _network(
         raise UnknownOperatorError(str(error).replace("strict=False", "--lenient")) from None
     except SystemExit as stop:
         raise DataError(f"{spec}: its code ended the program (exit {stop.code})") from None
-
-
-def _rebatched(graph: nx.DiGraph, old: int, new: int) -> nx.DiGraph:
-    result = graph.copy()
-    for node in nodes_in_order(graph):
-        op: Any = node.op
-        follows = isinstance(op, Reshape | BroadcastTo) and node.inputs[0].shape[:1] == (old,)
-        if (isinstance(op, Input) or follows) and op.shape[:1] == (old,):
-            op = op.with_fields(shape=(new, *taken(op.shape[1:])))
-        inputs = tuple(result.nodes[source]["outputs"][output] for source, output in node.sources)
-        result.nodes[node.name].update(op=op, outputs=infer_node(node.name, op, inputs))
-    return result
 
 
 def _with(name: str, query: str, key: str, value: str) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from costmodel.cli.given import DimOption, InputOption
+from costmodel.cli.limits import EXCEEDED, MaxLatencyOption, latency_limit
 from costmodel.cli.networks import (
     BatchOption,
     FastMemoryOption,
@@ -41,6 +42,7 @@ def report(
     depth: Annotated[
         int, typer.Option(min=1, help="Parts of a dotted path that tell modules apart.")
     ] = 1,
+    max_latency: MaxLatencyOption = None,
     lenient: Annotated[
         bool, typer.Option("--lenient", help="Leave out unknown operators and say so.")
     ] = False,
@@ -48,6 +50,8 @@ def report(
     """Count a network and, with --platform, predict its latency.
 
     Multiply-adds, memory access cost (MAC), bounds, parallelism; modules and largest operators.
+
+    With --max-latency 10ms the exit code is 1 where the predicted latency is longer.
 
     Example: costmodel report shufflenet_v2 -p gtx-1080-ti/paper --explain
     """
@@ -58,6 +62,9 @@ def report(
         raise typer.BadParameter("give one of --json, --csv and --html")
     if explain and platform is None:
         raise typer.BadParameter("--explain explains a latency: give --platform as well")
+    if max_latency is not None and platform is None:
+        raise typer.BadParameter("--max-latency limits a latency: give --platform as well")
+    limit = None if max_latency is None else latency_limit(max_latency)
     with working(f"counting {network}"):
         graph = need_numbers(load_network(network, batch, lenient, inputs, dims))
         prediction = None
@@ -81,6 +88,9 @@ def report(
         from costmodel.report.terminal import print_report
 
         print_report(stdout(), result, explain)
+    if limit is not None and prediction is not None and float(prediction.seconds) > limit:
+        typer.echo(f"costmodel: {network} is predicted to take longer than {max_latency}", err=True)
+        raise typer.Exit(EXCEEDED)
 
 
 def _fast_memories(size: str | None, platform: str | None) -> dict[str, float]:

@@ -7,10 +7,19 @@ figures are readable in grey: what differs in colour differs in marker, hatch or
 from __future__ import annotations
 
 from costmodel.plots.breakdowns import breakdown as breakdown
+from costmodel.plots.compared import compared as compared
 from costmodel.plots.comparisons import mac_beside_bound as mac_beside_bound
 from costmodel.plots.comparisons import scatter as scatter
 from costmodel.plots.drawings import draw as draw
 from costmodel.plots.rooflines import roofline as roofline
 from costmodel.plots.traffic import traffic_bounds as traffic_bounds
 
-__all__ = ["breakdown", "draw", "mac_beside_bound", "roofline", "scatter", "traffic_bounds"]
+__all__ = [
+    "breakdown",
+    "compared",
+    "draw",
+    "mac_beside_bound",
+    "roofline",
+    "scatter",
+    "traffic_bounds",
+]

@@ -202,9 +202,9 @@ class NetworkTable:
         fitted = platform.fitted
         if seconds is None:
             seconds = self.seconds(platform, nudged(fitted.theta, fitted.free))
-        return log_spread(seconds, fitted.covariance, self._residual_spread(fitted))
+        return log_spread(seconds, fitted.covariance, self.residual_spread(fitted))
 
-    def _residual_spread(self, fitted: Fitted) -> np.ndarray:
+    def residual_spread(self, fitted: Fitted) -> np.ndarray:
         """Return what each network may be off beyond the errors of the parameters [1]."""
         kernels = self.kernels
         found = np.where(kernels <= 1, fitted.operator_spread, fitted.network_spread)

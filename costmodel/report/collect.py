@@ -19,6 +19,7 @@ from costmodel.counting.subject import Prepared, prepare
 from costmodel.errors import DataError
 from costmodel.graph import Node, free_symbols
 from costmodel.ops import Output
+from costmodel.prediction.modules import module_seconds
 
 if TYPE_CHECKING:
     from costmodel.prediction import Prediction
@@ -238,7 +239,7 @@ def collect(
         notes=tuple(graph.graph.get("notes", ())),
         totals=_totals(ready, len(nodes), fast_memories or {}),
         modules=tuple(by_module(ready, depth)),
-        module_seconds={} if prediction is None else _by_module(nodes, prediction, depth),
+        module_seconds={} if prediction is None else module_seconds(nodes, prediction, depth),
         operators=tuple(map(_operator, nodes, compress(ready.costs, taking))),
         prediction=prediction,
     )
@@ -281,16 +282,3 @@ def _operator(node: Node, result: OpCost) -> OperatorCost:
         mac_bytes=int(result.cost.bytes),
         params=int(result.params),
     )
-
-
-def _by_module(nodes: list[Node], prediction: Prediction, depth: int) -> dict[str, float]:
-    """Sum the kernels by the module of the node that each is built around."""
-    modules = {node.name: node.module for node in nodes}
-    spent: dict[str, float] = {}
-    for k in prediction.kernels:
-        # The steps of an operator that a runtime takes apart are called "node.0", "node.1" ...
-        name = k.kernel.name
-        path = modules.get(name, modules.get(name.rpartition(".")[0], ""))
-        module = ".".join(path.split(".")[:depth])
-        spent[module] = spent.get(module, 0.0) + float(k.seconds)
-    return spent

@@ -1,0 +1,248 @@
+"""``costmodel compare``: networks side by side on platforms, and which is faster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from costmodel.cli.limits import EXCEEDED, share_limit
+from costmodel.cli.networks import JsonOption, load_network, need_numbers
+from costmodel.errors import DataError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from costmodel.comparison import Comparison, Difference
+
+_SHOWN = 4
+"""Terms and modules of a difference that are named in print; JSON has them all."""
+
+
+def compare(
+    networks: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NETWORK...", help="Networks; the first is what others are held to."
+        ),
+    ],
+    platforms: Annotated[
+        list[str],
+        typer.Option("--platform", "-p", metavar="PLATFORM", help="Where they run; several."),
+    ],
+    batches: Annotated[
+        list[int] | None,
+        typer.Option("--batch", min=1, help="Inputs at once; several.", show_default=False),
+    ] = None,
+    dtypes: Annotated[
+        list[str] | None,
+        typer.Option("--dtype", help="Dtype of all platforms; several.", show_default=False),
+    ] = None,
+    over: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME=LOW:HIGH",
+            help="Where the faster one changes as this does: batch=1:64, bandwidth=1GB/s:100GB/s, "
+            "clock, or a parameter such as width.",
+            show_default=False,
+        ),
+    ] = None,
+    depth: Annotated[int, typer.Option(min=1, help="Parts of a path that tell modules apart.")] = 1,
+    fail_if_slower: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Exit with 1 if a network is predicted to be slower than the first by more.",
+            show_default=False,
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw the latencies with their intervals.", metavar="FILE"),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Put networks side by side: latency, what differs, which is faster with what probability.
+
+    Probabilities follow from the intervals; networks on one platform share its errors.
+
+    Example: costmodel compare mobilenet_v2 shufflenet_v2 -p pixel3/tflite -p gtx-1080-ti/paper
+
+    Example: costmodel compare old.onnx new.onnx -p raspberry-pi-4/ncnn --fail-if-slower 5%
+    """
+    from costmodel.cli.console import print_json, stdout, working
+
+    slack = None if fail_if_slower is None else share_limit(fail_if_slower)
+    with working("comparing"):
+        from costmodel.comparison import compare as weigh
+
+        sizes: list[int | None] = [*batches] if batches else [None]
+        named = {
+            spec if batch is None else f"{spec} x {batch}": need_numbers(load_network(spec, batch))
+            for spec in networks
+            for batch in sizes
+        }
+        if len(named) < len(networks) * len(sizes):
+            raise DataError("a network is named twice: compare different ones")
+        for name, graph in named.items():
+            graph.graph["name"] = name
+        types: list[str | None] = [*dtypes] if dtypes else [None]
+        places = [_with_dtype(p, dtype) for p in platforms for dtype in types]
+        found = weigh(list(named.values()), places, depth=depth)
+        crossings = _crossings(networks, places, over)
+    if plot is not None:
+        _draw(found, plot)
+    slower = [] if slack is None else _slower(found, slack)
+    if json:
+        print_json(_document(found, crossings, over))
+    else:
+        _print(stdout(), found, crossings, over)
+        for d in slower:
+            a, b = found.entries[d.first], found.entries[d.second]
+            print(f"{b.network} is slower than {a.network} on {b.platform} by {d.ratio - 1:.1%}")
+    if slower:
+        raise typer.Exit(EXCEEDED)
+
+
+def _with_dtype(platform: str, dtype: str | None) -> str:
+    if dtype is None:
+        return platform
+    return f"{platform}{'&' if '?' in platform else '?'}dtype={dtype}"
+
+
+def _slower(found: Comparison, slack: float) -> list[Difference]:
+    """Return the differences on one platform where a network is slower than ``slack`` allows."""
+    entries = found.entries
+    return [
+        d
+        for d in found.differences
+        if d.ratio > 1 + slack and entries[d.first].platform == entries[d.second].platform
+    ]
+
+
+def _crossings(
+    networks: list[str], platforms: list[str], over: str | None
+) -> list[tuple[str, str, str, list[float]]]:
+    """Return for each pair with the first network, and each platform, where they cross over."""
+    if over is None:
+        return []
+    from costmodel.comparison import crossovers, parse_axis
+
+    axis = parse_axis(over)
+    first = networks[0]
+    return [
+        (first, second, platform, crossovers(first, second, platform, axis))
+        for platform in platforms
+        for second in networks[1:]
+    ]
+
+
+def _print(
+    console: Console,
+    found: Comparison,
+    crossings: list[tuple[str, str, str, list[float]]],
+    over: str | None,
+) -> None:
+    from rich.table import Table
+
+    from costmodel.report.text import count, seconds
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("network", "platform"):
+        table.add_column(heading)
+    for heading in ("predicted", "interval", "multiply-adds", "MAC", "parameters"):
+        table.add_column(heading, justify="right")
+    for e in found.entries:
+        low, high = e.prediction.interval or (0.0, 0.0)
+        table.add_row(
+            e.network,
+            e.platform,
+            seconds(float(e.prediction.seconds)),
+            f"{seconds(float(low))} to {seconds(float(high))}",
+            *(count(n) for n in (e.multiply_adds, e.mac, e.params)),
+        )
+    console.print(table)
+    for d in found.differences:
+        a, b = found.entries[d.first], found.entries[d.second]
+        low, high = d.interval
+        same = a.platform == b.platform
+        names = (a.network, b.network) if same else (a.platform, b.platform)
+        console.print()
+        console.print(
+            f"{names[1]} against {names[0]}, {'on' if same else 'both'} "
+            f"{a.platform if same else a.network}",
+            style="bold",
+        )
+        console.print(
+            f"    {d.ratio:.3g} times as long ({low:.3g} to {high:.3g} with {found.level:.0%}); "
+            f"faster with probability {d.faster:.1%}"
+        )
+        for what, parts in (("terms", d.terms), ("modules", d.modules)):
+            shown = [f"{n or 'none'} {_signed(v)}" for n, v in list(parts.items())[:_SHOWN] if v]
+            if shown:
+                console.print(f"    {what}: {', '.join(shown)}")
+    for first, second, platform, values in crossings:
+        console.print()
+        said = ", ".join(f"{v:.4g}" for v in values)
+        console.print(
+            f"{first} and {second} on {platform}, {over}: "
+            + (f"the faster one changes at {said}" if values else "the same one is always faster")
+        )
+
+
+def _signed(value: float) -> str:
+    from costmodel.report.text import seconds
+
+    return f"{'+' if value >= 0 else '-'}{seconds(abs(value))}"
+
+
+def _document(
+    found: Comparison, crossings: list[tuple[str, str, str, list[float]]], over: str | None
+) -> dict[str, Any]:
+    from costmodel.prediction import LABEL
+    from costmodel.report import document
+
+    return document(
+        "comparison",
+        label=LABEL,
+        level=found.level,
+        entries=[
+            {
+                "network": e.network,
+                "platform": e.platform,
+                "seconds": float(e.prediction.seconds),
+                "interval_seconds": [float(v) for v in e.prediction.interval or ()],
+                "basis": e.prediction.basis,
+                "multiply_adds": e.multiply_adds,
+                "mac_elements": e.mac,
+                "params": e.params,
+            }
+            for e in found.entries
+        ],
+        differences=[
+            {
+                "first": d.first,
+                "second": d.second,
+                "ratio": d.ratio,
+                "ratio_interval": list(d.interval),
+                "probability_faster": d.faster,
+                "terms_seconds": dict(d.terms),
+                "modules_seconds": dict(d.modules),
+            }
+            for d in found.differences
+        ],
+        crossovers=[
+            {"first": a, "second": b, "platform": p, "over": over, "values": values}
+            for a, b, p, values in crossings
+        ],
+    )
+
+
+def _draw(found: Comparison, file: Path) -> None:
+    from costmodel.plots import compared
+
+    figure = compared(found).get_figure(root=True)
+    if figure is not None:
+        figure.savefig(file)
+    typer.echo(f"wrote {file}", err=True)

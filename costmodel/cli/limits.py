@@ -1,0 +1,52 @@
+"""Limits that a user writes: a latency, a share, and what a command exits with beyond them."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import typer
+
+from costmodel.errors import DataError
+from costmodel.units import parse
+
+EXCEEDED = 1
+"""Exit code where a limit is exceeded."""
+
+MaxLatencyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--max-latency",
+        metavar="TIME",
+        help="A limit, such as 10ms.",
+        show_default=False,
+    ),
+]
+
+
+def latency_limit(text: str) -> float:
+    """Return a time that a user writes [s].
+
+    Examples
+    --------
+    >>> latency_limit("10ms")
+    0.01
+    """
+    found = parse(text, "s")
+    if not 0 < found < float("inf"):
+        raise DataError(f"a latency should be a positive time such as 10ms, got {text!r}")
+    return found
+
+
+def share_limit(text: str) -> float:
+    """Return a share that a user writes, with or without a per cent sign [1].
+
+    Examples
+    --------
+    >>> share_limit("5%"), share_limit("0.05")
+    (0.05, 0.05)
+    """
+    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*(%?)\s*", text)
+    if not match:
+        raise DataError(f"a share should be written as in 5% or 0.05, got {text!r}")
+    return float(match[1]) / (100 if match[2] else 1)

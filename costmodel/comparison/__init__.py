@@ -1,0 +1,18 @@
+"""Networks and platforms beside each other: which is faster, by what, how surely, and where not.
+
+Differences are those of predictions; their probabilities know that networks on one platform share
+its parameters (:mod:`costmodel.prediction.joint`).
+"""
+
+from __future__ import annotations
+
+from costmodel.comparison.axis import Axis as Axis
+from costmodel.comparison.axis import crossovers as crossovers
+from costmodel.comparison.axis import meet as meet
+from costmodel.comparison.axis import parse_axis as parse_axis
+from costmodel.comparison.compare import Comparison as Comparison
+from costmodel.comparison.compare import Difference as Difference
+from costmodel.comparison.compare import Entry as Entry
+from costmodel.comparison.compare import compare as compare
+from costmodel.comparison.sensitivity import sensitivities as sensitivities
+from costmodel.comparison.sensitivity import sensitivity as sensitivity

@@ -1,0 +1,198 @@
+"""Networks side by side on platforms, with their differences by module and by term."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import networkx as nx
+import numpy as np
+
+from costmodel.counting.metrics import flops, mac, params
+from costmodel.counting.subject import prepare
+from costmodel.errors import DataError, GraphError
+from costmodel.graph import free_symbols, nodes_in_order
+from costmodel.platforms import Platform, load_platform
+from costmodel.prediction import Prediction
+from costmodel.prediction.joint import Joint, Ratio, joint
+from costmodel.prediction.latency import LEVEL, latencies
+from costmodel.prediction.modules import module_seconds
+from costmodel.specs import network
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One network on one platform.
+
+    Parameters
+    ----------
+    network, platform : str
+        Which.
+    prediction : Prediction
+        Its latency.
+    multiply_adds, mac, params : int
+        Of the network. [multiply-add], [element], [element]
+    modules : mapping
+        Device time by module. [s]
+    """
+
+    network: str
+    platform: str
+    prediction: Prediction
+    multiply_adds: int
+    mac: int
+    params: int
+    modules: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What the second of two entries takes more than the first, or less.
+
+    Parameters
+    ----------
+    first, second : int
+        Numbers of the entries.
+    ratio : float
+        Time of the second over that of the first. [1]
+    interval : (float, float)
+        Where that lies with the probability of the comparison. [1]
+    faster : float
+        Probability that the second is faster. [1]
+    terms, modules : mapping
+        Seconds that the second takes more, by what is waited for and by module; the largest
+        difference first. [s]
+    """
+
+    first: int
+    second: int
+    ratio: float
+    interval: tuple[float, float]
+    faster: float
+    terms: Mapping[str, float]
+    modules: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Networks on platforms, and how they differ.
+
+    Parameters
+    ----------
+    entries : tuple of Entry
+        All networks on the first platform, then on the next.
+    covariance : ndarray
+        Of the logarithms of their latencies; errors on different platforms are independent. [1]
+    level : float
+        Probability of all intervals.
+    """
+
+    entries: tuple[Entry, ...]
+    covariance: np.ndarray
+    level: float
+
+    @property
+    def seconds(self) -> np.ndarray:
+        """Latency of each entry [s]."""
+        return np.array([float(e.prediction.seconds) for e in self.entries])
+
+    def difference(self, first: int, second: int) -> Difference:
+        """Return how one entry differs from another, on the same platform or not."""
+        a, b = self.entries[first], self.entries[second]
+        ratio: Ratio = Joint(self.seconds, self.covariance).ratio(first, second)
+        return Difference(
+            first,
+            second,
+            ratio.value,
+            ratio.interval(self.level),
+            ratio.faster,
+            _apart(a.prediction.waits(), b.prediction.waits()),
+            _apart(a.modules, b.modules),
+        )
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """Every network against the first on the same platform, then platforms by network.
+
+        With one network alone, it is compared on the other platforms with itself on the first.
+        """
+        platforms = list(dict.fromkeys(e.platform for e in self.entries))
+        count = len(self.entries) // len(platforms)
+        starts = range(0, len(self.entries), count)
+        pairs = [(start, start + i) for start in starts for i in range(1, count)]
+        pairs += [(i, start + i) for start in starts[1:] for i in range(count)]
+        return tuple(self.difference(*pair) for pair in pairs)
+
+
+def compare(
+    networks: Iterable[str | nx.DiGraph],
+    platforms: str | Platform | Sequence[str | Platform],
+    level: float = LEVEL,
+    depth: int = 1,
+) -> Comparison:
+    """Predict networks on platforms and say how they differ.
+
+    Parameters
+    ----------
+    networks : iterable of str or DiGraph
+        Graphs, or networks by name (:func:`costmodel.network`), of numbers.
+    platforms : str, Platform, or sequence of them
+        Where they run.
+    level : float
+        Probability of the intervals.
+    depth : int
+        How many parts of a dotted path tell modules apart.
+
+    Raises
+    ------
+    DataError
+        If a network has free symbols, or a platform is unknown.
+    GraphError
+        If there is none.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> found = cm.compare(["resnet18", "resnet50"], "gtx-1080-ti/paper")
+    >>> (d,) = found.differences
+    >>> d.ratio > 1.5, d.faster < 0.01
+    (True, True)
+    """
+    if isinstance(networks, str | nx.Graph):
+        raise GraphError(f"expected several networks, such as a list, got {networks!r}")
+    named = [(n, network(n)) if isinstance(n, str) else (str(n.name), n) for n in networks]
+    places = [platforms] if isinstance(platforms, str | Platform) else list(platforms)
+    if not named or not places:
+        raise GraphError("a comparison needs at least one network and one platform")
+    for name, graph in named:
+        if free := sorted(str(s) for s in free_symbols(graph)):
+            raise DataError(
+                f"a comparison needs numbers, but {', '.join(free)} of {name} are free: give them "
+                "values"
+            )
+    ready = [prepare(graph) for _, graph in named]
+    counts = [(int(flops(r)), int(mac(r)), int(params(r))) for r in ready]
+    entries: list[Entry] = []
+    blocks: list[np.ndarray] = []
+    for place in map(load_platform, places):
+        predictions = latencies(ready, place, level)
+        for (name, graph), prediction, sums in zip(named, predictions, counts, strict=True):
+            modules = module_seconds(nodes_in_order(graph), prediction, depth)
+            entries.append(Entry(name, place.name, prediction, *sums, modules))
+        blocks.append(joint(ready, place).covariance)
+    return Comparison(tuple(entries), _diagonal(blocks), level)
+
+
+def _diagonal(blocks: Sequence[np.ndarray]) -> np.ndarray:
+    size = sum(len(b) for b in blocks)
+    whole, start = np.zeros((size, size)), 0
+    for b in blocks:
+        whole[start : start + len(b), start : start + len(b)] = b
+        start += len(b)
+    return whole
+
+
+def _apart(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float]:
+    """Return by how much ``b`` exceeds ``a`` under each name, the largest difference first."""
+    apart = {name: b.get(name, 0.0) - a.get(name, 0.0) for name in dict.fromkeys((*a, *b))}
+    return dict(sorted(apart.items(), key=lambda item: -abs(item[1])))

@@ -1,0 +1,80 @@
+"""A platform with another memory bandwidth, clock or number of threads: what if it had."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from costmodel.errors import DataError
+from costmodel.hardware.model import Hardware
+from costmodel.platforms.platform import Platform
+
+UNITS: Mapping[str, str] = {"bandwidth": "B/s", "clock": "Hz"}
+"""What can be varied of hardware, and its unit."""
+
+
+def quantity(platform: Platform, name: str) -> float:
+    """Return the bandwidth of main memory, or the clock, of a platform [SI unit].
+
+    Examples
+    --------
+    >>> from costmodel.platforms import load_platform
+    >>> quantity(load_platform("gtx-1080-ti/paper"), "bandwidth")
+    484000000000.0
+    """
+    hardware = platform.hardware
+    return float(hardware.clock if name == "clock" else hardware.dram.bandwidth or 0)
+
+
+def varied(platform: Platform, name: str, value: float) -> Platform:
+    """Return ``platform`` with another ``"bandwidth"`` of main memory or another ``"clock"``.
+
+    With the clock, peaks and the bandwidths of caches go up and down; parameters stay: where a
+    fitted one limits what cores draw from memory, more bandwidth does not help.
+
+    Raises
+    ------
+    DataError
+        If ``name`` is neither, or ``value`` is not positive.
+
+    Examples
+    --------
+    >>> from costmodel.platforms import load_platform
+    >>> varied(load_platform("gtx-1080-ti/paper"), "bandwidth", 1e12).hardware.dram.bandwidth
+    1000000000000.0
+    """
+    if name not in _CHANGES:
+        raise DataError(f"of hardware {', '.join(_CHANGES)} can be varied, not {name!r}")
+    if not 0 < value < float("inf"):
+        raise DataError(f"{name} should be a positive number, got {value!r}")
+    return replace(platform, hardware=_CHANGES[name](platform.hardware, float(value)))
+
+
+def _with_bandwidth(hardware: Hardware, value: float) -> Hardware:
+    *inner, dram = hardware.levels
+    return replace(hardware, levels=(*inner, replace(dram, bandwidth=value)))
+
+
+def _with_clock(hardware: Hardware, value: float) -> Hardware:
+    times = value / hardware.clock
+    *caches, dram = hardware.levels
+    facts = dict(hardware.facts)
+    if fastest := facts.get("max_clock"):
+        facts["max_clock"] = replace(fastest, value=fastest.value * times)
+    return replace(
+        hardware,
+        clock=value,
+        peak={dtype: rate * times for dtype, rate in hardware.peak.items()},
+        levels=(
+            *(replace(x, bandwidth=x.bandwidth and x.bandwidth * times) for x in caches),
+            dram,
+        ),
+        clusters=tuple(replace(c, clock=c.clock * times) for c in hardware.clusters),
+        facts=facts,
+    )
+
+
+_CHANGES: Mapping[str, Callable[[Hardware, float], Hardware]] = {
+    "bandwidth": _with_bandwidth,
+    "clock": _with_clock,
+}
