@@ -31,6 +31,8 @@ from costmodel.counting.parallelism import parallelism as parallelism
 from costmodel.counting.parallelism import span as span
 from costmodel.counting.subject import Prepared as Prepared
 from costmodel.counting.subject import prepare as prepare
+from costmodel.counting.timeline import Timeline as Timeline
+from costmodel.counting.timeline import memory_timeline as memory_timeline
 from costmodel.errors import CostModelError as CostModelError
 from costmodel.graph import at as at
 from costmodel.graph import validate as validate

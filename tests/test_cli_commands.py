@@ -132,7 +132,8 @@ def test_report_html_is_one_file_that_loads_nothing(tmp_path):
     text = file.read_text(encoding="utf-8")
     assert text.startswith("<!doctype html>")
     assert text.rstrip().endswith("</html>")
-    assert not re.search(r"<script|<link|https?://|@import|url\(", text)
+    assert not re.search(r"<script src|<link|https?://|@import|url\(", text)
+    assert "default-src 'none'" in text
 
 
 def test_report_takes_a_saved_graph_and_a_python_callable(tmp_path, monkeypatch):

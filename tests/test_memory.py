@@ -153,3 +153,49 @@ def test_what_nothing_needs_any_more_is_freed() -> None:
     graph = b.finish(b.add(ops.Elementwise("add"), b.add(ops.Elementwise("add"), p, q), one))
     assert simulate(graph, list(graph)) == 351 + 2 * 200 - 50
     assert cm.activation_memory(graph) == 351 + 2 * 200 - 100
+
+
+# ---- over time
+
+
+@pytest.mark.parametrize("name", ["shufflenet_v2", "densenet", "resnet50", "mobilenet_v3"])
+def test_a_timeline_peaks_where_activation_memory_says(name: str) -> None:
+    graph = cm.network(name)
+    for unit in ("bytes", "elements"):
+        t = cm.memory_timeline(graph, unit=unit)
+        assert t.peak == cm.activation_memory(graph, unit=unit)
+        assert t.weights == cm.params(graph, unit=unit)
+        assert sum(holder.size for holder in t.holders) == t.peak
+        assert t.total == t.peak + t.weights
+        assert t.live[t.steps.index(t.at)] == t.peak
+
+
+def test_frames_keep_what_a_module_was_given_until_it_ends() -> None:
+    b = cm.Builder("framed")
+    x = b.input((1, 10))  # 10 elements, kept by the caller
+    with b.module("outer"):
+        with b.module("first"):
+            y = b.add(ops.Elementwise("relu"), x, name="a")
+            y = b.add(ops.Elementwise("relu"), y, name="b")
+        with b.module("second"):
+            y = b.add(ops.Elementwise("relu"), y, name="c")
+            y = b.add(ops.Elementwise("relu"), y, name="d")
+            y = b.add(ops.Elementwise("relu"), y, name="e")
+    graph = b.finish(y)
+    assert cm.memory_timeline(graph, unit="elements").live == (10, 20, 20, 20, 20, 20, 10)
+    framed = cm.memory_timeline(graph, unit="elements", held="frames")
+    # At d: x (the caller's), what b made (given to second), what c made, what d makes.
+    assert framed.live == (10, 20, 30, 30, 40, 40, 20)
+    assert {holder.name for holder in framed.holders} == {
+        "input",
+        "outer.second.c",
+        "outer.first.b",
+        "outer.second.d",
+    }
+
+
+def test_a_timeline_needs_numbers_and_a_known_rule() -> None:
+    with pytest.raises(cm.CostModelError, match="needs numbers"):
+        cm.memory_timeline(cm.zoo.pointwise(*cm.symbols("h w c1 c2")))
+    with pytest.raises(cm.CostModelError, match="'last use' or 'frames'"):
+        cm.memory_timeline(cm.zoo.resnet18(), held="ever")

@@ -16,7 +16,7 @@ from costmodel.ops import Parameter
 
 
 @dataclass(frozen=True, slots=True)
-class _Buffers:
+class Buffers:
     """Which buffers each operator makes and uses, views resolved."""
 
     sizes: list[Dim]
@@ -27,14 +27,14 @@ class _Buffers:
 def peak(graph: nx.DiGraph | Prepared, unit: str) -> Dim:
     """Return the peak memory (see :func:`costmodel.counting.metrics.activation_memory`)."""
     nodes = nodes_of(graph)
-    buffers = _buffers(nodes, unit)
+    buffers = buffers_of(nodes, unit)
     order = list(range(len(nodes)))
     if not are_ints(buffers.sizes):
-        return _largest(_live_sizes(buffers, order))
-    first = max(_live_sizes(buffers, order))
+        return _largest(live_sizes(buffers, order))
+    first = max(live_sizes(buffers, order))
     if _is_chain(nodes) or first == _largest_step(buffers):
         return first
-    return min(first, max(_live_sizes(buffers, _greedy_order(nodes, buffers))))
+    return min(first, max(live_sizes(buffers, greedy_order(nodes, buffers))))
 
 
 def _is_chain(nodes: list[Node]) -> bool:
@@ -46,14 +46,15 @@ def _is_chain(nodes: list[Node]) -> bool:
     )
 
 
-def _largest_step(buffers: _Buffers) -> Dim:
+def _largest_step(buffers: Buffers) -> Dim:
     """Return what the largest operator reads and writes: no order needs less memory."""
     sizes = buffers.sizes
     both = zip(buffers.made, buffers.used, strict=True)
     return max([sum([sizes[b] for b in (*made, *used)]) for made, used in both])
 
 
-def _buffers(nodes: list[Node], unit: str) -> _Buffers:
+def buffers_of(nodes: list[Node], unit: str) -> Buffers:
+    """Return the buffers of operators in order, views in those that they look into."""
     sizes: list[Dim] = []
     made: list[tuple[int, ...]] = []
     used: list[frozenset[int]] = []
@@ -73,10 +74,10 @@ def _buffers(nodes: list[Node], unit: str) -> _Buffers:
                 sizes.append(tensor.elements if unit == "elements" else tensor.bytes)
         made.append(tuple(fresh))
         used.append(frozenset(taken))
-    return _Buffers(sizes, made, used)
+    return Buffers(sizes, made, used)
 
 
-def _live_sizes(buffers: _Buffers, order: list[int]) -> list[Dim]:
+def live_sizes(buffers: Buffers, order: list[int]) -> list[Dim]:
     """Return the memory in use while each operator of ``order`` runs."""
     last: dict[int, int] = {}
     for step, i in enumerate(order):
@@ -97,7 +98,7 @@ def _live_sizes(buffers: _Buffers, order: list[int]) -> list[Dim]:
     return result
 
 
-def _greedy_order(nodes: list[Node], buffers: _Buffers) -> list[int]:
+def greedy_order(nodes: list[Node], buffers: Buffers) -> list[int]:
     """Run next the ready operator that adds least memory; ties go to the earlier one."""
     index = {node.name: i for i, node in enumerate(nodes)}
     takers: list[list[int]] = [[] for _ in nodes]

@@ -7,6 +7,8 @@ from costmodel.report.collect import OperatorCost as OperatorCost
 from costmodel.report.collect import Report as Report
 from costmodel.report.collect import Totals as Totals
 from costmodel.report.collect import collect as collect
+from costmodel.report.details import Details as Details
+from costmodel.report.details import details as details
 from costmodel.report.document import SCHEMA as SCHEMA
 from costmodel.report.document import document as document
 from costmodel.report.document import report_document as report_document

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import TYPE_CHECKING
@@ -19,7 +19,8 @@ from costmodel.counting.subject import Prepared, prepare
 from costmodel.errors import DataError
 from costmodel.graph import Node, free_symbols
 from costmodel.ops import Output
-from costmodel.prediction.modules import module_seconds
+from costmodel.report.tree import OperatorCost as OperatorCost
+from costmodel.report.tree import by_operator
 
 if TYPE_CHECKING:
     from costmodel.prediction import Prediction
@@ -128,31 +129,6 @@ class Totals:
 
 
 @dataclass(frozen=True)
-class OperatorCost:
-    """Figures of one operator.
-
-    Parameters
-    ----------
-    name, operator, module : str
-        Node, class of its operator, dotted path of its module.
-    shape : str
-        Its first output.
-    multiply_adds, elementwise, mac, mac_bytes, params : int
-        As in :class:`Totals`.
-    """
-
-    name: str
-    operator: str
-    module: str
-    shape: str
-    multiply_adds: int
-    elementwise: int
-    mac: int
-    mac_bytes: int
-    params: int
-
-
-@dataclass(frozen=True)
 class Report:
     """All that is said about a network.
 
@@ -172,9 +148,13 @@ class Report:
     modules : tuple of ModuleCost
         Of each module.
     module_seconds : mapping
-        Predicted device time by module; empty without a prediction. [s]
+        Predicted time by module; empty without a prediction. With the fixed cost and the transfer
+        they add up to the latency, so that where the host is slower than the device they are the
+        times of the dispatches. [s]
     operators : tuple of OperatorCost
         In order of execution.
+    seconds : mapping
+        The predicted time by operator, ``""`` for what belongs to none. [s]
     prediction : Prediction, optional
         On a platform.
     """
@@ -187,6 +167,7 @@ class Report:
     modules: tuple[ModuleCost, ...]
     module_seconds: Mapping[str, float]
     operators: tuple[OperatorCost, ...]
+    seconds: Mapping[str, float]
     prediction: Prediction | None
 
 
@@ -232,6 +213,9 @@ def collect(
     ready = prepare(graph)
     taking = [n.inputs and not isinstance(n.op, Output) for n in ready.nodes]
     nodes = list(compress(ready.nodes, taking))
+    owned = list(compress(_first_owners(ready.nodes), taking))
+    operators = tuple(map(_operator, nodes, compress(ready.costs, taking), owned))
+    seconds = by_operator((o.name for o in operators), prediction) if prediction else {}
     return Report(
         network=name or graph.name or "network",
         coverage=float(graph.graph.get("coverage", 1.0)),
@@ -239,8 +223,9 @@ def collect(
         notes=tuple(graph.graph.get("notes", ())),
         totals=_totals(ready, len(nodes), fast_memories or {}),
         modules=tuple(by_module(ready, depth)),
-        module_seconds={} if prediction is None else module_seconds(nodes, prediction, depth),
-        operators=tuple(map(_operator, nodes, compress(ready.costs, taking))),
+        module_seconds=_by_module(nodes, seconds, depth) if prediction else {},
+        operators=operators,
+        seconds=seconds,
         prediction=prediction,
     )
 
@@ -270,7 +255,7 @@ def _totals(ready: Prepared, operators: int, fast_memories: Mapping[str, float])
     )
 
 
-def _operator(node: Node, result: OpCost) -> OperatorCost:
+def _operator(node: Node, result: OpCost, owns: bool) -> OperatorCost:
     return OperatorCost(
         name=node.name,
         operator=type(node.op).__name__,
@@ -280,5 +265,24 @@ def _operator(node: Node, result: OpCost) -> OperatorCost:
         elementwise=int(result.cost.elementwise),
         mac=int(result.cost.mac),
         mac_bytes=int(result.cost.bytes),
-        params=int(result.params),
+        params=int(result.params) if owns else 0,
     )
+
+
+def _first_owners(nodes: Sequence[Node]) -> list[bool]:
+    """Say of each node whether it is the first that has its weights: shared ones count once."""
+    first: dict[str, int] = {}
+    for i, node in enumerate(nodes):
+        first.setdefault(node.weights, i)
+    return [first[node.weights] == i for i, node in enumerate(nodes)]
+
+
+def _by_module(nodes: list[Node], seconds: Mapping[str, float], depth: int) -> dict[str, float]:
+    """Sum the times of operators by module."""
+    spent: dict[str, float] = {}
+    for node in nodes:
+        module = ".".join(node.module.split(".")[:depth])
+        spent[module] = spent.get(module, 0.0) + seconds.get(node.name, 0.0)
+    if "" in seconds:
+        spent[""] = spent.get("", 0.0) + seconds[""]
+    return spent

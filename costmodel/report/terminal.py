@@ -13,7 +13,19 @@ from rich.text import Text
 
 from costmodel.prediction import LABEL
 from costmodel.report.collect import LABELS, OperatorCost, Report
-from costmodel.report.text import QUOTIENTS, bar, count, covered, seconds, share, shorten, size
+from costmodel.report.text import (
+    QUOTIENTS,
+    bar,
+    count,
+    covered,
+    decimal,
+    relative,
+    seconds,
+    share,
+    shorten,
+    size,
+    time_unit,
+)
 
 if TYPE_CHECKING:
     from costmodel.prediction import KernelTime, Prediction
@@ -22,7 +34,6 @@ TOP = 10
 """Operators or kernels that are shown unless all are asked for."""
 _BAR = 22
 _LEARNED = 0.05  # share of a kernel's time from which on multipliers have a column
-_UNITS = (("us", 1e-6), ("ms", 1e-3), ("s", 1.0))
 
 
 def table(console: Console, *columns: str, title: str = "", left: int = 1) -> Table:
@@ -188,7 +199,7 @@ def _kernels(console: Console, prediction: Prediction, everything: bool) -> Tabl
     if not everything:
         ordered = sorted(ordered, key=lambda k: -float(k.seconds))[:TOP]
     longest = max((float(k.seconds) for k in ordered), default=0.0)
-    unit, scale = next(u for u in _UNITS if longest < u[1] * 1e4 or u[0] == "s")
+    unit, scale = time_unit(longest)
     first = f"{'kernel' if everything else 'slowest kernels'}, times in {unit}"
     terms = ["launch", "compute", "memory", "passes"]
     for term in ("learned", "residual"):
@@ -198,7 +209,7 @@ def _kernels(console: Console, prediction: Prediction, everything: bool) -> Tabl
     result = table(console, *columns, left=2)
     for k in ordered:
         times = (k.seconds, *(getattr(k.terms, term) for term in terms))
-        cells = (_decimal(float(t) / scale) for t in times)
+        cells = (decimal(float(t) / scale) for t in times)
         result.add_row(_kernel_cell(console, k, everything), k.waits_for, *cells)
     return result
 
@@ -209,37 +220,9 @@ def _kernel_cell(console: Console, k: KernelTime, everything: bool) -> str:
     if not everything:
         return name
     how = k.kernel.kind
-    fused = [_relative(node, k.kernel.name) for node in k.kernel.nodes if node != k.kernel.name]
+    fused = [relative(node, k.kernel.name) for node in k.kernel.nodes if node != k.kernel.name]
     text = f"{how} + {', '.join(fused)}" if fused else how
     return "\n".join([name, *(f"  {line}" for line in wrap(text, width - 2))])
-
-
-def _relative(name: str, other: str) -> str:
-    """Return a dotted name without the modules that it shares with ``other``.
-
-    >>> _relative("stage2.0.main.relu", "stage2.0.main.conv")
-    'relu'
-    """
-    parts, known = name.split("."), other.split(".")
-    shared = 0
-    while shared < len(parts) - 1 and parts[shared : shared + 1] == known[shared : shared + 1]:
-        shared += 1
-    return ".".join(parts[shared:])
-
-
-def _decimal(value: float) -> str:
-    """Return a number below 10,000 in at most six characters, a minus left out.
-
-    >>> [_decimal(x) for x in (0, 0.001, 0.02345, 7.6071, 9999.6, -0.5)]
-    ['0', '<0.01', '0.023', '7.607', '10000', '-0.500']
-    """
-    if value == 0:
-        return "0"
-    if value < 0:
-        return f"-{_decimal(-value).removeprefix('<')}"
-    if value < 0.01:
-        return "<0.01"
-    return f"{value:.4g}" if 1 <= value < 1000 else f"{value:.{3 if value < 1 else 0}f}"
 
 
 def _part(value: float, whole: float) -> str:

@@ -8,6 +8,7 @@ from costmodel.errors import printable
 from costmodel.units import format_si
 
 _SUFFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+_TIMES = (("µs", 1e-6), ("ms", 1e-3), ("s", 1.0))
 _EXACT_BELOW = 100_000
 """Counts below this are printed digit by digit."""
 
@@ -139,3 +140,57 @@ def bar(part: float, width: int, glyph: str = "#") -> str:
     """
     filled = round(min(max(part, 0.0), 1.0) * width)
     return glyph * (max(filled, 1) if part > 0 else 0)
+
+
+def relative(name: str, other: str) -> str:
+    """Return a dotted name without the modules that it shares with ``other``.
+
+    Examples
+    --------
+    >>> relative("stage2.0.main.relu", "stage2.0.main.conv")
+    'relu'
+    """
+    parts, known = name.split("."), other.split(".")
+    shared = 0
+    while shared < len(parts) - 1 and parts[shared : shared + 1] == known[shared : shared + 1]:
+        shared += 1
+    return ".".join(parts[shared:])
+
+
+def decimal(value: float) -> str:
+    """Return a number below 10,000 in at most six characters, a minus left out.
+
+    Examples
+    --------
+    >>> [decimal(x) for x in (0, 0.001, 0.02345, 7.6071, 9999.6, -0.5)]
+    ['0', '<0.01', '0.023', '7.607', '10000', '-0.500']
+    """
+    if value == 0:
+        return "0"
+    if value < 0:
+        return f"-{decimal(-value).removeprefix('<')}"
+    if value < 0.01:
+        return "<0.01"
+    return f"{value:.4g}" if 1 <= value < 1000 else f"{value:.{3 if value < 1 else 0}f}"
+
+
+def time_unit(longest: float) -> tuple[str, float]:
+    """Return the unit in which the times of a table are written: its name, its seconds.
+
+    Examples
+    --------
+    >>> time_unit(3e-4), time_unit(0.02)
+    (('µs', 1e-06), ('ms', 0.001))
+    """
+    return next(unit for unit in _TIMES if longest < unit[1] * 1e4 or unit[0] == "s")
+
+
+def times_of(value: float, whole: float) -> str:
+    """Return how many times ``whole`` a value is, with three digits.
+
+    Examples
+    --------
+    >>> times_of(3.0, 2.0), times_of(3e6, 1.0)
+    ('1.5', '3.000 M')
+    """
+    return count(float(f"{value / whole:.3g}"))

@@ -1,4 +1,4 @@
-"""Reports for browsers and notebooks: one file without scripts, or a fragment of it."""
+"""Totals and predictions as fragments of HTML, for notebooks and pages."""
 
 from __future__ import annotations
 
@@ -28,37 +28,6 @@ _STYLE = """
 .costmodel .warn{border-left:3px solid #c77700;padding-left:.6rem}
 .costmodel .scroll{overflow-x:auto}
 """
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>:root{{color-scheme:light dark}}body{{margin:1.5rem}}</style>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""
-
-
-def page(report: Report) -> str:
-    """Return a report as a single HTML file that loads nothing and runs nothing.
-
-    Examples
-    --------
-    >>> from costmodel import zoo
-    >>> from costmodel.report import collect
-    >>> page(collect(zoo.pointwise(56, 56, 128, 128))).splitlines()[0]
-    '<!doctype html>'
-    """
-    parts = [f"<h1>{escape(report.network)}</h1>", _coverage(report), _notes(report)]
-    parts += [_totals(report), "<h2>Modules</h2>", _modules(report)]
-    if report.prediction is not None:
-        parts.append(_prediction(report.prediction))
-    parts += ["<h2>Operators</h2>", _operators(report)]
-    return _PAGE.format(title=escape(report.network), body=_wrap(parts))
 
 
 def prediction_fragment(prediction: Prediction) -> str:
@@ -85,7 +54,12 @@ def graph_fragment(graph: nx.DiGraph) -> str:
     """
     report = collect(graph)
     return _wrap(
-        [f"<h3>{escape(report.network)}</h3>", _coverage(report), _notes(report), _totals(report)]
+        [
+            f"<h3>{escape(report.network)}</h3>",
+            coverage(report),
+            notes(report),
+            _table(("", "", ""), total_rows(report)),
+        ]
     )
 
 
@@ -102,7 +76,8 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return f'<div class="scroll"><table>{top}<tbody>\n{body}\n</tbody></table></div>'
 
 
-def _coverage(report: Report) -> str:
+def coverage(report: Report) -> str:
+    """Return how much of the network is counted."""
     counted = f"{covered(report.coverage).capitalize()}."
     if not report.unknown:
         return f'<p class="note">{counted}</p>'
@@ -110,11 +85,13 @@ def _coverage(report: Report) -> str:
     return f'<div class="warn">{counted} No figure holds these:<ul>{missing}</ul></div>'
 
 
-def _notes(report: Report) -> str:
+def notes(report: Report) -> str:
+    """Return what holds for every total."""
     return "".join(f'<p class="note">{escape(note)}</p>' for note in report.notes)
 
 
-def _totals(report: Report) -> str:
+def total_rows(report: Report) -> list[tuple[str, str, str]]:
+    """Return the figures of the whole network: name, value, and what to know of it."""
     t = report.totals
     least = "at least " if report.unknown else ""
     ratio = "" if t.mac_ratio is None else f"MAC is {t.mac_ratio:.3f} times that"
@@ -143,46 +120,11 @@ def _totals(report: Report) -> str:
         ("span", f"{count(t.span)} steps", f"{t.kernels_in_series} operators in series"),
         ("average parallelism", _optional(t.parallelism), "work / span"),
     ]
-    said = [(n, v if n in QUOTIENTS else least + v, note) for n, v, note in rows]
-    return _table(("", "", ""), said)
+    return [(n, v if n in QUOTIENTS else least + v, note) for n, v, note in rows]
 
 
 def _optional(value: float | None, unit: str = "") -> str:
     return "-" if value is None else count(float(f"{value:.4g}")) + unit
-
-
-def _modules(report: Report) -> str:
-    head = ["module", "operators", "multiply-adds", "MAC elements", "of MAC"]
-    rows = []
-    for m in report.modules:
-        part = m.cost.mac / report.totals.mac if report.totals.mac else 0.0
-        row = [
-            escape(m.module or "(top)"),
-            str(m.operators),
-            count(m.cost.multiply_adds),
-            count(m.cost.mac),
-            share(part),
-        ]
-        if report.prediction is not None:
-            row.append(seconds(report.module_seconds.get(m.module, 0.0)))
-        rows.append(row)
-    return _table([*head, LABEL] if report.prediction is not None else head, rows)
-
-
-def _operators(report: Report) -> str:
-    head = ("operator", "kind", "output", "multiply-adds", "MAC elements", "parameters")
-    rows = [
-        (
-            escape(o.name),
-            escape(o.operator),
-            escape(o.shape),
-            count(o.multiply_adds),
-            count(o.mac),
-            count(o.params),
-        )
-        for o in report.operators
-    ]
-    return f"<details><summary>{len(rows)} operators</summary>{_table(head, rows)}</details>"
 
 
 def _prediction(prediction: Prediction) -> str:

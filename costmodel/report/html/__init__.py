@@ -1,0 +1,7 @@
+"""Reports for browsers and notebooks: one file that loads nothing, or a fragment of it."""
+
+from __future__ import annotations
+
+from costmodel.report.html.fragments import graph_fragment as graph_fragment
+from costmodel.report.html.fragments import prediction_fragment as prediction_fragment
+from costmodel.report.html.page import page as page

@@ -1,0 +1,163 @@
+"""The time of a prediction by kernel and by module, so that it adds up to the latency."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from costmodel.prediction import Prediction
+
+
+@dataclass(frozen=True)
+class OperatorCost:
+    """Figures of one operator.
+
+    Parameters
+    ----------
+    name, operator, module : str
+        Node, class of its operator, dotted path of its module.
+    shape : str
+        Its first output.
+    multiply_adds, elementwise, mac, mac_bytes, params : int
+        As in :class:`~costmodel.report.collect.Totals`; shared weights count for the first.
+    """
+
+    name: str
+    operator: str
+    module: str
+    shape: str
+    multiply_adds: int
+    elementwise: int
+    mac: int
+    mac_bytes: int
+    params: int
+
+
+def is_host_bound(prediction: Prediction) -> bool:
+    """Say whether the device waits for its host: then dispatches take the time, not kernels.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> is_host_bound(cm.latency(cm.zoo.shufflenet_v2(), "rtx-4090/torch-eager"))
+    True
+    """
+    return "dispatch" in prediction.waits()
+
+
+def spent(prediction: Prediction) -> tuple[float, ...]:
+    """Return what each kernel adds to the latency: its dispatch where the host is slower [s].
+
+    With the fixed cost and the transfer they add up to the latency.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> p = cm.latency(cm.zoo.shufflenet_v2(), "rtx-4090/torch-eager")
+    >>> abs(sum(spent(p)) + p.fixed + p.transfer - p.seconds) < 1e-12
+    True
+    """
+    host = is_host_bound(prediction)
+    return tuple(float(k.terms.host if host else k.seconds) for k in prediction.kernels)
+
+
+def by_operator(names: Iterable[str], prediction: Prediction) -> dict[str, float]:
+    """Return the time of each operator that a kernel is built around; ``""`` has the rest [s].
+
+    The steps of an operator that a runtime takes apart are called "node.0", "node.1" ...
+    """
+    known = set(names)
+    found: dict[str, float] = {}
+    for k, seconds in zip(prediction.kernels, spent(prediction), strict=True):
+        name = k.kernel.name
+        if name not in known:
+            name = name.rpartition(".")[0]
+        name = name if name in known else ""
+        found[name] = found.get(name, 0.0) + seconds
+    return found
+
+
+@dataclass
+class Module:
+    """A module, the sums of what is inside, and the modules and operators in it.
+
+    Parameters
+    ----------
+    path : str
+        Dotted, ``""`` for the whole network.
+    name : str
+        The last part of the path.
+    operators, multiply_adds, mac, params : int
+        [1], [multiply-add], [element], [element]
+    seconds : float
+        Predicted. [s]
+    shape : str
+        The first output of its last operator.
+    modules : dict of str to Module
+        Those directly inside, by their last part.
+    own : list of OperatorCost
+        Operators that are in none of those.
+    own_seconds : dict of str to float
+        Their predicted times, by name. [s]
+    """
+
+    path: str
+    name: str
+    operators: int = 0
+    multiply_adds: int = 0
+    mac: int = 0
+    params: int = 0
+    seconds: float = 0.0
+    shape: str = ""
+    modules: dict[str, Module] = field(default_factory=dict)
+    own: list[OperatorCost] = field(default_factory=list)
+    own_seconds: dict[str, float] = field(default_factory=dict)
+
+    def add(self, operator: OperatorCost, seconds: float) -> None:
+        """Count one operator more."""
+        self.operators += 1
+        self.multiply_adds += operator.multiply_adds
+        self.mac += operator.mac
+        self.params += operator.params
+        self.seconds += seconds
+        self.shape = operator.shape
+
+    def walk(self, depth: int, level: int = 0) -> Iterator[tuple[int, Module]]:
+        """Yield the modules inside with their level, from 0 on, down to ``depth`` levels."""
+        if level < depth:
+            for module in self.modules.values():
+                yield level, module
+                yield from module.walk(depth, level + 1)
+
+
+def tree(operators: Iterable[OperatorCost], seconds: Mapping[str, float]) -> Module:
+    """Return the modules of a network, in order of appearance.
+
+    Parameters
+    ----------
+    operators : iterable of OperatorCost
+        In order of execution.
+    seconds : mapping
+        What :func:`by_operator` returns; empty without a prediction. [s]
+
+    Examples
+    --------
+    >>> from costmodel import zoo
+    >>> from costmodel.report import collect
+    >>> root = tree(collect(zoo.shufflenet_v2()).operators, {})
+    >>> [(level, m.name) for level, m in root.walk(2)][:4]
+    [(0, 'conv1'), (0, 'maxpool'), (0, 'stage2'), (1, '0')]
+    """
+    root = Module("", "")
+    root.seconds = seconds.get("", 0.0)
+    for operator in operators:
+        time = seconds.get(operator.name, 0.0)
+        here = root
+        here.add(operator, time)
+        for part in operator.module.split(".") if operator.module else ():
+            path = f"{here.path}.{part}" if here.path else part
+            here = here.modules.setdefault(part, Module(path, part))
+            here.add(operator, time)
+        here.own.append(operator)
+        here.own_seconds[operator.name] = time
+    return root
