@@ -6,8 +6,8 @@ r"""Time of a kernel on a CPU.
 
 Products of matrices run in vector micro-kernels: vectors are filled up, each result costs ``fill``
 steps beyond its reduction, and every element of an operand that is loaded or packed costs as much
-as ``pack`` multiply-adds (:mod:`costmodel.timing.cpu_products`). Cores take whole vectors each, slow
-each other down and wait for the last one (:mod:`costmodel.timing.cpu_threads`).
+as ``pack`` multiply-adds (:mod:`costmodel.timing.cpu_products`). Cores take whole vectors each,
+slow each other down and wait for the last one (:mod:`costmodel.timing.cpu_threads`).
 """
 
 from __future__ import annotations
