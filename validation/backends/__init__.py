@@ -13,6 +13,7 @@ BACKENDS: dict[str, str] = {
     "arm": "validation.backends.arm:ArmBackend",
     "arm:ncnn": "validation.backends.ncnn:NcnnBackend",
     "ncnn": "validation.backends.ncnn:NcnnBackend",
+    "onnxruntime": "validation.backends.onnxruntime:OnnxRuntimeBackend",
     "torch": "validation.backends.torch:TorchBackend",
 }
 """Module and class of each backend; imported when it is asked for."""

@@ -1,0 +1,182 @@
+"""ONNX Runtime on the processor: the same graphs as ONNX models, all graph optimizations on."""
+
+from __future__ import annotations
+
+import io
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import networkx as nx
+import numpy as np
+import onnxruntime
+import torch
+
+from costmodel.errors import CostModelError
+from costmodel.kernels.lowering import lower
+from costmodel.runtimes import load_runtime
+from validation.backends.alone import cut_out
+from validation.backends.graph_to_torch import check_outputs, random_inputs, to_torch
+from validation.errors import MeasuringError
+from validation.measuring.backend import KernelTiming, Label, Settings
+from validation.measuring.clock import CpuTimer, Plan, Subject, Timing, measure
+from validation.measuring.host import describe_host, pinned
+from validation.measuring.journal import NO_JOURNAL, Journal
+from validation.measuring.platforms import platform_name
+
+RUNTIME = "onnxruntime"
+TOLERANCE = 1e-3
+"""Largest difference to torch, as a share of the largest output: sums run in another order. [1]"""
+_OPSET = 18
+
+
+class OnnxRuntimeBackend:
+    """Runs op graphs in ONNX Runtime (see :class:`~validation.measuring.backend.Backend`)."""
+
+    name = "onnxruntime"
+    among_others = False
+    own_process = True
+    label: Label = "measured"
+
+    def describe(self, settings: Settings) -> dict[str, str]:
+        """Return the machine and the versions of the software."""
+        return describe_host("onnxruntime", "torch", "numpy")
+
+    def platform(self, settings: Settings) -> str:
+        """Return this host with ONNX Runtime."""
+        return platform_name("host", RUNTIME, settings)
+
+    def measure_networks(
+        self,
+        graphs: Mapping[str, nx.DiGraph],
+        settings: Settings,
+        plan: Plan,
+        journal: Journal = NO_JOURNAL,
+    ) -> Iterator[tuple[str, Timing | MeasuringError]]:
+        """Time whole networks in turns; yield each as soon as it is done or has failed."""
+        with pinned(settings.threads):
+            subjects = []
+            for name, graph in graphs.items():
+                journal.begin(name)
+                try:
+                    subjects.append(_subject(name, graph, settings))
+                except MeasuringError as error:
+                    yield name, error
+                except CostModelError as error:
+                    yield name, MeasuringError(f"{name}: {error}")
+            yield from measure(subjects, plan, _timer(settings), journal)
+
+    def measure_kernels(
+        self, graph: nx.DiGraph, settings: Settings, plan: Plan
+    ) -> tuple[KernelTiming, ...]:
+        """Time every kernel alone, those that are alike only once."""
+        kernels = lower(graph, load_runtime(RUNTIME))
+        cuts = {kernel.name: cut_out(graph, kernel) for kernel in kernels}
+        first = {cut.signature: name for name, cut in reversed(cuts.items())}
+        with pinned(settings.threads):
+            subjects = [_subject(name, cuts[name].body, settings) for name in first.values()]
+            timings = dict(measure(subjects, plan, _timer(settings)))
+        return tuple(
+            KernelTiming(k.name, k.kind, timings[first[cuts[k.name].signature]]) for k in kernels
+        )
+
+
+def _timer(settings: Settings) -> CpuTimer:
+    return CpuTimer(own=time.thread_time if settings.threads == 1 else None)
+
+
+def _subject(name: str, graph: nx.DiGraph, settings: Settings) -> Subject:
+    """Return a network ready to be timed; its outputs have been compared with torch's."""
+    if settings != Settings(threads=settings.threads, dtype=settings.dtype):
+        raise MeasuringError(f"{name}: ONNX Runtime runs on the processor, with warm caches")
+    if settings.dtype not in _DTYPES:
+        raise MeasuringError(
+            f"{name}: ONNX Runtime runs in {' or '.join(_DTYPES)} here, not {settings.dtype}"
+        )
+    try:
+        call, found, wanted = _loaded(graph, settings)
+    except CostModelError as error:
+        raise MeasuringError(f"{name}: {error}") from None
+    except Exception as error:  # exporter and runtime raise many kinds; each is one sentence here
+        text = str(error).strip().splitlines() or [type(error).__name__]
+        raise MeasuringError(f"{name}: ONNX Runtime cannot run it: {text[0]}") from error
+    check_outputs(graph, [torch.from_numpy(y) for y in found])
+    if settings.dtype == "float32":
+        _compare(name, found, wanted)
+    return Subject(name, call)
+
+
+_DTYPES = {"float32": torch.float32, "float16": torch.float16}
+
+
+def _loaded(
+    graph: nx.DiGraph, settings: Settings
+) -> tuple[Callable[[], object], Sequence[np.ndarray], Sequence[np.ndarray]]:
+    """Return what runs a network once, its outputs, and torch's."""
+    dtype = _DTYPES[settings.dtype]
+    module = to_torch(graph).to(dtype)
+    inputs = random_inputs(graph, dtype)
+    with torch.inference_mode():
+        wanted = [y.numpy() for y in module(*inputs)]
+    session = load_session(to_onnx(module, inputs), settings.threads)
+    fed = {known.name for known in session.get_inputs()}
+    # An input that nothing depends on is not among those of the model.
+    feed = {f"x{i}": x.numpy() for i, x in enumerate(inputs) if f"x{i}" in fed}
+    call: Callable[[], object] = lambda: session.run(None, feed)  # noqa: E731
+    return call, session.run(None, feed), wanted
+
+
+def to_onnx(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> bytes:
+    """Return a torch module as an ONNX model, operator by operator; its inputs are x0, x1, ..."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # The exporter by tracing is called old: it writes the operators as they are.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module,
+            tuple(inputs),
+            buffer,
+            dynamo=False,
+            opset_version=_OPSET,
+            input_names=[f"x{i}" for i in range(len(inputs))],
+        )
+    return buffer.getvalue()
+
+
+def load_session(model: bytes, threads: int, optimized: str = "") -> onnxruntime.InferenceSession:
+    """Return a session on the processor, all graph optimizations on.
+
+    Parameters
+    ----------
+    model : bytes
+        The ONNX model.
+    threads : int
+        Threads of an operator; operators run one after the other.
+    optimized : str
+        Where the model that really runs is written; ``""`` for nowhere.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    if optimized:
+        options.optimized_model_filepath = optimized
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _compare(name: str, found: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> None:
+    """Raise unless all outputs are torch's, to rounding.
+
+    Raises
+    ------
+    MeasuringError
+    """
+    for y, z in zip(found, wanted, strict=True):
+        if not z.size:
+            continue
+        error = float(np.max(np.abs(y.astype(float) - z)) / max(1e-30, float(np.max(np.abs(z)))))
+        if not error <= TOLERANCE:
+            raise MeasuringError(
+                f"{name}: an output of ONNX Runtime differs from torch's by {error:.1e} of the "
+                f"largest value, more than {TOLERANCE:g}"
+            )
