@@ -157,6 +157,8 @@ class Report:
         The predicted time by operator, ``""`` for what belongs to none. [s]
     prediction : Prediction, optional
         On a platform.
+    depth : int
+        How many parts of a dotted path tell modules apart.
     """
 
     network: str
@@ -169,6 +171,7 @@ class Report:
     operators: tuple[OperatorCost, ...]
     seconds: Mapping[str, float]
     prediction: Prediction | None
+    depth: int = 1
 
 
 def collect(
@@ -227,6 +230,7 @@ def collect(
         operators=operators,
         seconds=seconds,
         prediction=prediction,
+        depth=depth,
     )
 
 

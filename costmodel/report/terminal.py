@@ -1,57 +1,32 @@
-"""Reports for people: tables of 80 columns, plain text where nobody watches."""
+"""Reports for people: plain text of 80 columns, or of 60 with less beside each name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from textwrap import fill, wrap
+from textwrap import fill
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from costmodel.prediction import LABEL
-from costmodel.report.collect import LABELS, OperatorCost, Report
-from costmodel.report.text import (
-    QUOTIENTS,
-    bar,
-    count,
-    covered,
-    decimal,
-    relative,
-    seconds,
-    share,
-    shorten,
-    size,
-    time_unit,
+from costmodel.report.collect import LABELS, Report
+from costmodel.report.tables import (
+    dispatches_table,
+    kernels_table,
+    modules_table,
+    operators_table,
 )
+from costmodel.report.tables import table as table
+from costmodel.report.text import QUOTIENTS, bar, count, covered, seconds, share, size
+from costmodel.report.tree import is_host_bound
 
 if TYPE_CHECKING:
-    from costmodel.prediction import KernelTime, Prediction
+    from costmodel.prediction import Prediction
 
-TOP = 10
-"""Operators or kernels that are shown unless all are asked for."""
 _BAR = 22
-_LEARNED = 0.05  # share of a kernel's time from which on multipliers have a column
-
-
-def table(console: Console, *columns: str, title: str = "", left: int = 1) -> Table:
-    """Return an empty table; the first ``left`` columns are text, the others numbers.
-
-    Lines are drawn on terminals only, so that what is piped stays plain text.
-    """
-    result = Table(
-        title=title or None,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD if console.is_terminal and not console.legacy_windows else None,
-        pad_edge=False,
-        header_style="bold",
-    )
-    for i, name in enumerate(columns):
-        result.add_column(name, justify="left" if i < left else "right", no_wrap=i >= left)
-    return result
+_MATTERS = 0.1
+"""Share of the latency from which on the kernels are worth a table. [1]"""
 
 
 def print_report(console: Console, report: Report, explain: bool = False) -> None:
@@ -73,14 +48,21 @@ def print_report(console: Console, report: Report, explain: bool = False) -> Non
     console.print()
     console.print(_totals(console, report))
     console.print()
-    console.print(_modules(console, report))
-    console.print()
-    if report.prediction is None:
-        console.print(_operators(console, report.operators))
+    p = report.prediction
+    if p is None:
+        console.print(modules_table(console, report))
+        console.print()
+        console.print(operators_table(console, report.operators))
         return
-    print_prediction(console, report.prediction)
+    print_prediction(console, p)
     console.print()
-    console.print(_kernels(console, report.prediction, everything=explain))
+    console.print(modules_table(console, report))
+    if is_host_bound(p):
+        console.print()
+        console.print(dispatches_table(console, p))
+    if explain or _kernels_matter(p):
+        console.print()
+        console.print(kernels_table(console, p, everything=explain))
     if explain:
         console.print()
         console.print(fill(_EXPLANATION, min(console.width, 100)))
@@ -95,12 +77,23 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
     console.print(
         f"  bottleneck: {LABELS[prediction.bottleneck]}; bound of the hardware: {seconds(bound)}"
     )
+    if is_host_bound(prediction):
+        console.print(
+            "  the device waits for its host: times below are those of dispatches, and faster "
+            "kernels would not help"
+        )
     rows = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     glyph = "█" if console.is_terminal and console.encoding.startswith("utf") else "#"
     for term, spent in prediction.waits().items():
         part = spent / total if total else 0.0
         rows.add_row(f"  {LABELS[term]}", seconds(spent), share(part), bar(part, _BAR, glyph))
     console.print(rows)
+
+
+def _kernels_matter(prediction: Prediction) -> bool:
+    """Say whether the kernels take the time: not where the host or what is fixed does."""
+    spent_on_device = float(prediction.device_seconds)
+    return not is_host_bound(prediction) and spent_on_device > _MATTERS * prediction.seconds
 
 
 def _interval(prediction: Prediction) -> str:
@@ -161,77 +154,6 @@ def _totals(console: Console, report: Report) -> Table:
 
 def _number(value: float | None, unit: str) -> str:
     return "-" if value is None else f"{count(float(f'{value:.4g}'))} {unit}".strip()
-
-
-def _modules(console: Console, report: Report) -> Table:
-    columns = ["module", "ops", "multiply-adds", "share", "MAC elements", "share"]
-    if report.prediction:
-        columns.append(LABEL)
-    result = table(console, *columns)
-    t = report.totals
-    for m in report.modules:
-        row = [
-            shorten(m.module or "(top)", _width(console, 26)),
-            str(m.operators),
-            count(m.cost.multiply_adds),
-            _part(m.cost.multiply_adds, t.multiply_adds),
-            count(m.cost.mac),
-            _part(m.cost.mac, t.mac),
-        ]
-        if report.prediction:
-            row.append(seconds(report.module_seconds.get(m.module, 0.0)))
-        result.add_row(*row)
-    return result
-
-
-def _operators(console: Console, operators: Iterable[OperatorCost]) -> Table:
-    largest = sorted(operators, key=lambda o: (-o.multiply_adds, -o.mac))
-    columns = ("largest operators", "kind", "multiply-adds", "MAC elements")
-    result = table(console, *columns, left=2)
-    for o in largest[:TOP]:
-        name = shorten(o.name, _width(console, 34))
-        result.add_row(name, o.operator, count(o.multiply_adds), count(o.mac))
-    return result
-
-
-def _kernels(console: Console, prediction: Prediction, everything: bool) -> Table:
-    ordered = list(prediction.kernels)
-    if not everything:
-        ordered = sorted(ordered, key=lambda k: -float(k.seconds))[:TOP]
-    longest = max((float(k.seconds) for k in ordered), default=0.0)
-    unit, scale = time_unit(longest)
-    first = f"{'kernel' if everything else 'slowest kernels'}, times in {unit}"
-    terms = ["launch", "compute", "memory", "passes"]
-    for term in ("learned", "residual"):
-        if any(abs(getattr(k.terms, term)) > _LEARNED * k.seconds for k in ordered):
-            terms.append(term)
-    columns = (first, "waits for", "time", *terms)
-    result = table(console, *columns, left=2)
-    for k in ordered:
-        times = (k.seconds, *(getattr(k.terms, term) for term in terms))
-        cells = (decimal(float(t) / scale) for t in times)
-        result.add_row(_kernel_cell(console, k, everything), k.waits_for, *cells)
-    return result
-
-
-def _kernel_cell(console: Console, k: KernelTime, everything: bool) -> str:
-    width = _width(console, 28)
-    name = shorten(k.kernel.name, width)
-    if not everything:
-        return name
-    how = k.kernel.kind
-    fused = [relative(node, k.kernel.name) for node in k.kernel.nodes if node != k.kernel.name]
-    text = f"{how} + {', '.join(fused)}" if fused else how
-    return "\n".join([name, *(f"  {line}" for line in wrap(text, width - 2))])
-
-
-def _part(value: float, whole: float) -> str:
-    return share(value / whole) if whole else "-"
-
-
-def _width(console: Console, least: int) -> int:
-    """Return the columns of a name: what is left of the width where the rest takes its share."""
-    return max(least, least + console.width - 80)
 
 
 _EXPLANATION = (

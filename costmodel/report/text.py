@@ -194,3 +194,14 @@ def times_of(value: float, whole: float) -> str:
     ('1.5', '3.000 M')
     """
     return count(float(f"{value / whole:.3g}"))
+
+
+def plain_shape(text: str) -> str:
+    """Return a tensor's shape without dtype and brackets.
+
+    Examples
+    --------
+    >>> plain_shape("float32[1, 64, 56, 56]"), plain_shape("")
+    ('1x64x56x56', '')
+    """
+    return text.partition("[")[2].rstrip("]").replace(", ", "x")
