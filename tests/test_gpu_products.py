@@ -115,7 +115,7 @@ def test_streaming_has_a_floor_a_rate_of_the_cache_and_a_rate_of_memory() -> Non
         theta["launch"], rel=1e-3
     )
     near, far = (mib * 2**20 / seconds(mib) for mib in (48, 1024))
-    assert near == pytest.approx(32 * 188 * 2.493e9 * theta["cache"], rel=0.01)
+    assert near == pytest.approx(32 * 188 * 2.430e9 * theta["cache"], rel=0.01)
     assert far == pytest.approx(1597e9 * theta["dram"], rel=0.01)
     assert 4 < near / far < 8
 
