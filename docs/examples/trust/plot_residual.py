@@ -62,7 +62,7 @@ for ax, (stage, platform) in zip(axes, stages.items(), strict=True):
     ax.set_title(f"{stage}: mean error {100 * mape:.1f} %", fontsize="medium")
 
 # %%
-# The error of the two last over the shape. Blue is predicted too fast, red too slow.
+# The error of the two last over the shape: blue is predicted too fast, red too slow.
 fig, axes = plt.subplots(1, 2, figsize=(10.5, 4.4), layout="constrained", sharey=True)
 tokens = np.array([sizes(row)[0] for row in held_out])
 elements = np.array([sizes(row)[1] * sizes(row)[2] for row in held_out])
@@ -70,4 +70,4 @@ for ax, stage in zip(axes, ("fitted formula", "with the residual term"), strict=
     points = ax.scatter(tokens, elements, c=100 * errors[stage], cmap="coolwarm", vmin=-25, vmax=25)
     ax.set(xscale="log", yscale="log", xlabel="tokens [rows]", title=stage)
 axes[0].set_ylabel("weights [elements]")
-fig.colorbar(points, ax=axes, label="predicted over measured, less one [%]")
+fig.colorbar(points, ax=axes).ax.set_title("error [%]")
