@@ -376,6 +376,30 @@ def test_commands_of_other_packages(monkeypatch):
     assert "multiply-adds" in run("report", "resnet18").stdout  # nobody replaces what is built in
 
 
+def test_help_lists_commands_of_other_packages_without_loading_them(monkeypatch):
+    class Entry(FakeEntry):
+        def load(self):
+            raise AssertionError("help loads what it only has to name")
+
+    entries = [Entry("validate", None), Entry("validation", None)]
+    entries[0].value, entries[1].value = "validation.cli:validate", "validation.__main__:app"
+    monkeypatch.setattr(group, "entry_points", lambda group: entries)
+    text = " ".join(run("--help").stdout.split())
+    assert "Run NETWORKS and print what is predicted beside what is measured" in text
+    assert "validation Check the claims of the project: score, reproduce" in text
+
+
+@pytest.mark.parametrize("module", ["sympy", "networkx", "pint", "rich.table"])
+def test_help_starts_without(module):
+    code = (
+        "import sys; from costmodel.cli.app import app; "
+        "app(['report', '--help'], standalone_mode=False); "
+        f"sys.exit({module!r} in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert result.returncode == 0
+
+
 def piped(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
     kept = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "FORCE_COLOR")}
     return subprocess.run(

@@ -29,8 +29,13 @@ def start(module: str, *words: str, **kwargs) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize(("module", "name"), [(COSTMODEL, "costmodel"), (VALIDATION, "validation")])
-def test_an_interruption_of_the_imports_is_one_sentence(module: str, name: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "name", "words"),
+    [(COSTMODEL, "costmodel", ["report", "resnet18"]), (VALIDATION, "validation", ["--help"])],
+)
+def test_an_interruption_of_the_imports_is_one_sentence(
+    module: str, name: str, words: list[str]
+) -> None:
     """The signal comes while a module that both import is executed: it waits for it."""
     code = (
         "import os, signal, sys\n"
@@ -40,7 +45,7 @@ def test_an_interruption_of_the_imports_is_one_sentence(module: str, name: str) 
         "        if name == 'networkx':\n"
         "            os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.meta_path.insert(0, Finder())\n"
-        "sys.argv[1:] = ['--help']\n"
+        f"sys.argv[1:] = {words!r}\n"
         f"import runpy; runpy.run_module({module!r}, run_name='__main__', alter_sys=True)\n"
     )
     done = subprocess.run(

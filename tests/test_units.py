@@ -6,9 +6,10 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from costmodel import units
 from costmodel.errors import DataError, UnitError
 from costmodel.units import EXAMPLES, format_si, parse
 
@@ -124,4 +125,48 @@ def test_prefixes_scale(number: float, pair: tuple[str, str, float]) -> None:
 
 def test_pint_is_imported_only_when_used() -> None:
     code = "import sys, costmodel.units; sys.exit('pint' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# ---- the prefixes that are worked out without pint
+
+
+@pytest.mark.parametrize("unit", sorted(units.EXAMPLES))
+def test_prefixes_are_those_of_pint(unit):
+    from pint import UndefinedUnitError
+
+    registry = units._registry()
+    base, _, below = unit.partition("/")
+    names = [base, *({"B": ["bit"], "FLOP": ["OP"]}.get(base, []))]
+    for name in names:
+        for prefix in (*units._PREFIXES, "Ki", "Mi", "Gi", "Ti", "Pi"):
+            written = f"{prefix}{name}/{below}" if below else f"{prefix}{name}"
+            found = units._plain_factor(written, unit)
+            if found is None:
+                continue
+            try:
+                expected = registry.Quantity(1, written).to(unit).magnitude
+            except UndefinedUnitError:  # pint has no symbol with this prefix
+                pytest.fail(f"{written} is read, and pint does not know it")
+            assert found == pytest.approx(expected, rel=1e-12), written
+
+
+@given(st.floats(1e-15, 1e23), st.sampled_from(["B", "s", "B/s", "Hz", "FLOP/s", "FLOP/B", "W"]))
+def test_what_is_written_is_what_pint_makes_of_it(value, unit):
+    assume(unit != "s" or value < 1)  # longer times are written in seconds
+    written = units.format_si(value, unit)
+    number, name = written.split(" ", 1)
+    rounded = float(f"{value:.3g}")
+    assert float(number) * units._registry().Quantity(1, name).to(unit).magnitude == pytest.approx(
+        rounded, rel=1e-9
+    )
+    assert 1 <= float(number) < 1000
+
+
+def test_a_report_starts_without_pint():
+    code = (
+        "import sys, costmodel as cm; from costmodel.report.text import seconds; "
+        "seconds(cm.latency(cm.zoo.resnet18(), 'gtx-1080-ti/paper').seconds); "
+        "sys.exit('pint' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""``python -m validation``: measuring, and holding predictions against measurements."""
+"""Check the claims of the project: score, reproduce, coverage, speed and others."""
 
 from __future__ import annotations
 

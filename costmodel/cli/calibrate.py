@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from costmodel.calibration.measurement import Measurement
 from costmodel.errors import DataError
+
+if TYPE_CHECKING:
+    from costmodel.calibration.measurement import Measurement
 
 MEASURERS = "costmodel.measurers"
 """Entry points of this group measure; ``design`` is called with a backend and a platform."""
-Measured = tuple[str, Sequence[Measurement], Mapping[str, str]]
+Measured: TypeAlias = "tuple[str, Sequence[Measurement], Mapping[str, str]]"
 """What a measurer returns: the platform, the rows, and what they are."""
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from costmodel.algebra.symbols import Dim
-from costmodel.algebra.written import parse_dim
 from costmodel.errors import DataError
-from costmodel.specs import InputShape
+
+if TYPE_CHECKING:
+    from costmodel.algebra.symbols import Dim
+    from costmodel.specs import InputShape
 
 InputOption = Annotated[
     list[str] | None,
@@ -58,6 +59,8 @@ def _input(text: str) -> InputShape:
             f"--input {text[:80]!r} should be written as 1x3x224x224, name=1x3x224x224 or "
             "1x128:int64"
         )
+    from costmodel.specs import InputShape
+
     return InputShape(tuple(int(size) for size in sizes), dtype, name)
 
 
@@ -73,6 +76,8 @@ def parse_dims(texts: Sequence[str] | None) -> dict[str, Dim]:
     >>> parse_dims(["batch=1", "side=32*k"])
     {'batch': 1, 'side': 32*k}
     """
+    from costmodel.algebra.written import parse_dim
+
     found: dict[str, Dim] = {}
     for text in texts or ():
         name, equals, size = text.partition("=")

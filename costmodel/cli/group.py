@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -74,6 +77,36 @@ class CommandGroup(PlainGroup):
             return own
         entry = _registered().get(cmd_name)
         return None if entry is None else _load(entry)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands; those of other packages are not loaded for it."""
+        registered, rows = _registered(), []
+        names = self.list_commands(ctx)
+        room = formatter.width - 6 - max(map(len, names))
+        for name in names:
+            said = None if name in self.commands else _summary(registered[name])
+            rows.append((name, said or self.get_command(ctx, name).get_short_help_str(room)))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def _summary(entry: EntryPoint) -> str | None:
+    """Return the first line that documents what an entry point names, read from its source.
+
+    None where there is no such source, or nothing of that name is documented in it: importing what
+    is behind a command takes longer than all else that help does.
+    """
+    module, _, name = entry.value.partition(":")
+    try:
+        found = find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    if found is None or not found.origin or not found.origin.endswith(".py"):
+        return None
+    tree = ast.parse(Path(found.origin).read_text(encoding="utf-8"))
+    functions = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == name]
+    text = ast.get_docstring(functions[0] if functions else tree) or ""
+    return text.partition("\n")[0] or None
 
 
 def _show(name: str, error: Any) -> None:

@@ -8,18 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from costmodel.algebra.symbols import Dim
-from costmodel.cli.given import parse_dims, parse_inputs
 from costmodel.errors import DataError, UnknownOperatorError
-from costmodel.graph import free_symbols
-from costmodel.specs import InputShape, network
-from costmodel.specs.batch import BATCH_NAMES, with_batch
-from costmodel.units import parse
-from costmodel.zoo import NETWORKS
-from costmodel.zoo.parameters import accepted
 
 if TYPE_CHECKING:
     import networkx as nx
+
+    from costmodel.algebra.symbols import Dim
+    from costmodel.specs import InputShape
 
 NetworkArgument = Annotated[
     str,
@@ -63,6 +58,8 @@ def memory_size(text: str) -> float:
     >>> memory_size("512KB"), memory_size("8 MiB")
     (512000.0, 8388608.0)
     """
+    from costmodel.units import parse
+
     return parse(re.sub(r"KB$", "kB", text.strip()), "B")
 
 
@@ -82,6 +79,11 @@ def load_network(
     CostModelError
         If there is no such network, or its batch cannot be changed.
     """
+    from costmodel.cli.given import parse_dims, parse_inputs
+    from costmodel.specs.batch import BATCH_NAMES, with_batch
+    from costmodel.zoo import NETWORKS
+    from costmodel.zoo.parameters import accepted
+
     name, _, query = spec.partition("?")
     if batch is not None and name in NETWORKS:
         key = next((k for k in BATCH_NAMES if k in accepted(NETWORKS[name])), None)
@@ -94,6 +96,10 @@ def load_network(
 
 def symbolic_network(spec: str) -> nx.DiGraph:
     """Return the graph of ``spec``; batch and size of a zoo network are symbols unless given."""
+    from costmodel.graph import free_symbols
+    from costmodel.zoo import NETWORKS
+    from costmodel.zoo.parameters import accepted
+
     name, _, query = spec.partition("?")
     graph = _network(spec)
     if name not in NETWORKS or free_symbols(graph):
@@ -113,6 +119,8 @@ def need_numbers(graph: nx.DiGraph) -> nx.DiGraph:
     DataError
         If some are; says what to give.
     """
+    from costmodel.graph import free_symbols
+
     names = sorted(symbol.name for symbol in free_symbols(graph))
     if names:
         raise DataError(
@@ -129,6 +137,8 @@ def _network(
     dims: Mapping[str, Dim] | None = None,
 ) -> nx.DiGraph:
     """Return the graph of ``spec``, also where its Python code wants to end the program."""
+    from costmodel.specs import network
+
     try:
         return network(spec, strict, inputs, dims)
     except UnknownOperatorError as error:
