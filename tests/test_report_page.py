@@ -16,7 +16,7 @@ import pytest
 import costmodel as cm
 from costmodel.ops import Conv, Elementwise
 from costmodel.report import collect, details, page
-from costmodel.report.html.page import graph_data
+from costmodel.report.html.whole import graph_data
 from costmodel.report.tree import by_operator, is_host_bound, spent, tree
 
 GPU = "gtx-1080-ti/paper"

@@ -56,7 +56,7 @@ def report(
     Example: costmodel report shufflenet_v2 -p gtx-1080-ti/paper --explain
     """
     from costmodel.cli.console import print_json, stdout, working
-    from costmodel.report import collect, details, page, report_document, to_csv
+    from costmodel.report import collect, report_document, to_csv
 
     if json + csv + (html is not None) > 1:
         raise typer.BadParameter("give one of --json, --csv and --html")
@@ -81,6 +81,7 @@ def report(
         print(to_csv(result), end="")
     elif html is not None:
         from costmodel.graph.serialize import write_atomically
+        from costmodel.report import details, page
 
         write_atomically(html, page(result, details(graph, platform)))
         print(f"wrote {html}")

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from costmodel.report.html.fragments import graph_fragment as graph_fragment
 from costmodel.report.html.fragments import prediction_fragment as prediction_fragment
-from costmodel.report.html.page import page as page
+from costmodel.report.html.whole import page as page

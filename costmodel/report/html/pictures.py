@@ -9,7 +9,7 @@ from html import escape
 
 from costmodel.counting.timeline import Timeline
 from costmodel.prediction import KernelTime
-from costmodel.report.details import Roof
+from costmodel.report.extras import Roof
 from costmodel.report.text import seconds, size
 from costmodel.units import format_si
 

@@ -9,7 +9,7 @@ from importlib import resources
 
 from costmodel.prediction import LABEL, Prediction
 from costmodel.report.collect import LABELS, Report
-from costmodel.report.details import Details
+from costmodel.report.extras import Details
 from costmodel.report.html import pictures, tables
 from costmodel.report.html.fragments import coverage, notes, total_rows
 from costmodel.report.html.icicle import icicle
