@@ -40,7 +40,9 @@ def platforms() -> list[str]:
                 continue
             if hardware.kind == "gpu" and runtime in GPU_RUNTIMES:
                 found.append(f"{name}/{runtime}")
-            elif hardware.kind == "cpu" and runtime not in ONLY_GPU:
+            elif hardware.kind == "accelerator" and runtime == "accelerator":
+                found.append(f"{name}/{runtime}")
+            elif hardware.kind == "cpu" and runtime not in (*ONLY_GPU, "accelerator"):
                 cores = sum(c.units for c in hardware.clusters)
                 found += [f"{name}/{runtime}", f"{name}/{runtime}?threads={cores}"]
     return found

@@ -77,6 +77,8 @@ def test_names_as_people_write_them(written: str, device: str) -> None:
         ("rk3328", "rk3"),
         ("a100", "a100-"),
         ("kirin 960", "kirin-"),
+        ("coral-edgetpu", "accelerator"),
+        ("zynq-7020 fpga", "accelerator"),
     ],
 )
 def test_an_unknown_name_is_answered_with_its_kin(unknown: str, near: str) -> None:

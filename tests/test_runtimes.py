@@ -9,7 +9,7 @@ import pytest
 import costmodel as cm
 from costmodel.errors import DataError
 from costmodel.platforms import load_platform
-from costmodel.runtimes import ANCHORS, FOLLOWERS, load_runtime, runtime_names
+from costmodel.runtimes import ALGORITHMS, ANCHORS, FOLLOWERS, load_runtime, runtime_names
 from costmodel.timing.multipliers import multipliers
 from costmodel.timing.parameters import priors
 
@@ -42,8 +42,8 @@ def test_shipped_files_load(name: str) -> None:
     assert {name for rule in runtime.fusion for name in rule.behind} <= set(ANCHORS)
     assert {name for rule in runtime.fusion for name in rule.takes} <= set(FOLLOWERS)
     assert all(rule.source for rule in runtime.fusion)
-    assert set(runtime.algorithms) <= {"cpu", "gpu"}
-    assert set(runtime.priors) <= {"cpu", "gpu"}
+    assert set(runtime.algorithms) <= set(ALGORITHMS)
+    assert set(runtime.priors) <= set(ALGORITHMS)
     assert all(entry["source"] for table in runtime.priors.values() for entry in table.values())
     assert runtime.grouped in ("batched", "serial")
 

@@ -139,7 +139,7 @@ def test_convolutions_run_on_the_tiles_of_their_generation(field: str) -> None:
 # Priors.
 
 
-@pytest.mark.parametrize("kind", ["cpu", "gpu"])
+@pytest.mark.parametrize("kind", ["cpu", "gpu", "accelerator"])
 def test_every_prior_has_a_source(kind: str) -> None:
     assert [p.name for p in priors(kind) if len(p.source.split()) < 4] == []
 

@@ -160,7 +160,8 @@ def measured_table(
     table = tabulate(graphs, where, [m.between for m in measurements])
     if not as_is:
         numbers = [m.row or i for i, m in enumerate(measurements, start=2)]
-        check_units(seconds, table.seconds(where, where.fitted.theta), numbers)
+        if not where.hardware.assumed:  # else its priors say nothing of the unit
+            check_units(seconds, table.seconds(where, where.fitted.theta), numbers)
         check_possible(seconds, table.sums(table.terms(where, where.fitted.theta).bound))
     return where, table, seconds
 

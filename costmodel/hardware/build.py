@@ -41,8 +41,6 @@ def build(device: DeviceFile, load_core: Callable[[str], CoreFile]) -> Hardware:
     for key, count in lanes.items():
         facts.setdefault(f"peak.{key}", _peak(device, key, count, cycles))
     levels = _levels(device, core, cycles, facts)
-    # A warp works on 32-bit elements whatever their type is.
-    width = core.vector_width.value / 8 if core else facts["warp"].value * 4
     return Hardware(
         name=device.name,
         title=device.title,
@@ -57,11 +55,19 @@ def build(device: DeviceFile, load_core: Callable[[str], CoreFile]) -> Hardware:
         year=int(device.year.value),
         core=device.core,
         clusters=clusters,
-        vector_width=width,
+        vector_width=_vector_width(device, core),
         architecture=device.architecture,
         tdp=device.tdp.value if device.tdp else None,
         probe=tuple(device.probe),
     )
+
+
+def _vector_width(device: DeviceFile, core: CoreFile | None) -> float:
+    """Bytes of one vector instruction; an accelerator is known by its rate alone."""
+    if core:
+        return core.vector_width.value / 8
+    # A warp works on 32-bit elements whatever their type is.
+    return device.warp.value * 4 if device.warp else 4.0
 
 
 def _lanes(file: CoreFile | DeviceFile) -> dict[str, int]:

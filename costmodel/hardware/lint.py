@@ -25,11 +25,11 @@ _KIB, _MIB = 1024, 1024**2
 
 #: Sane range by dotted name of the fact; generous, to catch a wrong prefix, not a rare device.
 _RANGES = {
-    "clock": (2e8, 7e9),
+    "clock": (5e7, 7e9),
     "max_clock": (2e8, 7e9),
     "tensor_clock": (2e8, 7e9),
     "units": (1, 512),
-    "memory.bandwidth": (1e9, 2e13),
+    "memory.bandwidth": (2e8, 2e13),
     "memory.data_rate": (2e8, 5e10),
     "memory.bus_width": (16, 16384),
     "memory.size": (2**28, 2**42),

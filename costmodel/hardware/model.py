@@ -150,9 +150,9 @@ class Hardware:
     name, title : str
         Short id, and the name in print.
     kind : str
-        ``"gpu"`` or ``"cpu"``.
+        ``"gpu"``, ``"cpu"``, or ``"accelerator"`` for what is neither.
     units : int
-        Streaming multiprocessors, or cores of the big cluster. [1]
+        Streaming multiprocessors, cores of the big cluster, or arrays of an accelerator. [1]
     clock : float
         Sustained boost clock of the fastest unit. [Hz]
     lanes : Mapping[str, int]
@@ -173,7 +173,7 @@ class Hardware:
     clusters : tuple of Cluster
         All cores of a CPU, the fastest first; empty for a GPU.
     vector_width : float
-        A CPU's vector register; a GPU's warp times 4 B. [B]
+        A CPU's vector register; a GPU's warp times 4 B; one element of an accelerator. [B]
     architecture : str or None
         A GPU's generation, one of :data:`ARCHITECTURES` (libraries have other kernels for each) or
         of :data:`FACTS_ONLY`.
@@ -185,7 +185,7 @@ class Hardware:
 
     name: str
     title: str
-    kind: Literal["gpu", "cpu"]
+    kind: Literal["gpu", "cpu", "accelerator"]
     units: int
     clock: float
     lanes: Mapping[str, int] = field(hash=False)
@@ -200,6 +200,12 @@ class Hardware:
     architecture: str | None = None
     tdp: float | None = None
     probe: tuple[str, ...] = ()
+
+    @property
+    def assumed(self) -> bool:
+        """Whether its file assumes an accelerator's peak: a place to start a calibration from."""
+        facts = (self.facts[key] for key in ("units", "clock", *map("lanes.{}".format, self.lanes)))
+        return self.kind == "accelerator" and any(fact.kind == "assumed" for fact in facts)
 
     @property
     def dram(self) -> Level:
@@ -237,6 +243,9 @@ class Hardware:
     def peak_for(self, dtype: str, units: int | None = None) -> float:
         """Dense peak for a data type, wider arithmetic included where that is faster. [FLOP/s].
 
+        An accelerator computes in the types that it has, whatever type a network is written in: it
+        runs others at its slowest rate.
+
         Parameters
         ----------
         dtype : str
@@ -259,6 +268,8 @@ class Hardware:
         True
         """
         chain = WIDER[self._known(dtype)]
+        if self.kind == "accelerator" and not {*chain} & {*self.peak}:
+            return min(self.peak.values())
         if units is None:
             rates = [self.peak[key] for key in chain if key in self.peak]
         else:

@@ -148,7 +148,7 @@ class DeviceFile(_Table):
     title: str
     aliases: list[str] = Field(default_factory=list)
     probe: list[str] = Field(default_factory=list)
-    kind: Literal["gpu", "cpu"]
+    kind: Literal["gpu", "cpu", "accelerator"]
     year: Count
     architecture: Architecture | None = None
     core: str | None = None
@@ -175,6 +175,13 @@ class DeviceFile(_Table):
             raise ValueError("of kind gpu must give lanes and warp, and neither core nor cluster")
         if self.kind == "gpu" and not (self.architecture and self.tdp):
             raise ValueError("of kind gpu must give architecture and tdp")
+        if self.kind == "accelerator" and (
+            self.core or self.cluster or self.warp or self.architecture or not self.lanes
+        ):
+            raise ValueError(
+                "of kind accelerator must give lanes, and neither core, cluster, warp nor "
+                "architecture"
+            )
         return self
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from costmodel.hardware import Hardware
 from costmodel.hardware.model import TENSOR_DTYPES, WIDER
 from costmodel.platforms.platform import Platform
@@ -24,24 +26,20 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
     (4, 1, 7.83)
     """
     hardware = platform.hardware
-    cpu = hardware.kind == "cpu"
+    cpu, gpu = hardware.kind == "cpu", hardware.kind == "gpu"
     peak, most = _peak(platform, dtype), _peak(platform, dtype, together=True)
-    vector = _peak(platform, "float32")
-    kind = NO_GENERATION if cpu else generation(hardware.architecture or "")
-    caches = [level for level in hardware.levels[:-1] if level.size]
-    last = caches[-1]
-    shared = 1 if last.scope == "device" else platform.threads
-    tensor = not cpu and _on_tensor_cores(hardware, dtype)
+    kind = generation(hardware.architecture or "") if gpu else NO_GENERATION
+    tensor = gpu and _on_tensor_cores(hardware, dtype)
     return Machine(
         kind=hardware.kind,
         units=platform.threads if cpu else hardware.units,
         multiply_adds=peak,
         tensor=tensor,
-        ceiling=most * _overclock(hardware),
-        vector=vector,
+        ceiling=inf if hardware.assumed else most * _overclock(hardware),
+        vector=_peak(platform, "float32"),
         clock=hardware.clock,
         lanes=hardware.lane_width(dtype),
-        cache=float(last.size or 0) * shared,
+        cache=_last_cache(platform),
         private_cache=_private_cache(platform) if cpu else 0.0,
         bandwidth=float(hardware.dram.bandwidth or 0),
         link=float(hardware.link or 0) if platform.transfers else 0.0,
@@ -51,7 +49,7 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         own_depthwise=dtype in platform.runtime.own_depthwise,
         transposes=tensor and platform.runtime.layout == "nchw",
         generation=kind,
-        sustained=0.0 if cpu else _sustained(hardware, dtype, kind) / 2,
+        sustained=_sustained(hardware, dtype, kind) / 2 if gpu else 0.0,
         cache_bandwidth=kind.cache_bytes_per_cycle * hardware.units * hardware.clock,
         interfaces=_interfaces(platform),
         one_core=frozenset(platform.runtime.one_core),
@@ -125,6 +123,9 @@ def _interfaces(platform: Platform) -> tuple[tuple[float, float], ...]:
     hardware = platform.hardware
     memory = float(hardware.dram.bandwidth or 0)
     speed = _overclock(hardware)
+    if hardware.kind == "accelerator":
+        certain = hardware.facts["memory.bandwidth"].kind != "assumed"
+        return ((_last_cache(platform), memory),) if certain else ()
     if hardware.kind == "gpu":
         port = _PORT_BYTES_PER_CYCLE * hardware.units * hardware.clock * speed
         last = [level.size for level in hardware.levels[:-1] if level.size][-1]
@@ -138,6 +139,18 @@ def _interfaces(platform: Platform) -> tuple[tuple[float, float], ...]:
         cores = platform.threads if level.scope == "unit" else 1
         inner = max(inner, float(level.size or 0) * cores)
     return (*found, (inner, memory))
+
+
+def _last_cache(platform: Platform) -> float:
+    """Return the size of the last cache, or of an accelerator's buffer; 0 if there is none known.
+
+    A CPU's threads may each have their own.
+    """
+    caches = [level for level in platform.hardware.levels[:-1] if level.size]
+    if not caches:
+        return 0.0
+    alone = platform.hardware.kind != "cpu" or caches[-1].scope == "device"
+    return float(caches[-1].size or 0) * (1 if alone else platform.threads)
 
 
 def _private_cache(platform: Platform) -> float:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from costmodel.hardware import Hardware
 
 _NO_THREADS = 1
+_KINDS = {"cpu": "a CPU", "gpu": "a GPU", "accelerator": "an accelerator"}
 DTYPES = tuple(d for d in DTYPE_BYTES if d in FLOATING or d in ("int8", "uint8"))
 """Dtypes that a platform may convert networks to."""
 
@@ -207,9 +208,11 @@ def _set(platform: Platform, settings: Mapping[str, str]) -> Platform:
 
 
 def _bare(hardware: Hardware, runtime: Runtime, settings: Mapping[str, str]) -> Platform:
-    if hardware.kind == "cpu" and tuple(runtime.algorithms) == ("gpu",):
+    only = tuple(runtime.algorithms)
+    if only in (("gpu",), ("accelerator",)) and only != (hardware.kind,):
+        runs, own = _KINDS[only[0]].removeprefix("a ").removeprefix("an "), _KINDS[hardware.kind]
         raise DataError(
-            f"{runtime.name} runs on GPUs, and {hardware.name} is a CPU; take another runtime: "
+            f"{runtime.name} runs on {runs}s, and {hardware.name} is {own}; take another runtime: "
             f"{', '.join(runtime_names())}"
         )
     threads = _threads(settings.get("threads", str(_NO_THREADS)), hardware)
@@ -246,7 +249,10 @@ def _threads(text: str, hardware: Hardware) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 10) or int(text) < 1:
         raise DataError(f"threads should be a positive integer, got {text!r}")
     if hardware.kind != "cpu" and int(text) != _NO_THREADS:
-        raise DataError(f"{hardware.name} is a GPU, which has no threads to set; leave threads out")
+        raise DataError(
+            f"{hardware.name} is {_KINDS[hardware.kind]}, which has no threads to set; leave "
+            "threads out"
+        )
     available = sum(c.units for c in hardware.clusters) or hardware.units
     if hardware.kind == "cpu" and int(text) > available:
         cores = " and ".join(f"{c.units} {c.core}" for c in hardware.clusters)

@@ -19,6 +19,7 @@ from costmodel.reading import MAX_TOML_BYTES, parse_toml, read_text
 ALGORITHMS = {
     "gpu": ("implicit_gemm", "winograd", "fft"),
     "cpu": ("implicit_gemm", "winograd", "plain", "blocked"),
+    "accelerator": ("implicit_gemm", "winograd"),
 }
 """Algorithms of convolution, by kind of hardware (:mod:`costmodel.timing`)."""
 GROUPED = ("batched", "serial")
@@ -171,7 +172,7 @@ def load_runtime(name: str) -> Runtime:
 @cache
 def _shipped(name: str) -> Runtime:
     if name not in runtime_names():
-        raise DataError(f"unknown runtime {name!r}; known are {listed(runtime_names())}")
+        raise DataError(f"unknown runtime {name!r}; known are {listed(runtime_names(), 20)}")
     return _read(name, Path(str(resources.files(__package__) / f"{name}.toml")))
 
 

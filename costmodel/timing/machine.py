@@ -14,15 +14,16 @@ class Machine:
     Parameters
     ----------
     kind : str
-        ``"gpu"`` or ``"cpu"``.
+        ``"gpu"``, ``"cpu"`` or ``"accelerator"``.
     units : int
-        Streaming multiprocessors, or cores used.
+        Streaming multiprocessors, cores used, or arrays.
     multiply_adds : float
         Dense peak of these units. [multiply-add/s]
     tensor : bool
         Whether a GPU reaches it on tensor cores.
     ceiling : float
-        The same at the highest clock that the hardware is known to reach. [multiply-add/s]
+        The same at the highest clock that the hardware is known to reach; infinite where the peak
+        is an assumption. [multiply-add/s]
     vector : float
         Peak without tensor cores. [multiply-add/s]
     clock : float
@@ -30,7 +31,7 @@ class Machine:
     lanes : int
         Elements of a vector, threads of a warp.
     cache : float
-        Last-level cache. [byte]
+        Last-level cache, or the buffer of an accelerator, 0 where it is not known. [byte]
     private_cache : float
         Of a CPU whose cores share a last level: the largest cache before it, of all cores used;
         else 0. [byte]

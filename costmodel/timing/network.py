@@ -11,7 +11,7 @@ import numpy as np
 from costmodel.algebra.symbols import Dim, maximum, total
 from costmodel.graph import Node
 from costmodel.ops import Input, Output
-from costmodel.timing import cpu, gpu
+from costmodel.timing import accelerator, cpu, gpu
 from costmodel.timing.bound import least_seconds
 from costmodel.timing.machine import Machine
 from costmodel.timing.multipliers import multiplied
@@ -19,7 +19,11 @@ from costmodel.timing.surface import Surface, exp, matching, missed
 from costmodel.timing.terms import NAMES, Terms
 from costmodel.timing.workload import Workload
 
-_FORMULAS: Mapping[str, ModuleType] = {"cpu": cpu, "gpu": gpu}
+_FORMULAS: Mapping[str, ModuleType] = {
+    "cpu": cpu,
+    "gpu": gpu,
+    "accelerator": accelerator,
+}
 
 
 def kernel_terms(

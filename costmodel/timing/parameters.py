@@ -11,6 +11,7 @@ from importlib import resources
 from typing import Any
 
 from costmodel.errors import DataError
+from costmodel.kinds import KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Parameter:
 
 @cache
 def priors(kind: str) -> tuple[Parameter, ...]:
-    """Return the parameters of a kind of hardware (``"gpu"`` or ``"cpu"``) with their priors.
+    """Return the parameters of a kind of hardware, such as ``"gpu"``, with their priors.
 
     Examples
     --------
@@ -74,7 +75,8 @@ def read_priors(text: str, file: str) -> tuple[Parameter, ...]:
     Parameters
     ----------
     text : str
-        TOML: for every parameter a table of the fields of :class:`Parameter`.
+        TOML: for every parameter a table of the fields of :class:`Parameter`. A name that ends in
+        ``*`` stands for a parameter of each kind of kernel, ``{kind}`` in its meaning for the kind.
     file : str
         Its name, for errors.
 
@@ -90,7 +92,18 @@ def read_priors(text: str, file: str) -> tuple[Parameter, ...]:
     ...
     costmodel.errors.DataError: gpu.toml: launch: spread is missing; a prior gives ...
     """
-    return tuple(_prior(name, table, file) for name, table in tomllib.loads(text).items())
+    tables = tomllib.loads(text).items()
+    found = [(name, _prior(name, table, file)) for name, table in tables]
+    return tuple(one for name, prior in found for one in _of_each_kind(name, prior))
+
+
+def _of_each_kind(name: str, prior: Parameter) -> list[Parameter]:
+    if not name.endswith("*"):
+        return [prior]
+    return [
+        replace(prior, name=name[:-1] + kind, meaning=prior.meaning.format(kind=kind))
+        for kind in KINDS
+    ]
 
 
 def _prior(name: str, table: Mapping[str, Any], file: str) -> Parameter:

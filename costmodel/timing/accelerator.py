@@ -1,0 +1,45 @@
+r"""Time of a kernel on an accelerator that is neither a CPU nor a GPU: an NPU, an FPGA, an array.
+
+.. math::
+
+    t = \text{call} \cdot \text{call}_k +
+        \frac{\text{work}}{\text{rate} \cdot \text{rate}_k \cdot P} +
+        \frac{\text{bytes}}{\text{bandwidth} \cdot \text{bandwidth}_k \cdot W}
+
+A rate, a bandwidth and a call of the device, each times what is particular to kernels of kind
+:math:`k`. Nothing is assumed of how it works inside: makers rarely say. Terms add up, so that few
+rows suffice for a fit; what overlaps is a smaller share of the rate or of the bandwidth. Kinds that
+the rows do not hold go with the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from costmodel.algebra.symbols import Dim, maximum, total
+from costmodel.kinds import KINDS
+from costmodel.timing.machine import Machine
+from costmodel.timing.terms import Terms
+from costmodel.timing.workload import Workload
+
+
+def terms(w: Workload, machine: Machine, q: Mapping[str, Dim]) -> Terms:
+    """Return the terms of a kernel; what is fused behind it runs in its pipeline."""
+    steps = maximum(1, total(p.times for p in w.products)) if w.kind == "recurrent" else 1
+    launch = q["call"] * q[f"call_{w.kind}"] * steps
+    rate = q["rate"] * q[f"rate_{w.kind}"] * machine.multiply_adds
+    compute = _work(w) / rate
+    bandwidth = q["bandwidth"] * q[f"bandwidth_{w.kind}"] * machine.bandwidth
+    memory = _crossing(w, machine) / bandwidth
+    seconds = launch + compute + memory
+    return Terms(0, launch, compute, memory, 0, seconds)
+
+
+def _work(w: Workload) -> Dim:
+    """Return its multiply-adds, or, of a kernel without, its other operations [operation]."""
+    return w.multiply_adds if KINDS[w.kind].product else w.elementwise + w.special
+
+
+def _crossing(w: Workload, machine: Machine) -> Dim:
+    """Return the bytes that its own buffer, where the facts give one, does not hold [byte]."""
+    return w.missed(machine.cache) if machine.cache else w.bytes
