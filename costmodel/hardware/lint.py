@@ -27,6 +27,7 @@ _KIB, _MIB = 1024, 1024**2
 _RANGES = {
     "clock": (5e7, 7e9),
     "max_clock": (2e8, 7e9),
+    "running_clock": (2e8, 7e9),
     "tensor_clock": (2e8, 7e9),
     "units": (1, 512),
     "memory.bandwidth": (2e8, 2e13),

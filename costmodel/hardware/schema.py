@@ -156,6 +156,7 @@ class DeviceFile(_Table):
     clock: Frequency
     tdp: Power | None = None
     max_clock: Frequency | None = None
+    running_clock: Frequency | None = None
     tensor_clock: Frequency | None = None
     warp: Count | None = None
     threads_per_unit: Count | None = None
