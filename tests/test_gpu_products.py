@@ -116,8 +116,53 @@ def test_streaming_has_a_floor_a_rate_of_the_cache_and_a_rate_of_memory() -> Non
     )
     near, far = (mib * 2**20 / seconds(mib) for mib in (48, 1024))
     assert near == pytest.approx(32 * 188 * 2.430e9 * theta["cache"], rel=0.01)
-    assert far == pytest.approx(1597e9 * theta["dram"], rel=0.01)
+    assert far == pytest.approx(1597e9 * theta["dram"] * 1.05, rel=0.01)
     assert 4 < near / far < 8
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "operands"),
+    [
+        ("a100-sxm-80gb", "bfloat16", 1.0),
+        ("a100-sxm-80gb", "tf32", 1.0),
+        ("h100-sxm", "float16", 1.85),
+        ("rtx-pro-6000", "float16", 0.5),
+        ("rtx-3090", "float16", 0.25),
+        ("rtx-4090", "float16", 0.25),
+    ],
+)
+def test_slow_tensor_cores_wait_less_for_operands(name: str, dtype: str, operands: float) -> None:
+    machine = machine_for(load_platform(f"{name}/torch-eager", calibrated=False), dtype)
+    assert machine.operands == pytest.approx(operands, rel=0.03)
+
+
+def test_a_tile_of_slow_tensor_cores_starts_and_ends_in_fewer_steps() -> None:
+    """With cores of a quarter of the rate, a product takes less than four times as long."""
+    machine = machine_for(A100, "float16")
+    slow = replace(machine, multiply_adds=machine.multiply_adds / 4, operands=0.25, sustained=1e30)
+    (w,) = workloads(lower(cm.network("linear?n=8192&cin=256&cout=8192&bias=false"), A100.runtime))
+    fast, slower = (
+        float(kernel_terms(w, m, A100.fitted.theta).compute)
+        for m in (replace(machine, sustained=1e30), slow)
+    )
+    assert 2.5 * fast < slower < 3.6 * fast
+
+
+def test_operands_of_products_stream_from_ampere_on() -> None:
+    for name, share in (("v100-sxm2-16gb", 0.66), ("a100-sxm-80gb", 0.66 * 1.4)):
+        platform = load_platform(f"{name}/torch-eager", calibrated=False)
+        wide = "linear?n=8&cin=16384&cout=16384&bias=false&dtype=float16"
+        size, stream = 2 * 16384**2, "elementwise?kind=relu&shape=268435456&dtype=float16"
+        rate = size / device_seconds(platform, wide)
+        assert rate == pytest.approx(share * 2**30 / device_seconds(platform, stream), rel=0.08)
+
+
+def test_boards_with_gpu_boost_run_above_the_clock_of_their_sheet() -> None:
+    rtx = machine_for(load_platform("rtx-4090/torch-eager", calibrated=False), "float16")
+    assert 2 * rtx.multiply_adds == pytest.approx(165.2e12 * 2730 / 2520, rel=1e-3)
+    assert rtx.clock == 2730e6
+    assert rtx.ceiling >= rtx.multiply_adds
+    assert cm.peak("rtx-4090", "float16").value == pytest.approx(165.2e12)
 
 
 def test_long_rows_outrun_a_small_cache_on_pascal_alone() -> None:

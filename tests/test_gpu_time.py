@@ -24,6 +24,8 @@ GENERATION = Generation(
     flops_per_watt=1.0,
     feed=1.0,
     tensor_feed=1.0,
+    stream=1.0,
+    tile_stream=1.0,
     refetch=1.0,
     misaligned=0.5,
     exponentials=16.0,
@@ -53,6 +55,8 @@ MACHINE = Machine(
     algorithms=frozenset({"implicit_gemm", "winograd"}),
     grouped_serially=False,
     transposes=False,
+    operands=1.0,
+    generated=False,
     own_depthwise=False,
     generation=GENERATION,
     sustained=1e9,
@@ -65,6 +69,7 @@ Q = dict.fromkeys((p.name for p in priors("gpu")), 1.0) | dict.fromkeys(
         "half_tile",
         "fill",
         "tensor_fill",
+        "tensor_ramp",
         "split_call",
         "ramp",
         "serial",
@@ -260,9 +265,15 @@ def test_no_cache_is_slower_than_the_memory_behind_it() -> None:
 
 
 def test_a_pass_is_a_launch_and_moves_what_missed_twice() -> None:
+    one = Product(1, 1, 1, 1)
     # A pass finds in the cache what its kernel has just written, wherever that memory was before.
-    small = work("copy", passes=3, writes=Moved(100, 10**9))
+    small = work("linear", one, passes=3, writes=Moved(100, 10**9))
     assert time(small, pass_launch=7.0).passes == pytest.approx(3 * 7)
-    large = work("copy", passes=3, writes=Moved(2000, 0))
+    large = work("linear", one, passes=3, writes=Moved(2000, 0))
     assert time(large, pass_launch=7.0, dram=0.5).passes == pytest.approx(3 * (7 + 2 * 2000 / 5))
     assert time(large, pass_launch=7.0, reach=4.0).passes == pytest.approx(3 * 7)
+
+
+def test_in_a_kernel_that_is_no_product_passes_stay_in_registers() -> None:
+    alone, chain = (work("elementwise", passes=p, writes=Moved(2000, 10**9)) for p in (0, 3))
+    assert time(chain, pass_launch=7.0).model == time(alone, pass_launch=7.0).model

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from costmodel.algebra.symbols import Dim, maximum, minimum, same, total
 from costmodel.counting.cost import Cost
@@ -11,16 +11,33 @@ from costmodel.graph import Node, Source
 from costmodel.kernels.kernel import Kernel, Read
 from costmodel.kernels.work import Work, work_of
 from costmodel.kinds import KINDS
-from costmodel.ops import BatchNorm, BroadcastTo, Cast, Elementwise, Gather, Op, PReLU
+from costmodel.ops import (
+    AdaptivePool,
+    BatchNorm,
+    BroadcastTo,
+    Cast,
+    Elementwise,
+    Gather,
+    Op,
+    PReLU,
+    Reduce,
+)
 from costmodel.ops.tensor import REAL_OF, Tensor
 from costmodel.runtimes import Runtime
+
+_ROWS = ("norm", "softmax", "pool")
+"""Kinds that go over rows: with element-wise operators before them, the kernel is of theirs."""
+
+_BY_KIND = (("copy",), ("norm",), ("softmax",))
+"""Operators that rules name by the kind of kernel that they start."""
 
 
 def follower_names(op: Op) -> tuple[str, ...]:
     """Return the names by which a fusion rule takes ``op`` up behind a kernel, none if it cannot.
 
     An element-wise operator has the name of its kind (``"scalar"`` where a number takes the place
-    of the second tensor) and is one of ``"unary"`` or ``"nary"``; a copy is ``"copy"``.
+    of the second tensor) and is one of ``"unary"`` or ``"nary"``; a copy is ``"copy"``; what goes
+    over rows is ``"norm"``, ``"softmax"`` or ``"reduction"``.
 
     Examples
     --------
@@ -38,7 +55,9 @@ def follower_names(op: Op) -> tuple[str, ...]:
             return (op.kind if op.value is None else "scalar", "unary")
         case Elementwise():
             return (op.kind, "nary")
-    return ("copy",) if op.kernel_kinds == ("copy",) else ()
+        case Reduce() | AdaptivePool():
+            return ("reduction",)
+    return op.kernel_kinds if op.kernel_kinds in _BY_KIND else ()
 
 
 @dataclass
@@ -141,7 +160,8 @@ class Fusion:
         if (
             not taken.isdisjoint(names)
             and latest.last in feeds
-            and self._uses[latest.last] == feeds.count(latest.last)
+            # A compiler writes what others read besides; a library returns one tensor.
+            and (self._runtime.generated or self._uses[latest.last] == feeds.count(latest.last))
             # A gate is smaller than the image it is spread over: its maker cannot write that.
             and (names[-1] != "nary" or same(self._bytes[latest.last], node.outputs[0].bytes))
         ):
@@ -173,6 +193,10 @@ class Fusion:
         if isinstance(node.op, BatchNorm) and _folds(group) and not group.passes:
             _fold(group, node)
             return
+        if work.kind in _ROWS:
+            group.work = replace(work, weight_bytes=group.work.weight_bytes)
+            names = follower_names(node.op)
+            group.takes = self._runtime.taken_behind(KINDS[work.kind].group, work.kind, *names)
         group.passes += 1
         group.cost = group.cost + work.cost
         group.weight_bytes = group.weight_bytes + work.weight_bytes

@@ -7,6 +7,8 @@ is one rule; :mod:`costmodel.kernels.fusion` is the last.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from costmodel.algebra.sizes import taken
 from costmodel.counting.subject import Subject, nodes_of
 from costmodel.graph import Node, Source
@@ -15,6 +17,8 @@ from costmodel.kernels.kernel import Kernel
 from costmodel.kinds import KINDS
 from costmodel.ops import (
     Attention,
+    AttentionMix,
+    AttentionScores,
     Constant,
     Contiguous,
     Elementwise,
@@ -22,6 +26,7 @@ from costmodel.ops import (
     Output,
     Parameter,
     Pool,
+    Softmax,
 )
 from costmodel.runtimes import Runtime
 
@@ -51,6 +56,8 @@ def lower_nodes(nodes: list[Node], runtime: Runtime) -> tuple[Kernel, ...]:
     """Return the kernels of the nodes of a network, given in order."""
     if not runtime.fused_attention:
         nodes = _expand_attention(nodes)
+    if runtime.fused_masks:
+        nodes = _fuse_masked_attention(nodes)
     if runtime.copies:
         nodes = _drop_second_copies(nodes, runtime.copies)
     if runtime.fold_constants:
@@ -83,6 +90,49 @@ def _expand_attention(nodes: list[Node]) -> list[Node]:
             values.extend((name, j) for j in range(len(outputs)))
         alias.update({(node.name, i): values[j] for i, j in enumerate(program.outputs)})
     return expanded
+
+
+def _fuse_masked_attention(nodes: list[Node]) -> list[Node]:
+    """Replace scores, the addition of a mask or of positions, softmax and mix by one attention.
+
+    What is added is read from the cache: it is the same for many heads or images.
+    """
+    if not any(isinstance(node.op, AttentionMix) for node in nodes):
+        return nodes
+    by_name = {node.name: node for node in nodes}
+    uses: dict[str, int] = {}
+    for node in nodes:
+        for maker, _ in node.sources:
+            uses[maker] = uses.get(maker, 0) + 1
+    gone: set[str] = set()
+    fused: dict[str, Node] = {}
+    for node in nodes:
+        chain = _masked(node, by_name)
+        if chain and all(uses[inner.name] == 1 for inner in chain):
+            scores = chain[-1]
+            gone.update(inner.name for inner in chain)
+            fused[node.name] = node._replace(
+                op=Attention(),
+                inputs=(*scores.inputs, node.inputs[1]),
+                sources=(*scores.sources, node.sources[1]),
+            )
+    return [fused.get(node.name, node) for node in nodes if node.name not in gone]
+
+
+def _masked(mix: Node, by_name: Mapping[str, Node]) -> tuple[Node, ...]:
+    """Return softmax, addition and scores before ``mix``, nothing where they are not there."""
+    if not isinstance(mix.op, AttentionMix):
+        return ()
+    softmax = by_name[mix.sources[0][0]]
+    if not isinstance(softmax.op, Softmax):
+        return ()
+    added = by_name[softmax.sources[0][0]]
+    if not (isinstance(added.op, Elementwise) and added.op.kind == "add"):
+        return ()
+    for maker, _ in added.sources:
+        if isinstance(by_name[maker].op, AttentionScores):
+            return softmax, added, by_name[maker]
+    return ()
 
 
 def _drop_second_copies(nodes: list[Node], copies: tuple[str, ...]) -> list[Node]:

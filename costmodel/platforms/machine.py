@@ -6,6 +6,7 @@ from math import inf
 
 from costmodel.hardware import Hardware
 from costmodel.hardware.model import TENSOR_DTYPES, WIDER
+from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.platforms.platform import Platform
 from costmodel.timing.machine import Machine
 from costmodel.timing.tiles import NO_GENERATION, Generation, generation
@@ -13,6 +14,9 @@ from costmodel.timing.tiles import NO_GENERATION, Generation, generation
 _PORT_BYTES_PER_CYCLE = 64
 """The widest path from the last-level cache into one multiprocessor on any generation: 64 bytes a
 cycle (NVIDIA A100 and H100 architecture white papers, L2 cache). [byte]"""
+
+_AMPERE_OPERANDS = 2048
+"""Multiply-adds of a multiprocessor of an A100 in a cycle, 1024, times 2 bytes. [byte]"""
 
 
 def machine_for(platform: Platform, dtype: str) -> Machine:
@@ -27,17 +31,19 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
     """
     hardware = platform.hardware
     cpu, gpu = hardware.kind == "cpu", hardware.kind == "gpu"
+    running = _running(hardware)
     peak, most = _peak(platform, dtype), _peak(platform, dtype, together=True)
     kind = generation(hardware.architecture or "") if gpu else NO_GENERATION
     tensor = gpu and _on_tensor_cores(hardware, dtype)
     return Machine(
         kind=hardware.kind,
         units=platform.threads if cpu else hardware.units,
-        multiply_adds=peak,
+        multiply_adds=running * peak,
         tensor=tensor,
+        operands=_operands(hardware, peak, dtype) if tensor else 1.0,
         ceiling=inf if hardware.assumed else most * _overclock(hardware),
-        vector=_peak(platform, "float32"),
-        clock=hardware.clock,
+        vector=running * _peak(platform, "float32"),
+        clock=running * hardware.clock,
         lanes=hardware.lane_width(dtype),
         cache=_last_cache(platform),
         private_cache=_private_cache(platform) if cpu else 0.0,
@@ -46,11 +52,12 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         asynchronous=platform.runtime.asynchronous,
         algorithms=frozenset(platform.runtime.algorithms.get(hardware.kind, ())),
         grouped_serially=platform.runtime.grouped == "serial",
+        generated=platform.runtime.generated,
         own_depthwise=dtype in platform.runtime.own_depthwise,
         transposes=tensor and platform.runtime.layout == "nchw",
         generation=kind,
         sustained=_sustained(hardware, dtype, kind) / 2 if gpu else 0.0,
-        cache_bandwidth=kind.cache_bytes_per_cycle * hardware.units * hardware.clock,
+        cache_bandwidth=kind.cache_bytes_per_cycle * hardware.units * running * hardware.clock,
         interfaces=_interfaces(platform),
         one_core=frozenset(platform.runtime.one_core),
     )
@@ -112,10 +119,21 @@ def _on_tensor_cores(hardware: Hardware, dtype: str) -> bool:
     return bool(fast)
 
 
+def _operands(hardware: Hardware, peak: float, dtype: str) -> float:
+    """Return the operands of tensor cores in a cycle, relative to Ampere's 1024 of 16 bits [1]."""
+    return peak * DTYPE_BYTES[dtype] / (hardware.units * hardware.clock * _AMPERE_OPERANDS)
+
+
 def _overclock(hardware: Hardware) -> float:
     """Return the highest known clock over the one that the peaks are given for [1]."""
     fastest = hardware.facts.get("max_clock")
-    return max(1.0, fastest.value / hardware.clock) if fastest else 1.0
+    return max(_running(hardware), fastest.value / hardware.clock if fastest else 1.0)
+
+
+def _running(hardware: Hardware) -> float:
+    """Return the clock that boards run at under load over the one that peaks are given for [1]."""
+    runs = hardware.facts.get("running_clock")
+    return runs.value / hardware.clock if runs else 1.0
 
 
 def _interfaces(platform: Platform) -> tuple[tuple[float, float], ...]:

@@ -30,12 +30,14 @@ LAYOUTS = ("nhwc", "nchw")
 """Layouts of images in memory on a GPU: channels last, as tensor cores take them, or not."""
 FOLLOWERS = (
     *("batch_norm", "copy", "unary", "nary", "prelu", "cast", "scalar"),
+    *("norm", "softmax", "reduction"),
     *UNARY,
     *BINARY,
     *TERNARY,
 )
 """What a kernel can take up behind it: an element-wise operator by its kind (``"scalar"``: with a
-number), or every one of one tensor (``"unary"``) or of several (``"nary"``)."""
+number), or every one of one tensor (``"unary"``) or of several (``"nary"``); what goes over rows by
+its kind, ``"reduction"`` where it leaves one number of each."""
 ANCHORS = tuple(dict.fromkeys((*GROUPS, *KINDS, *UNARY, *BINARY, *TERNARY)))
 """What can take something up: kernels by group or kind, element-wise operators by their kind."""
 
@@ -93,6 +95,11 @@ class Runtime:
         Whether the groups of a convolution on a GPU run in one kernel or one after the other.
     layout : {"nhwc", "nchw"}
         How images lie in the memory of a GPU, between kernels.
+    generated : bool
+        Whether a compiler writes the kernels that are no products: values of a kernel stay in
+        registers, also those that other kernels read, and short rows are read once.
+    fused_masks : bool
+        Whether attention is one kernel also where scores are added to, by a mask or a position.
     own_depthwise : tuple of str
         The dtypes in which a kernel of its own, not a library's, does depthwise convolutions on a
         GPU.
@@ -120,6 +127,8 @@ class Runtime:
     transfers: bool
     grouped: str
     layout: str
+    generated: bool
+    fused_masks: bool
     own_depthwise: tuple[str, ...]
     split: str
     one_core: tuple[str, ...]
@@ -209,6 +218,8 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
             ("transfers", bool, False),
             ("grouped", str, "batched"),
             ("layout", str, "nhwc"),
+            ("generated", bool, False),
+            ("fused_masks", bool, False),
             ("own_depthwise", list, []),
             ("split", str, "dynamic"),
             ("one_core", list, []),

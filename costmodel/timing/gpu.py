@@ -19,7 +19,7 @@ from costmodel.kinds import complete
 from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.timing.gpu_attention import attention
 from costmodel.timing.gpu_layout import changes, in_steps
-from costmodel.timing.gpu_products import SPLITS, WORD, Theta, alignment, tiled
+from costmodel.timing.gpu_products import SPLITS, WORD, Theta, alignment, streaming, tiled
 from costmodel.timing.gpu_rows import exponentials, merging, read_twice, sweeps
 from costmodel.timing.machine import Machine
 from costmodel.timing.terms import Terms, overlap
@@ -40,14 +40,16 @@ def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
     launch = launch + q["launch"] * kernels
     compute, memory, busy = _busy(w, form, machine, q)
     memory, busy = memory + turned, busy + turned
-    if w.kind == "norm":
+    if w.kind == "norm" and not machine.generated:
         # A block waits for its own row: nothing of that hides behind the traffic of others.
         rows = merging(w, machine, q)
         compute, busy = compute + rows, busy + rows
-    stream = machine.bandwidth * q["dram"]
-    # A pass goes over what the kernel, or the pass before, has just written.
+    stream = streaming(machine, q)
+    # A pass behind a product goes over what the kernel, or the pass before, has just written; in
+    # other kernels its values are in registers.
     again = Moved(w.writes.bytes, w.writes.bytes).missed(machine.cache * q["reach"])
-    passes = w.passes * (q["pass_launch"] + 2 * again / stream)
+    passed = w.passes if w.products else 0
+    passes = passed * (q["pass_launch"] + 2 * again / stream)
     return Terms(q["host"] * call * steps, launch, compute, memory, passes, launch + busy + passes)
 
 
@@ -72,11 +74,11 @@ class _Form:
 
 def _busy(w: Workload, form: _Form, machine: Machine, q: Theta) -> tuple[Dim, Dim, Dim]:
     """Return the time of arithmetic, of traffic, and of both together."""
-    share = q[form.share] if form.share else 1
+    share = q[form.share] * machine.generation.tile_stream if form.share else 1
     memory = _memory((*w.moved, *_read_again(w)), machine, q, share)
     if w.kind == "norm":
         again = read_twice(w, machine).missed(machine.cache * q["reach"])
-        memory = memory + again / (machine.bandwidth * q["dram"])
+        memory = memory + again / (streaming(machine, q))
     if w.kind == "softmax":
         memory = memory * sweeps(w, machine, q)
     compute = form.compute(w, machine, q)
@@ -92,7 +94,7 @@ def _memory(tensors: tuple[Moved, ...], machine: Machine, q: Theta, share: Dim) 
     """Return the time of the traffic: from memory what missed, from the cache the rest."""
     size: Dim = sum(t.bytes for t in tensors)
     missed: Dim = sum(t.missed(machine.cache * q["reach"]) for t in tensors)
-    stream = machine.bandwidth * q["dram"] * share
+    stream = streaming(machine, q) * share
     # No cache is slower than the memory behind it.
     near = maximum(stream, machine.cache_bandwidth * q["cache"])
     return missed / stream + (size - missed) / near

@@ -27,7 +27,7 @@ from dataclasses import replace
 from costmodel.algebra.symbols import Dim, ceil_div, maximum, minimum, total
 from costmodel.kernels import Product
 from costmodel.ops.tensor import DTYPE_BYTES
-from costmodel.timing.gpu_products import Theta
+from costmodel.timing.gpu_products import Theta, streaming
 from costmodel.timing.machine import Machine
 from costmodel.timing.workload import Workload
 
@@ -64,7 +64,7 @@ def changes(w: Workload, machine: Machine, q: Theta) -> tuple[Dim, Dim]:
     if w.kind == "pointwise":
         needed = minimum(1, _skipped(w) + (0 if both else _unaligned(p, size)))
     turning = machine.units * machine.clock * q["transpose"]
-    rate = minimum(machine.bandwidth * q["dram"], turning)
+    rate = minimum(streaming(machine, q), turning)
     return (2 if both else 3) * needed, needed * moved / rate
 
 

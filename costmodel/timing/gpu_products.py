@@ -37,6 +37,8 @@ WORD = 4
 """Bytes of a partial result, float32 whatever the operands are. [byte]"""
 _WORD_ROW = 4
 """Bytes that rows begin at where no element is loaded alone. [byte]"""
+_EPILOGUE = 0.3
+"""Share of a tile's start and end on Ampere that takes as long whatever the tensor rate. [1]"""
 _ROW = 16
 """Bytes that rows of operands begin at where tensor cores load them at full speed. [byte]"""
 
@@ -69,9 +71,11 @@ def tiled(
     """
     generation = machine.generation
     if machine.tensor:
-        tiles, feed, fill = generation.tensor, generation.tensor_feed, q["tensor_fill"]
+        tiles, feed = generation.tensor, generation.tensor_feed * machine.operands
+        ramp = q["tensor_ramp"]
+        fill = q["tensor_fill"] * (1 - _EPILOGUE + _EPILOGUE * machine.operands)
     else:
-        feed, fill = generation.feed, q["fill"]
+        feed, fill, ramp = generation.feed, q["fill"], q["ramp"]
     half = q["half_tile"] * feed
     cores = machine.multiply_adds / machine.units
 
@@ -81,7 +85,7 @@ def tiled(
         efficiency = q["gemm"] * intensity / (intensity + half)
         steps = area * (p.k / (split * speed) + fill) / efficiency
         cut = p.batch * ceil_div(p.m, rows) * ceil_div(p.n, columns) * split
-        waves = ceil_div(cut, machine.units) + q["ramp"] / area
+        waves = ceil_div(cut, machine.units) + ramp / area
         busy = maximum(waves * steps / cores, cut * steps / (machine.sustained * q["power"]))
         if splits == (1,):
             return busy
@@ -103,7 +107,12 @@ def _fetched_again(p: Product, machine: Machine, q: Theta, rows: Dim, tiles: Dim
     panel = WORD * rows * p.k
     share = Moved(1, panel).missed(3 * machine.cache * q["reach"])
     fetched = share * tiles * panel * machine.generation.refetch
-    return fetched / (machine.bandwidth * q["dram"])
+    return fetched / (streaming(machine, q))
+
+
+def streaming(machine: Machine, q: Theta) -> Dim:
+    """Return the bandwidth of memory that element-wise kernels reach [B/s]."""
+    return machine.bandwidth * minimum(1, q["dram"] * machine.generation.stream)
 
 
 def alignment(dtype: str, machine: Machine, q: Theta, lengths: tuple[Dim, ...]) -> Dim:

@@ -54,7 +54,7 @@ def read_twice(w: Workload, machine: Machine) -> Moved:
 
     Since then all rows that are in flight were touched: on a small cache, it comes from memory.
     """
-    row = _row(w)
+    row = _row(w) * (_longer(w, _IN_REGISTERS) if machine.generated else 1)
     return Moved(row * w.pieces, row * minimum(w.pieces, _at_once(machine)))
 
 
@@ -76,7 +76,8 @@ def exponentials(w: Workload, machine: Machine, q: Theta) -> Dim:
 
 def sweeps(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return how many times a softmax moves its tensors [1]."""
-    return 1 + (q["softmax_traffic"] - 1) * _longer(w, machine.generation.softmax_once)
+    once = _IN_REGISTERS if machine.generated else machine.generation.softmax_once
+    return 1 + (q["softmax_traffic"] - 1) * _longer(w, once)
 
 
 def _longer(w: Workload, limit: float) -> Dim:

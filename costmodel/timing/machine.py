@@ -21,6 +21,9 @@ class Machine:
         Dense peak of these units. [multiply-add/s]
     tensor : bool
         Whether a GPU reaches it on tensor cores.
+    operands : float
+        Bytes of operands that the tensor cores of one multiprocessor multiply in a cycle, relative
+        to Ampere's. [1]
     ceiling : float
         The same at the highest clock that the hardware is known to reach; infinite where the peak
         is an assumption. [multiply-add/s]
@@ -47,6 +50,8 @@ class Machine:
         Whether the groups of a convolution run one after the other.
     transposes : bool
         Whether a GPU's library changes the layout of images for convolutions on tensor cores.
+    generated : bool
+        Whether a compiler writes the kernels of norms and softmax.
     own_depthwise : bool
         Whether a framework's own kernel, not a library's, does depthwise convolutions on a GPU.
     generation : Generation
@@ -66,6 +71,7 @@ class Machine:
     units: int
     multiply_adds: float
     tensor: bool
+    operands: float
     ceiling: float
     vector: float
     clock: float
@@ -78,6 +84,7 @@ class Machine:
     algorithms: frozenset[str]
     grouped_serially: bool
     transposes: bool
+    generated: bool
     own_depthwise: bool
     generation: Generation
     sustained: float

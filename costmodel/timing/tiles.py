@@ -26,6 +26,8 @@ _NUMBERS = (
     "cache_bytes_per_cycle",
     "channel_bytes",
     "threads",
+    "stream",
+    "tile_stream",
     "softmax_once",
 )
 
@@ -51,7 +53,7 @@ class Generation:
     feed : float
         Float32 multiply-adds that share the path from shared memory, relative to Volta. [1]
     tensor_feed : float
-        The same of 16-bit multiply-adds on tensor cores, relative to Ampere. [1]
+        Bytes that a multiply-add of tensor cores takes from shared memory, relative to Ampere. [1]
     refetch : float
         Bytes fetched from memory for each that a tile needs of long rows, in float32. [1]
     misaligned : float
@@ -68,6 +70,10 @@ class Generation:
         [byte]
     threads : float
         Threads that one multiprocessor holds. [1]
+    stream : float
+        Bandwidth that streaming kernels reach, relative to the mean of Pascal to Turing. [1]
+    tile_stream : float
+        The same of operands of products, relative to streaming kernels. [1]
     softmax_once : float
         Longest row of a softmax that is moved once only. [element]
     packs_queries : bool
@@ -93,15 +99,15 @@ class Generation:
     cache_bytes_per_cycle: float
     channel_bytes: float
     threads: float
+    stream: float
+    tile_stream: float
     softmax_once: float
     packs_queries: bool
     float32_winograd: bool
     writes_either_layout: bool
 
 
-NO_GENERATION = Generation(
-    (), (), (), (), (), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, False, False, False
-)
+NO_GENERATION = Generation((), (), (), (), (), *(0.0,) * 13, False, False, False)
 """That of a CPU, which has none."""
 
 
