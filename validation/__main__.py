@@ -17,6 +17,7 @@ from validation.kills import kills
 from validation.mutants.command import mutants
 from validation.onnx_nodes import onnx_nodes
 from validation.scores.command import score
+from validation.scores.priors import priors
 from validation.scores.reproduce import reproduce
 from validation.scores.ship import calibrations
 from validation.speed import speed
@@ -36,6 +37,7 @@ COMMANDS = (
     score,
     reproduce,
     calibrations,
+    priors,
     speed,
     coverage,
     fuzz,

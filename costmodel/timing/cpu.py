@@ -35,7 +35,7 @@ def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
         found = _own_layout(w, form, machine, q)
     calls = found.calls * cold(machine, q, w.weights.distance, w.since) + found.repeats
     launch = q["call"] * calls + barrier(machine, q)
-    compute = (found.compute + form.other(w, machine, q)) * crowding(machine, q)
+    compute = (found.compute + form.other(w, machine, q)) * crowding(machine, q, w.dtype)
     memory = _memory(w, machine, q, found.spilled)
     moved = w.passes * q["pass_traffic"] * w.writes.bytes + found.copied
     passes = moved / _near_bandwidth(machine, q)

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from costmodel.algebra.symbols import Dim, ceil_div, minimum
+from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.timing.machine import Machine
 from costmodel.timing.workload import Workload
 
@@ -37,10 +38,14 @@ def cores_for(w: Workload, machine: Machine) -> Machine:
     )
 
 
-def crowding(machine: Machine, q: Mapping[str, Dim]) -> Dim:
-    """Return how much longer each core takes because others draw from the same cache [1]."""
+def crowding(machine: Machine, q: Mapping[str, Dim], dtype: str = "float32") -> Dim:
+    """Return how much longer each core takes because others draw from the same cache [1].
+
+    Elements of half the size draw half as much.
+    """
     share = q["contention_own"] if machine.private_cache else q["contention"]
-    return 1 + share * (minimum(machine.units, CLUSTER) - 1)
+    size = DTYPE_BYTES[dtype] / DTYPE_BYTES["float32"]
+    return 1 + share * size * (minimum(machine.units, CLUSTER) - 1)
 
 
 def barrier(machine: Machine, q: Mapping[str, Dim]) -> Dim:

@@ -18,18 +18,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
+from costmodel.algebra.symbols import Dim
 from costmodel.calibration.robust import Problem, estimate, student_weights
-from costmodel.timing.multipliers import multipliers
+from costmodel.timing.parameters import Parameter
 from costmodel.timing.spread import STEP, nudged
 from validation.scores.bench import Bench
 
 BEFORE = 1.0
 """Weight of the prior that was there before, in boards and in engines."""
-WORTH = 12.0
-"""Rows that a set counts for at most: what formulas miss, they miss on all rows of a board."""
+WORTH = 24.0
+"""Rows that a board counts for at most: what formulas miss, they miss on all rows of a board."""
 WIDER = 3.0
 """How much wider than the prior parameters may lie where one board is fitted alone. [1]"""
 _ROUNDS = 200
@@ -55,10 +57,10 @@ class Known:
     sharpness: np.ndarray
     pull: np.ndarray
 
-    @property
-    def own(self) -> np.ndarray:
-        """Where the likelihood is largest, as far as it says [1]."""
-        return np.asarray(np.linalg.pinv(self.sharpness, rcond=1e-6) @ self.pull)
+    def posterior(self, mean: np.ndarray, between: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and variance of the parameters, given those of other boards [1]."""
+        covariance = np.linalg.inv(self.sharpness + np.diag(1 / between**2))
+        return covariance @ (self.pull + mean / between**2), np.diag(covariance)
 
 
 @dataclass(frozen=True)
@@ -95,85 +97,89 @@ class Taught:
         return self.mean, np.sqrt(self.between**2 + self.apart**2 + self.errors[""] ** 2)
 
 
-def names(bench: Bench) -> list[str]:
-    """Return the parameters that boards teach: those of the formulas that are free."""
-    factors = {p.name for p in multipliers()}
-    return [p.name for p in bench.platform.fitted.parameters if p.spread > 0 and p.name not in factors]
+def known(benches: Sequence[Bench], before: Sequence[Parameter]) -> list[Known]:
+    """Return what each board says under each engine, all its sets together.
 
-
-def known(benches: Sequence[Bench], free: Sequence[str]) -> list[Known]:
-    """Return what each board says under each engine, all its sets together."""
-    found: dict[tuple[str, str], list[tuple[np.ndarray, np.ndarray]]] = {}
+    Parameters
+    ----------
+    benches : sequence of Bench
+        The sets.
+    before : sequence of Parameter
+        The parameters that boards teach, with the prior that was there before.
+    """
+    found: dict[tuple[str, str], list[Bench]] = {}
     for bench in benches:
         key = bench.platform.hardware.name, bench.platform.runtime.name
-        found.setdefault(key, []).append(_likelihood(bench, free))
-    return [
-        Known(*key, *(np.mean([part[i] for part in parts], axis=0) for i in (0, 1)))
-        for key, parts in found.items()
-    ]
+        found.setdefault(key, []).append(bench)
+    return [Known(*key, *_likelihood(own, before)) for key, own in found.items()]
 
 
-def _likelihood(bench: Bench, free: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the curvature of the likelihood of one set, and that times its maximum."""
-    start = {p.name: p for p in bench.platform.fitted.parameters}
-    target, table = np.log(bench.seconds), bench.table
-    own = [start[name] for name in free]
+def _likelihood(own: Sequence[Bench], before: Sequence[Parameter]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the curvature of the likelihood of some sets, and that times its maximum."""
+    names = [p.name for p in before]
+    mean = np.log([p.value for p in before])
+    wide = WIDER * np.array([p.spread for p in before])
 
     def theta(x: np.ndarray) -> dict[str, float]:
-        return {**bench.platform.fitted.theta, **dict(zip(free, np.exp(x).tolist(), strict=True))}
+        return {**own[0].platform.fitted.theta, **dict(zip(names, np.exp(x).tolist(), strict=True))}
 
-    def residual(x: np.ndarray) -> np.ndarray:
-        seconds = table.seconds(bench.platform, theta(x), bounded=False)
-        return np.asarray(np.log(seconds) - target)
+    def logs(q: Mapping[str, Dim]) -> np.ndarray:
+        parts = [np.log(b.table.seconds(b.platform, q, bounded=False)) for b in own]
+        return np.concatenate(parts, axis=-1)
+
+    target = np.log(np.concatenate([b.seconds for b in own]))
 
     def jacobian(x: np.ndarray) -> np.ndarray:
-        logs = np.log(table.seconds(bench.platform, nudged(theta(x), free), bounded=False))
-        return np.asarray((logs[1:] - logs[0]).T / STEP)
+        found = logs(nudged(theta(x), names))
+        return np.asarray((found[1:] - found[0]).T / STEP)
 
+    ends = np.cumsum([0, *(len(b.seconds) for b in own)])
     found = estimate(
         Problem(
-            residual,
-            jacobian,
-            mean=np.log([p.value for p in own]),
-            spread=WIDER * np.array([p.spread or 1.0 for p in own]),
-            lower=np.log([p.lower for p in own]),
-            upper=np.log([p.upper for p in own]),
-            groups=[np.arange(len(target))],
+            residual=lambda x: logs(theta(x)) - target,
+            jacobian=jacobian,
+            mean=mean,
+            spread=wide,
+            lower=np.log([p.lower for p in before]),
+            upper=np.log([p.upper for p in before]),
+            groups=[np.arange(*pair) for pair in pairwise(ends.tolist())],
         )
     )
     slopes = jacobian(found.x)
     weights = student_weights(found.residual, found.noise) / found.noise**2
+    sharpness = slopes.T @ (weights[:, None] * slopes)
     worth = min(1.0, WORTH / len(target))
-    sharpness = worth * slopes.T @ (weights[:, None] * slopes)
-    return sharpness, sharpness @ found.x
+    return worth * sharpness, worth * sharpness @ found.x
 
 
-def taught(boards: Sequence[Known], before: np.ndarray, spread: np.ndarray) -> Taught:
+def taught(boards: Sequence[Known], before: Sequence[Parameter]) -> Taught:
     """Return means and spreads over ``boards``.
 
     Parameters
     ----------
     boards : sequence of Known
         At least one.
-    before, spread : ndarray
-        The prior that was there before: logarithms of the parameters and their spread. [1]
+    before : sequence of Parameter
+        The parameters, with the prior that was there before.
 
     Examples
     --------
     Three boards that agree on the first of two parameters, and say nothing about the second:
 
+    >>> before = [Parameter(n, 1.0, 0.5, 0.1, 10.0, "1", "") for n in ("told", "untold")]
     >>> sharp = np.diag([400.0, 0.0])
     >>> boards = [Known(b, "e", sharp, sharp @ [0.7, 0.0]) for b in ("a", "b", "c")]
-    >>> found = taught(boards, np.zeros(2), np.full(2, 0.5))
+    >>> found = taught(boards, before)
     >>> found.engines["e"].round(1).tolist(), bool(found.between[0] < found.between[1])
     ([0.6, 0.0], True)
     """
     engines = sorted({b.engine for b in boards})
-    mean = before.astype(float)
+    assumed = mean = np.log([p.value for p in before])
+    spread = np.array([p.spread for p in before])
     means = dict.fromkeys(engines, mean)
     between, apart = spread.copy(), spread / 2
     for _ in range(_ROUNDS):
-        posts = [_posterior(b, means[b.engine], between) for b in boards]
+        posts = [b.posterior(means[b.engine], between) for b in boards]
         errors = {}
         for e in engines:
             own = [m for b, (m, _) in zip(boards, posts, strict=True) if b.engine == e]
@@ -181,9 +187,14 @@ def taught(boards: Sequence[Known], before: np.ndarray, spread: np.ndarray) -> T
             means[e] = (sum(own) / between**2 + mean / apart**2) / precision
             errors[e] = 1 / np.sqrt(precision)
         precision = len(engines) / apart**2 + BEFORE / spread**2
-        last, mean = mean, (sum(means.values()) / apart**2 + BEFORE * before / spread**2) / precision
+        last, mean = (
+            mean,
+            (sum(means.values()) / apart**2 + BEFORE * assumed / spread**2) / precision,
+        )
         errors[""] = 1 / np.sqrt(precision)
-        squares = sum((m - means[b.engine]) ** 2 + v for b, (m, v) in zip(boards, posts, strict=True))
+        squares = sum(
+            (m - means[b.engine]) ** 2 + v for b, (m, v) in zip(boards, posts, strict=True)
+        )
         between = np.sqrt((squares + BEFORE * spread**2) / (len(boards) + BEFORE))
         squares = sum((means[e] - mean) ** 2 + errors[e] ** 2 for e in engines)
         apart = np.sqrt((squares + BEFORE * (spread / 2) ** 2) / (len(engines) + BEFORE))
@@ -191,12 +202,6 @@ def taught(boards: Sequence[Known], before: np.ndarray, spread: np.ndarray) -> T
             break
     seen = {e: _seen(boards, posts, between, e) for e in ("", *engines)}
     return Taught(mean, means, between, apart, errors, seen)
-
-
-def _posterior(b: Known, mean: np.ndarray, between: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and variance of the parameters of one board."""
-    covariance = np.linalg.inv(b.sharpness + np.diag(1 / between**2))
-    return covariance @ (b.pull + mean / between**2), np.diag(covariance)
 
 
 def _seen(

@@ -24,7 +24,7 @@ _BOARDS = {
     "amd_zen4_workstation": ("ryzen-9-7950x", 1, 1),
 }
 # Words in a system's name: runtime. The first that is found holds.
-_ENGINES = {"edgetpu": "", "armnn": "armnn", "vmaster": "xnnpack", "tflite": "tflite"}
+_ENGINES = {"edgetpu": "", "armnn": "armnn", "ruy": "tflite-ruy", "vmaster": "tflite"}
 
 
 def platform_of(system: str) -> str:
@@ -52,7 +52,7 @@ def short(system: str) -> str:
     Examples
     --------
     >>> short("rpi4coral-fan.on-tflite-v2.4.1-ruy")
-    'raspberry-pi-4 tflite-v2.4.1'
+    'raspberry-pi-4 tflite-ruy-v2.4.1'
     >>> short("aws_a1.2xlarge-tflite_cpp-cpu-armnn_tflite-v22.11-default_config")
     'graviton1 armnn-v22.11'
     """

@@ -11,12 +11,14 @@ import numpy as np
 from costmodel.errors import DataError
 from costmodel.platforms import load_platform
 from validation.scores import (
+    boards,
     deepbench,
     mlperf,
     nasbench201,
     ncnn,
     neusight,
     own_gpu,
+    paddle_lite,
     silicon,
     timm,
     tophub,
@@ -36,12 +38,13 @@ READERS: Mapping[str, Callable[[], list[DeviceSet]]] = {
     "tophub": tophub.device_sets,
     "ncnn": ncnn.device_sets,
     "mlperf": mlperf.device_sets,
+    "paddle_lite": paddle_lite.device_sets,
     "silicon": silicon.device_sets,
     "transformer_layers": transformer_layers.device_sets,
     "timm": timm.device_sets,
     "h200": own_gpu.device_sets,
 }
-SETS = ("paper", *READERS)
+SETS = ("paper", *READERS, "boards")
 """The data sets that can be scored."""
 NETWORKS = 1000
 """Networks of a device of NAS-Bench-201 that take part, drawn once: figures are good to 0.002."""
@@ -104,13 +107,17 @@ def jobs(data: str, count: int) -> tuple[list[Job], list[str]]:
     """
     if data == "paper":
         return [Job(data, name, count) for name in ("gpu", "arm")], []
-    names, missing = [], []
+    if data == "boards":
+        return [Job(data, "all", count)], [
+            f"{board} teaches no others: {why}" for board, why in boards.NOT_TEACHING.items()
+        ]
+    names, missing = [], mlperf.left_out() if data == "mlperf" else []
     for rows in _read(data):
         try:
             load_platform(rows.platform, calibrated=False)
             names.append(rows.name)
         except DataError as error:
-            missing.append(f"{rows.name} is skipped: {error}")
+            missing.append(f"{rows.name} is skipped, {len(rows.rows)} rows: {error}")
     found = [Job(data, name, count) for name in names]
     found += [
         Job(data, name, count, teachers)
@@ -125,6 +132,8 @@ def run(job: Job) -> Outcome:
     """Do one job."""
     if job.data == "paper":
         return Outcome(*score_paper(job.device))
+    if job.data == "boards":
+        return Outcome(boards.score_boards(boards.benches()))
     if job.teachers:
         return Outcome(_unknown(job))
     rows = _find(job.data, job.device)
@@ -144,6 +153,11 @@ Protocol = Iterator[tuple[str, Sequence[Split]]]
 def _few(bench: Bench, count: int) -> Protocol:
     splits = list(draws(len(bench.seconds), MEASUREMENTS, count))
     yield f"{MEASUREMENTS} measurements, {count} draws", splits
+
+
+def _few_and_half(bench: Bench, count: int) -> Protocol:
+    yield from _few(bench, max(1, count // 4))
+    yield from _half(bench, count)
 
 
 def _half(bench: Bench, count: int) -> Protocol:
@@ -174,8 +188,9 @@ def _sites(bench: Bench, count: int) -> Protocol:
 
 _PROTOCOLS: Mapping[str, Callable[[Bench, int], Protocol]] = {
     "nasbench201": _few,
-    "ncnn": _half,
+    "ncnn": _few_and_half,
     "mlperf": _half,
+    "paddle_lite": _half,
     "silicon": _sites,
     "timm": _third,
 }

@@ -1,0 +1,112 @@
+"""Boards of which nothing is measured: priors that the other boards teach, one left out at a time.
+
+Networks of ncnn, MLPerf, Paddle-Lite and NAS-Bench-201 on CPUs; all rows of the board that is left
+out are scored. Eager PyTorch takes no part: its priors are of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from costmodel.errors import DataError
+from costmodel.platforms import Platform, load_platform
+from costmodel.reading import parse_toml
+from costmodel.timing.fitted import Fitted
+from costmodel.timing.parameters import Parameter, priors
+from validation.scores import mlperf, nasbench201, ncnn, paddle_lite
+from validation.scores.baselines import BASELINES
+from validation.scores.bench import MODEL, PRIORS, Bench, Guess, Score, scores_of
+from validation.scores.dataset import DeviceSet
+from validation.scores.hierarchy import Taught, known, taught
+from validation.scores.splits import Split
+
+READERS: Mapping[str, Callable[[], list[DeviceSet]]] = {
+    "ncnn": ncnn.device_sets,
+    "mlperf": mlperf.device_sets,
+    "paddle_lite": paddle_lite.device_sets,
+    "nasbench201": nasbench201.device_sets,
+}
+MOST = 60
+"""Networks of a set that take part, drawn once."""
+NOT_TEACHING = {
+    "xeon-e5-2686-v4": "a t2.medium, which is throttled once its credits are spent: the median is "
+    "up to six times the least time",
+    "rk3588/armnn": "four threads that no one pins and the system moves between big and LITTLE "
+    "cores: the median is up to four times the least time",
+}
+"""Boards, or boards under an engine, whose rows are scored and teach no others, and why."""
+_OWN_PRIORS = "torch-eager"
+
+
+def benches() -> dict[str, Bench]:
+    """Return the sets of all CPUs that have a platform, by name."""
+    found = {}
+    for read in READERS.values():
+        for rows in read():
+            try:
+                platform = load_platform(rows.platform, calibrated=False)
+            except DataError:
+                continue  # the command says so where the set itself is scored
+            if platform.hardware.kind == "cpu" and platform.runtime.name != _OWN_PRIORS:
+                found[rows.name] = Bench.of(rows, MOST)
+    return found
+
+
+def teaching(sets: Mapping[str, Bench]) -> list[Bench]:
+    """Return the sets whose boards teach others."""
+    return [
+        b
+        for b in sets.values()
+        if not {b.platform.hardware.name, b.platform.base} & NOT_TEACHING.keys()
+    ]
+
+
+@cache
+def before() -> tuple[Parameter, ...]:
+    """Return the parameters that boards teach, with the priors that no board has taught."""
+    file = Path(__file__).with_name("before.toml")
+    old = parse_toml(file.read_text(encoding="utf-8"))
+    found = []
+    for p in priors("cpu"):
+        value, spread = old.get(p.name, (p.value, p.spread))
+        if spread > 0:
+            found.append(replace(p, value=value, spread=spread))
+    return tuple(found)
+
+
+def score_boards(sets: Mapping[str, Bench]) -> list[Score]:
+    """Return the scores of every set, the priors being those that the other boards teach."""
+    everything = known(teaching(sets), before())
+    scores = []
+    for name, bench in sets.items():
+        board = bench.platform.hardware.name
+        lesson = taught([k for k in everything if k.board != board], before())
+        rows = np.arange(len(bench.seconds))
+        guesses = {
+            MODEL: bench.predict(unseen(bench.platform, lesson), rows),
+            PRIORS: bench.predict(bench.platform, rows),
+            "roofline": Guess(BASELINES["roofline"](bench.features, rows, bench.seconds)),
+        }
+        split = Split(np.array([], dtype=int), rows)
+        scores += scores_of("boards", name, "board never measured", bench, [split], [guesses])
+    return scores
+
+
+def unseen(platform: Platform, lesson: Taught) -> Platform:
+    """Return ``platform`` with the priors that other boards teach."""
+    mean, spread = lesson.of(platform.runtime.name)
+    numbers = zip(before(), mean.tolist(), spread.tolist(), strict=True)
+    learnt = {p.name: (m, s) for p, m, s in numbers}
+    parameters = tuple(
+        _moved(p, *learnt[p.name]) if p.name in learnt else p for p in platform.fitted.parameters
+    )
+    return replace(platform, fitted=Fitted.prior(parameters))
+
+
+def _moved(p: Parameter, mean: float, spread: float) -> Parameter:
+    return replace(p, value=float(np.clip(np.exp(mean), p.lower, p.upper)), spread=spread)

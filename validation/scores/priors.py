@@ -1,0 +1,120 @@
+"""The command ``priors``: what boards teach about the parameters of CPUs, and writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import tomlkit
+import typer
+from rich.table import Table
+
+from costmodel.graph.serialize import write_atomically
+from validation.scores.boards import before, benches, teaching
+from validation.scores.command import wide_console
+from validation.scores.hierarchy import Known, Taught, known, taught
+
+_PACKAGE = Path(__file__).resolve().parents[2] / "costmodel"
+_GENERAL = _PACKAGE / "timing" / "cpu.toml"
+_RUNTIMES = _PACKAGE / "runtimes"
+DETERMINED = 1.0
+"""Boards that must determine a parameter, together, before its prior is theirs."""
+_SOURCE = (
+    "python -m validation priors: {what} of fits to {boards} boards (ncnn, MLPerf, Paddle-Lite, "
+    "NAS-Bench-201), of which {seen:.1f} determine it; spread between boards{more}"
+)
+
+
+def priors(
+    write: Annotated[
+        bool, typer.Option("--write", help="Also write them into cpu.toml and the runtimes.")
+    ] = False,
+) -> None:
+    """Fit every CPU of the public sets of networks, and print what they have in common.
+
+    For each parameter: the fit of each board, the mean over boards and engines, how much boards and
+    engines scatter. For example:
+
+    python -m validation priors
+
+    python -m validation priors --write
+    """
+    boards = known(teaching(benches()), before())
+    found = taught(boards, before())
+    console = wide_console()
+    console.print(_table(boards, found))
+    if write:
+        _write_general(found, len({b.board for b in boards}))
+        for engine in found.engines:
+            count = len({b.board for b in boards if b.engine == engine})
+            _write_engine(engine, found, count)
+        console.print(f"written to {_GENERAL} and {_RUNTIMES}", highlight=False)
+
+
+def _table(boards: Sequence[Known], found: Taught) -> Table:
+    table = Table(title="CPU parameters over boards and engines")
+    table.add_column("parameter")
+    for heading in ("before", "mean", "boards x", "engines x", "determined by"):
+        table.add_column(heading, justify="right")
+    table.add_column("by board and engine, as far as its rows tell")
+    posts = [b.posterior(found.engines[b.engine], found.between) for b in boards]
+    for j, p in enumerate(before()):
+        own = [
+            f"{b.board}/{b.engine} {np.exp(m[j]):.2g}"
+            for b, (m, v) in zip(boards, posts, strict=True)
+            if v[j] < 0.5 * found.between[j] ** 2
+        ]
+        numbers = (p.value, np.exp(found.mean[j]))
+        scatter = (np.exp(found.between[j]), np.exp(found.apart[j]))
+        table.add_row(
+            p.name,
+            *(f"{x:.3g}" for x in numbers),
+            *(f"{x:.2f}" for x in scatter),
+            f"{found.seen[''][j]:.1f}",
+            ", ".join(own),
+        )
+    return table
+
+
+def _write_general(found: Taught, boards: int) -> None:
+    document: Any = tomlkit.parse(_GENERAL.read_text(encoding="utf-8"))
+    for j, p in enumerate(before()):
+        if found.seen[""][j] >= DETERMINED:
+            entry = document[p.name]
+            entry["value"] = _within(entry, found.mean[j])
+            entry["spread"] = round(float(np.hypot(found.between[j], found.apart[j])), 2)
+            what, more = "mean over engines", " and engines"
+            entry["source"] = _SOURCE.format(
+                what=what, boards=boards, seen=found.seen[""][j], more=more
+            )
+    write_atomically(_GENERAL, tomlkit.dumps(document))
+
+
+def _write_engine(engine: str, found: Taught, boards: int) -> None:
+    file = _RUNTIMES / f"{engine}.toml"
+    document: Any = tomlkit.parse(file.read_text(encoding="utf-8"))
+    limits: Any = tomlkit.parse(_GENERAL.read_text(encoding="utf-8"))
+    chosen = [j for j, seen in enumerate(found.seen[engine]) if seen >= DETERMINED]
+    if not chosen:
+        return
+    own = document.setdefault("priors", tomlkit.table(is_super_table=True)).setdefault(
+        "cpu", tomlkit.table()
+    )
+    for j in chosen:
+        name = before()[j].name
+        entry = tomlkit.inline_table()
+        entry["value"] = _within(limits[name], found.engines[engine][j])
+        entry["spread"] = round(float(found.between[j]), 2)
+        entry["source"] = _SOURCE.format(
+            what=f"mean under {engine}", boards=boards, seen=found.seen[engine][j], more=""
+        )
+        own[name] = entry
+    write_atomically(file, tomlkit.dumps(document))
+
+
+def _within(entry: Any, log: float) -> float:
+    """Return a value of three digits inside the range of its parameter."""
+    value = float(np.clip(np.exp(log), entry["lower"], entry["upper"]))
+    return float(f"{value:.3g}")
