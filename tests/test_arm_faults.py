@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import shutil
 import subprocess
+import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from costmodel.errors import CostModelError, DataError
-from validation.arm.bench.program import Spec, SpecBuilder
+from validation.arm.bench.board import Board
+from validation.arm.bench.program import Buffer, Spec, SpecBuilder
 from validation.arm.bench.remote import AdbTarget, SshTarget
 from validation.arm.bench.result import parse_output
+from validation.arm.bench.session import Session
 from validation.arm.bench.targets import (
     LocalTarget,
     emulated_target,
@@ -19,8 +27,9 @@ from validation.arm.bench.targets import (
     native_target,
     parse_target,
 )
-from validation.arm.errors import BackendError, KernelError
+from validation.arm.errors import BackendError, BoardMemoryError, KernelError
 from validation.arm.simulator.count import CacheShape, count
+from validation.backends import load_backend
 
 
 def small_spec() -> Spec:
@@ -103,6 +112,134 @@ def test_a_measured_label_is_never_given_under_an_emulator() -> None:
     assert result.host["emulator"]
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"label": "guessed"}, "label 'guessed'"),
+        ({"seconds": {"median": 1e-6, "min": 1.0, "max": 2.0, "repeats": 3}}, "times"),
+        ({"seconds": {"median": float("nan"), "min": 0, "max": 1, "repeats": 3}}, "times"),
+        ({"seconds": {"median": 1}}, "TypeError"),
+        ({"operators": None}, "TypeError"),
+        ({"host": []}, "AttributeError"),
+        ({"tensors": {"x": {}}}, "ValueError"),
+    ],
+)
+def test_a_document_that_is_incomplete_or_absurd_is_one_sentence(
+    change: dict[str, Any], words: str
+) -> None:
+    sample = {"median": 1e-3, "min": 1e-3, "max": 2e-3, "repeats": 3}
+    good = {"label": "measured", "host": {}, "seconds": sample, "operators": [], "tensors": {}}
+    assert parse_output(json.dumps(good), "board").label == "measured"
+    with pytest.raises(KernelError, match=r"board: armbench's answer is incomplete or absurd") as e:
+        parse_output(json.dumps({**good, **change}), "board")
+    assert words in str(e.value)
+    for key in good:
+        with pytest.raises(KernelError):
+            parse_output(json.dumps({k: v for k, v in good.items() if k != key}), "board")
+    for text in ("[]", "3", "{", "[" * 100_000):
+        with pytest.raises(KernelError):
+            parse_output(text, "board")
+
+
+def answers(tmp_path: Path, *lines: str, end: str = "cat > /dev/null") -> Session:
+    """A program that answers so, one line a command, whatever it is asked."""
+    said = "\n".join(f"read -r line; printf '%s\\n' '{line}'" for line in lines)
+    return Session([str(script(tmp_path / "liar", f"read -r line\n{said}\n{end}"))], "board")
+
+
+GOOD_STATE = '{"hertz": 2e9, "core": 0, "khz": -1, "millicelsius": -1}'
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "{",
+        "[1]",
+        "{}",
+        '{"before": 1, "after": 2, "samples": [[1, 1, 0]]}',
+        f'{{"before": {GOOD_STATE}, "after": {GOOD_STATE}, "samples": []}}',
+        f'{{"before": {GOOD_STATE}, "after": {GOOD_STATE}, "samples": [[1e99, 1, 0]]}}',
+        f'{{"before": {GOOD_STATE}, "after": {GOOD_STATE}, "samples": [["fast", 1, 0]]}}',
+        f'{{"before": {GOOD_STATE}, "after": {GOOD_STATE}, "samples": [[true, 1, 0]]}}',
+        f'{{"before": {GOOD_STATE}, "samples": [[1, 1, 0]]}}',
+        '{"error": "\\u001b[31m[/x]", "code": 3}',
+    ],
+)
+def test_a_program_that_answers_wrongly_is_one_sentence(tmp_path: Path, answer: str) -> None:
+    with answers(tmp_path, f"@costmodel {answer}") as session:
+        with pytest.raises(KernelError, match=r"^board: ") as caught:
+            Board(session).turn(0, 1, 1, 0.0, cold=False)
+        assert str(caught.value).isprintable()
+
+
+def test_lines_of_a_login_are_passed_over(tmp_path: Path) -> None:
+    with answers(tmp_path, 'Welcome!\n@costmodel {"cores": [1]}') as session:
+        Board(session).pin([1])
+    said = r"bound to core 1, and is on \[2\]"
+    with (
+        answers(tmp_path, '@costmodel {"cores": [2]}') as session,
+        pytest.raises(BackendError, match=said),
+    ):
+        Board(session).pin([1])
+
+
+@pytest.mark.parametrize(
+    ("end", "kind", "words"),
+    [
+        ("echo not available; exit 1", BackendError, "exit code 1: not available"),
+        ("echo hello; exit 0", KernelError, "the login runs something else than armbench"),
+        ("kill -KILL $$", BoardMemoryError, "most likely as memory ran out"),
+        ("kill -ILL $$", KernelError, "the processor lacks an instruction"),
+        ("echo Exec format error >&2; exit 126", BackendError, "a program for 64-bit ARM Linux"),
+        ("echo Permission denied >&2; exit 126", BackendError, "is it mounted noexec?"),
+        ("echo not found >&2; exit 127", BackendError, "the board's shell does not find armbench"),
+        ("exec yes", KernelError, "what runs there is not armbench: it says 'y"),
+    ],
+)
+def test_a_program_that_ends_says_why(
+    tmp_path: Path, end: str, kind: type[BackendError], words: str
+) -> None:
+    with answers(tmp_path, end=end) as session, pytest.raises(kind) as caught:
+        session.ask("host", 20)
+    assert words in str(caught.value)
+
+
+def test_the_program_ends_when_its_input_closes() -> None:
+    """In the middle of a turn that would take minutes."""
+    target = emulated_target()
+    with target.session() as session:
+        board = Board(session)
+        number = board.load(small_spec())
+        session._send(f"turn {number} repeat=1000000 min=4096 us=600000000")
+        time.sleep(0.5)
+        assert session._process.poll() is None
+        begin = time.monotonic()
+        session.close()
+    assert session._process.returncode == 0  # it ended by itself
+    assert time.monotonic() - begin < 4
+
+
+def test_a_bad_network_costs_itself_alone() -> None:
+    good, bad = small_spec(), small_spec()
+    bad = replace(bad, calls=(replace(bad.calls[0], kernel="abacus"),))
+    large = replace(good, buffers=(*good.buffers, Buffer((1, 1 << 13, 1 << 13, 1))))
+    with emulated_target().session() as session:
+        board = Board(session)
+        with pytest.raises(BackendError, match="no kernel is called 'abacus'"):
+            board.load(bad)
+        for _ in range(20):  # what is dropped gives its memory back
+            board.drop(board.load(large))
+        turn = board.turn(board.load(good), 2, 5, 0.0, cold=True)
+        assert len(turn.samples) == 5
+
+
+def test_a_renamed_emulator_is_found_out(tmp_path: Path) -> None:
+    renamed = tmp_path / "sh"
+    shutil.copy(find_qemu(), renamed)
+    target = LocalTarget("arm:native", emulated_target().binary, (str(renamed),))
+    assert target.run(small_spec()).host["emulator"] == "sh"
+
+
 def test_native_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     with pytest.raises(
@@ -120,18 +257,53 @@ def test_native_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
         "arm:ssh://",
         "arm:ssh://host:port",
         "arm:ssh://h/x",
+        "arm:ssh://h:70000",
+        "arm:ssh://@h",
+        "arm:ssh://me@a b",
+        "arm:ssh://me@\x1b[1m",
+        "arm:adb://a/b",
+        "arm:Native",
         "torch",
     ],
 )
 def test_a_wrong_target_is_one_sentence(text: str) -> None:
-    with pytest.raises(DataError):
+    with pytest.raises(DataError) as caught:
         parse_target(text)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("arm:cortex-a53", "did you mean arm:simulated=cortex-a53?"),
+        ("arm:natve", "did you mean arm:native?"),
+        ("arm:simulatd=cortex-a57", "did you mean arm:simulated?"),
+        ("arm:emulate", "did you mean arm:emulated?"),
+        ("arm:simulated=cortex-a5", "no ARM core 'cortex-a5' can be simulated; there are"),
+    ],
+)
+def test_a_misspelt_target_says_what_is_near(text: str, words: str) -> None:
+    with pytest.raises(DataError, match=re.escape(words)):
+        load_backend(text)
+
+
+def test_a_password_is_refused_and_not_repeated() -> None:
+    for text in ("arm:ssh://root:secret@host", "arm:ssh://root:secret@host/x"):
+        with pytest.raises(DataError) as caught:
+            load_backend(text)
+        assert "secret" not in str(caught.value)
 
 
 def test_targets_are_read() -> None:
     target = parse_target("arm:ssh://me@board.local:2222")
     assert isinstance(target, SshTarget)
     assert (target.host, target.port, target.user) == ("board.local", 2222, "me")
+    upper = parse_target("arm:ssh://MyPi")  # a Host of ~/.ssh/config, where case matters
+    assert isinstance(upper, SshTarget)
+    assert (upper.host, upper.port, upper.user) == ("MyPi", None, None)
+    six = parse_target("arm:ssh://me@[::1]:22")
+    assert isinstance(six, SshTarget)
+    assert (six.host, six.port) == ("::1", 22)
     assert parse_target("arm:adb://123ABC") == AdbTarget("arm:adb://123ABC", "123ABC")
     assert parse_target("arm:adb://") == AdbTarget("arm:adb://", None)
 
@@ -165,7 +337,8 @@ def fake_adb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_adb_sends_the_binary_once_and_runs_it(fake_adb: Path, tmp_path: Path) -> None:
     target = AdbTarget("arm:adb://x", "x", folder=str(tmp_path))
     assert target.run(small_spec()).label == "emulated"
-    (sent,) = tmp_path.glob("armbench-*")
+    (sent,) = (tmp_path / "costmodel").glob("armbench-*")
+    assert sent.parent.stat().st_mode & 0o777 == 0o700
     before = sent.stat().st_mtime_ns
     assert target.run(small_spec()).label == "emulated"
     assert sent.stat().st_mtime_ns == before

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,8 @@ from validation.arm.checks.check import check
 from validation.arm.errors import BackendError, KernelError
 
 _SSHD = shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-_MISSING = [name for name, path in (("sshd", _SSHD), ("ssh", shutil.which("ssh"))) if path is None]
+_SSH = shutil.which("ssh")
+_MISSING = [name for name, path in (("sshd", _SSHD), ("ssh", _SSH)) if path is None]
 pytestmark = pytest.mark.skipif(
     bool(_MISSING),
     reason=f"{' and '.join(_MISSING)} not found: install openssh-server, openssh-client",
@@ -43,6 +45,11 @@ class Board:
     target: SshTarget
     login: Path
     folder: Path
+
+    @property
+    def private(self) -> Path:
+        """The private folder that the board makes."""
+        return self.folder / "costmodel"
 
 
 def free_port() -> int:
@@ -105,14 +112,24 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
 
 @pytest.fixture(autouse=True)
 def normal_login(board: Board) -> None:
-    set_login(board, f'exec sh -c "{find_qemu()} -cpu cortex-a57 $1"')
+    set_login(board, EMULATE)
 
 
-def set_login(board: Board, run: str, upload: str = 'exec sh -c "$1"') -> None:
+EMULATE = f'exec sh -c "{find_qemu()} -cpu cortex-a57 $1"' if not _MISSING else ""
+
+
+def set_login(
+    board: Board,
+    run: str,
+    upload: str = 'exec sh -c "$1"',
+    home: Path | None = None,
+    greeting: str = "",
+) -> None:
     """What a login does with the binary, and with any other command."""
+    place = f"export HOME={home}\n" if home else ""
     board.login.write_text(
-        '#!/bin/sh\nset -- "$SSH_ORIGINAL_COMMAND"\n'
-        f'case "$1" in\n/*/armbench-*) {run};;\ncat*) {upload};;\n*) exec sh -c "$1";;\nesac\n'
+        f'#!/bin/sh\n{greeting}\n{place}set -- "$SSH_ORIGINAL_COMMAND"\n'
+        f'case "$1" in\n/*/armbench-*) {run};;\np=*) {upload};;\n*) exec sh -c "$1";;\nesac\n'
     )
     board.login.chmod(0o755)
 
@@ -126,10 +143,11 @@ def test_a_board_gives_right_results_under_the_binary_s_own_label(board: Board) 
 
 def test_the_binary_is_sent_once(board: Board) -> None:
     board.target.run(spec())
-    (sent,) = board.folder.glob("armbench-*")
+    (sent,) = board.private.glob("armbench-*")
     before = sent.stat().st_mtime_ns
     board.target.run(spec())
-    assert [path.stat().st_mtime_ns for path in board.folder.iterdir()] == [before]
+    assert [path.stat().st_mtime_ns for path in board.private.iterdir()] == [before]
+    assert board.private.stat().st_mode & 0o777 == 0o700
 
 
 def fails(target: SshTarget, kind: type[BackendError], words: str) -> None:
@@ -161,11 +179,146 @@ def test_an_unknown_board_is_told(board: Board) -> None:
 
 
 def test_a_full_disk_on_the_board_is_told_and_leaves_nothing(board: Board) -> None:
-    for path in board.folder.iterdir():
+    for path in board.private.glob("*"):
         path.unlink()
     set_login(board, "exit 1", upload="exec cat > /dev/full")
     fails(board.target, BackendError, "the board's disk is full")
-    assert list(board.folder.iterdir()) == []
+    assert list(board.private.iterdir()) == []
+
+
+def test_a_planted_program_is_never_run(board: Board) -> None:
+    """Nor is one of length zero kept, nor is anything written through a link."""
+    board.target.run(spec())
+    (sent,) = board.private.glob("armbench-*")
+    right = sent.read_bytes()
+    ran = board.folder / "ran"
+    victim = board.folder / "victim"
+    for planted in (b"", f"#!/bin/sh\ntouch {ran}\n".encode().ljust(len(right), b"#")):
+        sent.write_bytes(planted)
+        assert board.target.run(spec()).label == "emulated"
+        assert sent.read_bytes() == right
+    victim.write_bytes(b"mine")
+    sent.unlink()
+    sent.symlink_to(victim)
+    sent.with_name(f"{sent.name}.part").symlink_to(victim)
+    assert board.target.run(spec()).label == "emulated"
+    assert not sent.is_symlink()
+    assert victim.read_bytes() == b"mine"
+    assert not ran.exists()
+
+
+def test_a_private_folder_that_is_a_link_is_refused(board: Board, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "costmodel").symlink_to(tmp_path / "elsewhere")
+    fails(replace(board.target, folder=str(tmp_path)), BackendError, "it is no folder")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_folder_that_others_may_write_in_is_closed(board: Board) -> None:
+    board.private.chmod(0o777)
+    board.target.run(spec())
+    assert board.private.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_that_runs_no_programs_is_told(board: Board, tmp_path: Path) -> None:
+    """As one that is mounted noexec, which not every test may mount."""
+    if os.getuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("mounting needs root")
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "noexec", "tmpfs", str(tmp_path)], check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("nothing can be mounted here")
+    try:
+        words = "programs in it are not run (mounted noexec)"
+        fails(replace(board.target, folder=str(tmp_path)), BackendError, words)
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_a_campaign_uses_one_connection(board: Board) -> None:
+    target = replace(board.target)
+    log = board.login.parent / "log"
+    before = log.read_text().count("Accepted publickey")
+    for _ in range(3):
+        target.run(spec())
+    assert log.read_text().count("Accepted publickey") == before + 1
+
+
+def test_a_changed_host_key_is_told(board: Board, tmp_path: Path) -> None:
+    other = (board.login.parent / "stranger.pub").read_text().split()
+    known = tmp_path / "known"
+    known.write_text(f"[127.0.0.1]:{board.target.port} {other[0]} {other[1]}\n")
+    options = ("-o", f"UserKnownHostsFile={known}", *board.target.options)
+    fails(replace(board.target, options=options), BackendError, "the board's host key has changed")
+
+
+@pytest.mark.parametrize("said", ["This account is currently not available.", "\x1b[1m[/x]"])
+def test_a_login_that_refuses_is_told(board: Board, said: str) -> None:
+    board.login.write_text(f"#!/bin/sh\nprintf '%s\\n' '{said}'\nexit 1\n")
+    with pytest.raises(BackendError, match="the login does not run commands: it says") as caught:
+        board.target.run(spec())
+    assert str(caught.value).isprintable()
+
+
+def test_a_login_that_prints_text_does_no_harm(board: Board) -> None:
+    set_login(board, EMULATE, greeting="echo Welcome; echo; echo '{\"label\": 1}'")
+    result = board.target.run(spec())
+    assert all(deviation.ok for deviation in check(spec(), result.tensors))
+
+
+def test_a_program_of_another_processor_is_told(board: Board) -> None:
+    set_login(board, "echo 'cannot execute binary file: Exec format error' >&2; exit 126")
+    fails(board.target, BackendError, "armbench is a program for 64-bit ARM Linux")
+
+
+def test_the_program_ends_with_the_harness(board: Board) -> None:
+    """Whatever ends it, nothing runs on that would slow the next measurement."""
+    marker = board.login.parent / "running"
+    set_login(board, f"echo $$ > {marker}; {EMULATE}")
+    session = board.target.session()
+    session.ask("host", 20)
+    number = int(marker.read_text())
+    os.kill(session._process.pid, signal.SIGKILL)
+    session.close()
+    for _ in range(100):
+        if not Path(f"/proc/{number}").exists():
+            return
+        time.sleep(0.1)
+    pytest.fail("the program runs on")
+
+
+def board_command(board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str) -> Any:
+    from typer.testing import CliRunner
+
+    from validation.board import board as app
+
+    wrapper = tmp_path / "ssh"
+    wrapper.write_text(f'#!/bin/sh\nexec {_SSH} {" ".join(board.target.options)} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    return CliRunner().invoke(app, [word, board.target.name])
+
+
+def test_board_check_and_clean(
+    board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_login(board, EMULATE, home=tmp_path)
+    checked = board_command(board, tmp_path, monkeypatch, "check")
+    folder = tmp_path / ".cache" / "costmodel"
+    assert checked.exit_code == 1, checked.output
+    assert f"private folder: {folder} (the program: not there yet)" in checked.output
+    assert (
+        "trouble: the board's system is x86_64" in checked.output or os.uname().machine != "x86_64"
+    )
+    assert "runs the program: its times are no latency" in checked.output
+    assert len(list(folder.iterdir())) == 1
+    cleaned = board_command(board, tmp_path, monkeypatch, "clean")
+    assert cleaned.exit_code == 0
+    assert f"removed {folder}" in cleaned.output
+    assert not folder.exists()
+    again = board_command(board, tmp_path, monkeypatch, "clean")
+    assert "there was nothing" in again.output
 
 
 def test_a_crash_on_the_board_names_the_signal(board: Board) -> None:
@@ -178,9 +331,11 @@ def test_a_crash_on_the_board_names_the_signal(board: Board) -> None:
 
 def test_a_board_that_hangs_is_given_up(board: Board) -> None:
     board.target.run(spec())
-    set_login(board, "exec sleep 5")
-    with pytest.raises(BackendError, match="no answer within 1 s"):
-        board.target.run(spec(), timeout=1)
+    set_login(board, "exec sleep 50")
+    begin = time.monotonic()
+    with board.target.session() as session, pytest.raises(BackendError, match="no answer within 1"):
+        session.ask("host", 1)
+    assert time.monotonic() - begin < 20
 
 
 def test_validate_says_in_one_sentence_that_the_board_is_an_emulator(
@@ -189,18 +344,14 @@ def test_validate_says_in_one_sentence_that_the_board_is_an_emulator(
     from typer.testing import CliRunner
 
     from costmodel.cli.app import app
-    from validation.arm.bench.build import build_armbench
 
     wrapper = tmp_path / "ssh"
-    wrapper.write_text(
-        f'#!/bin/sh\nexec {shutil.which("ssh")} {" ".join(board.target.options)} "$@"\n'
-    )
+    wrapper.write_text(f'#!/bin/sh\nexec {_SSH} {" ".join(board.target.options)} "$@"\n')
     wrapper.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    set_login(board, EMULATE, home=tmp_path)
     words = ["validate", "shufflenet_v2", "--backend", board.target.name]
     result = CliRunner().invoke(app, [*words, "--platform", "raspberry-pi-4/neon"])
-    content = build_armbench().read_bytes()
-    Path(f"/tmp/armbench-{hashlib.sha256(content).hexdigest()[:16]}").unlink()
     assert result.exit_code == 2
     (line,) = result.output.strip().splitlines()
     assert line.startswith(f"costmodel: {board.target.name}: the binary found itself under")

@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
+import networkx as nx
 import typer
 from rich.console import Console
 
 from costmodel.calibration.measurement import write_measurements
-from validation.backends import Settings, load_backend
+from costmodel.errors import CostModelError
+from validation.backends import Backend, Settings, load_backend
 from validation.comparing.compare import Comparison, compare
 from validation.comparing.show import show_emulated, show_guidelines, show_networks
 from validation.errors import MeasuringError
@@ -21,8 +23,13 @@ from validation.guidelines.experiments import try_guideline
 from validation.measuring.campaign import LIMIT, Campaign
 from validation.measuring.clock import Plan, Timing
 from validation.measuring.networks import network_for
-from validation.measuring.platforms import platform_for
-from validation.measuring.running import run_or_exit
+from validation.measuring.options import (
+    confirmed_platform,
+    parse_cores,
+    refusals,
+    refuse_unhonoured,
+)
+from validation.measuring.running import run_or_exit, say
 from validation.measuring.store import Store
 
 _KERNEL_BUDGET = 0.03
@@ -56,6 +63,9 @@ Dtype = Annotated[
 Cache = Annotated[
     Literal["warm", "cold"], typer.Option(help="Whether caches are flushed before every run.")
 ]
+Cores = Annotated[
+    str | None, typer.Option(help="Cores that the threads are bound to, such as 4-7 or 0,2.")
+]
 Precision = Annotated[
     float,
     typer.Option(
@@ -88,6 +98,7 @@ def measure(
     dtype: Dtype = "float32",
     threads: Threads = 1,
     cache: Cache = "warm",
+    cores: Cores = None,
     precision: Precision = 0.01,
     budget: Budget = 10.0,
     limit: Limit = LIMIT,
@@ -104,17 +115,20 @@ def measure(
     costmodel measure "conv2d?cin=64&size=56&cout=64&k=1" --threads 2 --table host.csv
     """
     console = Console(stderr=True)
-    settings = Settings(device, mode, layout, dtype, threads, cache)
+    settings = Settings(device, mode, layout, dtype, threads, cache, cores=parse_cores(cores))
     plan = Plan(precision=precision, budget=budget)
     runner = load_backend(backend)
-    where = platform or runner.platform(settings)
+    refuse_unhonoured(runner, settings, _changed(plan))
+    where = confirmed_platform(platform or runner.platform(settings), runner, settings)
+    specs = _runnable(networks, runner, settings, console)
     with Store(output) as store:
-        campaign = Campaign(tuple(networks), runner, settings, plan, run, where, limit=limit)
+        campaign = Campaign((*specs,), runner, settings, plan, run, where, limit=limit)
         run_or_exit(campaign, store, console)
+        _say_verdict(runner, console)
         if table is not None:
             write_measurements(table, store.to_measurements())
-    missing = len(campaign.missing(store))
-    console.print(f"{len(set(networks)) - missing} results are in {output}", soft_wrap=True)
+    missing = len(campaign.missing(store)) + len(set(networks)) - len(specs)
+    say(console, f"{len(set(networks)) - missing} results are in {output}")
     if missing:
         raise typer.Exit(1)
 
@@ -139,6 +153,7 @@ def validate(
     dtype: Dtype = "float32",
     threads: Threads = 1,
     cache: Cache = "warm",
+    cores: Cores = None,
     precision: Precision = 0.01,
     budget: Budget = 10.0,
     limit: Limit = LIMIT,
@@ -157,20 +172,21 @@ def validate(
     costmodel validate g1 g2 g3 g4 --backend torch
     """
     console = Console(stderr=True)
-    settings = Settings(device, mode, layout, dtype, threads, cache)
+    settings = Settings(device, mode, layout, dtype, threads, cache, cores=parse_cores(cores))
     plan = Plan(precision=precision, budget=budget)
     runner = load_backend(backend)
     if runner.label == "emulated":
         if settings != Settings():
             raise MeasuringError(
                 f"{runner.name} checks results and counts in float32 on one thread: leave out "
-                "--device, --mode, --layout, --dtype, --threads and --cache"
+                "--device, --mode, --layout, --dtype, --threads, --cache and --cores"
             )
         show_emulated(networks, as_json)
         return
+    refuse_unhonoured(runner, settings, _changed(plan))
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        where = platform_for(platform or runner.platform(settings), settings)
+        where = confirmed_platform(platform or runner.platform(settings), runner, settings)
         store = stack.enter_context(Store(output or Path(folder) / "results.jsonl"))
         if guidelines_only(networks):
             how = Campaign((), runner, settings, plan, platform=where, limit=limit)
@@ -178,7 +194,7 @@ def validate(
             show_guidelines(tried, runner, settings, as_json)
             return
         # What is wrong is told before anything is measured, and what is measured is predicted.
-        graphs = {spec: network_for(spec, settings) for spec in dict.fromkeys(networks)}
+        graphs = _runnable(networks, runner, settings, console, built=True)
         campaign = Campaign(
             (*graphs,), runner, settings, plan, platform=where, graphs=graphs, limit=limit
         )
@@ -186,6 +202,7 @@ def validate(
         for run in range(1 + repeat):
             again = replace(campaign, run=run)
             run_or_exit(again, store, console)
+            _say_verdict(runner, console)
             runs.append(_timings(again, store))
         kernel_plan = replace(plan, budget=_KERNEL_BUDGET * budget, turn=0.05, warm_up=0.3)
         compared = [
@@ -194,8 +211,50 @@ def validate(
     if not compared:
         raise typer.Exit(1)
     show_networks(compared, runner, settings, as_json)
-    if len(compared) < len(graphs):
+    if len(compared) < len(set(networks)):
         raise typer.Exit(1)
+
+
+def _runnable(
+    networks: list[str], runner: Backend, settings: Settings, console: Console, built: bool = False
+) -> dict[str, nx.DiGraph]:
+    """Return the networks that the backend can run; the others are named before the first is run.
+
+    Those that can fail at nothing but running are built by whoever runs them, unless ``built``.
+    """
+    names = dict.fromkeys(networks)
+    if not built and not hasattr(runner, "check_graph"):
+        return {name: nx.DiGraph() for name in names}
+    graphs = {}
+    for name in names:
+        try:
+            graphs[name] = network_for(name, settings)
+        except CostModelError:
+            if built:  # bad input; the others are measured where nothing is to be compared
+                raise
+            graphs[name] = nx.DiGraph()
+    refused = refusals(runner, {n: g for n, g in graphs.items() if len(g)}, settings)
+    if refused:
+        say(console, f"{len(refused)} of {len(names)} networks cannot be run there:", "red")
+    for name, reason in refused.items():
+        say(console, f"{name}: {reason}", "red")
+    if len(refused) == len(names):
+        raise typer.Exit(1)
+    return {name: graph for name, graph in graphs.items() if name not in refused}
+
+
+def _changed(plan: Plan) -> list[str]:
+    """Return the options about exactness that are not at their defaults."""
+    usual = Plan()
+    changed = {"--precision": plan.precision != usual.precision}
+    changed["--budget"] = plan.budget != usual.budget
+    return [option for option, is_changed in changed.items() if is_changed]
+
+
+def _say_verdict(runner: Backend, console: Console) -> None:
+    """Say what a board's clock did meanwhile."""
+    if verdict := getattr(runner, "verdict", ""):
+        say(console, f"{runner.name}: {verdict}")
 
 
 def _compare(

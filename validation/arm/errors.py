@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from validation.errors import MeasuringError
+from validation.errors import MeasuringError, OutOfMemoryError
 
 
 class BackendError(MeasuringError):
@@ -11,3 +11,7 @@ class BackendError(MeasuringError):
 
 class KernelError(BackendError):
     """The benchmark ran and its result cannot be used: it crashed, or wrote a value not finite."""
+
+
+class BoardMemoryError(BackendError, OutOfMemoryError):
+    """The memory of the board does not hold the network."""

@@ -1,8 +1,8 @@
 """The project's own NEON kernels: on ARM hosts and boards, emulated, and simulated.
 
 ``arm:native``, ``arm:ssh://user@board`` and ``arm:adb://serial`` measure. ``arm:emulated`` gives
-right results and exact counts but no times. ``arm:simulated`` makes times of exact counts and
-static cycle tables: a calculation, never a measurement.
+right results and exact counts but no times. ``arm:simulated`` and ``arm:simulated=CORE`` make times
+of exact counts and static cycle tables: a calculation, never a measurement.
 """
 
 from __future__ import annotations
@@ -13,19 +13,22 @@ from functools import cached_property
 
 import networkx as nx
 
-from costmodel.errors import CostModelError
+from costmodel.errors import CostModelError, DataError
 from costmodel.kernels.lowering import lower as lower_kernels
+from costmodel.platforms import load_platform
 from costmodel.runtimes import load_runtime
-from validation.arm.bench.program import Spec, SpecBuilder
-from validation.arm.bench.result import RunResult, Sample
-from validation.arm.bench.targets import EMULATED_CPU, parse_target
+from validation.arm.bench.answers import Host
+from validation.arm.bench.board import Board
+from validation.arm.bench.targets import EMULATED_CPU, ArmTarget, parse_board, parse_target
 from validation.arm.errors import BackendError
+from validation.arm.identity import confirm, name_device
 from validation.arm.simulator.core import load_core
 from validation.arm.simulator.distinct import simulate_distinct
 from validation.arm.simulator.simulate import DEFAULT_CORE, Simulated
 from validation.arm.translate.lower import lower
 from validation.arm.translate.reuse import reuse_memory
-from validation.errors import MeasuringError
+from validation.backends.arm_board import BoardCampaign, refuse_emulator
+from validation.errors import ClockError, MeasuringError
 from validation.measuring.backend import KernelTiming, Label, Settings
 from validation.measuring.clock import Plan, Timing
 from validation.measuring.host import describe_host, load
@@ -33,8 +36,8 @@ from validation.measuring.journal import NO_JOURNAL, Journal
 from validation.measuring.platforms import platform_name
 
 RUNTIME = "neon"
-_SIMULATED_HARDWARE = {"cortex-a57": "snapdragon-810"}
-_SLACK_S = 60.0  # beyond the budget: start, warm-up, transfer
+_SAME_CLOCK = 0.05
+_STEADY_GOVERNOR = "performance"
 
 
 class ArmBackend:
@@ -43,21 +46,39 @@ class ArmBackend:
     Parameters
     ----------
     target : str
-        ``"native"``, ``"emulated"``, ``"simulated"``, ``"ssh://user@host:port"`` or
-        ``"adb://serial"``.
+        ``"native"``, ``"emulated"``, ``"simulated"``, ``"simulated=CORE"``,
+        ``"ssh://user@host:port"`` or ``"adb://serial"``.
+
+    Raises
+    ------
+    DataError
+        If it names nothing that can be run on.
     """
 
     among_others = False
+    kernels_inside = True
     own_process = False  # what is timed is a program of its own already, here or on a board
 
     def __init__(self, target: str = "native") -> None:
         self.name = f"arm:{target}"
-        self._target = target
+        kind, equals, core = target.partition("=")
+        self._core = core if equals and kind == "simulated" else DEFAULT_CORE
+        self._target = "simulated" if kind == "simulated" else target
+        if self._target == "simulated":
+            load_core(self._core)
+        elif target not in ("native", "emulated"):
+            parse_board(self.name)
+        self.takes_cores = self._measures
+        self.verdict = ""
+
+    @property
+    def _measures(self) -> bool:
+        return self._target not in ("simulated", "emulated")
 
     @property
     def label(self) -> Label:
         """What its times are; a board's own binary still refuses to measure under an emulator."""
-        if self._target in ("simulated", "emulated"):
+        if not self._measures:
             return "simulated" if self._target == "simulated" else "emulated"
         return "measured"
 
@@ -70,35 +91,76 @@ class ArmBackend:
             If a board cannot be reached, or is an emulator.
         """
         if self._target == "simulated":
-            core = load_core(DEFAULT_CORE)
+            core = load_core(self._core)
             return {"cpu": core.title, "clock": f"{core.clock:g}", "parameters": core.parameters()}
-        if self._target == "native":
-            return describe_host("numpy")
         if self._target == "emulated":
             return {"cpu": f"qemu as {EMULATED_CPU}", "load": load()}
-        return self._board
+        if self._target == "native":
+            return {**describe_host("numpy"), **_of_board(self._host)}
+        return {"cpu": self.name, **_of_board(self._host)}
 
     @cached_property
-    def _board(self) -> dict[str, str]:
-        """Ask the board what it is: one run of one small operator."""
-        host = self._run(_PROBE, Plan(budget=0.01, min_samples=1)).host
-        return {"cpu": self.name, **{key: str(value) for key, value in host.items()}}
+    def _board(self) -> ArmTarget:
+        """The way to it: one, so that all that is asked goes over one connection."""
+        return parse_target(self.name)
+
+    @cached_property
+    def _host(self) -> Host:
+        """Ask the board what it is, once."""
+        with self._board.session() as session:
+            host = Board(session).host()
+        refuse_emulator(host, self.name)
+        return host
 
     def platform(self, settings: Settings) -> str:
-        """Return the platform of the simulated core or of this host; a board's must be named.
+        """Return the platform of the simulated core, of this host, or of the board's cores.
 
         Raises
         ------
         MeasuringError
-            For a board reached from here: its hardware is not known.
+            For a board whose hardware is not known.
         """
-        if self._target in ("simulated", "emulated"):
-            return platform_name(_SIMULATED_HARDWARE[DEFAULT_CORE], RUNTIME, settings)
+        if not self._measures:
+            return platform_name(load_core(self._core).device, RUNTIME, settings)
         if self._target == "native":
             return platform_name("host", RUNTIME, settings)
-        raise MeasuringError(
-            f"{self.name}: which hardware is it? Give --platform, such as raspberry-pi-4/{RUNTIME}"
-        )
+        try:
+            return platform_name(name_device(self._host), RUNTIME, settings)
+        except DataError as error:
+            raise MeasuringError(
+                f"{self.name}: {error} Give --platform, such as raspberry-pi-4/{RUNTIME}"
+            ) from None
+
+    def confirm_platform(self, name: str) -> None:
+        """Refuse a platform that is not the device.
+
+        Raises
+        ------
+        MeasuringError
+            If it contradicts what the board says of itself, or the core that is simulated.
+        """
+        hardware = load_platform(name).hardware
+        if self._measures:
+            confirm(self._host, hardware, self.name)
+            return
+        core = load_core(self._core)
+        alike = abs(hardware.clock / core.clock - 1) <= _SAME_CLOCK
+        if hardware.kind != "cpu" or hardware.core != core.name or not alike:
+            raise MeasuringError(
+                f"{self.name} is {core.name} at {core.clock / 1e9:.3g} GHz, and platform {name!r} "
+                f"is not: leave --platform out, or give {core.device}/{RUNTIME}"
+            )
+
+    def check_graph(self, graph: nx.DiGraph, settings: Settings) -> None:
+        """Refuse a network before anything is measured.
+
+        Raises
+        ------
+        CostModelError
+            If an operator has no kernel, or a setting is not honoured.
+        """
+        self._check(settings)
+        lower(graph)
 
     def measure_networks(
         self,
@@ -107,11 +169,14 @@ class ArmBackend:
         plan: Plan,
         journal: Journal = NO_JOURNAL,
     ) -> Iterator[tuple[str, Timing | MeasuringError]]:
-        """Yield the time of each network: measured or simulated, one after the other."""
+        """Yield the time of each network: simulated one after the other, measured in turns."""
+        if self._target not in ("simulated", "emulated"):
+            yield from self._measured(graphs, settings, plan, journal)
+            return
         for name, graph in graphs.items():
             journal.begin(name)
             try:
-                yield name, self._network(graph, settings, plan)
+                yield name, self._simulated(graph, settings)
             except MeasuringError as error:
                 yield name, error
             except CostModelError as error:
@@ -119,18 +184,36 @@ class ArmBackend:
             except Exception as error:  # a fault in one network must not cost the others
                 yield name, MeasuringError(f"{name}: {type(error).__name__}: {error}")
 
+    def _measured(
+        self,
+        graphs: Mapping[str, nx.DiGraph],
+        settings: Settings,
+        plan: Plan,
+        journal: Journal,
+    ) -> Iterator[tuple[str, Timing | MeasuringError]]:
+        try:
+            self._check(settings)
+            campaign = BoardCampaign(self._board, settings, plan)
+            yield from campaign.networks(graphs, journal)
+            self.verdict = campaign.watch.verdict()
+        except ClockError:
+            raise
+        except MeasuringError as error:
+            for name in graphs:
+                yield name, error
+
     def measure_kernels(
         self, graph: nx.DiGraph, settings: Settings, plan: Plan
     ) -> tuple[KernelTiming, ...]:
         """Return the time of every kernel inside the network; none where the two do not match."""
-        spec = _spec(graph, settings)
+        self._check(settings)
+        spec = reuse_memory(lower(graph))
         if self._target == "simulated":
-            simulated = simulate_distinct(spec)
+            simulated = simulate_distinct(spec, self._core, warm=settings.cache == "warm")
             alone = [replace(simulated, operators=(operator,)) for operator in simulated.operators]
             timed = [_simulated_timing(operator) for operator in alone]
         else:
-            result = self._run(spec, plan)
-            timed = [_measured_timing(operator.sample) for operator in result.operators]
+            timed = BoardCampaign(self._board, settings, plan).operators(spec)
         kernels = lower_kernels(graph, load_runtime(RUNTIME))
         by_node = {call.name: t for call, t in zip(spec.calls, timed, strict=True)}
         found = [(k, [by_node[n] for n in k.nodes if n in by_node]) for k in kernels]
@@ -138,59 +221,62 @@ class ArmBackend:
             return ()
         return tuple(KernelTiming(k.name, k.kind, times[0]) for k, times in found)
 
-    def _network(self, graph: nx.DiGraph, settings: Settings, plan: Plan) -> Timing:
+    def _simulated(self, graph: nx.DiGraph, settings: Settings) -> Timing:
         if self._target == "emulated":
             raise BackendError(
                 "arm:emulated has no latency: it checks results and counts (`costmodel validate`)"
             )
-        spec = _spec(graph, settings)
-        if self._target == "simulated":
-            return _simulated_timing(simulate_distinct(spec))
-        return _measured_timing(self._run(spec, plan).total)
+        self._check(settings)
+        spec = reuse_memory(lower(graph))
+        warm = settings.cache == "warm"
+        return _simulated_timing(simulate_distinct(spec, self._core, warm=warm))
 
-    def _run(self, spec: Spec, plan: Plan) -> RunResult:
-        timed = spec.timed(
-            warmup=3, repeats=max(plan.min_samples, 1000), budget_ms=int(plan.budget * 1000)
-        )
-        result = parse_target(self.name).run(timed, plan.budget + _SLACK_S)
-        if result.label != "measured":
-            raise BackendError(
-                f"{self.name}: the binary found itself under the emulator "
-                f"{result.host['emulator']}: its results are emulated, its wall time is no latency"
+    def _check(self, settings: Settings) -> None:
+        """Refuse settings that are not honoured, each by its name."""
+        plain = Settings(threads=1, cache=settings.cache, cores=settings.cores)
+        names = {
+            "device": "--device",
+            "mode": "--mode",
+            "layout": "--layout",
+            "dtype": "--dtype",
+            "threads": "--threads",
+            "between": "between",
+        }
+        refused = [
+            f"{option} {getattr(settings, name)}"
+            for name, option in names.items()
+            if getattr(settings, name) != getattr(plain, name)
+        ]
+        if settings.cores and not self._measures:
+            refused.append("--cores")
+        if refused:
+            raise MeasuringError(
+                f"{self.name} cannot honour {', '.join(refused)}: its kernels run on the "
+                "processor, operator by operator, contiguous, in float32, on one thread, again and "
+                "again"
             )
-        return result
 
 
-def _probe() -> Spec:
-    builder = SpecBuilder()
-    x, y = builder.tensor((1, 4, 4, 4), seed=1), builder.tensor((1, 4, 4, 4))
-    builder.op("relu", [x], [y])
-    return builder.build()
-
-
-_PROBE = _probe()
-
-
-def _spec(graph: nx.DiGraph, settings: Settings) -> Spec:
-    if settings != Settings():
-        raise MeasuringError(
-            "the ARM kernels run on the processor, as they are written, in float32, on one thread, "
-            "again and again"
+def _of_board(host: Host) -> dict[str, str]:
+    found = {key: value for key, value in host.texts.items() if value}
+    governors = sorted({core.governor for core in host.cores if core.governor})
+    if governors:
+        found["governor"] = ", ".join(governors)
+    if governors not in ([], [_STEADY_GOVERNOR]):
+        found["advice"] = (
+            f"the governor is {found['governor']}: times are steadier under {_STEADY_GOVERNOR} "
+            f"(echo {_STEADY_GOVERNOR} | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/"
+            "scaling_governor)"
         )
-    return reuse_memory(lower(graph))
-
-
-def _measured_timing(sample: Sample) -> Timing:
-    # The binary reports order statistics, not an interval of the median: the range bounds it.
-    return _timing(sample.median, sample.min, sample.max, sample.repeats)
+    return found
 
 
 def _simulated_timing(simulated: Simulated) -> Timing:
-    """Return the nominal time, and as its interval that of more and fewer misses in flight."""
-    return _timing(simulated.seconds, *simulated.interval, 1)
+    """Return the nominal time, and as its interval that of more and fewer misses in flight.
 
-
-def _timing(median: float, low: float, high: float, samples: int) -> Timing:
+    It is one calculated number: there is no percentile, no drift, no round of it.
+    """
+    median, (low, high) = simulated.seconds, simulated.interval
     return Timing(
         median=median,
         low=low,
@@ -200,7 +286,7 @@ def _timing(median: float, low: float, high: float, samples: int) -> Timing:
         quiet=median,
         spread=(high - low) / median,
         drift=0.0,
-        samples=samples,
+        samples=1,
         repeat=1,
         rounds=1,
         disturbed=0,

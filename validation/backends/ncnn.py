@@ -45,6 +45,17 @@ class NcnnBackend:
         """Return this host with ncnn."""
         return platform_name("host", RUNTIME, settings)
 
+    def check_graph(self, graph: nx.DiGraph, settings: Settings) -> None:
+        """Refuse a network before anything is measured.
+
+        Raises
+        ------
+        CostModelError
+            If ncnn has no layer for an operator, or a setting is not honoured.
+        """
+        _check(settings)
+        to_ncnn(lower(graph))
+
     def measure_networks(
         self,
         graphs: Mapping[str, nx.DiGraph],
@@ -84,10 +95,24 @@ def _timer(settings: Settings) -> CpuTimer:
     return CpuTimer(own=time.thread_time if settings.threads == 1 else None)
 
 
+def _check(settings: Settings) -> None:
+    """Refuse settings that are not honoured, each by its name."""
+    plain = Settings(threads=settings.threads)
+    refused = [
+        f"--{name} {getattr(settings, name)}"
+        for name in ("device", "mode", "layout", "dtype", "cache", "between")
+        if getattr(settings, name) != getattr(plain, name)
+    ]
+    if refused:
+        raise MeasuringError(
+            f"ncnn cannot honour {', '.join(refused)}: it runs on the processor, as its networks "
+            "are written, in float32, with warm caches"
+        )
+
+
 def _subject(name: str, graph: nx.DiGraph, settings: Settings) -> Subject:
     """Return a network ready to be timed; its outputs have been checked for NaN."""
-    if settings != Settings(threads=settings.threads):
-        raise MeasuringError(f"{name}: ncnn runs on the processor, in float32, with warm caches")
+    _check(settings)
     model = to_ncnn(lower(graph))
     call = load_model(model, settings.threads)
     for (_, shape), mat in zip(model.outputs.values(), call(), strict=True):

@@ -17,6 +17,7 @@ from validation.guidelines.claims import guidelines_only
 from validation.guidelines.experiments import Experiment
 from validation.guidelines.tables import experiment_dict, experiment_table
 from validation.measuring.backend import Backend, Settings
+from validation.measuring.running import say
 
 
 def show_networks(
@@ -31,7 +32,8 @@ def show_networks(
     console.print(networks_table(compared, _where(backend, settings, host), label))
     for comparison in compared:
         if comparison.kernels:
-            console.print(kernels_table(comparison, label))
+            inside = getattr(backend, "kernels_inside", False)
+            console.print(kernels_table(comparison, label, inside))
     _print_note(console, NOTES[label], host)
 
 
@@ -48,9 +50,8 @@ def show_guidelines(
     console = Console()
     for experiment in tried:
         console.print(experiment_table(experiment))
-    console.print(
-        f"{label} on {_where(backend, settings, host)}; predicted for {tried[0].platform}"
-    )
+    where = _where(backend, settings, host)
+    say(console, f"{label} on {where}; predicted for {tried[0].platform}")
     _print_note(console, NOTES[label], host)
 
 
@@ -73,7 +74,7 @@ def show_emulated(networks: list[str], as_json: bool) -> None:
         if not as_json:
             console.print(emulated_table(found[-1]))
             for wrong in found[-1].wrong:
-                console.print(f"wrong: {wrong}", style="red")
+                say(console, f"wrong: {wrong}", "red")
     note = NOTES["emulated"].strip()
     if as_json:
         networks_found = [emulated.to_dict() for emulated in found]
@@ -90,7 +91,9 @@ def _print_json(document: Mapping[str, Any]) -> None:
 
 def _print_note(console: Console, note: str, host: Mapping[str, str]) -> None:
     if note:
-        console.print(note + host.get("parameters", ""))
+        say(console, note + host.get("parameters", ""))
+    if advice := host.get("advice"):
+        say(console, advice)
 
 
 def _where(backend: Backend, settings: Settings, host: Mapping[str, str]) -> str:
@@ -101,4 +104,5 @@ def _where(backend: Backend, settings: Settings, host: Mapping[str, str]) -> str
     software = f"{backend.name} {host.get(backend.name, '')}".strip()
     threads = "1 thread" if settings.threads == 1 else f"{settings.threads} threads"
     parts = (device, f"{software} {settings.mode}", settings.dtype, threads)
-    return f"{', '.join(parts)}, load {host.get('load', 'unknown')}"
+    doubt = f", unverified: {host['unverified']}" if "unverified" in host else ""
+    return f"{', '.join(parts)}, load {host.get('load', 'unknown')}{doubt}"

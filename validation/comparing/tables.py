@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from validation.comparing.compare import Comparison, Score, score
@@ -29,14 +30,14 @@ def networks_table(
     median of everything stands beside it.
     """
     measured = label == "measured"
-    table = Table(title=f"Latency in ms: predicted, and {label} on {where}")
+    table = Table(title=escape(f"Latency in ms: predicted, and {label} on {where}"))
     table.add_column("network", overflow="fold")
     besides, noise = ("median", "noise") if measured else ("range", "half range")
     for name in ("predicted", "90 %", label, besides, "error", noise):
         table.add_column(name, justify="right")
     for c in comparisons:
         table.add_row(
-            c.network,
+            escape(c.network),
             milliseconds(c.predicted),
             f"{milliseconds(c.interval[0])}-{milliseconds(c.interval[1])}",
             milliseconds(c.measured.quiet),
@@ -52,10 +53,13 @@ def _range(timing: Timing) -> str:
     return f"{milliseconds(timing.low)}-{milliseconds(timing.high)}"
 
 
-def kernels_table(comparison: Comparison, label: Label = "measured") -> Table:
-    """Return predicted beside measured (or simulated) for the kinds of kernel of one network."""
-    alone = ", each measured alone" if label == "measured" else ", inside the network"
-    table = Table(title=f"{comparison.network}: its kernels in ms{alone}")
+def kernels_table(comparison: Comparison, label: Label = "measured", inside: bool = False) -> Table:
+    """Return predicted beside measured (or simulated) for the kinds of kernel of one network.
+
+    ``inside``: the kernels were timed as the network ran, not each alone.
+    """
+    alone = ", inside the network" if inside or label != "measured" else ", each measured alone"
+    table = Table(title=escape(f"{comparison.network}: its kernels in ms{alone}"))
     table.add_column("kind")
     for name in ("predicted", label, "error", f"share of {label}"):
         table.add_column(name, justify="right")

@@ -19,7 +19,7 @@ def experiment_table(experiment: Experiment) -> Table:
         f"(the paper's {guideline.table.replace('table', 'Table ')})"
     )
     table.add_column("column")
-    table.add_column("row")
+    table.add_column("row", no_wrap=True, min_width=max(len(r.cell.row) for r in experiment.rows))
     for name in (here, "ratio", "predicted", "ratio", "paper, ARM", "ratio"):
         table.add_column(name, justify="right")
     for column in experiment.columns():

@@ -37,6 +37,8 @@ class Settings:
     between : int
         Bytes that other operators touch before every run, after which the inputs are made anew: as
         inside a network. 0: it runs again and again. [byte]
+    cores : tuple of int
+        Cores that the threads are bound to; empty: the backend chooses.
     """
 
     device: Literal["cpu", "cuda"] = "cpu"
@@ -46,10 +48,14 @@ class Settings:
     threads: int = 1
     cache: Literal["warm", "cold"] = "warm"
     between: int = 0
+    cores: tuple[int, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings by name, for the store."""
-        return asdict(self)
+        """Return the settings by name, for the store; cores only where they were chosen."""
+        found = asdict(self)
+        if not self.cores:
+            del found["cores"]
+        return found
 
 
 @dataclass(frozen=True)

@@ -199,7 +199,9 @@ def _here(group: _Group, specs: Sequence[str]) -> _Outcomes:
             group.built(spec, campaign.graph(spec))
         except CostModelError as error:
             yield spec, MeasuringError(str(error))
-    yield from campaign.backend.measure_networks(group.graphs, campaign.settings, campaign.plan)
+    yield from campaign.backend.measure_networks(
+        group.graphs, campaign.settings, campaign.plan, group
+    )
 
 
 def _result(

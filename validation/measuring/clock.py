@@ -81,11 +81,16 @@ class Subject:
         Runs it once.
     before : callable, optional
         Runs before every sample, untimed (empties the caches); samples are then single calls.
+    samples : callable, optional
+        Takes samples of it elsewhere, on a board, in the place of the timer: so many calls in each,
+        so many of them at least, for so many seconds; returns pairs as :meth:`Timer.time` does, of
+        which the seconds are those of one call. It warms the caches and empties them itself.
     """
 
     name: str
     call: Callable[[], object]
     before: Callable[[], object] | None = None
+    samples: Callable[[int, int, float], Sequence[tuple[float, bool]]] | None = None
 
 
 def measure(
@@ -178,27 +183,24 @@ class _Run:
             self.repeat = min(_MAX_REPEAT, self.repeat * max(2, math.ceil(growth)))
         last = math.inf
         while not self.steady and time.monotonic() - begin < self.plan.warm_up:
-            now = statistics.median(self._once() for _ in range(_WINDOW))
+            now = statistics.median(self._window())
             self.steady = abs(now - last) <= _STEADY * now
             last = now
 
     def turn(self) -> Turn:
         """Take samples for the length of a turn, after one call that warms the caches again."""
-        if self.subject.before is None:
+        if self.subject.before is None and self.subject.samples is None:
             self.subject.call()
         begin = time.monotonic()
         kept = 0
         before = len(self.clean), len(self.disturbed), self.rejected
-        while kept < _WINDOW or time.monotonic() - begin < self.plan.turn:
-            if self.subject.before is not None:
-                self.subject.before()
-            seconds, disturbed = self.timer.time(self.subject.call, self.repeat)
-            seconds /= self.repeat
-            if not self._plausible(seconds, disturbed):
-                self._reject(seconds)
-                continue
-            kept += 1
-            (self.disturbed if disturbed else self.clean).append(seconds)
+        while kept < _WINDOW or (left := begin + self.plan.turn - time.monotonic()) > 0:
+            for seconds, disturbed in self._take(_WINDOW - kept, left if kept else self.plan.turn):
+                if not self._plausible(seconds, disturbed):
+                    self._reject(seconds)
+                    continue
+                kept += 1
+                (self.disturbed if disturbed else self.clean).append(seconds)
         clean, others = self.clean[before[0] :], self.disturbed[before[1] :]
         taken = Turn(
             tuple(clean),
@@ -232,10 +234,24 @@ class _Run:
             precise=self._precise(kept),
         )
 
-    def _once(self) -> float:
+    def _take(self, least: int, length: float) -> Sequence[tuple[float, bool]]:
+        """Take samples: here one, elsewhere all of a turn at once. Seconds are those of a call."""
+        if self.subject.samples is not None:
+            return self.subject.samples(self.repeat, max(1, least), length)
         if self.subject.before is not None:
             self.subject.before()
-        return self.timer.time(self.subject.call, self.repeat)[0]
+        seconds, disturbed = self.timer.time(self.subject.call, self.repeat)
+        return [(seconds / self.repeat, disturbed)]
+
+    def _once(self) -> float:
+        return self._take(1, 0.0)[0][0] * self.repeat
+
+    def _window(self) -> list[float]:
+        """Return some samples of the warm-up."""
+        found: list[float] = []
+        while len(found) < _WINDOW:
+            found += [seconds for seconds, _ in self._take(_WINDOW - len(found), 0.0)]
+        return found
 
     def _kept(self) -> list[float]:
         """Undisturbed samples, or all where those are too few."""

@@ -19,7 +19,7 @@ from validation.arm.errors import BackendError
 
 SOURCES = Path(__file__).parent / "src"
 _COMMON = ("-std=gnu11", "-O3", "-ffp-contract=fast", "-g0")
-_ARM_FLAGS = (*_COMMON, "-static", "-lm")
+_ARM_FLAGS = (*_COMMON, "-D_GNU_SOURCE", "-pthread", "-static", "-lm")
 _COUNTER_FLAGS = ("-std=gnu11", "-O2", "-g0", "-shared", "-fPIC")
 _TIMEOUT_S = 900  # ziglang builds the C library the first time: 90 s on two slow cores
 

@@ -7,10 +7,14 @@ import subprocess
 from collections.abc import Sequence
 
 from validation.arm.bench.result import RunResult, parse_output
-from validation.arm.errors import BackendError, KernelError
+from validation.arm.bench.texts import last_line
+from validation.arm.errors import BackendError, BoardMemoryError, KernelError
 
 DEFAULT_TIMEOUT_S = 600.0
 """How long a network may run, its preparation included. [s]"""
+
+_NOT_STARTED = {126, 127}  # a shell's own codes: found but not run, and not found
+_ANSWERED = {0, 2, 3, 4, 5}  # enum exit_code of bench.h, where the document says what happened
 
 
 def communicate(
@@ -24,21 +28,48 @@ def communicate(
     except subprocess.TimeoutExpired as error:
         raise BackendError(f"{where}: no answer within {timeout:g} s, stopped") from error
     except OSError as error:
-        raise BackendError(f"{where}: cannot start {command[0]}: {error.strerror}") from error
+        raise cannot_start(command, error, where) from error
+
+
+def cannot_start(command: Sequence[str], error: OSError, where: str) -> BackendError:
+    """Return the error for a command that this machine does not start."""
+    return BackendError(f"{where}: cannot start {command[0]}: {error.strerror}")
 
 
 def interpret_output(code: int, stdout: bytes, stderr: bytes, where: str) -> RunResult:
     """Make a result, or the right error, of what a finished ``armbench`` left."""
     text = stdout.decode(errors="replace")
-    if text.lstrip().startswith("{") and code in {0, 2, 3, 4, 5}:
+    if text.lstrip().startswith("{") and code in _ANSWERED:
         return parse_output(text, where)
+    raise ended(code, stderr or stdout, where)
+
+
+def ended(code: int, said: bytes, where: str) -> BackendError:
+    """Return what it means that ``armbench`` ended with an exit code and gave no answer."""
+    text = last_line(said)
     number = -code if code < 0 else code - 128  # a shell adds 128 to the signal
+    if number == signal.SIGKILL:
+        return BoardMemoryError(f"{where}: armbench was killed, most likely as memory ran out")
+    if number == signal.SIGILL:
+        return KernelError(
+            f"{where}: armbench was stopped by SIGILL; the processor lacks an instruction of it"
+        )
     if 0 < number < signal.NSIG:
-        raise KernelError(
+        return KernelError(
             f"{where}: armbench was stopped by {_signal_name(number)}; the kernel crashed"
         )
-    reason = stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
-    raise BackendError(f"{where}: armbench failed with exit code {code}: {reason[-1]}")
+    if code in _NOT_STARTED:
+        return BackendError(f"{where}: {_not_started(text)} ({text})")
+    return BackendError(f"{where}: armbench failed with exit code {code}: {text}")
+
+
+def _not_started(text: str) -> str:
+    """Say why a shell did not start the program."""
+    if "Exec format" in text or "not executable" in text or "cannot execute" in text:
+        return "armbench is a program for 64-bit ARM Linux, and this board's system runs none"
+    if "ermission denied" in text:
+        return "the board does not run programs from that folder: is it mounted noexec?"
+    return "the board's shell does not find armbench, or does not run programs of 64 bits"
 
 
 def interpret(done: subprocess.CompletedProcess[bytes], where: str) -> RunResult:
@@ -49,5 +80,5 @@ def interpret(done: subprocess.CompletedProcess[bytes], where: str) -> RunResult
 def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
-    except ValueError:
+    except ValueError:  # a signal of another system
         return f"signal {number}"

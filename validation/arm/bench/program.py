@@ -78,11 +78,14 @@ class Spec:
 
     def text(self) -> str:
         """Write the specification as text."""
+        dumps = "".join(f"dump {number}\n" for number in self.dumps)
+        run = f"run warmup={self.warmup} repeats={self.repeats} budget_ms={self.budget_ms}\n"
+        return self.body() + dumps + run
+
+    def body(self) -> str:
+        """Write tensors and operators alone: what a program that serves commands is given."""
         lines = [buffer.line(number) for number, buffer in enumerate(self.buffers)]
-        lines += [call.line() for call in self.calls]
-        lines += [f"dump {number}" for number in self.dumps]
-        run = f"run warmup={self.warmup} repeats={self.repeats} budget_ms={self.budget_ms}"
-        return "\n".join([*lines, run, ""])
+        return "\n".join([*lines, *(call.line() for call in self.calls), ""])
 
     def timed(self, warmup: int, repeats: int, budget_ms: int) -> Spec:
         """Return the same network run more often, with nothing dumped."""

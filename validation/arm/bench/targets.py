@@ -12,6 +12,7 @@ Whatever the way, the binary labels its result: an emulator behind an ssh login 
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import platform
 import shutil
@@ -19,14 +20,15 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from costmodel.errors import DataError
+from costmodel.hardware.files import core_names
 from validation.arm.bench.build import build_armbench
 from validation.arm.bench.process import DEFAULT_TIMEOUT_S, communicate, interpret
 from validation.arm.bench.program import Spec
 from validation.arm.bench.remote import AdbTarget, SshTarget
 from validation.arm.bench.result import RunResult
+from validation.arm.bench.session import Session
 from validation.arm.errors import BackendError
 
 # qemu-user has no model of the newer cores; none of the kernels needs one
@@ -43,6 +45,9 @@ class ArmTarget(Protocol):
     def run(self, spec: Spec, timeout: float = DEFAULT_TIMEOUT_S) -> RunResult:
         """Run a network; ``timeout`` in seconds."""
 
+    def session(self) -> Session:
+        """Start the program there as a server of commands."""
+
 
 @dataclass(frozen=True)
 class LocalTarget:
@@ -56,6 +61,10 @@ class LocalTarget:
         """Run a network; ``timeout`` in seconds."""
         command = [*self.launcher, str(self.binary)]
         return interpret(communicate(command, spec.text().encode(), timeout, self.name), self.name)
+
+    def session(self) -> Session:
+        """Start the program as a server of commands."""
+        return Session([*self.launcher, str(self.binary)], self.name)
 
 
 def find_qemu() -> Path:
@@ -99,29 +108,67 @@ def parse_target(text: str) -> ArmTarget:
     ...
     costmodel.errors.DataError: no ARM target is called 'arm:telnet://board'; there are ...
     """
-    kind = text.removeprefix("arm:")
-    if kind == "native":
+    if text == "arm:native":
         return native_target()
-    if kind == "emulated":
+    if text == "arm:emulated":
         return emulated_target()
-    parts = urlsplit(kind)
-    if (
-        text.startswith("arm:")
-        and parts.scheme == "ssh"
-        and parts.hostname
-        and parts.path in {"", "/"}
-    ):
-        return SshTarget(text, parts.hostname, _port(parts.netloc, text), parts.username)
-    if text.startswith("arm:") and parts.scheme == "adb" and parts.path in {"", "/"}:
-        return AdbTarget(text, parts.netloc or None)
-    raise DataError(
+    return parse_board(text)
+
+
+def parse_board(text: str) -> SshTarget | AdbTarget:
+    """Return the board that ``arm:ssh://...`` or ``arm:adb://...`` names.
+
+    Raises
+    ------
+    DataError
+        If it names none, or has a password in it.
+
+    Examples
+    --------
+    >>> parse_board("arm:ssh://me@Pi.local:2222").host
+    'Pi.local'
+    """
+    kind, _, rest = text.removeprefix("arm:").partition("://")
+    place = rest.removesuffix("/")
+    if ":" in place.rpartition("@")[0]:
+        raise DataError(
+            "arm:ssh://... takes no password, which would be kept with the results: let the board "
+            "know your key with ssh-copy-id, and leave the password out"
+        )
+    if not text.startswith("arm:") or kind not in ("ssh", "adb") or set("/?#") & set(place):
+        raise DataError(_unknown(text))
+    if not place.isprintable() or " " in place:
+        raise DataError(f"{text!r}: a board's name has no blanks in it")
+    if kind == "adb":
+        return AdbTarget(text, place or None)
+    user, at, address = place.rpartition("@")
+    host, port = _host_and_port(address, text)
+    if not host or (at and not user):
+        raise DataError(_unknown(text))
+    return SshTarget(text, host, port, user or None)
+
+
+def _unknown(text: str) -> str:
+    hint = ""
+    core = text.removeprefix("arm:").partition("=")[0]
+    if near := difflib.get_close_matches(core, ("native", "emulated", "simulated"), 1):
+        hint = f"; did you mean arm:{near[0]}?"
+    elif core in core_names():
+        hint = f"; did you mean arm:simulated={core}?"
+    return (
         f"no ARM target is called {text!r}; there are arm:native, arm:ssh://user@host:port, "
-        "arm:adb://serial and arm:emulated"
+        f"arm:adb://serial, arm:emulated and arm:simulated=CORE{hint}"
     )
 
 
-def _port(netloc: str, text: str) -> int | None:
-    try:
-        return urlsplit(f"//{netloc}").port
-    except ValueError as error:
-        raise DataError(f"{text}: the port must be a number from 0 to 65535") from error
+def _host_and_port(address: str, text: str) -> tuple[str, int | None]:
+    if address.startswith("["):  # an address of IPv6
+        host, _, rest = address[1:].partition("]")
+        colon, port = rest[:1], rest[1:]
+    else:
+        host, colon, port = address.partition(":")
+    if not colon and not port:
+        return host, None
+    if colon == ":" and port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16:
+        return host, int(port)
+    raise DataError(f"{text}: the port must be a number from 1 to 65535")

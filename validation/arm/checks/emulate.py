@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import networkx as nx
+from rich.markup import escape
 from rich.table import Table
 
 from validation.arm.bench.targets import emulated_target
@@ -108,7 +109,7 @@ def emulate(network: str, graph: nx.DiGraph) -> Emulated:
 
 def emulated_table(emulated: Emulated) -> Table:
     """Return the counts, one row a kernel."""
-    table = Table(title=f"{emulated.network}: emulated; exact counts, no latency")
+    table = Table(title=escape(f"{emulated.network}: emulated; exact counts, no latency"))
     table.add_column("kernel")
     columns = ("operators", "largest error", "instructions", "loads", "stores", "MB read", "MB wr.")
     for name in columns:

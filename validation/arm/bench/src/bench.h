@@ -6,6 +6,7 @@
 #ifndef BENCH_H
 #define BENCH_H
 
+#include <setjmp.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -58,6 +59,7 @@ struct network {
   int *dumps, n_dumps;
   int warmup, repeats, budget_ms;
   float *scratch;
+  size_t total;                   /* elements of all its tensors */
 };
 
 struct kernel {
@@ -70,14 +72,30 @@ struct kernel {
 
 extern const struct kernel KERNELS[]; /* ends with a null name */
 
-/* fail.c: one JSON object on standard output, then exit; the line is left out when it is 0 */
+/* fail.c: one JSON object on standard output; then the program ends, or the command that it serves.
+ * The line is left out when it is 0. */
 __attribute__((noreturn, format(printf, 3, 4))) void fail(int code, int line, const char *format,
                                                           ...);
 void print_json_string(const char *text);
+void print_file_line(const char *key, const char *path); /* , "key": "its first line" */
+void begin_reply(void); /* before each JSON document: lines of a login's own are told from it */
+extern sigjmp_buf *served; /* where fail() goes back to; null: it exits */
+
+/* memory.c: all of it belongs to the network that is read, so that it can be given back */
 float *allocate_floats(size_t count); /* 64-byte aligned, zeroed, never null */
+void release_floats(float *memory);
+void own_memory(const struct network *owner);
+void release_memory(const struct network *owner);
 
 /* spec.c */
-void read_network(struct network *network);
+void read_network(struct network *network); /* all of standard input */
+void begin_network(struct network *network);
+void read_line(struct network *network, int line, char *text);
+void finish_network(struct network *network, int line);
+char *next_word(char **rest);
+char *need_word(int line, const char *what, char **rest);
+char *split_pair(int line, char *word);
+int parse_int(int line, const char *what, const char *text, long low, long high);
 
 /* random.c: the documented generator; Python reproduces it exactly */
 enum role { ROLE_WEIGHT, ROLE_BIAS, ROLE_SCALE, ROLE_SHIFT };
@@ -86,10 +104,30 @@ void fill_uniform(float *out, size_t count, int seed, enum role role);
 float *make_weights(size_t count, int fan_in, int seed);
 float *make_bias(const struct operator *op, int channels);
 
+/* emulator.c */
+const char *emulator(void);   /* the emulator this process runs under, as far as it shows, or null */
+const char *unverified(void); /* why it cannot be told whether there is one, or null */
+
 /* host.c */
-const char *emulator(void); /* name of the emulator this process runs under, or null */
 void print_host(void);
 double seconds_now(void);
+
+/* state.c: the state of the processor */
+double measured_clock(void); /* [Hz], by a chain of instructions that take a cycle each */
+double fused_ratio(void);    /* cycles of a fused multiply-add: 4 to 10 on a core, dozens emulated */
+void settle_clock(void);      /* works until a clock that was lowered while idle is up again */
+void print_state(void);      /* clock and temperature, as one JSON object */
+int bind_to(const int *cores, int count);
+void print_affinity(void);
+
+/* main.c */
+void run_pass(const struct network *net);
+double run_once(const struct network *net, double *seconds);
+void check_finite(const struct network *net);
+void print_dumps(const struct network *net);
+
+/* serve.c: the program as a server of commands, which ends with its standard input */
+int serve(void);
 
 /* shapes.c */
 static inline size_t elements(const struct tensor *t) {

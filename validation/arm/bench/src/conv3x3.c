@@ -16,7 +16,7 @@ void prepare_conv3x3(const struct network *net, struct operator *op) {
   for (int o = 0; o < y->c; o++) /* [cout/4][cin][tap][4] */
     for (size_t t = 0; t < row; t++)
       op->weights[(o / CHANNELS * row + t) * CHANNELS + o % CHANNELS] = plain[o * row + t];
-  free(plain);
+  release_floats(plain);
   op->shift = make_bias(op, y->c);
   struct padded p = padded_extent(op, y);
   op->scratch = (size_t)x->c * p.height * p.width;

@@ -14,7 +14,7 @@ static void pack_weights(const struct network *net, struct operator *op) {
   op->weights = allocate_floats(gemm_packed_floats(m, k) * op->groups);
   for (int g = 0; g < op->groups; g++)
     gemm_pack_a(plain + (size_t)g * m * k, k, m, k, op->weights + g * gemm_packed_floats(m, k));
-  free(plain);
+  release_floats(plain);
   op->shift = make_bias(op, y->c);
 }
 

@@ -1,4 +1,4 @@
-/* Errors and memory: every failure is one JSON object on standard output and an exit code. */
+/* Errors: every failure is one JSON object on standard output and an exit code. */
 #include "bench.h"
 
 #include <stdarg.h>
@@ -19,12 +19,20 @@ void print_json_string(const char *text) {
   putchar('"');
 }
 
+sigjmp_buf *served;
+
+void begin_reply(void) {
+  if (served)
+    printf("\n@costmodel ");
+}
+
 void fail(int code, int line, const char *format, ...) {
   char message[1024];
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(message, sizeof message, format, arguments);
   va_end(arguments);
+  begin_reply();
   printf("{\"error\": ");
   print_json_string(message);
   printf(", \"code\": %d", code);
@@ -32,14 +40,7 @@ void fail(int code, int line, const char *format, ...) {
     printf(", \"line\": %d", line);
   printf("}\n");
   fflush(stdout);
+  if (served)
+    siglongjmp(*served, 1);
   exit(code);
-}
-
-float *allocate_floats(size_t count) {
-  size_t bytes = (count * sizeof(float) + 64 + 63) / 64 * 64; /* room for one vector read too many */
-  float *memory = aligned_alloc(64, bytes);
-  if (!memory)
-    fail(EXIT_NO_MEMORY, 0, "no memory for %zu bytes", bytes);
-  memset(memory, 0, bytes);
-  return memory;
 }

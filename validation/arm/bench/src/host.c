@@ -1,4 +1,4 @@
-/* What the binary can say of the machine under it: emulator or not, clock, processor. */
+/* What the binary can say of the machine under it: its processors, their clocks, its system. */
 #include "bench.h"
 
 #include <stdio.h>
@@ -7,33 +7,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* qemu-user answers /proc/self/exe itself but not /proc/thread-self/exe, which names the emulator
- * (seen with qemu 5.2, 7.2 and 10.0).  /proc/cpuinfo and MIDR are no use: qemu fakes them. */
-const char *emulator(void) {
-  static char path[512];
-  ssize_t length = readlink("/proc/thread-self/exe", path, sizeof path - 1);
-  if (length > 0) {
-    path[length] = 0;
-    const char *name = strrchr(path, '/');
-    name = name ? name + 1 : path;
-    if (strstr(name, "qemu") || strstr(name, "unicorn") || strstr(name, "FEX") ||
-        strstr(name, "valgrind"))
-      return name;
-  }
-  static char comm[64];
-  FILE *file = fopen("/proc/self/comm", "r");
-  if (file) {
-    char *read = fgets(comm, sizeof comm, file);
-    fclose(file);
-    if (read) {
-      comm[strcspn(comm, "\n")] = 0;
-      if (strstr(comm, "qemu"))
-        return comm;
-    }
-  }
-  return NULL;
-}
-
 double seconds_now(void) {
   struct timespec now;
   if (clock_gettime(CLOCK_MONOTONIC, &now) != 0)
@@ -41,7 +14,7 @@ double seconds_now(void) {
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-static void print_file_line(const char *key, const char *path) {
+void print_file_line(const char *key, const char *path) {
   FILE *file = fopen(path, "r");
   char line[256];
   if (!file)
@@ -54,36 +27,78 @@ static void print_file_line(const char *key, const char *path) {
   fclose(file);
 }
 
-static void print_cpuinfo(void) {
-  static const char *const keys[] = {"CPU implementer", "CPU part", "CPU variant", "Hardware"};
-  FILE *file = fopen("/proc/cpuinfo", "r");
-  char line[512];
-  int seen[4] = {0};
+static long file_number(const char *format, int cpu) {
+  char path[128];
+  long value = -1;
+  snprintf(path, sizeof path, format, cpu);
+  FILE *file = fopen(path, "r");
   if (!file)
+    return -1;
+  if (fscanf(file, "%ld", &value) != 1)
+    value = -1;
+  fclose(file);
+  return value;
+}
+
+/* The value behind "key : value" of /proc/cpuinfo in `line`, or null. */
+static char *value_of(char *line, const char *key) {
+  char *colon = strchr(line, ':');
+  if (!colon || strncmp(line, key, strlen(key)) != 0)
+    return NULL;
+  line[strcspn(line, "\n")] = 0;
+  return colon + 1 + strspn(colon + 1, " ");
+}
+
+static void print_core(int cpu, const char *implementer, const char *part, int *first) {
+  char path[128];
+  if (cpu < 0)
     return;
-  while (fgets(line, sizeof line, file)) {
-    for (int i = 0; i < 4; i++) {
-      size_t length = strlen(keys[i]);
-      char *colon = strchr(line, ':');
-      if (seen[i] || !colon || strncmp(line, keys[i], length) != 0)
-        continue;
-      seen[i] = 1;
-      line[strcspn(line, "\n")] = 0;
-      printf(", \"%s\": ", keys[i]);
-      print_json_string(colon + 1 + strspn(colon + 1, " "));
+  printf("%s{\"cpu\": %d, \"part\": ", *first ? "" : ", ", cpu);
+  *first = 0;
+  snprintf(path, sizeof path, "arm:%s:%s", implementer, part);
+  print_json_string(path);
+  printf(", \"max_khz\": %ld",
+         file_number("/sys/devices/system/cpu/cpu%d/cpufreq/cpuinfo_max_freq", cpu));
+  snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/cpufreq/scaling_governor", cpu);
+  print_file_line("governor", path);
+  printf("}");
+}
+
+static void print_cores(void) {
+  FILE *file = fopen("/proc/cpuinfo", "r");
+  char line[512], implementer[16] = "?", part[16] = "?";
+  int cpu = -1, first = 1;
+  printf(", \"cores\": [");
+  while (file && fgets(line, sizeof line, file)) {
+    char *value;
+    if ((value = value_of(line, "processor"))) {
+      print_core(cpu, implementer, part, &first);
+      if (sscanf(value, "%d", &cpu) != 1)
+        cpu = -1;
+    } else if ((value = value_of(line, "CPU implementer"))) {
+      snprintf(implementer, sizeof implementer, "%s", value);
+    } else if ((value = value_of(line, "CPU part"))) {
+      snprintf(part, sizeof part, "%s", value);
     }
   }
-  fclose(file);
+  print_core(cpu, implementer, part, &first);
+  if (file)
+    fclose(file);
+  printf("]");
 }
 
 void print_host(void) {
   struct utsname system;
-  const char *under = emulator();
+  const char *under = emulator(), *doubt = unverified();
   printf("\"host\": {\"emulator\": ");
   if (under)
     print_json_string(under);
   else
     printf("null");
+  if (doubt) {
+    printf(", \"unverified\": ");
+    print_json_string(doubt);
+  }
   if (uname(&system) == 0) {
     printf(", \"machine\": ");
     print_json_string(system.machine);
@@ -93,12 +108,8 @@ void print_host(void) {
   printf(", \"processors\": %ld", sysconf(_SC_NPROCESSORS_ONLN));
   printf(", \"compiler\": ");
   print_json_string(__VERSION__);
-  if (!under) { /* under an emulator these describe nothing */
-    print_cpuinfo();
-    print_file_line("governor", "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
-    print_file_line("max_khz", "/sys/devices/system/cpu/cpu0/cpufreq/scaling_max_freq");
-    print_file_line("temperature_millicelsius", "/sys/class/thermal/thermal_zone0/temp");
-  }
+  if (!under) /* under an emulator these describe nothing */
+    print_cores();
   print_file_line("load", "/proc/loadavg");
   printf("}");
 }

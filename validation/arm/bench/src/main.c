@@ -16,8 +16,14 @@ static double interval(double begin, double end) {
   return end - begin;
 }
 
+/* One pass over the network, for times of the whole. */
+void run_pass(const struct network *net) {
+  for (int i = 0; i < net->n_operators; i++)
+    net->operators[i].kernel->run(net, &net->operators[i]);
+}
+
 /* One pass over the network; writes each operator's seconds and returns the sum. */
-static double run_once(const struct network *net, double *seconds) {
+double run_once(const struct network *net, double *seconds) {
   double total = 0;
   for (int i = 0; i < net->n_operators; i++) {
     const struct operator *op = &net->operators[i];
@@ -31,7 +37,7 @@ static double run_once(const struct network *net, double *seconds) {
   return total;
 }
 
-static void check_finite(const struct network *net) {
+void check_finite(const struct network *net) {
   for (int i = 0; i < net->n_operators; i++) {
     const struct operator *op = &net->operators[i];
     for (int j = 0; j < op->n_outputs; j++) {
@@ -89,11 +95,11 @@ static void print_base64(const unsigned char *bytes, size_t count) {
   }
 }
 
-static void print_dumps(const struct network *net) {
-  printf(",\n\"tensors\": {");
+void print_dumps(const struct network *net) {
+  printf("\"tensors\": {");
   for (int i = 0; i < net->n_dumps; i++) {
     const struct tensor *t = &net->tensors[net->dumps[i]];
-    printf("%s\n  \"%d\": {\"shape\": [%d, %d, %d, %d], \"base64\": \"", i ? "," : "", net->dumps[i],
+    printf("%s\"%d\": {\"shape\": [%d, %d, %d, %d], \"base64\": \"", i ? "," : "", net->dumps[i],
            t->n, t->c, t->h, t->w);
     print_base64((const unsigned char *)t->data, elements(t) * sizeof(float));
     printf("\"}");
@@ -123,6 +129,7 @@ int main(void) {
   print_host();
   printf(",\n");
   print_times(&network, times, sums, passes);
+  printf(",\n");
   print_dumps(&network);
   printf("}\n");
   if (fflush(stdout) != 0 || ferror(stdout)) {

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int parse_int(int line, const char *what, const char *text, long low, long high) {
+int parse_int(int line, const char *what, const char *text, long low, long high) {
   char *end;
   errno = 0;
   long value = strtol(text, &end, 10);
@@ -26,9 +26,9 @@ static int parse_int(int line, const char *what, const char *text, long low, lon
   return (int)value;
 }
 
-static char *next_word(char **rest) { return strtok_r(NULL, " \t\r\n", rest); }
+char *next_word(char **rest) { return strtok_r(NULL, " \t\r\n", rest); }
 
-static char *need_word(int line, const char *what, char **rest) {
+char *need_word(int line, const char *what, char **rest) {
   char *word = next_word(rest);
   if (!word)
     fail(EXIT_BAD_SPEC, line, "%s is missing", what);
@@ -36,7 +36,7 @@ static char *need_word(int line, const char *what, char **rest) {
 }
 
 /* Splits "key=value" in place and returns the value. */
-static char *split_pair(int line, char *word) {
+char *split_pair(int line, char *word) {
   char *equals = strchr(word, '=');
   if (!equals || equals == word || !equals[1])
     fail(EXIT_BAD_SPEC, line, "expected key=value, not '%.60s'", word);
@@ -65,10 +65,9 @@ static struct tensor *read_shape(struct network *net, int line, char **rest) {
 }
 
 static void read_tensor(struct network *net, int line, char **rest) {
-  static size_t total = 0;
   struct tensor *t = read_shape(net, line, rest);
-  total += elements(t);
-  if (total > MAX_TOTAL)
+  net->total += elements(t);
+  if (net->total > MAX_TOTAL)
     fail(EXIT_BAD_SPEC, line, "all tensors together have more than %zu elements", MAX_TOTAL);
   t->data = allocate_floats(elements(t));
   for (char *word; (word = next_word(rest));) {
@@ -279,7 +278,7 @@ static void read_run(struct network *net, int line, char **rest) {
     fail(EXIT_BAD_SPEC, line, "run needs warmup, repeats and budget_ms");
 }
 
-static void read_line(struct network *net, int line, char *text) {
+void read_line(struct network *net, int line, char *text) {
   char *rest;
   char *word = strtok_r(text, " \t\r\n", &rest);
   if (!word || *word == '#')
@@ -304,27 +303,38 @@ static void read_line(struct network *net, int line, char *text) {
     fail(EXIT_BAD_SPEC, line, "'%.60s' is one word too many", word);
 }
 
-void read_network(struct network *net) {
-  static char text[MAX_LINE];
-  int line = 0;
+void begin_network(struct network *net) {
+  own_memory(net);
   net->tensors = calloc(MAX_TENSORS, sizeof *net->tensors);
   net->operators = calloc(MAX_OPERATORS, sizeof *net->operators);
   net->dumps = calloc(MAX_TENSORS, sizeof *net->dumps);
   if (!net->tensors || !net->operators || !net->dumps)
     fail(EXIT_NO_MEMORY, 0, "no memory for the tables");
-  while (fgets(text, sizeof text, stdin)) {
-    line++;
-    if (!strchr(text, '\n') && strlen(text) == sizeof text - 1)
-      fail(EXIT_BAD_SPEC, line, "the line is longer than %d characters", MAX_LINE - 2);
-    read_line(net, line, text);
-  }
+}
+
+void finish_network(struct network *net, int line) {
   if (!net->n_operators)
     fail(EXIT_BAD_SPEC, line, "the specification has no operator");
-  if (!net->repeats)
-    fail(EXIT_BAD_SPEC, line, "the specification has no run line");
   size_t scratch = 0;
   for (int i = 0; i < net->n_operators; i++)
     if (net->operators[i].scratch > scratch)
       scratch = net->operators[i].scratch;
   net->scratch = allocate_floats(scratch);
+}
+
+void read_network(struct network *net) {
+  static char text[MAX_LINE];
+  int line = 0;
+  begin_network(net);
+  while (fgets(text, sizeof text, stdin)) {
+    line++;
+    if (!strchr(text, '\n') && strlen(text) == sizeof text - 1)
+      fail(EXIT_BAD_SPEC, line, "the line is longer than %d characters", MAX_LINE - 2);
+    if (line == 1 && strncmp(text, "serve", 5) == 0)
+      exit(serve());
+    read_line(net, line, text);
+  }
+  if (net->n_operators && !net->repeats)
+    fail(EXIT_BAD_SPEC, line, "the specification has no run line");
+  finish_network(net, line);
 }

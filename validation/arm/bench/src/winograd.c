@@ -54,8 +54,8 @@ void prepare_winograd3x3(const struct network *net, struct operator *op) {
   op->weights = allocate_floats(POINTS * packed);
   for (int i = 0; i < POINTS; i++)
     gemm_pack_a(all + i * matrix, x->c, y->c, x->c, op->weights + i * packed);
-  free(plain);
-  free(all);
+  release_floats(plain);
+  release_floats(all);
   op->shift = make_bias(op, y->c);
   op->scale = allocate_floats((size_t)y->c + 16); /* no bias inside the products */
   struct strip_shape s = shape_of(y);

@@ -1,0 +1,152 @@
+"""The private folder on a board: nobody else can put a program into it that we would run.
+
+Other users share a board's temporary folder, and a file there may be anyone's. So the program lies
+in a folder of mode 0700 that is owned by the login and is no link, and its size and hash are
+checked before every run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from validation.arm.bench.texts import harmless
+
+MARK = "@costmodel "
+"""Begins every line that is ours; a login may print lines of its own."""
+
+PREFIX = "armbench-"
+
+_PREPARE = r"""
+umask 077
+skip() {{ echo "{mark}skip $d: $1"; }}
+for d in {folders}; do
+  case "$d" in /?*) ;; *) continue ;; esac
+  mkdir -p "${{d%/*}}" 2>/dev/null
+  mkdir "$d" 2>/dev/null
+  if [ -L "$d" ] || [ ! -d "$d" ]; then skip "it is no folder and cannot be made"; continue; fi
+  if [ ! -O "$d" ]; then skip "it belongs to another user"; continue; fi
+  chmod 700 "$d" || continue
+  p="$d/probe-$$"; rm -rf "$p"
+  (set -C; printf '#!/bin/sh\nexit 0\n' > "$p") 2>/dev/null
+  if ! chmod 700 "$p" 2>/dev/null || [ ! -s "$p" ]; then
+    rm -rf "$p"; skip "no space is left in it, or it cannot be written"; continue
+  fi
+  "$p" >/dev/null 2>&1; r=$?; rm -f "$p"
+  if [ $r -ne 0 ]; then skip "programs in it are not run (mounted noexec)"; continue; fi
+  f="$d/{name}"; h=absent
+  if [ ! -L "$f" ] && [ -f "$f" ] && [ "$(wc -c < "$f")" -eq {size} ]; then
+    h=$( (sha256sum < "$f" || toybox sha256sum < "$f" || busybox sha256sum < "$f") 2>/dev/null)
+    h="${{h%% *}}"; [ -n "$h" ] || h=unknown
+  fi
+  echo "{mark}hash $h"; echo "{mark}folder $d"; break
+done
+echo "{mark}machine $(uname -m)"
+"""
+
+
+@dataclass(frozen=True)
+class Program:
+    """The program as it has to be on the board."""
+
+    content: bytes
+
+    @property
+    def sha256(self) -> str:
+        """Its hash."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    @property
+    def name(self) -> str:
+        """Its file's name, which tells versions apart."""
+        return f"{PREFIX}{self.sha256[:16]}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the board says of its private folder.
+
+    Parameters
+    ----------
+    folder : str
+        Its path; empty where none can be had.
+    sha256 : str
+        Hash of the program in it; ``absent``, or ``unknown`` where the board cannot make hashes.
+    machine : str
+        As ``uname -m`` says.
+    skipped : tuple of str
+        Folders that cannot be used, each with the reason.
+    """
+
+    folder: str = ""
+    sha256: str = "absent"
+    machine: str = ""
+    skipped: tuple[str, ...] = ()
+
+
+def prepare_command(program: Program, folders: Sequence[str]) -> str:
+    """Return the shell command that makes the folder and looks at the program in it.
+
+    Parameters
+    ----------
+    program : Program
+        What has to lie there.
+    folders : sequence of str
+        Words of a shell, tried in order: the first that is private and runs programs is taken.
+    """
+    size = len(program.content)
+    return _PREPARE.format(folders=" ".join(folders), mark=MARK, name=program.name, size=size)
+
+
+def read_found(stdout: bytes) -> Found | None:
+    """Read the answer to :func:`prepare_command`; None where the command was not run at all."""
+    said: dict[str, str] = {}
+    skipped = []
+    for line in stdout.decode(errors="replace").splitlines():
+        if not line.startswith(MARK):
+            continue
+        key, _, value = line.removeprefix(MARK).partition(" ")
+        if key == "skip":
+            skipped.append(harmless(value))
+        else:
+            said[key] = value.strip()
+    if "machine" not in said:
+        return None
+    return _found(said, tuple(skipped))
+
+
+def _found(said: Mapping[str, str], skipped: tuple[str, ...]) -> Found:
+    return Found(
+        said.get("folder", ""),
+        said.get("hash", "absent"),
+        harmless(said["machine"]),
+        skipped,
+    )
+
+
+def receive_command(program: Program, folder: str, write: str) -> str:
+    """Return the command that puts the program in its place, whole or not at all.
+
+    Parameters
+    ----------
+    program : Program
+        What is sent.
+    folder : str
+        The private folder.
+    write : str
+        Writes it to the file ``$p``; ``cat > "$p"`` for what comes on standard input.
+    """
+    final = shlex.quote(f"{folder}/{program.name}")
+    part = shlex.quote(f"{folder}/{program.name}.part")
+    # Whatever lies there is removed, never written through; `set -C` refuses what comes between.
+    return (
+        f'p={part}; f={final}; umask 077; {write} && [ "$(wc -c < "$p")" -eq '
+        f'{len(program.content)} ] && chmod 700 "$p" && rm -rf "$f" && mv "$p" "$f" '
+        '|| { rm -rf "$p"; exit 1; }'
+    )
+
+
+FROM_INPUT = 'rm -rf "$p" && set -C && cat > "$p"'
+"""For :func:`receive_command`: the program comes on standard input."""

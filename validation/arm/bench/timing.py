@@ -1,0 +1,162 @@
+"""Boards as subjects of the one procedure of measuring, and the state they were in meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from validation.arm.bench.answers import BoardCore, BoardTurn, Host, State
+from validation.arm.bench.board import Board
+from validation.arm.errors import BackendError
+from validation.measuring.clock import Plan, Subject, Timing, summary
+
+THROTTLED = 0.95
+"""A core whose clock is below this share of the fastest seen has been slowed down. [1]"""
+_COOLING_S = 3.0
+_STEADY = 0.03  # two windows of the warm-up agree within this share
+_WINDOW = 3
+
+
+def choose_cores(host: Host, threads: int, wanted: Sequence[int]) -> tuple[int, ...]:
+    """Return the cores to bind to: those asked for, or else the last of the fastest.
+
+    The first cores serve most interrupts, so that the last are the quietest.
+
+    Raises
+    ------
+    BackendError
+        If there are fewer cores, or not these.
+    """
+    known = {core.number: core for core in host.cores}
+    if wanted:
+        missing = [number for number in wanted if known and number not in known]
+        if missing:
+            raise BackendError(f"the board has no core {missing[0]}; it has {_listed(known)}")
+        if len(set(wanted)) != threads:
+            raise BackendError(
+                f"{len(set(wanted))} cores are given for {threads} threads: one core a thread"
+            )
+        return tuple(wanted)
+    if known and threads > len(known):
+        raise BackendError(f"{threads} threads are asked for, but the board has {len(known)} cores")
+    order = sorted(known.values(), key=lambda core: (core.clock or 0.0, core.number))
+    return tuple(sorted(core.number for core in order[-threads:]))
+
+
+def _listed(cores: dict[int, BoardCore]) -> str:
+    return ", ".join(map(str, sorted(cores)))
+
+
+@dataclass
+class Watch:
+    """The clock of the core, turn by turn: which turns were throttled.
+
+    Parameters
+    ----------
+    budget : float
+        Time that may be spent on letting it cool down. [s]
+    cores : tuple of int
+        Cores that the program was bound to; empty: any.
+    pause : callable
+        Waits.
+    """
+
+    budget: float
+    cores: tuple[int, ...] = ()
+    pause: Callable[[float], object] = time.sleep
+    fastest: float = 0.0
+    throttled: int = 0
+    turns: int = 0
+    hottest: float | None = None
+    hot: bool = field(default=False, repr=False)
+
+    def cool(self) -> None:
+        """Wait after a turn that was throttled, as long as the budget lasts."""
+        if self.hot and self.budget > 0:
+            self.pause(min(_COOLING_S, self.budget))
+            self.budget -= _COOLING_S
+        self.hot = False
+
+    def judge(self, turn: BoardTurn) -> bool:
+        """Say whether the clock fell before or during a turn.
+
+        Raises
+        ------
+        BackendError
+            If the program ran on a core that it was not bound to.
+        """
+        for state in (turn.before, turn.after):
+            self._see(state)
+        self.turns += 1
+        self.hot = min(turn.before.hertz, turn.after.hertz) < THROTTLED * self.fastest
+        self.throttled += self.hot
+        return self.hot
+
+    def _see(self, state: State) -> None:
+        if self.cores and state.core not in self.cores:
+            raise BackendError(
+                f"the program was bound to core {self.cores[0]} and ran on core {state.core}"
+            )
+        self.fastest = max(self.fastest, state.hertz)
+        if state.celsius is not None:
+            self.hottest = max(state.celsius, self.hottest or state.celsius)
+
+    def verdict(self) -> str:
+        """Say in one sentence what became of the clock."""
+        heat = "" if self.hottest is None else f", at most {self.hottest:.0f} degrees"
+        if not self.throttled:
+            return f"no throttling in {self.turns} turns{heat}"
+        return (
+            f"throttled in {self.throttled} of {self.turns} turns, whose samples are left out"
+            f"{heat}: cool the board, or ask for fewer rounds"
+        )
+
+
+def subject(name: str, board: Board, network: int, watch: Watch, cold: bool) -> Subject:
+    """Return a network on a board as something that can be timed."""
+
+    def samples(repeat: int, least: int, seconds: float) -> list[tuple[float, bool]]:
+        watch.cool()
+        turn = board.turn(network, repeat, least, seconds, cold)
+        throttled = watch.judge(turn)
+        # where others had the core, the time that the thread had it counts, as on this machine
+        return [
+            (row.own if row.disturbed and row.own > 0 else row.seconds, row.disturbed or throttled)
+            for row in turn.samples
+        ]
+
+    return Subject(name, lambda: None, (lambda: None) if cold else None, samples)
+
+
+def operator_timings(board: Board, network: int, operators: int, plan: Plan) -> list[Timing]:
+    """Time every operator inside its network, in rounds; steady once two windows agree."""
+    begin, last, steady = time.monotonic(), 0.0, False
+    while not steady and time.monotonic() - begin < plan.warm_up:
+        now = sum(min(row) for row in board.detail(network, operators, _WINDOW, 0.0))
+        steady = abs(now - last) <= _STEADY * now
+        last = now
+    rounds = [
+        board.detail(network, operators, _WINDOW, plan.budget / max(1, plan.rounds))
+        for _ in range(max(1, plan.rounds))
+    ]
+    return [
+        _timing([taken[index] for taken in rounds], plan, steady, board.where)
+        for index in range(operators)
+    ]
+
+
+def _timing(rounds: Sequence[Sequence[float]], plan: Plan, steady: bool, where: str) -> Timing:
+    samples = [seconds for taken in rounds for seconds in taken if seconds > 0]
+    if not samples:
+        raise BackendError(f"{where}: the clock stands still: an operator took no time by it")
+    medians = [sorted(taken)[len(taken) // 2] for taken in rounds]
+    found = summary(samples, medians=medians, steady=steady)
+    precise = found.high - found.low <= 2 * plan.precision * found.median
+    return summary(
+        samples,
+        medians=medians,
+        rejected=sum(map(len, rounds)) - len(samples),
+        steady=steady,
+        precise=precise and len(samples) >= plan.min_samples,
+    )
