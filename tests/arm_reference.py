@@ -23,7 +23,8 @@ def reference_tensors(spec: Spec) -> dict[int, NDArray[Any]]:
             part = np.ravel(value(buffer.base))[buffer.offset :][: buffer.elements]
             return part.reshape(buffer.shape)
         assert buffer.seed is not None
-        return uniform(buffer.seed, WEIGHT, buffer.elements).reshape(buffer.shape)
+        filled = uniform(buffer.seed, WEIGHT, buffer.elements) * np.float32(buffer.scale)
+        return filled.reshape(buffer.shape)
 
     for call in spec.calls:
         shapes = [spec.buffers[number].shape for number in call.outputs]

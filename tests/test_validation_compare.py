@@ -17,7 +17,7 @@ from validation.comparing.compare import Comparison, KernelComparison, compare, 
 from validation.comparing.tables import kernels_table, networks_table, to_dict
 from validation.measuring.clock import summary
 
-PLATFORM = "gtx-1080-ti/torch-eager"
+PLATFORM = "xeon-gold-6240/torch-eager"
 
 
 def row(name: str, predicted: float, measured: float, **fields: object) -> Comparison:

@@ -205,4 +205,4 @@ def test_another_dtype_takes_the_place_of_float32_everywhere(name: str) -> None:
 
 def test_an_emulator_takes_no_settings() -> None:
     out = validate("linear", "--backend", "arm:emulated", "--threads", "2", code=2)
-    assert "leave out --device, --mode, --layout, --dtype, --threads and --cache" in out
+    assert "leave out --device, --mode, --layout, --dtype, --threads, --cache and --cores" in out

@@ -34,6 +34,9 @@ class Pool(Op):
         As in :class:`~costmodel.ops.Conv`.
     ceil_mode : bool
         Whether a last window that is not full counts.
+    include_pad : bool
+        Whether an average counts the padding: by default it does, as torch's; ONNX's does not. The
+        cost is the same, the values are not.
 
     Examples
     --------
@@ -47,6 +50,7 @@ class Pool(Op):
     padding: Padding = 0
     dilation: Window = 1
     ceil_mode: bool = False
+    include_pad: bool = True
     kernel_kinds = ("max_pool", "pool")
 
     def __post_init__(self) -> None:

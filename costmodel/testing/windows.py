@@ -105,7 +105,7 @@ def _deform_conv(draw: DrawFn) -> Template:
 @st.composite
 def _pool(draw: DrawFn) -> Template:
     rank, kind = draw(st.integers(1, 3)), draw(st.sampled_from(["max", "avg"]))
-    ceil_mode = draw(st.booleans())
+    ceil_mode, include_pad = draw(st.booleans()), draw(st.booleans())
     bounds, axes = _window_bounds(rank)
     padding = _padding(draw, axes, same=not ceil_mode)
 
@@ -117,6 +117,7 @@ def _pool(draw: DrawFn) -> Template:
             padding=padding(s),
             dilation=_named(s, "e", axes),
             ceil_mode=ceil_mode,
+            include_pad=include_pad,
         )
         return Case(op, (Tensor((s["n"], s["c"], *_named(s, "", axes))),))
 

@@ -57,6 +57,7 @@ class ArmBackend:
 
     among_others = False
     kernels_inside = True
+    keeps_rounds = True
     own_process = False  # what is timed is a program of its own already, here or on a board
 
     def __init__(self, target: str = "native") -> None:
@@ -130,6 +131,8 @@ class ArmBackend:
             raise MeasuringError(
                 f"{self.name}: {error} Give --platform, such as raspberry-pi-4/{RUNTIME}"
             ) from None
+        except BackendError as error:
+            raise type(error)(f"{error} (it could not be asked for its --platform)") from None
 
     def confirm_platform(self, name: str) -> None:
         """Refuse a platform that is not the device.

@@ -139,7 +139,7 @@ def load_model(model: NcnnModel, threads: int) -> Callable[[], list[ncnn.Mat]]:
         file.write_bytes(model.weights)
         if net.load_model(str(file)) != 0:
             raise MeasuringError("ncnn does not read the weights that were written for it")
-    inputs = {blob: _mat(seed, shape) for blob, (seed, shape) in model.inputs.items()}
+    inputs = {blob: _mat(*filling) for blob, filling in model.inputs.items()}
 
     def call() -> list[ncnn.Mat]:
         extractor = net.create_extractor()
@@ -156,8 +156,8 @@ def load_model(model: NcnnModel, threads: int) -> Callable[[], list[ncnn.Mat]]:
     return call
 
 
-def _mat(seed: int, shape: Shape) -> ncnn.Mat:
+def _mat(seed: int, shape: Shape, scale: int) -> ncnn.Mat:
     """Return random numbers in memory of ncnn's own, aligned as it likes."""
-    values = uniform(seed, WEIGHT, int(np.prod(shape)))
+    values = uniform(seed, WEIGHT, int(np.prod(shape))) * np.float32(scale)
     vector = shape[2:] == (1, 1)
     return ncnn.Mat(values if vector else values.reshape(shape[1:])).clone()

@@ -46,14 +46,14 @@ class NcnnModel:
     weights : bytes
         As in a ``.bin`` file.
     inputs : mapping
-        Blobs to be filled: the seed of their numbers, and their shape.
+        Blobs to be filled: the seed of their numbers, their shape and their scale.
     outputs : mapping
         Blobs that nothing reads: their number in the specification, and their shape.
     """
 
     param: str
     weights: bytes
-    inputs: dict[str, tuple[int, Shape]]
+    inputs: dict[str, tuple[int, Shape, int]]
     outputs: dict[str, tuple[int, Shape]]
 
 
@@ -102,7 +102,7 @@ class _Writer:
     spec: Spec
     layers: list[_Layer] = field(default_factory=list)
     content: bytearray = field(default_factory=bytearray)
-    filled: dict[str, tuple[int, Shape]] = field(default_factory=dict)
+    filled: dict[str, tuple[int, Shape, int]] = field(default_factory=dict)
     _blobs: dict[int, str] = field(default_factory=dict)
     _made: int = 0
 
@@ -112,7 +112,7 @@ class _Writer:
             buffer = self.spec.buffers[number]
             if buffer.base is None:
                 name = self._add("Input", [], extents(buffer.shape))
-                self.filled[name] = (buffer.seed or 0, buffer.shape)
+                self.filled[name] = (buffer.seed or 0, buffer.shape, buffer.scale)
             else:
                 name = self._view(number)
             self._blobs[number] = name

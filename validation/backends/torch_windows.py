@@ -6,6 +6,7 @@ import math
 import operator
 from typing import Any
 
+import torch
 from torch import nn
 from torch.nn import functional
 
@@ -84,6 +85,8 @@ def pool(e: Emitter, node: Node, x: Value) -> Value:
         for (before, after), k in zip(pairs, op.kernel, strict=True)
     )
     if not native:
+        if op.kind == "avg" and not op.include_pad:
+            return _share_of_inside(e, node, x, pairs)
         x = _pad(e, x, pairs, -math.inf if op.kind == "max" else 0.0)
     kwargs: dict[str, Any] = {
         "kernel_size": op.kernel,
@@ -95,10 +98,25 @@ def pool(e: Emitter, node: Node, x: Value) -> Value:
         kwargs["dilation"] = op.dilation
     elif any(d != 1 for d in op.dilation):
         raise MeasuringError(f"node {node.name!r}: torch has no average pooling with dilation")
+    else:
+        kwargs["count_include_pad"] = op.include_pad
     y = e.call(getattr(functional, f"{op.kind}_pool{len(op.kernel)}d"), x, **kwargs)
     if native or not op.ceil_mode:
         return y
     # A window that begins in the padding is none; torch takes padding of its own operator for data.
+    return e.call(operator.getitem, y, (..., *(slice(n) for n in node.outputs[0].shape[2:])))
+
+
+def _share_of_inside(e: Emitter, node: Node, x: Value, pairs: Pairs) -> Value:
+    """Average what lies inside the image: of padded images, over the same of ones."""
+    op: Pool = node.op  # type: ignore[assignment]
+    if any(d != 1 for d in op.dilation):
+        raise MeasuringError(f"node {node.name!r}: torch has no average pooling with dilation")
+    function = getattr(functional, f"avg_pool{len(op.kernel)}d")
+    kwargs = {"kernel_size": op.kernel, "stride": op.stride, "ceil_mode": op.ceil_mode}
+    ones = e.call(torch.ones_like, x)
+    sums, inside = (e.call(function, _pad(e, value, pairs, 0.0), **kwargs) for value in (x, ones))
+    y = e.call(operator.truediv, sums, inside)
     return e.call(operator.getitem, y, (..., *(slice(n) for n in node.outputs[0].shape[2:])))
 
 

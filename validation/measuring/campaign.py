@@ -199,9 +199,11 @@ def _here(group: _Group, specs: Sequence[str]) -> _Outcomes:
             group.built(spec, campaign.graph(spec))
         except CostModelError as error:
             yield spec, MeasuringError(str(error))
-    yield from campaign.backend.measure_networks(
-        group.graphs, campaign.settings, campaign.plan, group
-    )
+    backend, how = campaign.backend, (campaign.settings, campaign.plan)
+    if getattr(backend, "keeps_rounds", False):
+        yield from backend.measure_networks(group.graphs, *how, group)
+    else:
+        yield from backend.measure_networks(group.graphs, *how)
 
 
 def _result(

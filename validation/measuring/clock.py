@@ -194,8 +194,9 @@ class _Run:
         begin = time.monotonic()
         kept = 0
         before = len(self.clean), len(self.disturbed), self.rejected
-        while kept < _WINDOW or (left := begin + self.plan.turn - time.monotonic()) > 0:
-            for seconds, disturbed in self._take(_WINDOW - kept, left if kept else self.plan.turn):
+        while kept < _WINDOW or time.monotonic() - begin < self.plan.turn:
+            left = max(0.0, begin + self.plan.turn - time.monotonic())
+            for seconds, disturbed in self._take(_WINDOW - kept, left):
                 if not self._plausible(seconds, disturbed):
                     self._reject(seconds)
                     continue

@@ -27,12 +27,16 @@ Shape = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Buffer:
-    """One tensor: filled from ``seed``, or a view of ``base`` from element ``offset`` on."""
+    """One tensor: filled from ``seed``, or a view of ``base`` from element ``offset`` on.
+
+    What is filled lies between ``-scale`` and ``scale``.
+    """
 
     shape: Shape
     seed: int | None = None
     base: int | None = None
     offset: int = 0
+    scale: int = 1
 
     @property
     def elements(self) -> int:
@@ -45,7 +49,10 @@ class Buffer:
         extents = " ".join(map(str, self.shape))
         if self.base is not None:
             return f"view {number} {extents} of={self.base} offset={self.offset}"
-        return f"tensor {number} {extents}" + ("" if self.seed is None else f" seed={self.seed}")
+        seed = "" if self.seed is None else f" seed={self.seed}"
+        return f"tensor {number} {extents}{seed}" + (
+            f" scale={self.scale}" if self.scale > 1 else ""
+        )
 
 
 @dataclass(frozen=True)
@@ -107,9 +114,9 @@ class SpecBuilder:
         self._buffers: list[Buffer] = []
         self._calls: list[Call] = []
 
-    def tensor(self, shape: Sequence[int], seed: int | None = None) -> int:
+    def tensor(self, shape: Sequence[int], seed: int | None = None, scale: int = 1) -> int:
         """Add a tensor, an input when it has a seed; returns its number."""
-        return self._add(Buffer(_four(shape), seed))
+        return self._add(Buffer(_four(shape), seed, scale=scale))
 
     def view(self, base: int, shape: Sequence[int], offset: int = 0) -> int:
         """Add a part of another tensor's memory under a shape of its own; returns its number."""

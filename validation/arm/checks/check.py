@@ -81,5 +81,5 @@ def _value(spec: Spec, tensors: Mapping[int, NDArray[Any]], number: int) -> NDAr
         return base[buffer.offset : buffer.offset + buffer.elements].reshape(buffer.shape)
     if buffer.seed is None:
         raise KeyError(f"tensor {number} was neither dumped nor filled from a seed")
-    filled: Float32 = uniform(buffer.seed, WEIGHT, buffer.elements)
+    filled: Float32 = uniform(buffer.seed, WEIGHT, buffer.elements) * np.float32(buffer.scale)
     return filled.reshape(buffer.shape)

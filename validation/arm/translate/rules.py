@@ -139,7 +139,7 @@ def _pool(state: State, node: Node) -> None:
         raise RefusedError("a dilated pooling window")
     if op.ceil_mode:
         params["ceil"] = 1
-    if op.kind == "avg" and op.padding == "same":
+    if op.kind == "avg" and not op.include_pad:
         params["include_pad"] = 0
     state.write(node, f"{op.kind}pool", state.inputs(node), params)
 

@@ -27,6 +27,7 @@ def pooled(call: Call, x: Operand) -> Operand:
     """Emit the pooling that the attributes describe."""
     kernel = tuple(call.attribute("kernel_shape") or ())
     rank = len(kernel)
+    averages = "Average" in call.kind  # the sum of an LpPool is not divided by anything
     op = Pool(
         "max" if "MaxPool" in call.kind else "avg",
         kernel,
@@ -34,6 +35,7 @@ def pooled(call: Call, x: Operand) -> Operand:
         padding=padding(call, rank),
         dilation=numbers(call, "dilations", rank, 1),
         ceil_mode=bool(call.attribute("ceil_mode", 0)),
+        include_pad=not averages or bool(call.attribute("count_include_pad", 0)),
     )
     return call.emit.add(op, x)
 

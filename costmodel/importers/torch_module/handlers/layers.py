@@ -161,6 +161,7 @@ def _pool(call: Call, kind: str) -> Result:
         padding=taken(call.sizes("padding", rank)),
         dilation=call.sizes("dilation", rank) or 1,
         ceil_mode=bool(call.get("ceil_mode", False)),
+        include_pad=bool(call.get("count_include_pad", True)),
     )
     return _windows(call, op, x, rank)
 

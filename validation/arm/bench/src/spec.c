@@ -1,6 +1,7 @@
 /* The specification: text lines on standard input, read strictly.
  *
- *   tensor ID N C H W [seed=S]            a buffer; with a seed it is filled and can be read
+ *   tensor ID N C H W [seed=S [scale=F]]  a buffer; with a seed it is filled, with values in (-F, F),
+ *                                         and can be read
  *   view ID N C H W of=T offset=ELEMENTS  a buffer inside tensor T's memory, from that element on
  *   op KERNEL in=A[,B...] out=C[,D...] [key=value ...]
  *   run warmup=W repeats=R budget_ms=B    once; at least one repeat is made whatever the budget
@@ -72,10 +73,16 @@ static void read_tensor(struct network *net, int line, char **rest) {
   t->data = allocate_floats(elements(t));
   for (char *word; (word = next_word(rest));) {
     char *value = split_pair(line, word);
-    if (strcmp(word, "seed") != 0)
-      fail(EXIT_BAD_SPEC, line, "tensor has no field '%.60s'; it takes seed", word);
-    fill_uniform(t->data, elements(t), parse_int(line, "seed", value, 0, 1 << 28), ROLE_WEIGHT);
-    t->written = 1;
+    if (strcmp(word, "seed") == 0) {
+      fill_uniform(t->data, elements(t), parse_int(line, word, value, 0, 1 << 28), ROLE_WEIGHT);
+      t->written = 1;
+    } else if (strcmp(word, "scale") == 0) {
+      int scale = parse_int(line, word, value, 1, 1 << 20);
+      for (size_t i = 0; i < elements(t); i++)
+        t->data[i] *= (float)scale;
+    } else {
+      fail(EXIT_BAD_SPEC, line, "tensor has no field '%.60s'; it takes seed and scale", word);
+    }
   }
 }
 
