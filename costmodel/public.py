@@ -39,6 +39,7 @@ from costmodel.graph import validate as validate
 from costmodel.graph.builder import Builder as Builder
 from costmodel.graph.serialize import load as load
 from costmodel.graph.serialize import save as save
+from costmodel.guidelines import advise as advise
 from costmodel.hardware.peaks import peak as peak
 from costmodel.importers import flop_formulas as flop_formulas
 from costmodel.importers import from_ncnn as from_ncnn

@@ -34,14 +34,14 @@ def run(*arguments, code=0):
 
 
 @pytest.mark.parametrize("platform", [GPU, PI, "t4/torch-eager"])
-def test_variances_are_those_of_the_predictions(platform):
+def test_draws_spread_as_the_predictions_do(platform):
     where = load_platform(platform)
     graphs = [cm.zoo.resnet18(), cm.zoo.mobilenet_v2()]
     found = joint(graphs, where)
     for i, p in enumerate(cm.latencies(graphs, where)):
         assert found.seconds[i] == pytest.approx(p.seconds, rel=1e-12)
-        assert found.covariance[i, i] == pytest.approx(p.uncertainty() ** 2, rel=1e-9)
-    assert np.all(np.linalg.eigvalsh(found.covariance) > -1e-12)
+        # Gradients are exact for small errors only, and ranges cut the draws.
+        assert 0.6 < np.std(np.log(found.draws[:, i])) / p.uncertainty() < 1.2
 
 
 def test_a_network_is_as_fast_as_itself_and_surely_faster_than_twice_itself():
@@ -51,21 +51,38 @@ def test_a_network_is_as_fast_as_itself_and_surely_faster_than_twice_itself():
     # Intervals overlap, since each may be off by a third; errors are shared, so that it is sure.
     a, b = (c.entries[i].prediction.interval for i in (0, 2))
     assert b[0] < a[1]
-    assert twice.faster < 1e-3
+    assert twice.faster < 0.01
 
 
-def test_shared_parameters_make_a_difference_surer_than_independent_ones_would():
+def test_a_network_with_one_kernel_more_is_surely_slower():
+    b = cm.Builder("more")
+    x = b.input((1, 64, 28, 28))
+    y = b.add(cm.ops.Conv(64, (3, 3), padding=1), x)
+    less = b.finish(y)
+    b = cm.Builder("less")
+    x = b.input((1, 64, 28, 28))
+    y = b.add(cm.ops.Conv(64, (3, 3), padding=1), x)
+    more = b.finish(b.add(cm.ops.Pool("avg", (3, 3), padding=1), y))
+    (d,) = cm.compare([less, more], "host/torch-eager").differences
+    # Nobody knows how long the pooling takes, but it takes some time.
+    assert d.faster < 0.02
+    assert d.interval[1] / d.interval[0] > 1.02
+
+
+def test_shared_errors_make_a_difference_surer_than_independent_ones_would():
     c = cm.compare(["mobilenet_v2", "mobilenet_v2?width=0.75"], PI)
     (d,) = c.differences
-    alone = Ratio(np.log(d.ratio), float(np.sqrt(np.trace(c.covariance))))
+    alone = Ratio(d.ratio, c.draws[:, 1] / np.roll(c.draws[:, 0], 7))
     assert d.faster > alone.faster
 
 
 def test_errors_on_different_platforms_are_independent():
     c = cm.compare(["resnet18"], [GPU, PI])
-    assert c.covariance[0, 1] == 0
+    assert abs(np.corrcoef(np.log(c.draws), rowvar=False)[0, 1]) < 0.2
     (d,) = c.differences
     assert (d.first, d.second) == (0, 1)
+    c = cm.compare(["resnet18"], [PI, PI + "?threads=4"])
+    assert np.corrcoef(np.log(c.draws), rowvar=False)[0, 1] > 0.8
 
 
 def test_differences_by_term_and_by_module_add_up():

@@ -1,179 +1,387 @@
-"""Advice G1-G4: that it names what breaks a guideline, and only that, with savings that hold."""
+"""Advice that acts: rewrites keep what they promise, pay what they say, and can be applied."""
 
 from __future__ import annotations
 
+import json
+
+import jsonschema
 import pytest
+from typer.testing import CliRunner
 
 import costmodel as cm
-from costmodel.errors import DataError
-from costmodel.guidelines import advise, elementwise
-from costmodel.guidelines.case import Case
-from costmodel.ops import Conv
+from costmodel.cli.app import app
+from costmodel.errors import DataError, GraphError
+from costmodel.guidelines import Case, advise
+from costmodel.guidelines.advise import RULES, _made
+from costmodel.guidelines.branches import added_branches, merged_siblings
+from costmodel.guidelines.channels import equal_widths, fewer_groups, packed
+from costmodel.guidelines.drafts import drafts_of, outputs_of, rebuilt
+from costmodel.guidelines.elementwise import (
+    activations_behind_pooling,
+    folded_norms,
+    needless_shuffles,
+    pooling_before_pointwise,
+)
+from costmodel.guidelines.windows import smaller_kernels
+from costmodel.ops import AdaptivePool, BatchNorm, ChannelShuffle, Concat, Conv, Elementwise, Pool
 from costmodel.platforms import load_platform
-from costmodel.prediction import Prediction
-from costmodel.prediction.latency import latency
+from costmodel.report import schema
 
-GPU = "gtx-1080-ti/paper"
-EAGER = "gtx-1080-ti/torch-eager"
+GPU = "gtx-1080-ti/torch-eager"
 ARM = "snapdragon-810/paper"
+PI = "raspberry-pi-4/ncnn"
 
 
-def found(graph, platform, guideline):
-    return [f for f in advise(graph, platform).findings if f.guideline == guideline]
+def case(graph, platform=GPU):
+    return Case(graph, load_platform(platform))
 
 
-def test_equal_channels_are_no_finding():
-    assert found(cm.zoo.g1_stack(128, 128), GPU, "G1") == []
+def only(rule, graph, platform=GPU):
+    (rewrite,) = rule(case(graph, platform))
+    return rewrite, rebuilt(rewrite.change(drafts_of(graph)), graph)
 
 
-@pytest.mark.parametrize("platform", [GPU, ARM])
-def test_unequal_channels_cost_more_the_further_they_are_apart(platform):
-    # Table 1 of the paper: 1:1, 1:2, 1:6, 1:12 at the same multiply-adds.
-    ratios = {1: (128, 128), 2: (90, 180), 6: (52, 312), 12: (36, 432)}
-    excess = {
-        r: sum(f.mac_saving for f in found(cm.zoo.g1_stack(*c), platform, "G1"))
-        for r, c in ratios.items()
-    }
-    assert excess[1] == 0 < excess[2] < excess[6] < excess[12]
+def run(*arguments, code=0):
+    result = CliRunner().invoke(app, list(arguments), prog_name="costmodel")
+    assert result.exit_code == code, result.output
+    return result
 
 
-def test_mac_saving_of_g1_is_the_gap_to_equation_1():
-    graph = cm.zoo.pointwise(56, 56, 32, 288)
-    (finding,) = found(graph, GPU, "G1")
-    # hw (sqrt(c1) - sqrt(c2))**2
-    assert finding.mac_saving == pytest.approx(56 * 56 * (288**0.5 - 32**0.5) ** 2)
-    assert finding.layers == ("conv",)
-    assert "1:9" in finding.message
-    assert "96 to 96 channels" in finding.message
+# ---- every rewrite of every network
 
 
-def test_balanced_channels_with_a_stride_are_equal_tensors():
-    b = cm.Builder("strided")
-    x = b.input((1, 64, 56, 56))
-    graph = b.finish(b.add(cm.ops.Conv(256, (1, 1), stride=2), x))
-    assert found(graph, GPU, "G1") == []  # c2 = stride**2 c1 is the least
+@pytest.mark.parametrize("platform", [GPU, PI])
+@pytest.mark.parametrize(
+    "name", ["shufflenet_v1", "mobilenet_v3", "densenet", "googlenet", "shufflenet_v2", "resnet18"]
+)
+def test_rewrites_are_valid_networks_with_the_outputs_they_had(name, platform):
+    graph = cm.zoo.build(name)
+    made = list(_made(case(graph, platform)))
+    assert made
+    for rewrite, changed in made:
+        cm.validate(changed)
+        if rewrite.inputs == 1:
+            assert outputs_of(changed) == outputs_of(graph), rewrite.title
+        assert rewrite.layers
+        if rewrite.guideline in ("G1", "G2"):
+            assert cm.flops(changed) == pytest.approx(cm.flops(graph), rel=0.05), rewrite.title
 
 
-def test_a_stride_is_balanced_by_equal_tensors():
-    b = cm.Builder("strided")
-    x = b.input((1, 64, 56, 56))
-    (finding,) = found(b.finish(b.add(cm.ops.Conv(64, (1, 1), stride=2), x)), GPU, "G1")
-    assert "which 32 to 128 channels would reach" in finding.message
-
-
-def test_groups_are_found_with_the_layers_and_depthwise_is_not_among_them():
-    findings = found(cm.zoo.shufflenet_v1(), GPU, "G2")
-    assert findings
-    assert all("3 groups" in f.title for f in findings)
-    graph = cm.zoo.shufflenet_v1()
-    for name in (layer for f in findings for layer in f.layers):
-        assert cm.ops.Conv is type(graph.nodes[name]["op"])
-        assert graph.nodes[name]["op"].groups == 3
-    assert found(cm.zoo.mobilenet_v1(), GPU, "G2") == []
-
-
-def test_more_groups_cost_more_mac():
-    macs = []
-    for c, groups in ((180, 2), (256, 4), (360, 8)):
-        (finding,) = found(cm.zoo.g2_stack(c, groups), GPU, "G2")
-        macs.append(finding.mac_saving)
-        assert len(finding.layers) == 10
-    assert macs == sorted(macs)
-
-
-def test_one_group_of_the_same_multiply_adds_is_what_groups_are_compared_with():
-    grouped, plain = cm.zoo.g2_stack(256, 4), cm.zoo.g2_stack(128, 1)
-    assert cm.flops(grouped) == cm.flops(plain)
-    (finding,) = found(grouped, GPU, "G2")
-    assert "(128 to 128 channels)" in finding.message
-    assert finding.mac_saving == cm.mac(grouped) - cm.mac(plain)
-
-
-def test_saving_of_fragmentation_is_all_launches_but_one_of_a_block():
-    graph = cm.zoo.g3_stack("4-fragment-series", 128)
-    (finding,) = found(graph, GPU, "G3")
-    launches = [k.terms.launch for k in latency(graph, GPU).kernels]
-    assert len(set(launches)) == 1
-    assert finding.saving == pytest.approx(sum(launches) * 3 / 4)
-
-
-def test_fragmentation_is_found_and_grows_with_the_fragments():
-    savings = {}
-    for structure in ("2-fragment-series", "4-fragment-series"):
-        (finding,) = found(cm.zoo.g3_stack(structure, 128), GPU, "G3")
-        savings[structure] = finding.saving
-        assert finding.layers[0].startswith("block")
-    assert savings["4-fragment-series"] > savings["2-fragment-series"] > 0
-    assert found(cm.zoo.g3_stack("1-fragment", 128), GPU, "G3") == []
-
-
-def test_kernels_in_series_tells_parallel_from_series():
-    (series,) = found(cm.zoo.g3_stack("4-fragment-series", 128), EAGER, "G3")
-    (parallel,) = found(cm.zoo.g3_stack("4-fragment-parallel", 128), EAGER, "G3")
-    assert series.title == "40 kernels, 40 in series"
-    # A block is four convolutions and the three additions that join them.
-    assert parallel.title == "70 kernels, 40 in series"
-
-
-def test_elementwise_operators_are_found_one_by_one():
-    titles = {f.title for f in found(cm.zoo.g4_stack(128), EAGER, "G4")}
-    assert titles == {"relu x 30", "add x 10"}
-    assert found(cm.zoo.g4_stack(128, relu=False, shortcut=False), EAGER, "G4") == []
-
-
-def test_saving_of_elementwise_kernels_is_that_of_the_network_without_them():
-    full, bare = cm.zoo.g4_stack(128), cm.zoo.g4_stack(128, relu=False, shortcut=False)
-    saved = latency(full, EAGER).seconds - latency(bare, EAGER).seconds
-    claimed = sum(f.saving for f in found(full, EAGER, "G4"))
-    # Not exactly: without them, tensors stay in the cache for longer.
-    assert claimed == pytest.approx(saved, rel=0.1)
-
-
-def test_what_is_fused_pays_for_its_pass_once():
-    graph = cm.zoo.shufflenet_v1()
-    case = Case(graph, load_platform(GPU), latency(graph, GPU))
-    findings = list(elementwise(case))
-    kinds = ("depthwise", "copy", "elementwise", "batch_norm", "norm", "softmax")
-    own = [k for k in case.prediction.kernels if k.kernel.kind in kinds]
-    others = [k for k in case.prediction.kernels if k not in own]
-    assert any(len(k.kernel.nodes) > 2 and k.terms.passes for k in others)
-    # A follower of an element-wise kernel is saved with it, and by itself.
-    passes = sum(k.terms.passes for k in case.prediction.kernels)
-    assert sum(f.saving for f in findings) == pytest.approx(sum(k.seconds for k in own) + passes)
-
-
-@pytest.mark.parametrize("platform", [GPU, EAGER, ARM])
-@pytest.mark.parametrize("name", ["shufflenet_v1", "mobilenet_v2"])
-def test_savings_are_sorted_and_below_the_latency(name, platform):
-    advice = advise(cm.zoo.build(name), platform)
+@pytest.mark.parametrize("spec", ["densenet", "googlenet", "mobilenet_v2", "shufflenet_v1"])
+def test_savings_are_those_of_the_networks_and_surely_positive(spec):
+    graph = cm.network(spec)
+    advice = advise(graph, GPU)
+    assert advice.findings
     savings = [f.saving for f in advice.findings]
     assert savings == sorted(savings, reverse=True)
     for f in advice.findings:
-        assert 0 <= f.saving < advice.prediction.seconds
-        assert f.share == f.saving / advice.prediction.seconds
-        assert f.layers
-        assert f.mac_saving >= 0
+        alone = cm.latency(f.graph, GPU).seconds / f.rewrite.inputs
+        assert f.saving == pytest.approx(advice.prediction.seconds - alone, rel=1e-9)
+        assert 0 < f.interval[0] < f.saving * 1.5
+        assert f.share >= 0.01
+        assert f.params == cm.params(f.graph) - cm.params(graph)
+        assert f.multiply_adds == cm.flops(f.graph) - cm.flops(graph)
 
 
-def test_a_device_that_waits_for_its_host_gains_nothing_from_faster_kernels():
-    graph = cm.zoo.pointwise(56, 56, 8, 8)
-    p = Prediction("n", EAGER, 11.0, None, 0.9, (), 1.0, 0.0, 10.0, 0.0, "priors")
-    case = Case(graph, load_platform(EAGER), p)
-    assert case.saved(device=5.0) == 0.0
-    assert case.saved(device=5.0, host=4.0) == 4.0
-    assert Case(graph, load_platform(GPU), p).saved(device=5.0) == 5.0
+# ---- widths and groups
 
 
-def test_free_symbols_are_refused():
+def test_equal_widths_are_no_finding():
+    assert list(equal_widths(case(cm.zoo.g1_stack(128, 128), ARM))) == []
+
+
+@pytest.mark.parametrize("channels", [(90, 180), (52, 312), (36, 432)])
+def test_unequal_widths_become_those_of_table_1(channels):
+    graph = cm.zoo.g1_stack(*channels)
+    _, changed = only(equal_widths, graph)
+    widths = {op.out_channels for _, op in changed.nodes(data="op") if isinstance(op, Conv)}
+    assert len(widths - {channels[0]}) == 1  # the last convolution makes the output
+    assert cm.mac(changed) < cm.mac(graph)
+    # The bound of Eq. (1): no widths of these multiply-adds move less, but for the two ends.
+    assert cm.mac(changed) < 1.1 * cm.mac_lower_bound(changed)
+
+
+def test_a_residual_trunk_is_changed_in_all_layers_that_add_to_it():
+    graph = cm.zoo.mobilenet_v2()
+    for rewrite in equal_widths(case(graph)):
+        changed = rebuilt(rewrite.change(drafts_of(graph)), graph)
+        for name in changed:
+            op = changed.nodes[name]["op"]
+            if isinstance(op, Elementwise) and op.kind == "add":
+                a, b = (t.shape for t in cm.graph.inputs_of(changed, name))
+                assert a == b
+        dense = [changed.nodes[n]["op"].out_channels for n in rewrite.layers]
+        assert len(set(dense)) == 1
+
+
+def test_groups_become_one_at_the_same_multiply_adds():
+    b = cm.Builder("grouped")
+    x = b.input((1, 256, 28, 28))
+    y = b.add(Conv(128, (1, 1)), x)
+    y = b.add(Conv(128, (3, 3), padding=1, groups=32), y, name="grouped")
+    graph = b.finish(b.add(Conv(256, (1, 1)), y))
+    rewrite, changed = only(fewer_groups, graph)
+    assert rewrite.layers == ("grouped",)
+    assert changed.nodes["grouped"]["op"].groups == 1
+    assert cm.flops(changed) == pytest.approx(cm.flops(graph), rel=0.03)
+    assert cm.mac(changed) < cm.mac(graph)
+
+
+def test_depthwise_convolutions_are_not_in_groups():
+    assert list(fewer_groups(case(cm.zoo.mobilenet_v2()))) == []
+
+
+def test_widths_are_moved_to_the_pack_of_the_engine():
+    graph = cm.zoo.build("shufflenet_v2")
+    where = case(graph, PI)
+    assert where.pack == 4
+    for rewrite in packed(where):
+        changed = rebuilt(rewrite.change(drafts_of(graph)), graph)
+        for name in rewrite.layers:
+            assert changed.nodes[name]["op"].out_channels % 4 == 0
+    assert any("58 to 56" in r.title for r in packed(where))
+    assert list(packed(case(cm.zoo.g1_stack(64, 128), PI))) == []
+
+
+def test_what_a_split_or_an_output_needs_stays():
+    graph = cm.zoo.build("shufflenet_v2")
+    widths = case(graph).widths
+    fixed = {m for c in widths.classes if c.fixed for m in c.makers}
+    assert "classifier.linear" in fixed
+    assert any(n.startswith("stage2.1.main") for n in fixed)
+
+
+# ---- the same function, by running it
+
+
+def run_torch(graph, weights):
+    torch = pytest.importorskip("torch")
+    from validation.backends.graph_to_torch import to_torch
+
+    torch.manual_seed(0)
+    module = to_torch(graph).eval()
+    state = module.state_dict()
+    for key in state:
+        given = weights(key, state[key])
+        if given is not None:
+            state[key] = given
+    module.load_state_dict(state)
+    shape = next(
+        d["op"].shape for _, d in graph.nodes(data=True) if type(d["op"]).__name__ == "Input"
+    )
+    x = torch.randn(*shape, generator=torch.Generator().manual_seed(7))
+    with torch.no_grad():
+        (y,) = module(x)
+        return module, y
+
+
+def small(*steps):
+    """Return a network of 8 channels of the given operators, in a row."""
+    b = cm.Builder("small")
+    y = b.input((2, 8, 8, 8))
+    for op in steps:
+        y = b.add(op, y)
+    return b.finish(y)
+
+
+MOVED = [
+    (
+        activations_behind_pooling,
+        [Conv(8, (3, 3), padding=1), Elementwise("relu"), Pool("max", (2, 2), 2)],
+    ),
+    (
+        activations_behind_pooling,
+        [Conv(8, (1, 1)), Elementwise("sigmoid"), Pool("max", (3, 3), 2, 1)],
+    ),
+    (pooling_before_pointwise, [Conv(4, (1, 1)), Pool("avg", (2, 2), 2)]),
+    (pooling_before_pointwise, [Conv(4, (1, 1), bias=True), Pool("avg", (2, 2), 2)]),
+]
+
+
+@pytest.mark.parametrize(("rule", "steps"), MOVED)
+def test_moved_operators_leave_the_function_as_it_was(rule, steps):
+    torch = pytest.importorskip("torch")
+    graph = small(*steps)
+    rewrite, changed = only(rule, graph)
+    assert rewrite.same_function
+    kept = {}
+    module, before = run_torch(graph, lambda *_: None)
+    kept = {tuple(v.shape): v for v in module.state_dict().values()}
+    _, after = run_torch(changed, lambda _, v: kept[tuple(v.shape)])
+    assert torch.allclose(before, after, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [Conv(4, (1, 1)), Pool("avg", (3, 3), 2, 1)],  # zeros count in the mean, and have no bias
+        [Conv(4, (3, 3), padding=1), Pool("avg", (2, 2), 2)],
+        [Conv(4, (1, 1)), Elementwise("relu"), Pool("avg", (2, 2), 2)],
+    ],
+)
+def test_what_would_change_the_function_is_not_moved(steps):
+    assert list(pooling_before_pointwise(case(small(*steps)))) == []
+    silu = small(Conv(8, (1, 1)), Elementwise("silu"), Pool("max", (2, 2), 2))
+    assert list(activations_behind_pooling(case(silu))) == []
+
+
+def test_folded_norms_leave_convolutions_with_a_bias():
+    graph = cm.zoo.build("resnet18")
+    rewrite, changed = only(folded_norms, graph)
+    assert not any(isinstance(op, BatchNorm) for _, op in changed.nodes(data="op"))
+    # A scale and a shift of each channel become one bias.
+    norms = sum(cm.params(BatchNorm(), graph.nodes[n]["outputs"][0]) for n in rewrite.layers)
+    assert cm.params(changed) == cm.params(graph) - norms // 2
+    behind = small(Conv(8, (1, 1)), Elementwise("relu"), BatchNorm())
+    assert list(folded_norms(case(behind))) == []
+
+
+def test_siblings_are_merged_and_cut_only_where_they_part():
+    b = cm.Builder("siblings")
+    x = b.input((1, 16, 8, 8))
+    ends = []
+    for width in (8, 24):
+        y = b.add(BatchNorm(), b.add(Conv(width, (1, 1)), x))
+        ends.append(b.add(Elementwise("relu"), y))
+    joined = b.finish(b.add(Concat(1), *ends))
+    _, changed = only(merged_siblings, joined)
+    assert cm.flops(changed) == cm.flops(joined)
+    assert cm.mac(changed) < cm.mac(joined)
+    assert [type(op).__name__ for _, op in changed.nodes(data="op")] == [
+        "Input", "Conv", "BatchNorm", "Elementwise", "Concat", "Output",
+    ]  # fmt: skip
+    apart = cm.Builder("apart")
+    x = apart.input((1, 16, 8, 8))
+    ends = [apart.add(Conv(w, (1, 1)), x) for w in (8, 24)]
+    graph = apart.finish(*ends)
+    _, changed = only(merged_siblings, graph)
+    assert outputs_of(changed) == outputs_of(graph)
+    assert any(type(op).__name__ == "Split" for _, op in changed.nodes(data="op"))
+
+
+def test_added_convolutions_become_one_of_the_larger_window():
+    torch = pytest.importorskip("torch")
+    b = cm.Builder("added")
+    x = b.input((1, 8, 8, 8))
+    y = b.add(Conv(8, (3, 3), padding=1), x, name="large")
+    z = b.add(Conv(8, (1, 1)), x, name="small")
+    graph = b.finish(b.add(Elementwise("add"), y, z))
+    _, changed = only(added_branches, graph)
+    assert cm.flops(changed) == 9 * 64 * 64
+    module, before = run_torch(graph, lambda *_: None)
+    large, small_ = sorted(module.state_dict().values(), key=lambda v: -v.numel())
+    whole = large + torch.nn.functional.pad(small_, (1, 1, 1, 1))
+    _, after = run_torch(changed, lambda *_: whole)
+    assert torch.allclose(before, after, atol=1e-5)
+    b = cm.Builder("shifted")
+    x = b.input((1, 8, 8, 8))
+    y = b.add(Conv(8, (3, 3)), b.add(cm.ops.Pad(((0, 0), (0, 0), (1, 1), (1, 1))), x))
+    assert list(added_branches(case(b.finish(b.add(Elementwise("add"), y, x))))) == []
+
+
+def test_shuffles_go_where_only_dense_convolutions_see_them():
+    kept = small(Conv(8, (1, 1), groups=2), ChannelShuffle(2), Conv(8, (1, 1), groups=2))
+    assert list(needless_shuffles(case(kept))) == []
+    graph = small(ChannelShuffle(2), Conv(8, (3, 3), padding=1, groups=8), Conv(8, (1, 1)))
+    _, changed = only(needless_shuffles, graph)
+    assert not any(isinstance(op, ChannelShuffle) for _, op in changed.nodes(data="op"))
+    last = small(Conv(8, (1, 1)), ChannelShuffle(2))
+    assert list(needless_shuffles(case(last))) == []
+
+
+@pytest.mark.parametrize("k", [5, 7])
+def test_smaller_kernels_keep_all_sizes(k):
+    graph = small(Conv(8, (k, k), stride=2, padding=k // 2))
+    _, changed = only(smaller_kernels, graph)
+    assert outputs_of(changed) == outputs_of(graph)
+    assert cm.flops(changed) * k * k == cm.flops(graph) * 9
+    valid = small(Conv(8, (k, k)))  # without padding a smaller window would make a larger image
+    assert list(smaller_kernels(case(valid))) == []
+
+
+# ---- applied
+
+
+def test_findings_are_applied_one_after_the_other():
+    graph = cm.network("googlenet")
+    advice = advise(graph, GPU)
+    single = [i for i, f in enumerate(advice.findings, 1) if f.rewrite.inputs == 1]
+    assert len(single) > 1
+    both = advice.apply(single[:2])
+    cm.validate(both)
+    seconds = [cm.latency(advice.findings[i - 1].graph, GPU).seconds for i in single[:2]]
+    assert cm.latency(both, GPU).seconds <= min(seconds) * 1.001
+    with pytest.raises(GraphError, match="no finding 99"):
+        advice.apply([99])
+    with pytest.raises(GraphError, match="cannot follow"):
+        advice.apply([single[0], single[0]])
+
+
+def test_symbols_and_empty_networks():
     with pytest.raises(DataError, match="c1, c2, h, w are free"):
         advise(cm.zoo.pointwise(*cm.symbols("h w c1 c2")), GPU)
+    assert advise(cm.zoo.resnet18(batch=0), GPU).findings == ()
+    assert len(RULES) == len(set(RULES))
 
 
-def test_empty_tensors_break_no_guideline():
-    assert advise(cm.zoo.resnet18(batch=0), EAGER).findings == ()
-    b = cm.Builder()
-    x = b.input((1, 0, 14, 14))  # a convolution of no channels, beside one that counts
-    left = b.add(Conv(8, (1, 1)), x)
-    right = b.add(Conv(64, (1, 1)), b.input((1, 8, 14, 14)))
-    findings = advise(b.finish(left, right), EAGER).findings
-    assert [f.layers for f in findings if f.guideline == "G1"] == [("conv_2",)]
+def test_networks_of_other_ranks_have_advice_too():
+    b = cm.Builder("pooled")
+    x = b.input((1, 8, 8, 8))
+    graph = b.finish(b.add(AdaptivePool("avg"), x), b.add(Elementwise("exp"), x))
+    advise(graph, GPU)
+    advise(cm.zoo.build("bert", layers=1), GPU)
+
+
+# ---- the command
+
+
+def test_five_findings_are_printed_and_all_on_demand(tmp_path):
+    out = run("advise", "googlenet", "-p", GPU).stdout
+    assert "5. " in out
+    assert "6. " not in out
+    assert "more with --all" in out
+    assert "predicted saving" in out
+    assert len(out.splitlines()) < 60
+    assert "6. " in run("advise", "googlenet", "-p", GPU, "--all").stdout
+    document = json.loads(run("advise", "googlenet", "-p", GPU, "--json").stdout)
+    jsonschema.validate(document, schema())
+    assert len(document["findings"]) > 5
+
+
+def test_a_better_network_is_written(tmp_path):
+    file = tmp_path / "better.json"
+    run("advise", "densenet", "-p", GPU, "--apply", "2", "-o", str(file))
+    better = cm.load(file)
+    assert cm.latency(better, GPU).seconds < cm.latency(cm.zoo.densenet(), GPU).seconds
+    run("advise", "densenet", "-p", GPU, "--apply", "2", code=2)
+    run("advise", "densenet", "-p", GPU, "--apply", "x", "-o", str(file), code=2)
+
+
+class Entry:
+    def load(self):
+        return lambda backend, graphs: [(0.02, 0.01), *[(0.01, 0.01)] * (len(graphs) - 1)]
+
+
+def test_rewrites_are_checked_by_what_measures(monkeypatch):
+    from costmodel.cli import advise as command
+
+    monkeypatch.setattr(command, "entry_points", lambda **_: [Entry()])
+    assert "measured 50 %" in run("advise", "densenet", "-p", PI, "--check", "torch").stdout
+    document = json.loads(run("advise", "densenet", "-p", PI, "--check", "ncnn", "--json").stdout)
+    jsonschema.validate(document, schema())
+    assert document["findings"][0]["measured_share"] == 0.5
+    monkeypatch.setattr(command, "entry_points", lambda **_: [])
+    run("advise", "densenet", "-p", PI, "--check", "torch", code=2)
+
+
+def test_measured_rewrites_are_scored():
+    pytest.importorskip("torch")
+    from validation.measuring.clock import Plan
+    from validation.rewritten import Tried, measure_rewrites, score
+
+    plan = Plan(precision=0.5, budget=0.05, warm_up=0.01, turn=0.01, rounds=1, min_samples=3)
+    chain = [small(*[Conv(64, (3, 3), padding=1)] * n) for n in (1, 8)]
+    (short, _), (long, _) = measure_rewrites("torch", chain, plan)
+    assert long > 2 * short
+    tried = [Tried("n", "t", 0.2, 0.1, 0.0), Tried("n", "t", 0.3, 0.5, 0.0)]
+    assert score(tried) == {"right": 1.0, "size": pytest.approx(0.15), "proposed": 0.25}

@@ -16,6 +16,7 @@ from validation.fuzz.command import fuzz
 from validation.kills import kills
 from validation.mutants.command import mutants
 from validation.onnx_nodes import onnx_nodes
+from validation.rewritten import advice
 from validation.scores.command import score
 from validation.scores.priors import priors
 from validation.scores.reproduce import reproduce
@@ -44,6 +45,7 @@ COMMANDS = (
     kills,
     mutants,
     onnx_nodes,
+    advice,
 )
 for command in COMMANDS:
     app.command()(command)

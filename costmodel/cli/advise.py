@@ -1,18 +1,27 @@
-"""``costmodel advise``: the guidelines G1-G4 on a network and a platform."""
+"""``costmodel advise``: changes of a network that save time on a platform."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from costmodel.cli.networks import BatchOption, JsonOption, NetworkArgument, load_network
+from costmodel.errors import DataError
 
 if TYPE_CHECKING:
-    from costmodel.guidelines import Advice
+    import networkx as nx
 
-_SHOWN = 4
-"""Layers that are named in print; JSON has them all."""
+    from costmodel.guidelines import Advice, Finding
+
+MEASURERS = "costmodel.measurers"
+"""Entry points of this group measure; ``rewrites`` is called with a backend and networks."""
+SHOWN = 5
+"""Findings that are printed, unless all are asked for; JSON has all."""
+_LAYERS = 4
 
 
 def advise(
@@ -24,32 +33,100 @@ def advise(
         ),
     ],
     batch: BatchOption = None,
+    everything: Annotated[bool, typer.Option("--all", help="Print all findings.")] = False,
+    apply: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBERS",
+            help="Write the network with these findings applied, such as 1,3, to --output.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Where --apply writes the graph."),
+    ] = None,
+    check: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BACKEND",
+            help="Build the networks, run them here and print what they save: torch, ncnn ...",
+            show_default=False,
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Say where a network breaks guidelines G1-G4, and at what cost.
+    """Propose changes of a network that save time, the one that saves most first.
 
-    Example: costmodel advise shufflenet_v1 --platform gtx-1080-ti/paper
+    Each is a valid network of its own: --apply writes it. Nothing is proposed whose saving is less
+    than sure by its interval.
+
+    Example: costmodel advise densenet -p raspberry-pi-4/ncnn
+
+    Example: costmodel advise resnet50 -p gtx-1080-ti/torch-eager --apply 1,2 -o better.json
     """
     from costmodel.cli.console import print_json, working
 
+    if (apply is None) != (output is None):
+        raise typer.BadParameter("--apply and --output go together: which findings, and where to")
+    numbers = None if apply is None else _numbers(apply)
     with working(f"weighing {network}"):
         from costmodel.guidelines import advise as weigh
 
         graph = load_network(network, batch)
         advice = weigh(graph, platform)
+        better = None if numbers is None else advice.apply(numbers)
+    shown = advice.findings if everything or json else advice.findings[:SHOWN]
+    measured = None if check is None else _measure(check, graph, shown)
     coverage = float(graph.graph.get("coverage", 1.0))
+    if better is not None and output is not None:
+        from costmodel.graph import save
+
+        save(better, output)
     if json:
-        print_json(_document(advice, coverage))
+        print_json(_document(advice, coverage, measured))
     else:
-        _print(advice, coverage)
+        _print(advice, shown, coverage, measured)
+        if better is not None:
+            print(f"wrote {output}")
 
 
-def _print(advice: Advice, coverage: float) -> None:
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise DataError(
+            f"--apply should be numbers of findings such as 1,3, got {text!r}"
+        ) from None
+
+
+def _measure(
+    backend: str, graph: nx.DiGraph, findings: Sequence[Finding]
+) -> list[tuple[float, float]]:
+    """Measure the network and each rewrite by whatever package has registered to measure.
+
+    Returns the seconds, and half the width of their interval as a share, of the network first.
+    """
+    for entry in entry_points(group=MEASURERS, name="rewrites"):
+        measure: Callable[..., list[tuple[float, float]]] = entry.load()
+        return measure(backend, [graph, *(f.graph for f in findings)])
+    raise DataError(
+        "no package that measures is installed: leave out --check, or install the project with its "
+        "package validation"
+    )
+
+
+def _print(
+    advice: Advice,
+    shown: Sequence[Finding],
+    coverage: float,
+    measured: list[tuple[float, float]] | None,
+) -> None:
     from textwrap import fill
 
     from costmodel.cli.console import stdout
     from costmodel.prediction import LABEL
-    from costmodel.report.text import count, covered, seconds, share
+    from costmodel.report.text import covered, seconds, share
 
     p = advice.prediction
     console = stdout()
@@ -59,33 +136,79 @@ def _print(advice: Advice, coverage: float) -> None:
         f"({covered(coverage)})",
         style="bold",
     )
-    for f in advice.findings:
+    if measured is not None:
+        console.print(f"measured: {seconds(measured[0][0])}")
+    for number, f in enumerate(shown, start=1):
+        r = f.rewrite
+        low, high = f.interval
+        more = f" and {len(r.layers) - _LAYERS} more" if len(r.layers) > _LAYERS else ""
+        same = "the same function" if r.same_function else "another function: train it anew"
+        saved = f"{LABEL} saving: {seconds(f.saving)} ({share(f.share)})" + (
+            " an input" if r.inputs > 1 else ""
+        )
+        if measured is not None:
+            saved += f"; measured {share(_saved(measured, number, r.inputs))}"
         console.print()
-        console.print(f"{f.guideline}  {f.title}", style="bold")
-        gain = f"at most {seconds(f.saving)} ({share(f.share)})" if f.saving else "no time"
-        mac = f", {count(round(f.mac_saving))} elements of MAC" if f.mac_saving else ""
-        more = f" and {len(f.layers) - _SHOWN} more" if len(f.layers) > _SHOWN else ""
+        console.print(f"{number}. {r.guideline}  {r.title}", style="bold")
         for text in (
-            f.message,
-            f"{LABEL} saving: {gain}{mac}",
-            f"in {', '.join(f.layers[:_SHOWN])}{more}",
+            r.message,
+            f"{saved}, {seconds(low)} to {seconds(high)} with {p.level:.0%}; {same}",
+            _changed(f),
+            f"in {', '.join(r.layers[:_LAYERS])}{more}",
         ):
-            console.print(fill(text, width, initial_indent="    ", subsequent_indent="    "))
+            console.print(fill(text, width, initial_indent="   ", subsequent_indent="   "))
     console.print()
-    closing = (
-        "Each saving is predicted for its finding alone: they do not add up. Accuracy is not "
-        "predicted."
-        if advice.findings
-        else "Nothing to say: no guideline is broken by more than a thousandth."
-    )
-    console.print(fill(closing, width))
+    console.print(fill(_closing(advice, len(shown)), width))
 
 
-def _document(advice: Advice, coverage: float) -> dict[str, object]:
+def _closing(advice: Advice, shown: int) -> str:
+    left = len(advice.findings) - shown
+    if not advice.findings:
+        return "Nothing to say: no change that is known here surely saves a hundredth of the time."
+    more = f" {left} more with --all." if left else ""
+    return f"Each saving is for its change alone: they do not add up.{more}"
+
+
+def _changed(f: Finding) -> str:
+    from costmodel.report.text import count
+
+    parts = ((f.multiply_adds, "multiply-adds"), (f.params, "parameters"), (f.mac, "MAC"))
+    said = [f"{'+' if n > 0 else '-'}{count(abs(n))} {what}" for n, what in parts if n]
+    return ", ".join(said) or "as many multiply-adds, parameters and MAC"
+
+
+def _saved(measured: list[tuple[float, float]], number: int, inputs: int) -> float:
+    return 1 - measured[number][0] / measured[0][0] / inputs
+
+
+def _document(
+    advice: Advice, coverage: float, measured: list[tuple[float, float]] | None
+) -> dict[str, Any]:
     from costmodel.prediction import LABEL
     from costmodel.report import document
 
     p = advice.prediction
+    findings = []
+    for number, f in enumerate(advice.findings, start=1):
+        r = f.rewrite
+        entry: dict[str, Any] = {
+            "number": number,
+            "guideline": r.guideline,
+            "title": r.title,
+            "message": r.message,
+            "layers": list(r.layers),
+            "same_function": r.same_function,
+            "inputs": r.inputs,
+            "saving_seconds": f.saving,
+            "saving_interval_seconds": list(f.interval),
+            "share": f.share,
+            "multiply_adds_change": f.multiply_adds,
+            "params_change": f.params,
+            "mac_change_elements": f.mac,
+        }
+        if measured is not None:
+            entry["measured_share"] = _saved(measured, number, r.inputs)
+        findings.append(entry)
     return document(
         "advice",
         network=p.network,
@@ -93,17 +216,8 @@ def _document(advice: Advice, coverage: float) -> dict[str, object]:
         platform=p.platform,
         label=LABEL,
         seconds=float(p.seconds),
+        level=p.level,
         basis=p.basis,
-        findings=[
-            {
-                "guideline": f.guideline,
-                "title": f.title,
-                "message": f.message,
-                "layers": list(f.layers),
-                "mac_saving_elements": f.mac_saving,
-                "saving_seconds": f.saving,
-                "share": f.share,
-            }
-            for f in advice.findings
-        ],
+        findings=findings,
+        **({} if measured is None else {"measured_seconds": measured[0][0]}),
     )

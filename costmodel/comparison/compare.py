@@ -81,14 +81,15 @@ class Comparison:
     ----------
     entries : tuple of Entry
         All networks on the first platform, then on the next.
-    covariance : ndarray
-        Of the logarithms of their latencies; errors on different platforms are independent. [1]
+    draws : ndarray
+        Latencies of all entries under drawn errors (:func:`costmodel.prediction.joint.joint`), one
+        row a draw. [s]
     level : float
         Probability of all intervals.
     """
 
     entries: tuple[Entry, ...]
-    covariance: np.ndarray
+    draws: np.ndarray
     level: float
 
     @property
@@ -99,7 +100,7 @@ class Comparison:
     def difference(self, first: int, second: int) -> Difference:
         """Return how one entry differs from another, on the same platform or not."""
         a, b = self.entries[first], self.entries[second]
-        ratio: Ratio = Joint(self.seconds, self.covariance).ratio(first, second)
+        ratio: Ratio = Joint(self.seconds, self.draws).ratio(first, second)
         return Difference(
             first,
             second,
@@ -179,17 +180,8 @@ def compare(
         for (name, graph), prediction, sums in zip(named, predictions, counts, strict=True):
             modules = module_seconds(nodes_in_order(graph), prediction, depth)
             entries.append(Entry(name, place.name, prediction, *sums, modules))
-        blocks.append(joint(ready, place).covariance)
-    return Comparison(tuple(entries), _diagonal(blocks), level)
-
-
-def _diagonal(blocks: Sequence[np.ndarray]) -> np.ndarray:
-    size = sum(len(b) for b in blocks)
-    whole, start = np.zeros((size, size)), 0
-    for b in blocks:
-        whole[start : start + len(b), start : start + len(b)] = b
-        start += len(b)
-    return whole
+        blocks.append(joint(ready, place).draws)
+    return Comparison(tuple(entries), np.concatenate(blocks, axis=1), level)
 
 
 def _apart(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What the guidelines look at, and what they find."""
+"""What the rules look at, and what they propose."""
 
 from __future__ import annotations
 
@@ -8,52 +8,45 @@ from functools import cached_property
 
 import networkx as nx
 
-from costmodel.counting.cost import op_cost
-from costmodel.graph import Node, nodes_in_order
+from costmodel.graph import Node, Source, nodes_in_order
+from costmodel.guidelines.drafts import Change, Drafts, draft_of, takers
+from costmodel.guidelines.pack import pack_of
+from costmodel.guidelines.widths import Widths
 from costmodel.platforms import Platform
-from costmodel.prediction import KernelTime, Prediction
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing that costs more than its multiply-adds say.
+class Rewrite:
+    """A change of a network that a guideline asks for.
 
     Parameters
     ----------
     guideline : str
-        ``"G1"`` to ``"G4"``.
+        ``"G1"`` to ``"G4"``, ``"pack"``, ``"kernel"`` or ``"launch"``.
     title, message : str
-        What it is, in a few words and in sentences.
+        What is changed, in a few words and in a sentence.
     layers : tuple of str
-        The nodes, or blocks, concerned.
-    saving : float
-        Predicted saving in the latency of the network, at most. [s]
-    share : float
-        That over the predicted latency. [1]
-    mac_saving : float
-        Saving in memory access cost, nothing fused. [element]
+        The nodes concerned.
+    same_function : bool
+        Whether the new network computes the same with weights that follow from the old ones.
+    change : callable
+        The change itself.
+    inputs : int
+        Times as many inputs as before that the new network takes at once.
     """
 
     guideline: str
     title: str
     message: str
     layers: tuple[str, ...]
-    saving: float
-    share: float
-    mac_saving: float
-
-
-@dataclass(frozen=True)
-class Advice:
-    """The findings on a network, the largest saving first, and the prediction they rest on."""
-
-    prediction: Prediction
-    findings: tuple[Finding, ...]
+    same_function: bool
+    change: Change
+    inputs: int = 1
 
 
 @dataclass(frozen=True)
 class Case:
-    """A network on a platform, with its prediction.
+    """A network on a platform.
 
     Parameters
     ----------
@@ -61,45 +54,53 @@ class Case:
         An op graph without free symbols.
     platform : Platform
         Where it runs.
-    prediction : Prediction
-        Its latency.
     """
 
     graph: nx.DiGraph
     platform: Platform
-    prediction: Prediction
 
     @cached_property
     def nodes(self) -> dict[str, Node]:
-        """The nodes by name."""
+        """The nodes by name, in order."""
         return {node.name: node for node in nodes_in_order(self.graph)}
 
     @cached_property
-    def kernels(self) -> dict[str, KernelTime]:
-        """The kernels by the node that each is built around."""
-        return {k.kernel.name: k for k in self.prediction.kernels}
+    def drafts(self) -> Drafts:
+        """The same without their shapes."""
+        return {name: draft_of(node) for name, node in self.nodes.items()}
 
     @cached_property
-    def mac(self) -> float:
-        """Memory access cost of the network, nothing fused. [element]."""
-        return float(sum(op_cost(n.op, n.inputs).cost.mac for n in self.nodes.values()))
+    def takers(self) -> dict[Source, list[str]]:
+        """The nodes that take each tensor."""
+        return takers(self.drafts)
 
-    def saved(self, device: float, host: float = 0.0) -> float:
-        """Return what the network gains where the device and the host save so much. [s]."""
-        busy, dispatch = float(self.prediction.device_seconds), float(self.prediction.dispatch)
-        if not self.platform.runtime.asynchronous:
-            return device
-        return max(busy, dispatch) - max(busy - device, dispatch - host)
+    @cached_property
+    def widths(self) -> Widths:
+        """Which layers share the channels of one tensor."""
+        return Widths(self.nodes.values())
 
-    def finding(
-        self,
-        guideline: str,
-        title: str,
-        message: str,
-        layers: Iterable[str],
-        saving: float,
-        mac_saving: float = 0.0,
-    ) -> Finding:
-        """Return a finding with its share of the latency."""
-        share = saving / float(self.prediction.seconds)
-        return Finding(guideline, title, message, tuple(layers), saving, share, mac_saving)
+    @cached_property
+    def pack(self) -> int:
+        """Channels that the engine computes at once [1]."""
+        dtypes = {t.dtype for n in self.nodes.values() for t in n.outputs}
+        stated = self.platform.dtype or (
+            "float32" if "float32" in dtypes else min(dtypes, default="")
+        )
+        return pack_of(self.platform, stated or "float32")
+
+    def sole_taker(self, name: str) -> Node | None:
+        """Return the one node that takes the first output of a node, None where there are more."""
+        found = self.takers.get((name, 0), [])
+        return self.nodes[found[0]] if len(found) == 1 else None
+
+
+def listed_layers(names: Iterable[str], what: str) -> str:
+    """Return how many layers there are, or the name of the only one.
+
+    Examples
+    --------
+    >>> listed_layers(["a", "b"], "convolutions"), listed_layers(["a"], "convolutions")
+    ('2 convolutions', 'a')
+    """
+    all_names = list(names)
+    return all_names[0] if len(all_names) == 1 else f"{len(all_names)} {what}"

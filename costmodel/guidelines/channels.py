@@ -1,105 +1,219 @@
-"""G1 and G2: the channels and groups of convolutions."""
+"""G1, G2 and the engine's pack: the widths of layers, and the groups of convolutions."""
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 
-from costmodel.algebra.symbols import product
-from costmodel.counting.bounds import mac_lower_bound
+import networkx as nx
+
 from costmodel.counting.cost import op_cost
-from costmodel.graph.builder import Builder
-from costmodel.guidelines.case import Case, Finding
+from costmodel.graph import Node
+from costmodel.guidelines.case import Case, Rewrite, listed_layers
+from costmodel.guidelines.drafts import Draft, Drafts, need, with_ops
+from costmodel.guidelines.widths import Class, is_depthwise, resized
 from costmodel.ops import Conv
-from costmodel.ops.tensor import Tensor
-from costmodel.prediction.latency import latency
 
-_Layer = tuple[Conv, tuple[Tensor, ...]]
+UNEQUAL = 1.25
+"""Ratio of two widths from which on they count as unequal. [1]"""
+NEARBY = 0.15
+"""Most that a width is moved to the engine's pack, relative to itself. [1]"""
 
 
-def unequal_channels(case: Case) -> Iterator[Finding]:
-    """G1: 1x1 convolutions whose input and output differ in channels."""
-    for (op, inputs), layers in _alike(case, "pointwise").items():
-        (x,) = inputs
-        c1, c2 = x.shape[1], op.out_channels
-        before = op_cost(op, inputs).cost
-        # With a stride the ends differ in pixels: equal tensors, not equal channels, are the least.
-        pixels = (product(t.shape[2:]) for t in (x, op.infer(x)[0]))
-        stride = math.sqrt(next(pixels) / next(pixels))
-        best = [max(1, round(math.sqrt(c1 * c2) * s)) for s in (1 / stride, stride)]
-        if best == [c1, c2]:
+def equal_widths(case: Case) -> Iterator[Rewrite]:
+    """G1: layers that share tensors at one width, with the multiply-adds they have now."""
+    for family in _families(case):
+        widths = [c.width for c in family]
+        if max(widths) < UNEQUAL * min(widths):
             continue
-        balanced = _resized(x, best[0]), replace(op, out_channels=best[1])
-        bound = float(mac_lower_bound(op, x))
-        # The bound is for the multiply-adds; a bias is read either way.
-        excess = before.mac / bound - 1
-        saving = _faster(case, layers, (op, inputs), (balanced[1], (balanced[0],)))
-        ratio = max(c1, c2) / min(c1, c2)
-        yield case.finding(
+        target = _balanced(case, family)
+        if target is None or all(w == target for w in widths):
+            continue
+        makers = [name for c in family for name in c.makers]
+        change = {name: target for c in family for name in c.makers}
+        apart = " and ".join(map(str, sorted(set(widths))))
+        yield Rewrite(
             "G1",
-            f"1x1 convolution from {c1} to {c2} channels",
-            f"{_layers(layers)} from {c1} to {c2} channels (1:{ratio:.3g}): MAC is "
-            f"{excess:.1%} above the least for these multiply-adds, which {best[0]} to {best[1]} "
-            "channels would reach.",
-            layers,
-            saving,
-            len(layers) * max(0.0, before.mac - bound),
+            f"{target} channels in place of {apart}",
+            f"{listed_layers(makers, 'layers')} of {apart} channels at {target} channels have as "
+            "many multiply-adds and the least MAC.",
+            tuple(makers),
+            False,
+            partial(resized, widths=change),
         )
 
 
-def grouped_convolutions(case: Case) -> Iterator[Finding]:
-    """G2: convolutions in groups, against one group with the same multiply-adds."""
-    for (op, inputs), layers in _alike(case, "grouped").items():
-        (x,) = inputs
-        narrow = 1 / math.sqrt(op.groups)
-        channels = [max(1, round(c * narrow)) for c in (x.shape[1], op.out_channels)]
-        plain = replace(op, out_channels=channels[1], groups=1), (_resized(x, channels[0]),)
-        mac = [op_cost(*conv).cost.mac for conv in ((op, inputs), plain)]
-        yield case.finding(
-            "G2",
-            f"convolution in {op.groups} groups",
-            f"{_layers(layers)} in {op.groups} groups from {x.shape[1]} to {op.out_channels} "
-            f"channels: MAC is {mac[0] / mac[1]:.2f} times that of one group with the same "
-            f"multiply-adds ({channels[0]} to {channels[1]} channels).",
-            layers,
-            _faster(case, layers, (op, inputs), plain),
-            len(layers) * max(0.0, mac[0] - mac[1]),
-        )
-
-
-def _alike(case: Case, kind: str) -> dict[_Layer, list[str]]:
-    """Return the convolutions of a kind (see ``costmodel.kernels``), equal ones together.
-
-    Those without a multiply-add, of empty tensors, are left out.
-    """
-    found: dict[_Layer, list[str]] = defaultdict(list)
+def fewer_groups(case: Case) -> Iterator[Rewrite]:
+    """G2: convolutions in groups as dense ones, narrower, with the multiply-adds they have now."""
+    alike: dict[tuple[object, ...], list[str]] = {}
     for name, node in case.nodes.items():
-        if not isinstance(node.op, Conv) or node.op.kernel_kind(*node.inputs) != kind:
+        op = node.op
+        if isinstance(op, Conv) and op.groups != 1 and not is_depthwise(node):
+            key = (op.groups, node.inputs[0].shape[1], op.out_channels, op.kernel)
+            alike.setdefault(key, []).append(name)
+    for (groups, *_), names in alike.items():
+        nodes = [case.nodes[n] for n in names]
+        ends = [case.widths.read(n) for n in nodes] + [case.widths.made(n.name) for n in nodes]
+        free = _distinct(c for c in ends if c is not None and not c.fixed and len(c.makers) == 1)
+        if not free:
             continue
-        if op_cost(node.op, node.inputs).cost.multiply_adds:
-            found[node.op, node.inputs].append(name)
-    return found
+        scale = _scale(case, free, set(names))
+        if scale is None:
+            continue
+        widths = {m: max(1, round(c.width * scale)) for c in free for m in c.makers}
+        now = " and ".join(map(str, sorted({c.width for c in free})))
+        then = " and ".join(map(str, sorted(set(widths.values()))))
+        yield Rewrite(
+            "G2",
+            f"one group in place of {groups}, {then} channels in place of {now}",
+            f"{listed_layers(names, 'convolutions')} in {groups} groups as dense ones, with {then} "
+            f"channels in place of {now}, have as many multiply-adds and a smaller MAC.",
+            tuple(names),
+            False,
+            partial(_ungrouped, dense=tuple(names), widths=widths),
+        )
 
 
-def _faster(case: Case, layers: list[str], now: _Layer, then: _Layer) -> float:
-    """Return what the network gains if its layers sped up as the one does by itself. [s]."""
-    before, after = (_alone(case, *layer) for layer in (now, then))
-    part = max(0.0, 1 - after / before)
-    here = sum(float(case.kernels[n].seconds) for n in layers if n in case.kernels)
-    return case.saved(part * here)
+def packed(case: Case) -> Iterator[Rewrite]:
+    """Widths that are not multiples of the engine's pack, moved to the nearest ones."""
+    pack = case.pack
+    odd = [c for c in case.widths.classes if not c.fixed and c.width % pack]
+    if pack == 1 or not odd:
+        return
+    by_width: dict[int, list[Class]] = {}
+    for c in odd:
+        by_width.setdefault(c.width, []).append(c)
+    for width, classes in by_width.items():
+        for target in _multiples(width, pack):
+            yield _packed(classes, {width: target}, pack)
+    lower = {w: _multiples(w, pack)[0] for w in by_width if _multiples(w, pack)}
+    if len(lower) > 1:
+        yield _packed([c for c in odd if c.width in lower], lower, pack)
 
 
-def _alone(case: Case, op: Conv, inputs: tuple[Tensor, ...]) -> float:
-    b = Builder("layer")
-    x = b.input(inputs[0].shape, inputs[0].dtype)
-    return float(latency(b.finish(b.add(op, x)), case.platform).device_seconds)
+def _packed(classes: list[Class], targets: Mapping[int, int], pack: int) -> Rewrite:
+    makers = [m for c in classes for m in c.makers]
+    widths = {m: targets[c.width] for c in classes for m in c.makers}
+    shown = ", ".join(f"{w} to {t}" for w, t in list(targets.items())[:4])
+    more = " ..." if len(targets) > 4 else ""
+    return Rewrite(
+        "pack",
+        f"channels {shown}{more}",
+        f"{listed_layers(makers, 'layers')} of {shown}{more} channels: the engine computes {pack} "
+        "channels at once, and a last pack that is not full takes as long as a full one.",
+        tuple(makers),
+        False,
+        partial(resized, widths=widths),
+    )
 
 
-def _resized(x: Tensor, channels: int) -> Tensor:
-    return x.with_shape(x.shape[0], channels, *x.shape[2:])
+def _multiples(width: int, pack: int) -> list[int]:
+    """Return the multiples of ``pack`` near a width, the lower one first.
+
+    >>> _multiples(58, 8), _multiples(3, 8)
+    ([56, 64], [])
+    """
+    near = [width // pack * pack, -(-width // pack) * pack]
+    return [t for t in near if t and abs(t - width) <= NEARBY * width]
 
 
-def _layers(names: list[str]) -> str:
-    return f"{len(names)} convolutions" if len(names) > 1 else f"Convolution {names[0]}"
+def _ungrouped(
+    drafts: Drafts, dense: tuple[str, ...], widths: Mapping[str, int]
+) -> dict[str, Draft]:
+    need(drafts, dense)
+    return resized(with_ops(drafts, {n: drafts[n].op.with_fields(groups=1) for n in dense}), widths)
+
+
+def _families(case: Case) -> Iterator[list[Class]]:
+    """Yield classes that may have one width.
+
+    The channels of a residual trunk with all that lies inside its blocks alone; or, without a
+    trunk, channels between pointwise convolutions of one image size.
+    """
+    links: list[tuple[Class, Class, Node]] = []
+    ends: dict[int, bool] = {}  # whether a class meets something that has no class, by identity
+    for node, read, made in case.widths.layers():
+        if read is None:
+            ends[id(made)] = True
+        else:
+            links.append((read, made, node))
+    classes = case.widths.classes
+    trunks = [c for c in classes if len(c.makers) > 1 and not c.fixed]
+    graph = nx.Graph()
+    graph.add_nodes_from(map(id, classes))
+    kept = {id(c) for c in classes if len(c.makers) == 1 and not c.fixed}
+    graph.add_edges_from((id(a), id(b)) for a, b, _ in links if {id(a), id(b)} <= kept)
+    by_id = {id(c): c for c in classes}
+    inner: dict[int, list[Class]] = {id(t): [] for t in trunks}
+    for part in nx.connected_components(graph.subgraph(kept)):
+        around = {
+            id(other)
+            for a, b, _ in links
+            for own, other in ((a, b), (b, a))
+            if id(own) in part and id(other) not in part
+        }
+        if len(around) == 1 and around <= inner.keys() and not any(ends.get(i) for i in part):
+            inner[around.pop()] += [by_id[i] for i in part]
+    for trunk in trunks:
+        if inner[id(trunk)]:
+            yield [trunk, *inner[id(trunk)]]
+    yield from _chains(links, kept)
+
+
+def _chains(links: list[tuple[Class, Class, Node]], kept: set[int]) -> Iterator[list[Class]]:
+    graph = nx.Graph()
+    by_id: dict[int, Class] = {}
+    for a, b, node in links:
+        sizes = node.inputs[0].shape[2:], node.outputs[0].shape[2:]
+        same_size = sizes[0] == sizes[1] and any(size > 1 for size in sizes[0])
+        pointwise = isinstance(node.op, Conv) and node.op.kernel_kind(*node.inputs) == "pointwise"
+        if {id(a), id(b)} <= kept and pointwise and same_size:
+            graph.add_edge(id(a), id(b))
+            by_id.update({id(a): a, id(b): b})
+    for part in nx.connected_components(graph):
+        yield [by_id[i] for i in part]
+
+
+def _balanced(case: Case, family: list[Class]) -> int | None:
+    """Return the width at which the layers of a family keep their multiply-adds, by bisection."""
+    now = _multiply_adds(case, {}, set())
+    low, high = 1, 4 * max(c.width for c in family)
+    while high - low > 1:
+        middle = (low + high) // 2
+        then = _multiply_adds(case, {id(c): middle / c.width for c in family}, set())
+        low, high = (middle, high) if then <= now else (low, middle)
+    pack = case.pack
+    return max(pack, round(low / pack) * pack) if low >= pack else low
+
+
+def _scale(case: Case, free: list[Class], dense: set[str]) -> float | None:
+    """Return the factor of some widths at which dense convolutions keep the multiply-adds."""
+    now = _multiply_adds(case, {}, set())
+    low, high = 0.0, 1.0
+    for _ in range(20):
+        middle = (low + high) / 2
+        then = _multiply_adds(case, {id(c): middle for c in free}, dense)
+        low, high = (middle, high) if then <= now else (low, middle)
+    return low or None
+
+
+def _multiply_adds(case: Case, factors: Mapping[int, float], dense: set[str]) -> float:
+    """Return the multiply-adds of the layers, the widths of some classes multiplied.
+
+    Those named in ``dense`` count as if they had no groups.
+    """
+    spent = 0.0
+    for name, node in case.nodes.items():
+        made = case.widths.made(name)
+        if made is None and not is_depthwise(node):
+            continue
+        own = float(op_cost(node.op, node.inputs).cost.multiply_adds)
+        own *= factors.get(id(case.widths.read(node)), 1.0) * factors.get(id(made), 1.0)
+        if name in dense and isinstance(node.op, Conv):
+            own *= node.op.groups
+        spent += own
+    return spent
+
+
+def _distinct(classes: Iterable[Class]) -> list[Class]:
+    return list({id(c): c for c in classes}.values())

@@ -3,72 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import NormalDist
+from dataclasses import dataclass, replace
+from zlib import crc32
 
 import numpy as np
 
 from costmodel.counting.subject import Subject
 from costmodel.platforms import Platform
 from costmodel.prediction.table import NetworkTable, lowered, table_of
-from costmodel.timing.spread import STEP, nudged
-from costmodel.timing.surface import closeness, shape_of
+from costmodel.timing.surface import PRODUCT_SIZES, SIZES, closeness, shape_of
 from costmodel.timing.workload import Stack
 
-CERTAIN = 1e-9
-"""Standard deviation of a log ratio that is rounding. [1]"""
+DRAWS = 256
+"""Draws of the errors, half of them the mirror images of the others."""
+_EQUAL = 1e-9
+"""Relative difference of times that are equal but for rounding. [1]"""
 _LENGTH = 3.0
 """Distance over which residuals stay alike, by cross-validation (as in
 :mod:`costmodel.calibration.surfaces`). [doubling of a size]"""
+_JITTER = 1e-9
+"""What is added to a covariance so that it has a root. [1]"""
 
 
 @dataclass(frozen=True)
 class Joint:
-    """Latencies of several networks on one platform, with the covariance of their logarithms.
+    """Latencies of several networks on one platform, as predicted and under drawn errors.
 
     Parameters
     ----------
     seconds : ndarray
         One latency a network. [s]
-    covariance : ndarray
-        Of the logarithms of the latencies. [1]
+    draws : ndarray
+        The latencies under errors of the model; one row a draw, in which all networks have the same
+        errors. [s]
     """
 
     seconds: np.ndarray
-    covariance: np.ndarray
+    draws: np.ndarray
 
-    def ratio(self, first: int, second: int) -> Ratio:
-        """Return how many times as long the second takes as the first."""
-        c = self.covariance
-        variance = c[first, first] + c[second, second] - 2 * c[first, second]
-        log = float(np.log(self.seconds[second] / self.seconds[first]))
-        return Ratio(log, float(np.sqrt(max(0.0, variance))))
+    def ratio(self, first: int, second: int, inputs: int = 1) -> Ratio:
+        """Return how many times as long the second takes as the first, for each of ``inputs``."""
+        value = self.seconds[second] / self.seconds[first] / inputs
+        return Ratio(float(value), self.draws[:, second] / self.draws[:, first] / inputs)
 
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """The time of one network over that of another, which is lognormal.
+    """The time of one network over that of another.
 
     Parameters
     ----------
-    log : float
-        Its logarithm. [1]
-    spread : float
-        Standard deviation of that. [1]
+    value : float
+        As predicted. [1]
+    draws : ndarray
+        Under drawn errors. [1]
     """
 
-    log: float
-    spread: float
-
-    @property
-    def value(self) -> float:
-        """The ratio itself [1]."""
-        return float(np.exp(self.log))
+    value: float
+    draws: np.ndarray
 
     def interval(self, level: float) -> tuple[float, float]:
         """Return where the ratio lies with probability ``level`` [1]."""
-        width = NormalDist().inv_cdf(0.5 + level / 2) * self.spread
-        return float(np.exp(self.log - width)), float(np.exp(self.log + width))
+        tail = (1 - level) / 2
+        low, high = np.quantile(self.draws, [tail, 1 - tail])
+        return float(low), float(high)
 
     @property
     def faster(self) -> float:
@@ -76,29 +74,22 @@ class Ratio:
 
         Examples
         --------
-        >>> round(Ratio(-0.1, 0.1).faster, 3), Ratio(0.0, 0.0).faster
-        (0.841, 0.5)
+        >>> Ratio(0.9, np.array([0.8, 0.9, 1.0, 1.1])).faster
+        0.625
         """
-        if self.spread < CERTAIN:
-            return 0.5 if abs(self.log) < CERTAIN else float(self.log < 0)
-        return NormalDist().cdf(-self.log / self.spread)
+        less = np.mean(self.draws < 1 - _EQUAL)
+        return float(less + 0.5 * np.mean(np.abs(self.draws - 1) <= _EQUAL))
 
 
 def joint(graphs: Sequence[Subject], platform: Platform) -> Joint:
     r"""Predict several networks together.
 
-    The parameters of the platform are the same for all of them. What the formulas miss is alike
-    for kernels of one kind and dtype where their shapes are (:mod:`costmodel.timing.surface`), and
-    independent for those of different kinds:
-
-    .. math::
-
-        \Sigma_{ij} = g_i^T C g_j
-        + r_i r_j\, \frac{u_i^T K u_j}{\sqrt{u_i^T K u_i}\, \sqrt{u_j^T K u_j}}
-
-    with the gradients :math:`g` of the log latencies, the covariance :math:`C` of the parameters,
-    the residual spreads :math:`r`, the times :math:`u` that a network spends in each distinct
-    kernel, and the closeness :math:`K` of these.
+    Errors are drawn: the parameters of the platform, lognormal with their covariance and within
+    their ranges; and for each distinct kernel a factor, lognormal with the residual spread of the
+    first network, which is alike for kernels of one kind and dtype where their shapes are
+    (:mod:`costmodel.timing.surface`) and independent for those of different kinds. In one draw all
+    networks have the same errors, hence what they have in common cancels. Platforms of one hardware
+    and runtime have the same draws; those of different ones are independent.
 
     Parameters
     ----------
@@ -117,19 +108,56 @@ def joint(graphs: Sequence[Subject], platform: Platform) -> Joint:
     """
     fitted = platform.fitted
     table, _ = table_of([lowered(graph, platform) for graph in graphs])
-    theta = nudged(fitted.theta, fitted.free)
+    random = np.random.default_rng(crc32(platform.base.encode()))
+    theta = _drawn(platform, random)
     terms = table.terms(platform, theta)
-    seconds = table.network_seconds(platform, terms, theta)
-    gradient = (np.log(seconds[1:]) - np.log(seconds[0])) / STEP
-    own = table.counts.multiply(np.asarray(terms.seconds)[0]).toarray()
-    along = own @ (_alike(table) @ own.T)
-    length = np.sqrt(np.diag(along))
-    scale = np.where(length > 0, length, 1.0)
-    alike = along / np.outer(scale, scale)
-    np.fill_diagonal(alike, 1.0)
-    residual = table.residual_spread(fitted)
-    covariance = gradient.T @ fitted.covariance @ gradient + alike * np.outer(residual, residual)
-    return Joint(seconds[0], covariance)
+    residual = float(table.residual_spread(fitted)[0])
+    off = np.exp(_residuals(table, np.asarray(terms.seconds)[0], residual, random))
+    moved = replace(terms, model=terms.model * off, host=terms.host * np.ones_like(off))
+    seconds = table.network_seconds(platform, moved, theta)
+    return Joint(seconds[0], seconds[1:])
+
+
+def _drawn(platform: Platform, random: np.random.Generator) -> dict[str, np.ndarray]:
+    """Return every parameter as a column: its value, then one entry a draw."""
+    fitted = platform.fitted
+    root = _root(fitted.covariance)
+    off = _mirrored(random, len(root)) @ root.T
+    columns = {name: np.full((DRAWS + 1, 1), float(v)) for name, v in fitted.theta.items()}
+    limits = {p.name: (p.lower, p.upper) for p in fitted.parameters}
+    for i, name in enumerate(fitted.free):
+        low, high = limits[name]
+        columns[name][1:, 0] = np.clip(columns[name][1:, 0] * np.exp(off[:, i]), low, high)
+    return columns
+
+
+def _residuals(
+    table: NetworkTable, seconds: np.ndarray, spread: float, random: np.random.Generator
+) -> np.ndarray:
+    """Return the log of a factor for each distinct kernel, 0 in the first row [1].
+
+    Their size makes the spread of the first network what it should be.
+    """
+    alike = _alike(table)
+    first = table.counts[[0]].toarray()[0] * seconds
+    whole = float(first.sum())
+    share = float(np.sqrt(first @ alike @ first)) / whole if whole else 1.0
+    draws = _mirrored(random, len(alike)) @ _root(alike).T
+    return np.vstack([np.zeros(len(alike)), draws * (spread / share if share else spread)])
+
+
+def _mirrored(random: np.random.Generator, size: int) -> np.ndarray:
+    """Return normal draws whose mean is 0 exactly: each with its mirror image."""
+    half = random.normal(size=(DRAWS // 2, size))
+    return np.concatenate([half, -half])
+
+
+def _root(covariance: np.ndarray) -> np.ndarray:
+    """Return a matrix whose product with its transpose is ``covariance``."""
+    if not len(covariance):
+        return covariance
+    values, vectors = np.linalg.eigh(covariance)
+    return np.asarray(vectors * np.sqrt(np.maximum(values, _JITTER * max(values[-1], _JITTER))))
 
 
 def _alike(table: NetworkTable) -> np.ndarray:
@@ -146,5 +174,12 @@ def _alike(table: NetworkTable) -> np.ndarray:
 
 
 def _shapes(part: Stack) -> np.ndarray:
-    columns = np.broadcast_arrays(*shape_of(part.workload), part.index)[:-1]
+    """Return the shapes of kernels; those of products are the sizes of their first product.
+
+    A bias that is added or left out makes no other kernel of a product.
+    """
+    sizes = dict(zip(SIZES, shape_of(part.workload), strict=True))
+    if part.workload.products:
+        sizes = {name: sizes[name] for name in PRODUCT_SIZES}
+    columns = np.broadcast_arrays(*sizes.values(), part.index)[:-1]
     return np.stack([np.asarray(c, dtype=float) for c in columns], axis=-1)

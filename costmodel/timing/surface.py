@@ -30,8 +30,9 @@ from costmodel.algebra.symbols import Dim, sqrt, total
 from costmodel.timing.workload import Workload
 
 _OWN = ("elementwise", "special", "pieces")
-_PRODUCT = ("batch", "m", "n", "k", "height", "taps")
-SIZES = (*_OWN, "read_bytes", "weight_bytes", "write_bytes", "passes", *_PRODUCT)
+PRODUCT_SIZES = ("batch", "m", "n", "k", "height", "taps")
+"""The sizes of a product that make its shape."""
+SIZES = (*_OWN, "read_bytes", "weight_bytes", "write_bytes", "passes", *PRODUCT_SIZES)
 """The sizes that make a shape, in order; those of a product are of its first."""
 
 
@@ -123,7 +124,7 @@ def shape_of(w: Workload) -> list[Dim]:
     sizes: list[Dim] = [getattr(w, name) for name in _OWN]
     sizes += [w.read_bytes, w.weights.bytes, w.writes.bytes, w.passes]
     first = w.products[:1]
-    sizes += [getattr(first[0], name) if first else 0 for name in _PRODUCT]
+    sizes += [getattr(first[0], name) if first else 0 for name in PRODUCT_SIZES]
     return [_log2(1 + size) for size in sizes]
 
 

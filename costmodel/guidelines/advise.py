@@ -1,0 +1,259 @@
+"""Rewrites of a network, weighed on a platform: those that pay, the most first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import networkx as nx
+
+from costmodel.counting.metrics import flops, mac, params
+from costmodel.counting.subject import prepare
+from costmodel.errors import CostModelError, DataError, GraphError
+from costmodel.graph import free_symbols, validate
+from costmodel.guidelines.branches import added_branches, merged_siblings
+from costmodel.guidelines.case import Case, Rewrite
+from costmodel.guidelines.channels import equal_widths, fewer_groups, packed
+from costmodel.guidelines.drafts import drafts_of, outputs_of, rebuilt
+from costmodel.guidelines.elementwise import (
+    activations_behind_pooling,
+    cheaper_activations,
+    folded_norms,
+    needless_shuffles,
+    pooling_before_pointwise,
+)
+from costmodel.guidelines.windows import larger_batch, smaller_kernels
+from costmodel.ops.tensor import Tensor
+from costmodel.platforms import Platform, load_platform
+from costmodel.prediction import Prediction
+from costmodel.prediction.joint import Ratio, joint
+from costmodel.prediction.latency import LEVEL, latency
+from costmodel.prediction.table import tabulate
+
+RULES = (
+    equal_widths,
+    fewer_groups,
+    packed,
+    merged_siblings,
+    added_branches,
+    folded_norms,
+    activations_behind_pooling,
+    pooling_before_pointwise,
+    needless_shuffles,
+    cheaper_activations,
+    smaller_kernels,
+    larger_batch,
+)
+"""What proposes rewrites."""
+WORTH = 0.01
+"""Rewrites that save a smaller share of the latency are left out. [1]"""
+STEADY = 0.05
+"""Most that a rewrite at the same multiply-adds changes them, relative to all. [1]"""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A rewrite that pays, the network it makes, and what it saves.
+
+    Parameters
+    ----------
+    rewrite : Rewrite
+        The change.
+    graph : DiGraph
+        The network that it makes of the one that was asked about.
+    saving : float
+        Predicted saving in the latency, of one input where the batch grows. [s]
+    interval : (float, float)
+        Where the saving lies with the probability of the advice. [s]
+    share : float
+        The saving over the latency. [1]
+    multiply_adds, params, mac : int
+        By how much each changes. [multiply-add], [element], [element]
+    """
+
+    rewrite: Rewrite
+    graph: nx.DiGraph
+    saving: float
+    interval: tuple[float, float]
+    share: float
+    multiply_adds: int
+    params: int
+    mac: int
+
+
+@dataclass(frozen=True)
+class Advice:
+    """The findings on a network, the largest saving first.
+
+    Parameters
+    ----------
+    graph : DiGraph
+        The network.
+    prediction : Prediction
+        Its latency.
+    findings : tuple of Finding
+        What pays.
+    """
+
+    graph: nx.DiGraph
+    prediction: Prediction
+    findings: tuple[Finding, ...]
+
+    def apply(self, numbers: Iterable[int]) -> nx.DiGraph:
+        """Return the network with several findings applied, one after the other.
+
+        Parameters
+        ----------
+        numbers : iterable of int
+            Which findings; the first is 1.
+
+        Raises
+        ------
+        GraphError
+            If there is no such finding, or one cannot follow another.
+
+        Examples
+        --------
+        >>> import costmodel as cm
+        >>> advice = cm.advise(cm.zoo.resnet18(), "gtx-1080-ti/torch-eager")
+        >>> advice.findings[1].rewrite.title
+        '20 batch normalizations folded into convolutions'
+        >>> better = advice.apply([2])
+        >>> cm.latency(better, "gtx-1080-ti/torch-eager").seconds < advice.prediction.seconds
+        True
+        """
+        drafts = drafts_of(self.graph)
+        for number in numbers:
+            if not 1 <= number <= len(self.findings):
+                raise GraphError(
+                    f"there is no finding {number}: they are numbered 1 to {len(self.findings)}"
+                )
+            try:
+                drafts = self.findings[number - 1].rewrite.change(drafts)
+            except CostModelError as error:
+                raise GraphError(
+                    f"finding {number} cannot follow those before it: {error}"
+                ) from None
+        return rebuilt(drafts, self.graph)
+
+
+def advise(graph: nx.DiGraph, platform: str | Platform, level: float = LEVEL) -> Advice:
+    """Propose changes of a network that save time on a platform.
+
+    Parameters
+    ----------
+    graph : DiGraph
+        An op graph without free symbols.
+    platform : str or Platform
+        See :func:`costmodel.platforms.load_platform`.
+    level : float
+        Probability of the intervals; a rewrite whose interval does not lie above 0 is left out.
+
+    Raises
+    ------
+    DataError
+        If the graph has free symbols.
+
+    Examples
+    --------
+    >>> from costmodel import zoo
+    >>> found = advise(zoo.g1_stack(c1=36, c2=426), "gtx-1080-ti/paper").findings
+    >>> found[0].rewrite.guideline
+    'G1'
+    """
+    validate(graph)
+    free = sorted(str(s) for s in free_symbols(graph))
+    if free:
+        raise DataError(f"advice needs numbers, but {', '.join(free)} are free: give them values")
+    where = load_platform(platform)
+    prediction = latency(graph, where, level)
+    if not prediction.kernels:
+        return Advice(graph, prediction, ())
+    made = _promising(list(_made(Case(graph, where))), float(prediction.seconds), where)
+    together = joint([graph, *(changed for _, changed in made)], where)
+    before = _counts(graph)
+    found = []
+    for i, (rewrite, changed) in enumerate(made, start=1):
+        ratio = together.ratio(0, i, rewrite.inputs)
+        found.append(_finding(rewrite, changed, ratio, float(together.seconds[0]), level, before))
+    worth = [f for f in found if f.share >= WORTH and f.interval[0] > 0]
+    ranked = sorted(worth, key=lambda f: -f.saving)
+    return Advice(graph, prediction, tuple(_best_of_each(ranked)))
+
+
+def _promising(
+    made: Sequence[tuple[Rewrite, nx.DiGraph]], seconds: float, platform: Platform
+) -> list[tuple[Rewrite, nx.DiGraph]]:
+    """Return the rewrites that save enough by the prediction itself; errors are drawn for these."""
+    if not made:
+        return []
+    table = tabulate([changed for _, changed in made], platform)
+    times = table.seconds(platform, platform.fitted.theta)
+    return [
+        pair
+        for pair, time in zip(made, times, strict=True)
+        if 1 - time / pair[0].inputs / seconds >= WORTH
+    ]
+
+
+def _made(case: Case) -> Iterable[tuple[Rewrite, nx.DiGraph]]:
+    """Yield the rewrites that make a valid network with the outputs it had."""
+    before = outputs_of(case.graph)
+    for rule in RULES:
+        for rewrite in rule(case):
+            try:
+                changed = rebuilt(rewrite.change(case.drafts), case.graph)
+            except CostModelError:
+                continue  # widths that groups or reshapes do not divide
+            if _same_outputs(before, outputs_of(changed), rewrite.inputs) and (
+                rewrite.guideline not in ("G1", "G2") or _steady(case.graph, changed)
+            ):
+                yield rewrite, changed
+
+
+def _steady(graph: nx.DiGraph, changed: nx.DiGraph) -> bool:
+    """Say whether the multiply-adds stay, but for what rounding to whole packs changes."""
+    now, then = int(flops(graph)), int(flops(changed))
+    return abs(then - now) <= STEADY * now
+
+
+def _same_outputs(before: Sequence[Tensor], after: Sequence[Tensor], inputs: int) -> bool:
+    if inputs > 1:
+        return len(before) == len(after)
+    return list(before) == list(after)
+
+
+def _counts(graph: nx.DiGraph) -> tuple[int, int, int]:
+    ready = prepare(graph)
+    return int(flops(ready)), int(params(ready)), int(mac(ready))
+
+
+def _finding(
+    rewrite: Rewrite,
+    changed: nx.DiGraph,
+    ratio: Ratio,
+    seconds: float,
+    level: float,
+    before: tuple[int, int, int],
+) -> Finding:
+    low, high = ratio.interval(level)
+    share = 1 - ratio.value
+    counts = _counts(changed)
+    return Finding(
+        rewrite,
+        changed,
+        seconds * share,
+        (seconds * (1 - high), seconds * (1 - low)),
+        share,
+        *(after - now for after, now in zip(counts, before, strict=True)),
+    )
+
+
+def _best_of_each(ranked: Sequence[Finding]) -> Iterable[Finding]:
+    """Yield of several rewrites of the same layers by one guideline the one that saves most."""
+    seen = set()
+    for finding in ranked:
+        key = (finding.rewrite.guideline, finding.rewrite.layers)
+        if key not in seen:
+            seen.add(key)
+            yield finding
