@@ -79,8 +79,13 @@ def _chains(case: Case, nodes: Sequence[Node]) -> tuple[tuple[str, ...], ...]:
 def _merge(
     drafts: Drafts, chains: tuple[tuple[str, ...], ...], widths: tuple[int, ...]
 ) -> dict[str, Draft]:
-    need(drafts, [name for chain in chains for name in chain])
-    first, *others = chains
+    # Norms that were folded are gone from all of the branches.
+    first, *others = zip(
+        *(step for step in zip(*chains, strict=True) if any(n in drafts for n in step)),
+        strict=True,
+    )
+    need(drafts, [name for chain in (first, *others) for name in chain])
+    chains = (first, *others)
     gone = {name for chain in others for name in chain}
     convs = [drafts[chain[0]] for chain in chains]
     if len({c.sources for c in convs}) > 1:
