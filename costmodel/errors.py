@@ -46,6 +46,43 @@ class UnitError(DataError):
     """A quantity has no unit or the wrong one."""
 
 
+class MissingPackageError(CostModelError, ImportError):
+    """A package that one part needs is not installed; the extra that brings it is named."""
+
+
+EXTRAS = {
+    "hypothesis": "testing",
+    "matplotlib": "plot",
+    "ncnn": "ncnn",
+    "onnx": "onnx",
+    "torch": "torch",
+}
+"""The extra of the distribution that brings each optional package."""
+
+
+def missing(error: ImportError, what: str) -> MissingPackageError | None:
+    """Return the error that says how to install what an import lacks; None for other packages.
+
+    Parameters
+    ----------
+    error : ImportError
+        What the import raised.
+    what : str
+        What needs the package.
+
+    Examples
+    --------
+    >>> str(missing(ModuleNotFoundError("", name="onnx.helper"), "net.onnx"))
+    'net.onnx needs the package onnx: pip install "nn-costmodel[onnx]"'
+    """
+    package = (error.name or "").partition(".")[0]
+    if package not in EXTRAS:
+        return None
+    return MissingPackageError(
+        f'{what} needs the package {package}: pip install "nn-costmodel[{EXTRAS[package]}]"'
+    )
+
+
 def sentence(text: str) -> str:
     r"""Return ``text`` on one line, without control characters, long words and texts cut.
 

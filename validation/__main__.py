@@ -9,7 +9,7 @@ if __name__ == "__main__":  # before the imports that take time
 
 import typer
 
-from costmodel.cli.group import PlainGroup
+from costmodel.cli.group import OnceCommand, PlainGroup
 from validation.cli import measure, validate
 from validation.coverage.command import coverage
 from validation.fuzz.command import fuzz
@@ -48,7 +48,7 @@ COMMANDS = (
     advice,
 )
 for command in COMMANDS:
-    app.command()(command)
+    app.command(cls=OnceCommand)(command)
 
 if __name__ == "__main__":
     run_program(lambda: app, "validation")

@@ -10,7 +10,7 @@ from costmodel.cli.advise import advise
 from costmodel.cli.calibrate import calibrate
 from costmodel.cli.compare import compare
 from costmodel.cli.formula import formula
-from costmodel.cli.group import CommandGroup
+from costmodel.cli.group import CommandGroup, OnceCommand
 from costmodel.cli.platforms import platforms
 from costmodel.cli.report import report
 from costmodel.cli.whatif import whatif
@@ -25,14 +25,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(report)
-app.command()(formula)
-app.command()(advise)
-app.command()(compare)
-app.command()(whatif)
-app.command()(calibrate)
+app.command(cls=OnceCommand)(report)
+app.command(cls=OnceCommand)(formula)
+app.command(cls=OnceCommand)(advise)
+app.command(cls=OnceCommand)(compare)
+app.command(cls=OnceCommand)(whatif)
+app.command(cls=OnceCommand)(calibrate)
 app.add_typer(platforms, name="platforms")
-app.command()(zoo)
+app.command(cls=OnceCommand)(zoo)
 
 
 def _print_version(wanted: bool) -> None:

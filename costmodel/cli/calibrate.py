@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from costmodel.cli.completion import complete_platform
 from costmodel.errors import DataError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def calibrate(
             "--platform",
             "-p",
             metavar="PLATFORM",
+            autocompletion=complete_platform,
             help="What was measured; with --backend by default the backend's own platform. Give "
             "several to try: the one that explains the rows best is taken.",
         ),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from costmodel.cli.ending import drop_output
 from costmodel.errors import printable
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ def safe_console(stderr: bool = False) -> Console:
     from rich.segment import Segment
 
     class SafeConsole(Console):
+        def on_broken_pipe(self) -> None:
+            """Whoever read it has enough: end well, where rich would end with 1."""
+            drop_output()
+            raise SystemExit(0)
+
         def render(self, renderable: Any, options: Any = None) -> Iterator[Segment]:
             for segment in super().render(renderable, options):
                 text = "\n".join(map(printable, segment.text.split("\n")))

@@ -97,14 +97,14 @@ def _flushed(name: str, code: object) -> object:
     try:
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read it has enough
-        _drop_output()
+        drop_output()
     except OSError as error:
-        _drop_output()
+        drop_output()
         return _say(name, f"the output cannot be written: {error.strerror}", BAD_INPUT)
     return code
 
 
-def _drop_output() -> None:
+def drop_output() -> None:
     """Let the interpreter flush to nowhere when it ends: it would complain."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())

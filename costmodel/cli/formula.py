@@ -95,6 +95,10 @@ def formula(
     if fast_memory is not None and of not in (None, Quantity.TRAFFIC):
         raise typer.BadParameter("--fast-memory goes with --of traffic, or without --of")
     with working(f"deriving {network}"):
+        if platform is not None:  # refused before a network takes its time
+            from costmodel.platforms import load_platform
+
+            load_platform(platform)
         graph = symbolic_network(network)
         asked = [of] if of else list(_DEFAULT)
         if of is None and fast_memory is not None:

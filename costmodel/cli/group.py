@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from costmodel.cli.ending import BAD_INPUT, INTERRUPTED, sentence_of
-from costmodel.errors import CostModelError, sentence
+from costmodel.cli.ending import BAD_INPUT, INTERRUPTED, drop_output, sentence_of
+from costmodel.cli.wording import in_words
+from costmodel.errors import CostModelError, missing, sentence
 
 ENTRY_POINTS = "costmodel.commands"
 """Entry points of this group are commands: a function or a ``typer.Typer``, by name."""
@@ -23,6 +24,37 @@ ENTRY_POINTS = "costmodel.commands"
 
 # Newer typer has a click of its own, so that the class is reached through what typer exports.
 _ClickError: Any = typer.BadParameter.__mro__[2]
+
+
+class OnceCommand(TyperCommand):
+    """A command that refuses an option with a value that is given twice, unless it takes many."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words behind the name of the command."""
+        given: dict[str, int] = {}
+        known = {
+            name: param
+            for param in self.params
+            for name in param.opts
+            if name.startswith("-") and not getattr(param, "is_flag", False)
+        }
+        words = iter(args)
+        for word in words:
+            if word == "--":
+                break
+            name, equals, _ = word.partition("=")
+            if name not in known:
+                continue
+            if not equals:
+                next(words, None)
+            param = known[name]
+            given[param.name] = given.get(param.name, 0) + 1
+            if given[param.name] > 1 and not param.multiple:
+                raise typer.BadParameter(
+                    f"{self.name} takes one {param.opts[0]}: give it once", ctx=ctx
+                )
+        done: list[str] = super().parse_args(ctx, args)
+        return done
 
 
 class PlainGroup(TyperGroup):
@@ -39,8 +71,14 @@ class PlainGroup(TyperGroup):
             said, code = sentence(str(error)), BAD_INPUT
         except KeyboardInterrupt:
             said, code = "interrupted", INTERRUPTED
-        except BrokenPipeError:  # whoever read it has enough; click ends quietly
-            raise
+        except BrokenPipeError:  # whoever read it has enough
+            drop_output()
+            raise typer.Exit(0) from None
+        except ImportError as error:
+            lacking = missing(error, str(ctx.invoked_subcommand or self.name))
+            if lacking is None:
+                raise
+            said, code = str(lacking), BAD_INPUT
         except (OSError, MemoryError) as error:
             said, code = sentence_of(error), BAD_INPUT
         print(f"{self.name}: {said}", file=sys.stderr, flush=True)
@@ -116,7 +154,7 @@ def _show(name: str, error: Any) -> None:
         return
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else name
-    said = f"{name}: {sentence(error.format_message())} (see {path} --help)"
+    said = f"{name}: {in_words(sentence(error.format_message()))} (see {path} --help)"
     print(said, file=sys.stderr, flush=True)
 
 
@@ -138,7 +176,7 @@ def _load(entry: EntryPoint) -> Any:
 
 def _app_of(name: str, function: Any) -> typer.Typer:
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(name)(function)
+    app.command(name, cls=OnceCommand)(function)
     return app
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from costmodel.cli.completion import complete_network, complete_platform
 from costmodel.errors import DataError, UnknownOperatorError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ NetworkArgument = Annotated[
         help='A zoo name ("shufflenet_v2?width=1.5"), model.onnx, graph.json, '
         "or python:module:callable.",
         show_default=False,
+        autocompletion=complete_network,
     ),
 ]
 PlatformOption = Annotated[
@@ -33,6 +35,7 @@ PlatformOption = Annotated[
         metavar="PLATFORM",
         help='Hardware/runtime such as "gtx-1080-ti/paper", or a calibration file.',
         show_default=False,
+        autocompletion=complete_platform,
     ),
 ]
 FastMemoryOption = Annotated[

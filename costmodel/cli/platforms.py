@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from costmodel.cli.completion import complete_thing
+from costmodel.cli.group import OnceCommand
 from costmodel.cli.networks import JsonOption
 from costmodel.errors import DataError
 from costmodel.reading import MAX_TOML_BYTES, read_text
@@ -33,7 +35,7 @@ def _default(ctx: typer.Context) -> None:
         list_all(json=False)
 
 
-@platforms.command("list")
+@platforms.command("list", cls=OnceCommand)
 def list_all(json: JsonOption = False) -> None:
     """List hardware, runtimes and calibrated platforms.
 
@@ -86,9 +88,14 @@ def list_all(json: JsonOption = False) -> None:
     console.print("A platform is hardware/runtime, such as gtx-1080-ti/paper.")
 
 
-@platforms.command()
+@platforms.command(cls=OnceCommand)
 def show(
-    name: Annotated[str, typer.Argument(help="Hardware, a runtime, or hardware/runtime.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Hardware, a runtime, or hardware/runtime.", autocompletion=complete_thing
+        ),
+    ],
     json: JsonOption = False,
 ) -> None:
     """Print facts with their sources, rules of a runtime, or parameters.
@@ -114,7 +121,7 @@ def show(
         _print(document)
 
 
-@platforms.command()
+@platforms.command(cls=OnceCommand)
 def check(
     names: Annotated[
         list[str] | None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from costmodel.cli.networks import (
     memory_size,
     need_numbers,
 )
+
+if TYPE_CHECKING:
+    from costmodel.platforms import Platform
 
 
 def report(
@@ -37,7 +40,9 @@ def report(
     ] = False,
     html: Annotated[
         Path | None,
-        typer.Option(help="Write a single HTML file.", metavar="FILE", show_default=False),
+        typer.Option(
+            help='Write a single HTML file; "-" prints it.', metavar="FILE", show_default=False
+        ),
     ] = None,
     depth: Annotated[
         int, typer.Option(min=1, help="Parts of a dotted path that tell modules apart.")
@@ -66,15 +71,16 @@ def report(
         raise typer.BadParameter("--max-latency limits a latency: give --platform as well")
     limit = None if max_latency is None else latency_limit(max_latency)
     with working(f"counting {network}"):
+        # A platform that is misspelt is refused before a network takes its time.
+        where = _platform(platform)
+        fast_memories = _fast_memories(fast_memory, where)
         graph = need_numbers(load_network(network, batch, lenient, inputs, dims))
         prediction = None
-        if platform is not None:
+        if where is not None:
             from costmodel.prediction.latency import latency
 
-            prediction = latency(graph, platform)
-        result = collect(
-            graph, prediction, depth, fast_memories=_fast_memories(fast_memory, platform)
-        )
+            prediction = latency(graph, where)
+        result = collect(graph, prediction, depth, fast_memories=fast_memories)
     if json:
         print_json(report_document(result))
     elif csv:
@@ -83,8 +89,12 @@ def report(
         from costmodel.graph.serialize import write_atomically
         from costmodel.report import details, page
 
-        write_atomically(html, page(result, details(graph, platform)))
-        print(f"wrote {html}")
+        text = page(result, details(graph, where))
+        if str(html) == "-":
+            print(text, end="")
+        else:
+            write_atomically(html, text)
+            print(f"wrote {html}")
     else:
         from costmodel.report.terminal import print_report
 
@@ -94,13 +104,20 @@ def report(
         raise typer.Exit(EXCEEDED)
 
 
-def _fast_memories(size: str | None, platform: str | None) -> dict[str, float]:
+def _platform(name: str | None) -> Platform | None:
+    if name is None:
+        return None
+    from costmodel.platforms import load_platform
+
+    return load_platform(name)
+
+
+def _fast_memories(size: str | None, platform: Platform | None) -> dict[str, float]:
     """Return the fast memory that was asked for, or the caches of the platform [byte]."""
     if size is not None:
         return {"fast memory": memory_size(size)}
     if platform is None:
         return {}
-    from costmodel.platforms import load_platform
     from costmodel.platforms.machine import fast_memories
 
-    return fast_memories(load_platform(platform))
+    return fast_memories(platform)

@@ -3,34 +3,56 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from costmodel.cli.networks import JsonOption
+from costmodel.errors import DataError
 
 _CITED = {"t": "{} {}", "p": "({} {})"}
 """How a textual and a parenthetical citation are shown."""
 
 
-def zoo(json: JsonOption = False) -> None:
+_HOW = 'Parameters follow the name: "shufflenet_v2?width=1.5&size=224". Sizes may be symbols.'
+
+
+def zoo(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[WORD...]", help="Only those whose name or summary holds every word."
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
     """List networks, blocks and single operators by name.
 
-    Example: costmodel zoo
+    Example: costmodel zoo resnet
     """
     from textwrap import fill
 
     from costmodel.cli.console import print_json, stdout
     from costmodel.report import document
 
-    networks = _networks()
+    networks = [entry for entry in _networks() if _holds(entry, words or [])]
+    if words and not networks:
+        raise DataError(f"no network of the zoo holds {' and '.join(map(repr, words))}")
     if json:
         print_json(document("zoo", networks=networks))
         return
     width = min(stdout().width, 100)
     for entry in networks:
         shown = [_shown(p) for p in entry["parameters"]]
-        print(f"{entry['name']}: {entry['summary']}")
+        print(fill(f"{entry['name']}: {entry['summary']}", width, subsequent_indent="    "))
         print(fill(", ".join(shown), width, initial_indent="    ", subsequent_indent="    "))
-    print('\nParameters follow the name: "shufflenet_v2?width=1.5&size=224". Sizes may be symbols.')
+    print()
+    print(fill(_HOW, width))
+
+
+def _holds(entry: dict[str, Any], words: list[str]) -> bool:
+    text = f"{entry['name']} {entry['summary']}".lower()
+    return all(word.lower() in text for word in words)
 
 
 def _shown(parameter: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ from sympy import Rational
 
 from costmodel.algebra.symbols import Dim, dim, is_symbolic, product, ratio, same, sqrt, total
 from costmodel.counting.cache_bounds import cache_lower_bound as cache_lower_bound
-from costmodel.counting.demand import Views, demand_of, written
+from costmodel.counting.demand import Views, demand_in, written
 from costmodel.counting.io_bounds import io_lower_bound as io_lower_bound
 from costmodel.counting.needs import needs, whole
 from costmodel.counting.needs.windows import axes_of, scattered_axes
@@ -171,7 +171,7 @@ def mac_lower_bound(subject: Subject, *inputs: Tensor, in_terms_of: str | None =
     819200.0
     """
     ready = prepare(subject, *inputs)
-    demand = demand_of(ready.nodes)
+    demand = demand_in(ready)
     own = {
         node.name: c.cost.multiply_adds for node, c in zip(ready.nodes, ready.costs, strict=True)
     }

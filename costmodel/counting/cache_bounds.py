@@ -14,7 +14,7 @@ from costmodel.algebra.symbols import (
     product,
     total,
 )
-from costmodel.counting.demand import GIVEN, Demand, Use, demand_of
+from costmodel.counting.demand import GIVEN, Demand, Use, demand_in
 from costmodel.counting.io_bounds import least_io
 from costmodel.counting.needs.products import seen_pairs
 from costmodel.counting.needs.windows import axes_of, pairs_of, scattered_axes, scattered_pairs
@@ -100,7 +100,7 @@ def cache_lower_bound(subject: Subject, *inputs: Tensor, capacity: Dim) -> Dim:
     """
     capacity = check_amount(capacity, "capacity", "element")
     ready = prepare(subject, *inputs)
-    demand = demand_of(ready.nodes)
+    demand = demand_in(ready)
     sharing = _Sharing(demand)
     apart = total([_apart(use, demand, sharing, capacity) for use in demand.uses])
     return maximum(least_io(demand, ready.total.mac), apart)

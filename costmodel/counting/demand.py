@@ -13,6 +13,7 @@ from typing import Any
 
 from costmodel.algebra.symbols import Dim, is_symbolic, product, same
 from costmodel.counting.needs import Part, largest, needs, whole
+from costmodel.counting.subject import Prepared
 from costmodel.graph import Node, Source
 from costmodel.ops import BroadcastTo, Constant, Input, Output, Parameter, Slice, Split
 from costmodel.ops.tensor import Tensor
@@ -121,6 +122,14 @@ def demand_of(nodes: Iterable[Node]) -> Demand:
                 )
             )
     return Demand(tuple(reversed(uses)), given, views)
+
+
+def demand_in(ready: Prepared) -> Demand:
+    """Return :func:`demand_of` the nodes of what is prepared, worked out once."""
+    if "demand" not in ready.known:
+        ready.known["demand"] = demand_of(ready.nodes)
+    found: Demand = ready.known["demand"]
+    return found
 
 
 _Parts = defaultdict[Source, list[Part]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import networkx as nx
 
 from costmodel.algebra.symbols import Dim, is_symbolic, maximum, minimum, total
-from costmodel.counting.demand import Demand, demand_of
+from costmodel.counting.demand import Demand, demand_in
 from costmodel.counting.subject import Prepared, prepare
 from costmodel.ops import Parameter
 
@@ -41,7 +41,7 @@ def io_lower_bound(graph: nx.DiGraph | Prepared) -> Dim:
     819200
     """
     ready = prepare(graph)
-    return least_io(demand_of(ready.nodes), ready.total.mac)
+    return least_io(demand_in(ready), ready.total.mac)
 
 
 def least_io(demand: Demand, mac: Dim) -> Dim:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import networkx as nx
 
@@ -28,12 +28,15 @@ class Prepared:
         The sum of their additive costs.
     name : str
         Of the network.
+    known : dict
+        What metrics have worked out and others need, too.
     """
 
     nodes: tuple[Node, ...]
     costs: tuple[OpCost, ...]
     total: Cost
     name: str = ""
+    known: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 Subject: TypeAlias = nx.DiGraph | Op | Prepared

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from costmodel.errors import missing
 from costmodel.kinds import complete
 from costmodel.prediction import Prediction
 
@@ -97,8 +98,10 @@ def axes(ax: Axes | None, width: float = 6.4, height: float = 4.0) -> Axes:
     """Return ``ax``, or the axes of a new figure of ``width`` by ``height`` [inch]."""
     if ax is not None:
         return ax
-    import matplotlib.pyplot as plt
-
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise missing(error, "a figure") or error from None
     made: Axes = plt.subplots(figsize=(width, height), layout="constrained")[1]
     return made
 

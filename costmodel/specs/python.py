@@ -15,7 +15,7 @@ from typing import Any
 
 import networkx as nx
 
-from costmodel.errors import CostModelError, DataError
+from costmodel.errors import CostModelError, DataError, missing
 from costmodel.graph import validate
 from costmodel.reading import is_file
 from costmodel.specs.shapes import InputShape, split_query
@@ -60,6 +60,8 @@ def _import(spec: str, where: str) -> ModuleType:
     except CostModelError:
         raise
     except Exception as error:
+        if isinstance(error, ImportError) and (said := missing(error, spec)) is not None:
+            raise said from None
         raise DataError(
             f"{spec}: importing {where} failed: {type(error).__name__}: {error}"
         ) from error

@@ -10,7 +10,7 @@ from typing import Any
 import networkx as nx
 
 from costmodel.algebra.symbols import Dim
-from costmodel.errors import CostModelError, DataError
+from costmodel.errors import CostModelError, DataError, missing
 from costmodel.importers.emitter import Stored
 from costmodel.importers.onnx_file import folds, handlers
 from costmodel.importers.onnx_file.call import Items
@@ -39,6 +39,8 @@ def read(
         return _read(file, strict, inputs, sizes)
     except (CostModelError, MemoryError):
         raise
+    except ImportError as error:
+        raise missing(error, str(file)) or error from None
     except Exception as error:  # a file must not end the program otherwise
         raise DataError(
             f"{file}: cannot be read as a network ({type(error).__name__}); it is damaged or of a "
