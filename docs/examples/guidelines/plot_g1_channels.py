@@ -4,8 +4,7 @@ G1: equal channel width
 
 *Equal channel width minimizes memory access cost (MAC).* The first guideline follows from Eq. (1)
 of :cite:t:`ma2018shufflenet`: a 1x1 convolution of :math:`B` multiply-adds moves at least
-:math:`2\\sqrt{hwB} + B/(hw)` elements, and moves just that many if it has as many input as output
-channels.
+:math:`2\\sqrt{hwB} + B/(hw)` elements, with equality if it has as many input as output channels.
 """
 
 import matplotlib.pyplot as plt
@@ -15,7 +14,7 @@ import costmodel as cm
 from costmodel import plots, zoo
 
 # %%
-# The formula first. Sizes that are symbols give closed forms, exactly.
+# The formula first. Symbolic sizes give exact closed forms.
 h, w, c1, c2 = cm.symbols("h w c1 c2")
 layer = zoo.pointwise(h, w, c1, c2)
 print("multiply-adds  B =", cm.flops(layer))
@@ -24,8 +23,8 @@ print("lower bound      =", cm.mac_lower_bound(layer))
 print("  in terms of B  =", cm.mac_lower_bound(layer, in_terms_of="B"))
 
 # %%
-# Then numbers: the product ``c1 * c2``, hence the number of multiply-adds, stays the same while
-# the ratio changes. Sizes that are arrays give all ratios at once.
+# Then numbers: the ratio changes at a constant product ``c1 * c2``, hence a constant number of
+# multiply-adds. Arrays of sizes give all ratios at once.
 c1 = np.array([16, 32, 64, 128, 256, 512, 1024])
 c2 = 128**2 // c1
 
@@ -37,8 +36,8 @@ ax.set_title("1x1 convolution, 56 x 56 pixels, 51 M multiply-adds")
 
 # %%
 # Does time follow MAC? The network of Table 1 is ten blocks of two such convolutions, from ``c1``
-# to ``c2`` and back. Printed are the speeds of the paper; predicted is after fitting the paper's
-# other tables, not this one.
+# to ``c2`` and back. The printed values are from the paper; the predictions were fitted to the
+# other tables of the paper, not to this one.
 from validation.scores.reproduce import predict
 
 ratios = {"1:1": 1, "1:2": 2, "1:6": 6, "1:12": 12}

@@ -2,8 +2,8 @@
 G2: group convolution
 =====================
 
-*Excessive group convolution increases MAC.* Groups save multiply-adds; spending the saving on more
-channels keeps the multiply-adds the same and raises the memory access cost (MAC), Eq. (2) of
+*Excessive group convolution increases MAC.* Groups save multiply-adds. If the savings are spent on
+more channels, the multiply-adds stay the same and the memory access cost (MAC) rises, Eq. (2) of
 :cite:t:`ma2018shufflenet`.
 """
 
@@ -32,13 +32,13 @@ ax.set_xlabel("groups $g$ at equal multiply-adds [1]")
 ax.set_title("1x1 convolution, 128 channels in, 128 $g$ out, 56 x 56 pixels")
 
 # %%
-# The bound rises too: it is the generalisation of Eq. (1) to groups,
-# :math:`2\sqrt{hwBg} + B/(hw)`, the least that *any* choice of channels moves at these groups and
-# multiply-adds. No choice of channels makes many groups cheap.
+# The bound rises too. It generalizes Eq. (1) to groups, :math:`2\sqrt{hwBg} + B/(hw)`: the least
+# traffic of *any* choice of channels for these groups and multiply-adds. No choice of channels
+# makes many groups cheap.
 #
-# Time, beside the speeds that Table 2 prints, predicted after fitting the paper's other tables. The
-# GPU engine of the paper runs the groups one after the other, hence the steep rise there; on the
-# phone groups cost little more than their MAC.
+# Latency as printed in Table 2 and as predicted after fitting the other tables of the paper. The
+# paper's GPU engine runs groups one after the other, hence the steep rise there. On the phone,
+# groups cost little more than their MAC.
 from validation.scores.reproduce import predict
 
 fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.8), layout="constrained")

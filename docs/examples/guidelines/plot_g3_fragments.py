@@ -3,9 +3,8 @@ G3: fragmentation
 =================
 
 *Network fragmentation reduces the degree of parallelism.* The blocks of Table 3 have the same
-multiply-adds, in one convolution or in two or four, one after the other or side by side. Work and
-span say how much of that could run at the same time; Brent's theorem :cite:p:`brent1974parallel`
-says in what time at best and at worst.
+multiply-adds, in one, two or four convolutions, in series or in parallel. Work and span give the
+average parallelism; Brent's theorem :cite:p:`brent1974parallel` bounds the time from both sides.
 """
 
 import matplotlib.pyplot as plt
@@ -18,15 +17,15 @@ structures = ["1-fragment", "2-fragment-series", "4-fragment-series", "4-fragmen
 graphs = {name: zoo.g3_stack(name, 128) for name in structures}
 
 # %%
-# Two of the blocks, drawn: four convolutions in series, and four in parallel with their sums.
+# Two of the blocks: four convolutions in series, and four in parallel with their sums.
 fig, axes = plt.subplots(1, 2, figsize=(7.5, 4.5), layout="constrained")
 for ax, name in zip(axes, structures[2:], strict=True):
     plots.draw(zoo.g3_stack(name, 128, blocks=1), ax)
     ax.set_title(name)
 
 # %%
-# Work and span of the ten blocks. The work is nearly the same; what differs is how many kernels
-# have to wait for one another.
+# Work and span of the ten blocks. The work is nearly the same; the number of kernels that wait for
+# one another differs.
 print(
     f"{'structure':22}{'multiply-adds':>14}{'span':>8}{'parallelism':>13}{'kernels in series':>19}"
 )
@@ -37,8 +36,8 @@ for name, graph in graphs.items():
     )
 
 # %%
-# Brent's bracket, :math:`\max(\lceil W/P \rceil, S) \le T_P \le (W - S)/P + S`: few processors
-# have the same amount to do in all structures; many wait for the span.
+# Brent's bracket, :math:`\max(\lceil W/P \rceil, S) \le T_P \le (W - S)/P + S`: with few
+# processors, all structures take the same time; with many, the span decides.
 processors = np.round(np.geomspace(1e3, 1e7, 200))
 fig, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
 looks = [
@@ -58,8 +57,8 @@ ax.set_title("Brent's bracket: line at best, hatched up to at worst")
 ax.legend()
 
 # %%
-# On hardware every fragment is also a kernel with a fixed cost, which a GPU feels more than a
-# phone. Printed: Table 3; predicted after fitting the other tables.
+# On hardware each fragment is also a kernel with a fixed cost, which matters more on a GPU than on
+# a phone. Printed: Table 3. Predicted: after fitting the other tables.
 from validation.scores.reproduce import predict
 
 columns = {"gpu": "gpu_c128", "arm": "arm_c64"}

@@ -2,9 +2,9 @@
 G4: element-wise operations
 ===========================
 
-*Element-wise operations are non-negligible.* They have next to no multiply-adds, but they read
-and write whole tensors. :cite:t:`ma2018shufflenet` count depthwise convolutions among them: few
-multiply-adds for what they move.
+*Element-wise operations are non-negligible.* They have almost no multiply-adds, but they read
+and write whole tensors. :cite:t:`ma2018shufflenet` include depthwise convolutions, which have few
+multiply-adds for their traffic.
 """
 
 import matplotlib.pyplot as plt
@@ -14,7 +14,7 @@ import costmodel as cm
 
 # %%
 # Three shares of each network: of the multiply-adds, of the memory access cost (MAC), and of the
-# predicted device time where nothing is fused (PyTorch, eager, on a GTX 1080 Ti).
+# predicted device time without fusion (eager PyTorch on a GTX 1080 Ti).
 LIGHT = {"elementwise", "batch_norm", "depthwise"}
 
 
@@ -60,8 +60,8 @@ fig.legend(loc="outside lower center", ncols=3)
 ax.set_title("batch 8, nothing fused")
 
 # %%
-# Table 4 takes the ReLUs and the shortcut out of ten bottleneck units. The paper found networks
-# without both around 20 % faster. Predicted after fitting the other tables.
+# Table 4 removes the ReLUs and the shortcut from ten bottleneck units. The paper measured networks
+# without both about 20 % faster. Predicted: after fitting the other tables.
 from validation.scores.reproduce import predict
 
 columns = {"gpu": "gpu_c64", "arm": "arm_c64"}

@@ -3,9 +3,9 @@ Figure 2: where the time goes
 =============================
 
 Figure 2 of :cite:t:`ma2018shufflenet` decomposes the run time of ShuffleNet v1 and MobileNet v2
-on both platforms. Above as printed, below as predicted after fitting Tables 1-4. The figure does
-not state its batch (8 on the GPU and 1 on the phone are taken, as in Table 8), nor whether
-depthwise convolutions count as convolutions (taken as such).
+on both platforms. Top: as printed. Bottom: as predicted after fitting Tables 1-4. The figure does
+not state its batch (we assume 8 on the GPU and 1 on the phone, as in Table 8), nor whether
+depthwise convolutions count as convolutions (we assume they do).
 """
 
 import matplotlib.pyplot as plt

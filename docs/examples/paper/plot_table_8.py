@@ -2,9 +2,9 @@
 Table 8: whole networks
 =======================
 
-Table 8 of :cite:t:`ma2018shufflenet` has the speeds of whole networks. They are predicted after
-fitting Tables 1-4, which hold no network: no depthwise convolution, no pooling, no channel
-shuffle was fitted. Only the networks whose layers are known are shown (see :doc:`/guide/trust`).
+Table 8 of :cite:t:`ma2018shufflenet` lists the speeds of whole networks. The predictions were
+fitted to Tables 1-4, which contain no network: no depthwise convolution, pooling or channel
+shuffle. Only networks with known layers are shown (see :doc:`/guide/trust`).
 """
 
 import matplotlib.pyplot as plt

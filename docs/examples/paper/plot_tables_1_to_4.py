@@ -35,8 +35,9 @@ for ax, kind, title in zip(
     ax.set(title=title, xlabel="printed: one over the speed in the paper [ms]")
 
 # %%
-# Cell by cell: black and filled as printed, open and dashed as predicted. A column of the paper
-# is a line: the same structures at one size (x1, x2, x4 times the channels, or c channels).
+# Cell by cell: printed values are black and filled, predictions open and dashed. Each line is a
+# column of the paper: the same structures at one size (x1, x2, x4 times the channels, or c
+# channels).
 fig, axes = plt.subplots(4, 2, figsize=(11.0, 13.0), layout="constrained")
 for (kind, table), ax in zip(
     ((k, t) for t in tables for k in ("gpu", "arm")), axes.flat, strict=True

@@ -2,9 +2,9 @@
 Least traffic and fast memory
 =============================
 
-Memory access cost (MAC) counts every operand of every operator once. How little must move depends
-on the fast memory: with a small one, operands of products and convolutions move several times; with
-a large one, results stay where the next operator finds them.
+Memory access cost (MAC) counts every operand of every operator once. The least possible traffic
+depends on the fast memory: with a small one, operands of products and convolutions move several
+times; with a large one, results stay in it for the next operator.
 """
 
 import numpy as np
@@ -16,9 +16,9 @@ networks = {name: cm.network(name) for name in ("mobilenet_v2", "resnet18")}
 sizes = np.geomspace(16e3, 32e6, 23)
 
 # %%
-# Solid: a schedule that runs operators one after the other moves no less. Dotted: nor does any
-# other, however it fuses. Dashed: MAC. Where the solid line lies above MAC, the fast memory is too
-# small to move each operand once.
+# Solid: lower bound for schedules that run operators one after the other. Dotted: lower bound for
+# any schedule, fused or not. Dashed: MAC. Where the solid line is above MAC, the fast memory is too
+# small to move each operand only once.
 ax = plots.traffic_bounds(sizes, networks)
 ax.set_title("Least traffic through a fast memory")
 

@@ -2,10 +2,10 @@
 Calibration with 0, 5, 10 and 100 measurements
 ==============================================
 
-A platform has priors, so that it predicts before anything was measured. Measurements narrow them.
-Here are 184 single operators that were measured again and again on two cores of a server under
-eager PyTorch (``docs/data/host_operators.csv``); 0, 5, 10 or 100 of them calibrate, and 84 others,
-always the same, are predicted.
+A platform has priors, so it predicts before anything is measured; measurements narrow them.
+``docs/data/host_operators.csv`` has 184 single operators, measured in repeated runs on two cores of
+a server under eager PyTorch. 0, 5, 10 or 100 of them calibrate the platform, which then predicts
+the same 84 others.
 """
 
 import contextlib
@@ -27,8 +27,8 @@ measured = np.array([m.seconds for m in held_out])
 graphs = [cm.network(m.network) for m in held_out]
 
 # %%
-# Above each picture: the error, and how many measurements lie in their 90 % interval. It should be
-# nine out of ten; where it is less, the priors were more confident than this machine deserves.
+# The titles give the error and the share of measurements within their 90 % interval. It should be
+# nine out of ten; a smaller share means that the priors are too narrow for this machine.
 fig, axes = plt.subplots(2, 2, figsize=(9.6, 9.6), layout="constrained")
 for ax, count in zip(axes.flat, (0, 5, 10, 100), strict=True):
     chosen = [rows[i] for i in order[:count]]

@@ -3,9 +3,9 @@ Measured against predicted on a host
 ====================================
 
 Fifty networks, measured on two cores of a server under eager PyTorch, one thread
-(``docs/data/host_networks.csv``; ``docs/data/README.md`` says how). Half of them are predicted,
-from a calibration with single operators only (each timed again and again, and among others) and
-from one that also saw the other half.
+(``docs/data/host_networks.csv``; ``docs/data/README.md`` has the procedure). Half of them are
+predicted, from a calibration with single operators only (each timed repeatedly alone, and among
+others) and from one that also uses the other half.
 """
 
 import contextlib
@@ -44,8 +44,7 @@ for ax, (basis, calibration) in zip(axes, calibrated.items(), strict=True):
     errors[basis] = predicted / measured - 1
 
 # %%
-# The networks with the largest errors after the second calibration: predicted over measured, less
-# one.
+# The networks with the largest errors after the second calibration, as predicted / measured - 1.
 (*_, error) = errors.values()
 for i in np.argsort(-np.abs(error))[:8]:
     print(f"{error[i]:+6.0%}  {1e3 * measured[i]:8.2f} ms measured  {held_out[i].network}")

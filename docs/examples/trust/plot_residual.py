@@ -1,15 +1,15 @@
 """
-A term for shapes that the formula misses
-=========================================
+A residual term over shapes
+===========================
 
-A fit turns the few parameters of the formula. An error that depends on the shape of a kernel (which
-tile the library takes, how its last wave ends) stays. Where at least 50 single operators of a kind
-were measured, calibration learns this error too, as a smooth function of the shape: a Gaussian
-process on the logarithm of measured over formula. It is a term of its own, beside the others in
-every breakdown, and vanishes far from all measured shapes.
+A fit adjusts the few parameters of the formula. Errors that depend on the shape of a kernel (tile
+choice of the library, tail of the last wave) remain. If at least 50 single operators of a kind were
+measured, calibration also fits this error as a smooth function of the shape: a Gaussian process on
+the logarithm of measured over predicted time. It is a separate term in every breakdown and
+vanishes far from all measured shapes.
 
-Here are 300 products in bf16 on an H100, measured by others (``docs/data/h100_products.csv``). The
-first two thirds calibrate; the rest is predicted. No weight matrix is in both parts.
+``docs/data/h100_products.csv`` has 300 products in bf16 on an H100, measured by others. The first
+two thirds calibrate; the rest is predicted. No weight matrix is in both parts.
 """
 
 import contextlib
@@ -41,7 +41,7 @@ measured = np.array([row.seconds for row in held_out])
 
 # %%
 # Three predictions: from the priors, from the fitted formula alone, and with the residual term.
-# Other weights were used between two runs of a product, so that its own had left the cache.
+# Other weights were used between two runs of a product, so its own were not in the cache.
 priors = cm.load_platform("h100-sxm/cuda-graphs", calibrated=False)
 whole = cm.calibrate(fitted, priors).platform
 formula = replace(whole, fitted=replace(whole.fitted, surfaces=()))
@@ -62,7 +62,7 @@ for ax, (stage, platform) in zip(axes, stages.items(), strict=True):
     ax.set_title(f"{stage}: mean error {100 * mape:.1f} %", fontsize="medium")
 
 # %%
-# The error of the two last over the shape: blue is predicted too fast, red too slow.
+# The errors of the last two over the shape: blue is predicted too fast, red too slow.
 fig, axes = plt.subplots(1, 2, figsize=(10.5, 4.4), layout="constrained", sharey=True)
 tokens = np.array([sizes(row)[0] for row in held_out])
 elements = np.array([sizes(row)[1] * sizes(row)[2] for row in held_out])

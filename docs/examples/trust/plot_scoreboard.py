@@ -2,10 +2,10 @@
 The scoreboard
 ==============
 
-How well latencies are predicted that were not fitted, on measurements that *others* made and
-published (``h200`` is our own), beside simpler models that learn from the same rows: FLOPs or MAC
-alone, a roofline, and an additive model. The figures are those of ``docs/data/scores.json``:
-scoring takes longer than building pages, so the file is kept with the command that wrote it.
+Prediction errors on held-out measurements that *others* made and published (``h200`` is our own),
+beside simpler models fitted to the same rows: FLOPs or MAC alone, a roofline, and an additive
+model. The figures come from ``docs/data/scores.json``: scoring takes longer than building pages, so
+the file is stored together with the command that wrote it.
 """
 
 import json
@@ -18,7 +18,7 @@ document = json.loads((data / "scores.json").read_text(encoding="utf-8"))
 print((data / "scores.txt").read_text(encoding="utf-8"))
 
 # %%
-# Mean absolute error on rows that were not fitted. Not every simple model applies everywhere.
+# Mean absolute error on held-out rows. Not every simple model applies to every data set.
 scores = document["scores"]
 rows = list(dict.fromkeys((s["data"], s["device"], s["split"]) for s in scores))
 looks = {
@@ -59,6 +59,6 @@ ax.grid(axis="both", linewidth=0.3)
 ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
 
 # %%
-# Goals set beforehand, and what became of them; the misses are shown like the hits.
+# Goals set beforehand, and their outcome; misses are shown like hits.
 for goal in document["goals"]:
     print(f"{'reached' if goal['reached'] else 'MISSED ':8} {goal['goal']}: {goal['figure']}")
