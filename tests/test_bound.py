@@ -38,9 +38,9 @@ def platforms() -> list[str]:
         for runtime in runtime_names():
             if hardware.architecture in FACTS_ONLY:
                 continue
-            if hardware.kind == "gpu" and runtime in GPU_RUNTIMES:
-                found.append(f"{name}/{runtime}")
-            elif hardware.kind == "accelerator" and runtime == "accelerator":
+            if (hardware.kind == "gpu" and runtime in GPU_RUNTIMES) or (
+                hardware.kind == "accelerator" and runtime == "accelerator"
+            ):
                 found.append(f"{name}/{runtime}")
             elif hardware.kind == "cpu" and runtime not in (*ONLY_GPU, "accelerator"):
                 cores = sum(c.units for c in hardware.clusters)

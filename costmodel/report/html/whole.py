@@ -163,8 +163,9 @@ def _roofline(prediction: Prediction, details: Details) -> str:
 
 def _advice(details: Details) -> str:
     items = "".join(
-        f"<h3>{escape(f.guideline)}: {escape(f.title)}</h3><p>{escape(f.message)}<br>"
-        f"{LABEL} saving: at most {seconds(f.saving)} ({share(f.share)}).</p>"
+        f"<h3>{escape(f.rewrite.guideline)}: {escape(f.rewrite.title)}</h3>"
+        f"<p>{escape(f.rewrite.message)}<br>{LABEL} saving: {seconds(f.saving)} ({share(f.share)}; "
+        f"90 % interval {seconds(f.interval[0])} to {seconds(f.interval[1])}).</p>"
         for f in details.findings
     )
     return f"{items}<p>Each saving stands for its finding alone; savings do not add up.</p>"
