@@ -101,7 +101,11 @@ def test_a_big_elementwise_kernel_streams_on_a_cpu() -> None:
     ],
 )
 def test_more_work_never_takes_less_time(where: Platform, spec: str) -> None:
-    seconds = [time(spec.format(x=x), where).seconds for x in (4, 7, 8, 9, 31, 33, 64, 100, 300)]
+    sizes: tuple[int, ...] = (4, 7, 8, 9, 31, 33, 64, 100, 300)
+    if where.runtime.packs and ("cin={x}" in spec or "cout={x}" in spec or "depthwise" in spec):
+        # Channels off the pack take longer than the next that fill it: those are another rule.
+        sizes = (4, 8, 12, 32, 36, 64, 100, 300)
+    seconds = [time(spec.format(x=x), where).seconds for x in sizes]
     assert seconds == sorted(seconds)
     assert seconds[0] < seconds[-1]
 
@@ -136,8 +140,9 @@ def test_one_tile_more_than_multiprocessors_is_a_second_wave() -> None:
 
 
 def test_channels_fill_whole_vectors_on_a_cpu() -> None:
-    cost = [time(f"conv2d?k=1&cin=64&cout={c}", CPU).compute for c in range(8, 14)]
-    assert machine_for(CPU, "float32").lanes == 4
+    machine = replace(machine_for(CPU, "float32"), packs=None)
+    cost = [time(f"conv2d?k=1&cin=64&cout={c}", CPU, machine).compute for c in range(8, 14)]
+    assert machine.lanes == 4
     assert cost[0] < cost[1] == cost[2] == cost[3] == cost[4] < cost[5]
 
 
@@ -157,9 +162,10 @@ def test_groups_one_after_the_other_cost_a_launch_each() -> None:
 
 
 @BOTH
-def test_winograd_is_for_dense_3x3_of_stride_1_only(where: Platform) -> None:
-    assert kernel("conv2d?k=3", where).product.winograd
-    for other in ("k=1", "k=5", "k=3&stride=2", "k=3&groups=2", "k=3&dilation=2"):
+def test_winograd_is_for_3x3_of_stride_1_only(where: Platform) -> None:
+    for spec in ("k=3", "k=3&groups=2"):
+        assert kernel(f"conv2d?{spec}", where).product.winograd
+    for other in ("k=1", "k=5", "k=3&stride=2", "k=3&groups=64", "k=3&dilation=2"):
         assert not kernel(f"conv2d?{other}", where).product.winograd
 
 

@@ -20,7 +20,7 @@ from costmodel.ops.tensor import Tensor
 from costmodel.platforms import load_platform
 from costmodel.platforms.machine import machine_for
 from costmodel.timing import cpu
-from costmodel.timing.cpu_products import Way, _either, attention
+from costmodel.timing.cpu_products import Way, attention, either
 from costmodel.timing.workload import workloads
 
 CPU = load_platform("raspberry-pi-4/ncnn", calibrated=False)
@@ -28,7 +28,7 @@ CPU = load_platform("raspberry-pi-4/ncnn", calibrated=False)
 
 def test_one_of_two_ways_is_taken_whole() -> None:
     a, b = Way(1, 2, 3, 4, 5), Way(10, 20, 30, 40, 50)
-    assert (_either(a, b, 1), _either(a, b, 0)) == (a, b)
+    assert (either(a, b, 1), either(a, b, 0)) == (a, b)
 
 
 def test_more_pieces_take_longer() -> None:

@@ -46,7 +46,7 @@ IMAGE = Tensor((2, 8, 14, 10))
         (
             ops.Conv(16, (3, 3), padding=1, groups=4),
             (IMAGE,),
-            [Product(4, 4, 2 * 140, 18, 14, 10, 9)],
+            [Product(4, 4, 2 * 140, 18, 14, 10, 9, winograd=True)],
         ),
         (ops.Conv(16, (3, 1)), (IMAGE,), [Product(1, 16, 2 * 120, 24, 12, 10, 3, fourier=True)]),
         # Of other ranks, the pixels of an image lie in one row.

@@ -112,8 +112,11 @@ class Conv(Op):
         (x,) = inputs
         sizes = self.infer(x)[0].shape[2:]
         height, width = sizes if len(sizes) == 2 else (1, product(sizes))
-        dense = all(same(s, 1) for s in (*self.stride, *self.dilation, self.groups))
-        winograd = dense and len(sizes) == 2 and all(same(k, 3) for k in self.kernel)
+        every = all(same(s, 1) for s in (*self.stride, *self.dilation))  # pixel, that is
+        dense = every and same(self.groups, 1)
+        channelwise = not dense and same(self.groups, x.shape[1])
+        winograd = every and not channelwise and len(sizes) == 2
+        winograd = winograd and all(same(k, 3) for k in self.kernel)
         return (
             Product(
                 batch=self.groups,

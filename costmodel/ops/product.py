@@ -26,7 +26,7 @@ class Product:
     taps : Dim
         Positions of the window of a convolution; else 1. [1]
     winograd : bool
-        Whether it is a dense 2-d 3x3 convolution of stride and dilation 1.
+        Whether it is a 2-d 3x3 convolution of stride and dilation 1, not a depthwise one.
     times : Dim
         Runs that depend on each other: the steps of a recurrent layer. [1]
     needed : Dim, optional

@@ -60,6 +60,7 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         cache_bandwidth=kind.cache_bytes_per_cycle * hardware.units * running * hardware.clock,
         interfaces=_interfaces(platform),
         one_core=frozenset(platform.runtime.one_core),
+        packs=platform.runtime.packs if cpu else None,
     )
 
 

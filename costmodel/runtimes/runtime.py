@@ -15,6 +15,7 @@ from costmodel.kinds import GROUPS, KINDS
 from costmodel.ops.elementwise import BINARY, TERNARY, UNARY
 from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.reading import MAX_TOML_BYTES, parse_toml, read_text
+from costmodel.runtimes.packs import Packs, packs_of
 
 ALGORITHMS = {
     "gpu": ("implicit_gemm", "winograd", "fft"),
@@ -111,6 +112,8 @@ class Runtime:
     priors : mapping
         By kind of hardware, priors of the time model that this runtime changes, each with the
         ``source`` of its own or of its table.
+    packs : Packs, optional
+        How a CPU engine packs channels; None where it holds them in whatever its kernels like.
     """
 
     name: str
@@ -133,6 +136,7 @@ class Runtime:
     split: str
     one_core: tuple[str, ...]
     priors: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    packs: Packs | None
 
     def taken_behind(self, *anchors: str) -> frozenset[str]:
         """Return what a kernel takes up that any of the names in ``anchors`` describes."""
@@ -224,6 +228,7 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
             ("split", str, "dynamic"),
             ("one_core", list, []),
             ("priors", dict, {}),
+            ("packs", dict, {}),
         )
     }
     unknown = set(data) - set(fields)
@@ -241,6 +246,7 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
         if not isinstance(value, list):
             raise DataError(f"{file}: algorithms.{key} should be a list, got {value!r}")
     values["fusion"] = _fusion(values["fusion"], file)
+    values["packs"] = packs_of(values["packs"], file)
     _check_names(values, file)
     for field in ("copies", "own_depthwise", "one_core"):
         values[field] = tuple(values[field])

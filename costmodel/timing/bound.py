@@ -66,11 +66,11 @@ def least_multiply_adds(p: Product, machine: Machine) -> Dim:
     ``FFT_TILING``, dense windows of stride 1) half of the frequencies of an image are complex
     products of channels, of 4 multiply-adds each: 2 for each output, whatever the window.
     """
-    channels = p.m * p.k / p.taps
+    channels = p.batch * p.m * p.k / p.taps
     choices = [p.multiply_adds]
     if p.winograd and "winograd" in machine.algorithms:
         sizes = (2, 4, 6) if machine.kind == "cpu" else (2, 4)
         choices += [(size + 2) ** 2 * blocks(p, size) * channels for size in sizes]
     if p.fourier and "fft" in machine.algorithms:
-        choices.append(2 * p.batch * p.n * channels)
+        choices.append(2 * p.n * channels)
     return minimum(*choices)

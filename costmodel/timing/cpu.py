@@ -15,9 +15,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from costmodel.algebra.symbols import Dim, maximum, minimum, total
+from costmodel.algebra.symbols import Dim, maximum, total
 from costmodel.kinds import complete
 from costmodel.ops.tensor import DTYPE_BYTES
+from costmodel.timing import cpu_packs
 from costmodel.timing import cpu_products as ways
 from costmodel.timing.cpu_products import Theta, Way, last_cache
 from costmodel.timing.cpu_threads import barrier, cores_for, crowding
@@ -30,9 +31,12 @@ def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
     """Return the terms of a kernel."""
     form = FORMS[w.kind]
     machine = cores_for(w, machine)
-    found = ways.caller_layout(w, machine, q) if ways.takes_plain_layout(machine) else None
+    found = cpu_packs.carried_out(w, machine, q)
+    if found is None and ways.takes_plain_layout(machine):
+        found = ways.caller_layout(w, machine, q)
     if found is None:
         found = _own_layout(w, form, machine, q)
+    found = cpu_packs.with_changes(found, w, machine, q)
     calls = found.calls * cold(machine, q, w.weights.distance, w.since) + found.repeats
     launch = q["call"] * calls + barrier(machine, q)
     compute = (found.compute + form.other(w, machine, q)) * crowding(machine, q, w.dtype)
@@ -125,17 +129,12 @@ def _memory(w: Workload, machine: Machine, q: Theta, spilled: Dim) -> Dim:
         near = maximum(near, shared)
     cache = last_cache(machine, q)
     far = w.missed(cache) + w.writes.missed(cache) + spilled
-    return near + far / _far_bandwidth(machine, q)
+    return near + far / ways.far_bandwidth(machine, q)
 
 
 def _near_bandwidth(machine: Machine, q: Theta) -> Dim:
     """Return what the cores move through their caches; wide vectors have wide paths [B/s]."""
     return machine.vector * q["near_bandwidth"] / crowding(machine, q)
-
-
-def _far_bandwidth(machine: Machine, q: Theta) -> Dim:
-    """Return what the cores draw from memory, the interface of the chip being the limit [B/s]."""
-    return minimum(machine.units * q["far_bandwidth"], q["dram"] * machine.bandwidth)
 
 
 FORMS: Mapping[str, _Form] = complete(

@@ -88,7 +88,7 @@ def caller_layout(w: Workload, machine: Machine, q: Theta) -> Way | None:
     """
     match w.kind:
         case "pointwise" | "grouped" | "convolution":
-            return _either(_plain(w, machine, q), _blocked(w, machine, q), _stays(w, machine, q))
+            return either(_plain(w, machine, q), _blocked(w, machine, q), _stays(w, machine, q))
         case "depthwise":
             return _blocked(w, machine, q)
         case "linear" | "matmul":
@@ -96,8 +96,14 @@ def caller_layout(w: Workload, machine: Machine, q: Theta) -> Way | None:
     return None
 
 
-def _either(a: Way, b: Way, first: Dim) -> Way:
-    """Return ``a`` where ``first`` is 1 and ``b`` where it is 0."""
+def either(a: Way, b: Way, first: Dim) -> Way:
+    """Return ``a`` where ``first`` is 1 and ``b`` where it is 0.
+
+    Examples
+    --------
+    >>> either(Way(1, 2.0), Way(3, 4.0), 0).compute
+    4.0
+    """
     second = 1 - first
     return Way(
         first * a.calls + second * b.calls,
@@ -138,12 +144,12 @@ def _plain(w: Workload, machine: Machine, q: Theta) -> Way:
         calls, repeats, rate, joined = 1, 0, rate * q["matmul"], 0
     single = at_most(p.n, 1)
     rows = single * p.m + unrolled / p.width
-    spent = _plain_product(w, machine, q) / rate + rows * q["row"]
+    spent = plain_product(w, machine, q) / rate + rows * q["row"]
     copied = 2 * unrolled * DTYPE_BYTES[w.dtype] + joined
     return Way(calls, spent, copied, repeats=repeats)
 
 
-def _plain_product(w: Workload, machine: Machine, q: Theta) -> Dim:
+def plain_product(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the multiply-adds, vectors along the pixels (or outputs of a matrix by a vector)."""
     p = w.product
     by_outputs = _packed_product(p, p.m, p.n, machine, q)
@@ -204,6 +210,11 @@ def last_cache(machine: Machine, q: Theta) -> Dim:
     return machine.cache * q["cache_share"]
 
 
+def far_bandwidth(machine: Machine, q: Theta) -> Dim:
+    """Return what the cores draw from memory, the interface of the chip being the limit [B/s]."""
+    return minimum(machine.units * q["far_bandwidth"], q["dram"] * machine.bandwidth)
+
+
 # --- libraries that keep images in their own layout: the time of the multiply-adds ------------
 
 
@@ -215,28 +226,28 @@ def no_product(w: Workload, machine: Machine, q: Theta) -> Dim:
 def depthwise(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the time of multiply-adds over windows, each channel alone [s]."""
     packs = ceil_div(w.product.batch * w.product.m, machine.lanes)
-    return w.multiply_adds * uneven(packs, machine) / (_peak(w, machine, q) * q["window"])
+    return w.multiply_adds * uneven(packs, machine) / (peak(w, machine, q) * q["window"])
 
 
 def products(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the time of products with packed weights, one after the other [s]."""
     by_rows = w.kind in ("linear", "recurrent")
     spent = total(p.times * _product(p, machine, q, machine.lanes, by_rows) for p in w.products)
-    return spent / (_peak(w, machine, q) * q["gemm"])
+    return spent / (peak(w, machine, q) * q["gemm"])
 
 
 def grouped(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the time of a grouped convolution [s]."""
     # Wide vectors hold channels of several groups: only four have to be of one.
     lanes = minimum(machine.lanes, _GROUP_LANES)
-    rate = _peak(w, machine, q) * q["gemm"] * q["grouped"]
+    rate = peak(w, machine, q) * q["gemm"] * q["grouped"]
     return _product(w.product, machine, q, lanes) / rate
 
 
 def convolution(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the time of a dense convolution with windows [s]."""
     p = w.product
-    rate = _peak(w, machine, q) * q["gemm"]
+    rate = peak(w, machine, q) * q["gemm"]
     direct = _product(p, machine, q, machine.lanes) / (rate * q["direct"])
     if not (p.winograd and "winograd" in machine.algorithms):
         return direct
@@ -245,13 +256,18 @@ def convolution(w: Workload, machine: Machine, q: Theta) -> Dim:
     if w.dtype in _INTEGERS:
         transformed = transformed * _INTEGER_WINOGRAD
     moved = _TRANSFORM_TRAFFIC * _WORD * p.n * (channels + p.m)
+    # Weights are transformed beforehand, into four times as many.
+    more = _TRANSFORMED / p.taps - 1
+    missed = more * w.weights.missed(last_cache(machine, q))
+    moved = moved + more * w.weights.bytes
     transforms = moved / (machine.vector * q["near_bandwidth"])
+    transforms = transforms + missed / far_bandwidth(machine, q)
     return minimum(direct, transformed / (rate * q["winograd"]) + transforms)
 
 
 def matmul(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the time of batched products of two activations [s]."""
-    return w.multiply_adds / (_peak(w, machine, q) * q["gemm"] * q["matmul"])
+    return w.multiply_adds / (peak(w, machine, q) * q["gemm"] * q["matmul"])
 
 
 def attention(w: Workload, machine: Machine, q: Theta) -> Dim:
@@ -261,10 +277,21 @@ def attention(w: Workload, machine: Machine, q: Theta) -> Dim:
     whole = scores.batch * scores.m * (scores.k + mix.n) * _ATTENTION_BLOCK / 2
     needed = minimum(dense, w.multiply_adds + whole)
     results = scores.batch * scores.m * (scores.n + mix.n)
-    return (needed + results * q["fill"]) / (_peak(w, machine, q) * q["gemm"] * q["matmul"])
+    return (needed + results * q["fill"]) / (peak(w, machine, q) * q["gemm"] * q["matmul"])
 
 
-def _peak(w: Workload, machine: Machine, q: Theta) -> Dim:
+def product_time(p: Product, w: Workload, machine: Machine, q: Theta, lanes: Dim) -> Dim:
+    """Return the time of a convolution as a product with rows in whole ``lanes`` [s]."""
+    rate = peak(w, machine, q) * q["gemm"]
+    if w.kind == "grouped":
+        rate = rate * q["grouped"]
+    if w.kind == "convolution":
+        rate = rate * q["direct"]
+    return _product(p, machine, q, lanes) / rate
+
+
+def peak(w: Workload, machine: Machine, q: Theta) -> Dim:
+    """Return the peak of the dtype, beside what 8-bit products reach of theirs [multiply-add/s]."""
     return machine.multiply_adds * (q["integer"] if w.dtype in _INTEGERS else 1)
 
 

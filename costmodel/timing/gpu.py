@@ -157,7 +157,7 @@ def _convolution(w: Workload, machine: Machine, q: Theta) -> Dim:
     serial = w.kind == "grouped" and machine.grouped_serially
     one, repeats = (replace(p, batch=1), p.batch) if serial else (p, 1)
     direct = repeats * tiled(one, machine, q, q["direct"], machine.generation.convolution, (1,))
-    if _has_winograd(p, machine):
+    if w.kind == "convolution" and _has_winograd(p, machine):
         # F(2x2, 3x3) in one kernel: 16 products of channels for each block of 4 outputs, not 36.
         small = Product(1, 4 * p.m, 4 * blocks(p, 2), p.k / p.taps)
         direct = minimum(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from costmodel.runtimes import Packs
 from costmodel.timing.tiles import Generation
 
 
@@ -65,6 +66,8 @@ class Machine:
         most that it delivers; main memory last. [byte], [B/s]
     one_core : frozenset of str
         Kinds of kernel that the runtime does not split among the cores of a CPU.
+    packs : Packs, optional
+        How the engine of a CPU packs channels.
     """
 
     kind: str
@@ -91,3 +94,4 @@ class Machine:
     cache_bandwidth: float
     interfaces: tuple[tuple[float, float], ...]
     one_core: frozenset[str] = frozenset()
+    packs: Packs | None = None

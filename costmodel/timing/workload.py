@@ -15,9 +15,12 @@ import numpy as np
 from costmodel.algebra.arrays import as_floats
 from costmodel.algebra.symbols import Dim, ceil_div, maximum, minimum, same, total
 from costmodel.kernels import Kernel, Product
+from costmodel.kinds import KINDS
 from costmodel.timing.functions import exponentials
 
-_SIZES = ("multiply_adds", "elementwise", "special", "pieces", "merged", "since")
+_SIZES = ("multiply_adds", "elementwise", "special", "pieces", "merged", "since", "last")
+PASSING = ("elementwise", "batch_norm", "pool", "max_pool", "resample")
+"""Kinds of kernel that write an image in the layout in which they read it."""
 _PRODUCT_SIZES = ("batch", "m", "n", "k", "height", "width", "taps", "times", "shared")
 
 
@@ -61,6 +64,23 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class Channels:
+    """The channels of a convolution, by which an engine chooses the layout of its images.
+
+    Parameters
+    ----------
+    groups : Dim
+        Groups; 0 for what is no convolution. [1]
+    inputs, outputs : Dim
+        Channels of a group. [1]
+    """
+
+    groups: Dim = 0
+    inputs: Dim = 0
+    outputs: Dim = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """One kernel, or many of one kind as arrays.
 
@@ -85,6 +105,10 @@ class Workload:
         Bytes touched since a kernel of the same kind ran. [byte]
     merged : Dim
         Rows whose mean and variance are found together. [1]
+    makers : tuple of Channels
+        Of each activation read: the convolution that chose its layout.
+    last : Dim
+        1 where nothing reads its output but the caller, else 0. [1]
     """
 
     kind: str
@@ -100,6 +124,8 @@ class Workload:
     weights: Moved
     since: Dim
     merged: Dim = 0
+    makers: tuple[Channels, ...] = ()
+    last: Dim = 0
 
     @property
     def moved(self) -> tuple[Moved, ...]:
@@ -117,6 +143,11 @@ class Workload:
         return total(tensor.bytes for tensor in self.reads)
 
     @property
+    def channels(self) -> Channels:
+        """Its own channels where it is a convolution."""
+        return channels_of(self.kind, self.products)
+
+    @property
     def product(self) -> Product:
         """The product of a kernel that is one, such as a convolution."""
         (only,) = self.products
@@ -125,6 +156,20 @@ class Workload:
     def missed(self, capacity: Dim) -> Dim:
         """Return the bytes that come from beyond a memory of ``capacity`` bytes [byte]."""
         return total(tensor.missed(capacity) for tensor in self.moved)
+
+
+def channels_of(kind: str, products: tuple[Product, ...]) -> Channels:
+    """Return the channels of a kernel that is a convolution, none of another one.
+
+    Examples
+    --------
+    >>> channels_of("depthwise", (Product(24, 1, 49, 9, taps=9),))
+    Channels(groups=24, inputs=1.0, outputs=1)
+    """
+    if KINDS[kind].group != "convolution":
+        return Channels()
+    (p,) = products
+    return Channels(p.batch, p.k / p.taps, p.m)
 
 
 def blocks(p: Product, size: int) -> Dim:
@@ -178,6 +223,8 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
         end = before[i + 1] - everything
         ran[kernel.kind] = _where(runs[i], end, ran.get(kernel.kind, end))
     latest: Dim = 0
+    read_later = {read.maker for kernel in kernels for read in kernel.reads}
+    layouts: dict[str | None, Channels] = {}
     result = []
     for i, kernel in enumerate(kernels):
         since = before[i] - ran[kernel.kind]
@@ -192,6 +239,9 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
                 end = before[i + 1] - read.bytes
                 touched[read.maker] = _where(runs[i], end, touched[read.maker])
         touched[kernel.name] = before[i + 1] - kernel.write_bytes
+        makers = tuple(layouts.get(read.maker, Channels()) for read in kernel.reads)
+        passed = makers[0] if kernel.kind in PASSING and makers else None
+        layouts[kernel.name] = passed or channels_of(kernel.kind, kernel.products)
         recycled = sizes[i] + latest
         latest = _where(runs[i], sizes[i], latest)
         result.append(
@@ -209,6 +259,8 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
                 weights=Moved(kernel.weight_bytes, everything),
                 since=since,
                 merged=kernel.merged,
+                makers=makers,
+                last=int(kernel.name not in read_later),
             )
         )
     return _in_floats(result) if isinstance(everything, np.ndarray) else result
@@ -281,7 +333,14 @@ def stack(sequence: Sequence[Workload]) -> list[Stack]:
 def _stacked(alike: list[Workload]) -> Workload:
     width = max(len(w.reads) for w in alike)
     none = Moved(0, 1)
-    padded = [replace(w, reads=(*w.reads, *[none] * (width - len(w.reads)))) for w in alike]
+    padded = [
+        replace(
+            w,
+            reads=(*w.reads, *[none] * (width - len(w.reads))),
+            makers=(*w.makers, *[Channels()] * (width - len(w.makers))),
+        )
+        for w in alike
+    ]
     columns = np.array([_columns(w) for w in padded], dtype=float).T
     return _workload_of(padded[0], np.ascontiguousarray(columns))
 
@@ -291,6 +350,8 @@ def _columns(w: Workload) -> list[Dim]:
     found = [getattr(w, name) for name in _SIZES]
     for tensor in w.moved:
         found += (tensor.bytes, tensor.distance, tensor.required)
+    for maker in w.makers:
+        found += (maker.groups, maker.inputs, maker.outputs)
     for p in w.products:
         found += [getattr(p, name) for name in _PRODUCT_SIZES]
         if p.needed is not None:
@@ -303,6 +364,7 @@ def _workload_of(like: Workload, columns: Iterable[Dim]) -> Workload:
     rest = iter(columns)
     sizes: dict[str, Any] = {name: next(rest) for name in _SIZES}
     moved = [Moved(next(rest), next(rest), next(rest)) for _ in like.moved]
+    makers = tuple(Channels(next(rest), next(rest), next(rest)) for _ in like.makers)
     products = tuple(_product_of(p, rest) for p in like.products)
     return replace(
         like,
@@ -310,6 +372,7 @@ def _workload_of(like: Workload, columns: Iterable[Dim]) -> Workload:
         reads=tuple(moved[:-2]),
         weights=moved[-2],
         writes=moved[-1],
+        makers=makers,
         products=products,
     )
 

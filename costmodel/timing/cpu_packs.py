@@ -1,0 +1,279 @@
+r"""Channels in packs: what an engine that holds images in packs of channels takes for a kernel.
+
+Three layouts (:class:`~costmodel.runtimes.Packs`), each with vectors along the channels:
+
+- *Blocks* of whole vectors, the last one filled up (ONNX Runtime's NCHWc). A convolution whose
+  channels do not fit runs on the plain layout: windows are unrolled (im2col), groups and the
+  channels of a depthwise convolution are products one after the other. Between blocks and the
+  plain layout, images are copied.
+- The largest *divisors* of the channels (ncnn). A depthwise convolution fills its vectors as far as
+  the pack goes; what other convolutions read and write is scattered pack by pack.
+- *Tiles* of the weights only (XNNPACK): outputs fill up whole tiles, images are plain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from costmodel.algebra.symbols import Dim, at_most, ceil_div, minimum, total
+from costmodel.ops.tensor import DTYPE_BYTES
+from costmodel.runtimes import Packs
+from costmodel.timing import cpu_products as ways
+from costmodel.timing.cpu_products import Theta, Way
+from costmodel.timing.cpu_threads import uneven
+from costmodel.timing.machine import Machine
+from costmodel.timing.workload import PASSING, Channels, Moved, Workload
+
+_SIZES = (4, 8, 16)
+"""Packs narrower than a vector that engines have, beside single channels."""
+_PLACED = {"winograd": 2, "product": 1 / 4}
+"""Moves that a result takes: through a buffer and out of it, or transposed with others."""
+_ALONE = 1
+"""Calls of an element-wise kernel that a group costs which runs as a layer of its own."""
+
+
+def carried_out(w: Workload, machine: Machine, q: Theta) -> Way | None:
+    """Return how an engine that packs channels carries out ``w``.
+
+    None for an engine that does not, and for a kernel that does not depend on the packs.
+    """
+    packs = machine.packs
+    if packs is None or w.kind not in _CALLS:
+        return None
+    if packs.layout == "blocks":
+        return _in_blocks(w, packs, machine, q)
+    if not packs.apply(w.dtype, machine.lanes):
+        return None
+    form = _in_divisors if packs.layout == "divisors" else _in_tiles
+    return form(w, packs, machine, q)
+
+
+_CALLS = {
+    "pointwise": "product_call",
+    "convolution": "window_call",
+    "grouped": "window_call",
+    "depthwise": "window_call",
+}
+"""The convolutions, and the parameter that scales the call of each."""
+
+
+def fits(channels: Dim, multiple: int) -> Dim:
+    """Return 1 where ``channels`` are a multiple of ``multiple``, else 0.
+
+    Examples
+    --------
+    >>> fits(36, 4), fits(189, 4)
+    (1, 0)
+    """
+    return at_most(ceil_div(channels, multiple) * multiple, channels)
+
+
+def pack_of(channels: Dim, lanes: int) -> Dim:
+    """Return the largest pack of up to ``lanes`` channels that divides ``channels``.
+
+    Examples
+    --------
+    >>> [pack_of(c, 16) for c in (192, 188, 189, 24)], pack_of(192, 4)
+    ([16, 4, 1, 8], 4)
+    """
+    found: Dim = 1
+    before = 1
+    for size in _SIZES:
+        if size <= lanes:
+            found = found + (size - before) * fits(channels, size)
+            before = size
+    return found
+
+
+def in_blocks(c: Channels, packs: Packs, lanes: int) -> tuple[Dim, Dim]:
+    """Return 1 where a convolution reads, and where it writes, images in blocks, else 0.
+
+    Fewer input channels than a block holds are read from the plain layout.
+
+    Examples
+    --------
+    >>> from costmodel.runtimes import load_runtime
+    >>> rule = load_runtime("onnxruntime").packs
+    >>> in_blocks(Channels(1, 3, 30), rule, 16), in_blocks(Channels(1, 31, 189), rule, 16)
+    ((0, 1), (0, 0))
+    """
+    there = minimum(1, c.groups)
+    dense, single = at_most(c.groups, 1), at_most(c.inputs * c.outputs, 1)
+    few = at_most(c.inputs, lanes - 1)
+    read = (1 - few) * fits(c.inputs, packs.multiple)
+    channelwise = fits(c.groups, packs.multiple)
+    grouped = fits(c.inputs, lanes) * fits(c.outputs, lanes)
+    apart = single * channelwise + (1 - single) * grouped
+    return (
+        there * (dense * read + (1 - dense) * apart),
+        there * (dense * (few + read) + (1 - dense) * apart),
+    )
+
+
+def _in_blocks(w: Workload, packs: Packs, machine: Machine, q: Theta) -> Way:
+    """Return a convolution on images in blocks, or on the plain layout."""
+    plain = _unrolled(w, packs, machine, q)
+    if not packs.apply(w.dtype, machine.lanes):
+        return plain
+    reads, writes = in_blocks(w.channels, packs, machine.lanes)
+    return ways.either(_blocked(w, reads, machine, q), plain, writes)
+
+
+def with_changes(found: Way, w: Workload, machine: Machine, q: Theta) -> Way:
+    """Return ``found`` with the changes of layout in front of it, and behind the last kernel.
+
+    Images are changed where the convolution that made them wrote another layout than the kernel
+    reads; and where a network ends. Element-wise kernels and pools take either.
+    """
+    packs = machine.packs
+    if packs is None or packs.layout != "blocks" or not packs.apply(w.dtype, machine.lanes):
+        return found
+    if w.kind in PASSING or not w.makers:
+        return found
+    reads, writes = in_blocks(w.channels, packs, machine.lanes)
+    changed: list[tuple[Dim, Dim]] = []
+    for maker, tensor in zip(w.makers, w.reads, strict=True):
+        made = in_blocks(maker, packs, machine.lanes)[1]
+        differ = made * (1 - reads) + reads * (1 - made)
+        channels = made * maker.groups * maker.outputs
+        channels = channels + (1 - made) * w.channels.groups * w.channels.inputs
+        changed.append((differ * tensor.bytes, channels))
+    changed.append((writes * w.last * w.writes.bytes, w.channels.groups * w.channels.outputs))
+    moved, spilled = [], []
+    for size, channels in changed:
+        left_over = ceil_div(channels, machine.lanes) * machine.lanes - channels
+        slower = 1 + q["tail"] * (1 - at_most(left_over, 0))
+        moved.append(q["reorder"] * size * slower)
+        spilled.append(Moved(size, 2 * size).missed(ways.last_cache(machine, q)))
+    return replace(
+        found, copied=found.copied + total(moved), spilled=found.spilled + total(spilled)
+    )
+
+
+def _blocked(w: Workload, reads: Dim, machine: Machine, q: Theta) -> Way:
+    """Return a convolution in blocks: channels are filled up, those that it reads only if so."""
+    p, lanes = w.product, machine.lanes
+    call = q[_CALLS[w.kind]]
+    if w.kind == "depthwise":
+        return Way(call, _channelwise(w, ceil_div(p.batch, lanes), lanes, machine, q))
+    channels = p.k / p.taps
+    filled = ceil_div(channels, lanes) * lanes
+    deep = replace(p, k=p.taps * (reads * filled + (1 - reads) * channels))
+    return Way(call, ways.product_time(deep, w, machine, q, lanes))
+
+
+def _unrolled(w: Workload, packs: Packs, machine: Machine, q: Theta) -> Way:
+    """Return a convolution on the plain layout: im2col and a product, group by group."""
+    p = w.product
+    elements = (1 - at_most(p.taps, 1)) * p.batch * p.n * p.k
+    rate = machine.multiply_adds * q["gemm"]
+    spent = ways.plain_product(w, machine, q) * _filled_rows(p.m, packs, machine.lanes) / rate
+    rows = elements / p.width * q["row"] / machine.units
+    return Way(q[_CALLS[w.kind]], spent + rows, 2 * elements * DTYPE_BYTES[w.dtype])
+
+
+def _filled_rows(m: Dim, packs: Packs, lanes: int) -> Dim:
+    """Return how much longer a product of ``m`` rows takes as whole tiles of rows [1].
+
+    Fewer rows than a tile have kernels of their own.
+    """
+    tile = packs.rows.get(lanes, 1)
+    few = at_most(m, tile)
+    return few + (1 - few) * ceil_div(m, tile) * tile / m
+
+
+def _in_divisors(w: Workload, packs: Packs, machine: Machine, q: Theta) -> Way:
+    """Return a convolution of images in the largest packs that divide their channels."""
+    p, c, lanes = w.product, w.channels, machine.lanes
+    call = q[_CALLS[w.kind]]
+    border = _bordered(w, machine, q) if packs.padded_copy else 0
+    if w.kind == "depthwise":
+        pack = pack_of(c.groups, lanes)
+        single = at_most(pack, 1)
+        own = _one_of(p.taps, packs.windows)
+        if lanes in packs.single_windows:
+            own = single * _one_of(p.taps, packs.single_windows[lanes]) + (1 - single) * own
+        # Without a kernel of its own, a window in packs is one chain of additions; channels that
+        # are held alone are layers of their own.
+        alone = (1 - own) * single
+        slower = 1 + (1 - own) * (1 - alone) * (1 / q["other_window"] - 1)
+        spent = slower * _channelwise(w, c.groups / pack, lanes, machine, q)
+        return Way(call, spent + border, repeats=alone * _ALONE * (c.groups - 1))
+    # Winograd's algorithm reads packs as they are and places single results; unrolling a window
+    # picks single elements, and the results of the product are transposed in whole tiles.
+    winograd = _takes_winograd(w, machine)
+    unrolled = (1 - winograd) * (1 - at_most(p.taps, 1)) * p.batch * p.n * p.k
+    made = (
+        p.batch * p.m * p.n * (winograd * _PLACED["winograd"] + (1 - winograd) * _PLACED["product"])
+    )
+    scattered = unrolled * _narrow(c.inputs, lanes) + made * _narrow(c.outputs, lanes)
+    spent = _spent(w, winograd, machine, q)
+    spent = spent + q["scatter"] * scattered / (machine.vector / lanes)
+    return Way(call, spent + border, repeats=_ALONE * (c.groups - 1))
+
+
+def _takes_winograd(w: Workload, machine: Machine) -> Dim:
+    """Return 1 for a 3x3 convolution of stride 1, in groups or not, of more than 8 channels."""
+    p, c = w.product, w.channels
+    if not (p.winograd and "winograd" in machine.algorithms):
+        return 0
+    return 1 - at_most(c.inputs, 8) * at_most(c.outputs, 8)
+
+
+def _spent(w: Workload, winograd: Dim, machine: Machine, q: Theta) -> Dim:
+    """Return the time of the multiply-adds, group by group as if each of them were a layer [s]."""
+    if w.kind == "pointwise":
+        return ways.products(w, machine, q)
+    if w.kind == "convolution":
+        return ways.convolution(w, machine, q)
+    p, weights = w.product, w.weights
+    one = replace(
+        w,
+        kind="convolution",
+        products=(replace(p, batch=1),),
+        weights=replace(weights, bytes=weights.bytes / p.batch),
+    )
+    transformed = p.batch * ways.convolution(one, machine, q)
+    return winograd * transformed + (1 - winograd) * ways.grouped(w, machine, q)
+
+
+def _bordered(w: Workload, machine: Machine, q: Theta) -> Dim:
+    """Return the time of a copy of the image with a border, which windows read [s]."""
+    size = w.read_bytes * (1 - at_most(w.product.taps, 1))
+    near = 2 * size / (machine.vector * q["near_bandwidth"])
+    if not machine.private_cache:
+        return near
+    # Read once; a write that misses reads its line first.
+    away = 3 * Moved(size, 2 * size).missed(machine.private_cache)
+    return near + away / (machine.units * q["shared_bandwidth"])
+
+
+def _narrow(channels: Dim, lanes: int) -> Dim:
+    """Return the moves that an element costs beyond those of a whole vector [1]."""
+    return 1 / pack_of(channels, lanes) - 1 / lanes
+
+
+def _one_of(taps: Dim, windows: tuple[int, ...]) -> Dim:
+    """Return 1 where a window has as many taps as one of ``windows``, else 0; 1 for no list."""
+    if not windows:
+        return 1
+    return total(at_most(taps, n) * (1 - at_most(taps, n - 1)) for n in windows)
+
+
+def _channelwise(w: Workload, pieces: Dim, lanes: int, machine: Machine, q: Theta) -> Dim:
+    """Return the time of a depthwise convolution whose channels fill ``pieces`` vectors [s]."""
+    p = w.product
+    spent = pieces * lanes * p.m * p.n * p.k * uneven(pieces, machine)
+    return spent / (ways.peak(w, machine, q) * q["window"])
+
+
+def _in_tiles(w: Workload, packs: Packs, machine: Machine, q: Theta) -> Way:
+    """Return a convolution whose outputs fill up whole tiles of several vectors."""
+    p = w.product
+    call = q[_CALLS[w.kind]]
+    if w.kind == "depthwise":
+        pieces = ceil_div(p.batch, machine.lanes)
+        return Way(call, _channelwise(w, pieces, machine.lanes, machine, q))
+    if w.kind == "grouped":
+        return Way(call, ways.grouped(w, machine, q))
+    return Way(call, ways.product_time(p, w, machine, q, machine.lanes * packs.vectors))

@@ -1,0 +1,255 @@
+"""Channels in packs: the rules of engines, against what was measured and what they do themselves."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import costmodel as cm
+from costmodel.errors import DataError
+from costmodel.graph.builder import Builder
+from costmodel.kernels import lower
+from costmodel.ops import Concat, Conv, Elementwise, Pool
+from costmodel.platforms.machine import machine_for
+from costmodel.platforms.packs import channel_pack
+from costmodel.runtimes import load_runtime
+from costmodel.runtimes.packs import packs_of
+from costmodel.specs import network
+from costmodel.timing.cpu_packs import Channels, fits, in_blocks, pack_of
+from costmodel.timing.workload import stack, workloads
+
+X86, ARM = "xeon-gold-6240", "raspberry-pi-4"
+MEASURED = Path(__file__).parents[1] / "docs" / "data" / "engine_packs.csv"
+
+
+def seconds(spec: str, platform: str) -> float:
+    return float(cm.latency(network(spec), cm.load_platform(platform, calibrated=False)).seconds)
+
+
+def slower(spec: str, other: str, platform: str) -> float:
+    return seconds(spec, platform) / seconds(other, platform)
+
+
+# What ONNX Runtime 1.32 makes of a convolution with AVX-512: inputs, outputs, groups; whether it
+# reads and writes blocks (the model that SessionOptions.optimized_model_filepath writes).
+BLOCKS = [
+    (31, 189, 1, 0, 0),
+    (32, 189, 1, 1, 1),
+    (28, 189, 1, 1, 1),
+    (18, 32, 1, 0, 0),
+    (20, 30, 1, 1, 1),
+    (3, 30, 1, 0, 1),
+    (15, 32, 1, 0, 1),
+    (63, 63, 1, 0, 0),
+    (60, 63, 1, 1, 1),
+    (36, 36, 36, 1, 1),
+    (189, 189, 189, 0, 0),
+    (4, 4, 4, 1, 1),
+    (18, 18, 18, 0, 0),
+    (64, 64, 2, 1, 1),
+    (48, 48, 2, 0, 0),
+    (48, 48, 3, 1, 1),
+    (64, 64, 8, 0, 0),
+    (24, 48, 24, 0, 0),
+]
+
+
+@pytest.mark.parametrize(("cin", "cout", "groups", "reads", "writes"), BLOCKS)
+def test_blocks_are_those_of_onnx_runtime(
+    cin: int, cout: int, groups: int, reads: int, writes: int
+) -> None:
+    rule = load_runtime("onnxruntime").packs
+    assert rule
+    channels = Channels(groups, cin // groups, cout // groups)
+    assert in_blocks(channels, rule, 16) == (reads, writes)
+
+
+@pytest.mark.parametrize(("cin", "cout", "groups", "reads", "writes"), BLOCKS)
+def test_onnx_runtime_itself_blocks_the_same(
+    cin: int, cout: int, groups: int, reads: int, writes: int, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
+    onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
+    from validation.backends.graph_to_torch import random_inputs, to_torch
+    from validation.backends.onnxruntime import load_session, to_onnx
+
+    if machine_for(cm.load_platform("host/onnxruntime"), "float32").lanes != 16:
+        pytest.skip("the table is that of AVX-512, which this machine does not have")
+    graph = network(f"conv2d?cin={cin}&cout={cout}&groups={groups}&size=8")
+    model = to_onnx(to_torch(graph), random_inputs(graph))
+    load_session(model, 1, str(tmp_path / "optimized.onnx"))
+    found = list(onnx.load(tmp_path / "optimized.onnx").graph.node)
+    made = {node.op_type: "nchwc" in node.domain for node in found}
+    assert (made.get("ReorderInput", False), made["Conv"]) == (bool(reads), bool(writes))
+
+
+def test_packs_divide_channels_and_fit_a_vector() -> None:
+    assert [pack_of(c, 16) for c in (192, 188, 189, 24, 8)] == [16, 4, 1, 8, 8]
+    assert [pack_of(c, 4) for c in (192, 188, 189)] == [4, 4, 1]
+    assert [pack_of(c, 8) for c in (192, 188)] == [8, 4]
+    assert np.array_equal(pack_of(np.array([192, 189]), 8), [8, 1])
+    assert int(fits(cm.dim("c"), 4).subs({cm.dim("c"): 12})) == 1
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "ncnn"])
+@pytest.mark.parametrize("width", [0.98, 0.9, 0.7])
+def test_a_network_pruned_off_the_packs_is_no_faster_for_it(engine: str, width: float) -> None:
+    """Measured on AVX-512: width 0.98 takes 1.4 and 1.7 times as long as 1, and .7 as 0.75."""
+    on = {0.98: 1.0, 0.9: 0.875, 0.7: 0.75}[width]
+    assert (
+        slower(f"mobilenet_v1?width={width}", f"mobilenet_v1?width={on}", f"{X86}/{engine}") > 1.1
+    )
+
+
+def test_channels_that_are_not_in_blocks_are_unrolled_group_by_group() -> None:
+    where = f"{X86}/onnxruntime"
+    assert 1.15 < slower("conv2d?cin=63&cout=63", "conv2d?cin=64&cout=64", where) < 1.6
+    assert 0.95 < slower("conv2d?cin=60&cout=60", "conv2d?cin=64&cout=64", where) < 1.1
+    assert slower("depthwise?c=189", "depthwise?c=192", where) > 2
+    # No vectors of Arm are blocked: 188 channels cost what 189 cost.
+    assert slower("depthwise?c=189", "depthwise?c=188", f"{ARM}/onnxruntime") < 1.05
+
+
+def test_single_channels_leave_vectors_of_ncnn_empty() -> None:
+    where = f"{X86}/ncnn"
+    assert slower("depthwise?c=189", "depthwise?c=192", where) > 2
+    assert 1 < slower("depthwise?c=188", "depthwise?c=192", where) < 2.5
+    assert 1 < slower("conv2d?cin=64&cout=61", "conv2d?cin=64&cout=64", where) < 1.6
+    # Vectors of Arm hold 4: 188 are as good as 192, fewer is faster.
+    assert slower("depthwise?c=188", "depthwise?c=192", f"{ARM}/ncnn") < 1
+    assert slower("depthwise?c=189", "depthwise?c=192", f"{ARM}/ncnn") > 1.2
+
+
+def test_windows_without_a_kernel_of_their_own_are_chains() -> None:
+    per_tap = [seconds(f"depthwise?c=192&size=28&k={k}", f"{X86}/ncnn") / k**2 for k in (5, 7, 11)]
+    assert per_tap[1] > 1.3 * per_tap[0]
+    assert per_tap[2] == pytest.approx(per_tap[1], rel=0.2)
+
+
+def test_tiles_are_filled_and_nothing_else() -> None:
+    where = f"{ARM}/tflite"
+    tile = channel_pack(cm.load_platform(where))
+    assert tile == 8
+    assert seconds("conv2d?k=1&cin=64&cout=57", where) == pytest.approx(
+        seconds("conv2d?k=1&cin=64&cout=64", where), rel=0.03
+    )
+    assert slower("conv2d?k=1&cin=63&cout=64", "conv2d?k=1&cin=64&cout=64", where) < 1
+
+
+def chain(*ops: object, channels: int = 32) -> float:
+    b = Builder("chain")
+    x = b.input((1, channels, 28, 28))
+    for op in ops:
+        x = b.add(op, x, x) if isinstance(op, Concat) else b.add(op, x)  # type: ignore[arg-type]
+    return float(cm.latency(b.finish(x), f"{X86}/onnxruntime").seconds)
+
+
+def test_layouts_change_where_kernels_of_different_layouts_meet() -> None:
+    conv = Conv(32, (3, 3), padding=1)
+    relu, pool = Elementwise("relu"), Pool("max", (3, 3), padding=1)
+    alone, two = chain(conv), chain(conv, conv)
+    assert two < 2 * alone  # two changes in all, not four
+    for between in (relu, pool):  # in either layout
+        assert chain(conv, between, conv) < chain(conv, between) + alone
+    odd = Conv(31, (3, 3), padding=1), Conv(32, (3, 3), padding=1)
+    graph = _odd(*odd)
+    (first, second) = workloads(lower(graph, load_runtime("onnxruntime")))
+    assert second.makers == (Channels(1, 32.0, 31),)
+    assert (first.last, second.last) == (0, 1)
+
+
+def _odd(*ops: Conv) -> object:
+    b = Builder("odd")
+    x = b.input((1, 32, 14, 14))
+    for op in ops:
+        x = b.add(op, x)
+    return b.finish(x)
+
+
+def test_arrays_of_kernels_are_those_of_each() -> None:
+    names = [f"g1_stack?c1={a}&c2={b}" for a, b in ((31, 189), (32, 192), (28, 188), (3, 16))]
+    for engine in ("onnxruntime", "ncnn", "tflite"):
+        where = cm.load_platform(f"{X86}/{engine}", calibrated=False)
+        many = cm.latencies([network(name) for name in names], where)
+        assert [float(p.seconds) for p in many] == pytest.approx(
+            [float(cm.latency(network(name), where).seconds) for name in names], rel=1e-9
+        )
+    found = workloads(lower(network("mobilenet_v1"), load_runtime("onnxruntime")))
+    assert sum(len(part.index) for part in stack(found)) == len(found)
+
+
+def test_half_precision_is_packed_by_8_on_arm() -> None:
+    op = Conv(64, (3, 3))
+    half = cm.load_platform("raspberry-pi-5/ncnn?dtype=float16")
+    assert channel_pack(half, op) == 8
+    assert channel_pack(cm.load_platform("raspberry-pi-5/ncnn"), op) == 4
+    where = "raspberry-pi-5/ncnn?dtype=float16"
+    assert slower("depthwise?c=188&k=5", "depthwise?c=192&k=5", where) > 1
+
+
+def test_what_channels_should_be_a_multiple_of() -> None:
+    def packs(platform: str, op: Conv | None = None) -> int:
+        return channel_pack(cm.load_platform(platform), op)
+
+    assert packs(f"{X86}/onnxruntime") == packs(f"{X86}/ncnn") == 16
+    assert packs(f"{ARM}/onnxruntime") == packs(f"{ARM}/ncnn") == 4
+    assert packs(f"{X86}/torch-eager") == 16
+    assert packs(f"{X86}/ncnn", Conv(64, (3, 3), groups=2)) == 32
+    assert packs("gtx-1080-ti/paper") == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"layout": "heaps"}, "packs.layout should be one of"),
+        ({"multiple": 0}, "packs.multiple should be a count"),
+        ({"windows": [3.5]}, "packs.windows should be a list"),
+        ({"dtypes": ["float31"]}, "packs.dtypes: 'float31' is unknown"),
+        ({"padded_copy": 1}, "packs.padded_copy should be true or false"),
+        ({"rows": {"x": 1}}, "packs.rows should be a table"),
+        ({"single_windows": {"4": 9}}, "packs.single_windows should be a table"),
+        ({"source": " "}, "packs.source should say"),
+        ({"width": 4}, "packs: unknown field 'width'"),
+    ],
+)
+def test_a_wrong_rule_is_one_sentence(change: dict[str, object], message: str) -> None:
+    with pytest.raises(DataError, match=message.replace(".", r"\.")):
+        packs_of({"layout": "tiles", "source": "documentation", **change}, "mine.toml")
+
+
+def rows() -> dict[tuple[str, str], float]:
+    with MEASURED.open() as file:
+        lines = [line for line in file if not line.startswith("#")]
+    return {(r["runtime"], r["network"]): float(r["seconds"]) for r in csv.DictReader(lines)}
+
+
+PAIRS = [
+    ("g1_stack?c1=31&c2=189", "g1_stack?c1=32&c2=192"),
+    ("g1_stack?c1=28&c2=188", "g1_stack?c1=32&c2=192"),
+    ("g1_stack?c1=127&c2=254", "g1_stack?c1=128&c2=256"),
+    ("conv2d?cin=63&cout=63&size=56&k=3", "conv2d?cin=64&cout=64&size=56&k=3"),
+    ("conv2d?cin=62&cout=62&size=56&k=3", "conv2d?cin=64&cout=64&size=56&k=3"),
+    ("conv2d?cin=64&cout=61&size=56&k=3", "conv2d?cin=64&cout=64&size=56&k=3"),
+    ("conv2d?cin=61&cout=64&size=56&k=3", "conv2d?cin=64&cout=64&size=56&k=3"),
+    *[(f"mobilenet_v1?width={w}", "mobilenet_v1") for w in (0.98, 0.95, 0.9, 0.85, 0.75, 0.7, 0.5)],
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["onnxruntime", "ncnn"])
+def test_ratios_of_widths_are_those_measured(engine: str) -> None:
+    """On the processor of the table, calibrated on its operators and other networks alone."""
+    known = {name: value for (runtime, name), value in rows().items() if runtime == engine}
+    pruned = {name for name, _ in PAIRS if name.startswith("mobilenet")}
+    fitted = [cm.Measurement(n, s) for n, s in known.items() if n not in pruned]
+    where = cm.calibrate(fitted, f"{MEASURED.with_name('zen5-vm.toml')}/{engine}").platform
+    off = {}
+    for name, other in PAIRS:
+        predicted = (
+            cm.latency(network(name), where).seconds / cm.latency(network(other), where).seconds
+        )
+        off[name] = float(predicted) / (known[name] / known[other]) - 1
+    assert max(map(abs, off.values())) < 0.15, off
