@@ -1,6 +1,5 @@
 """Runtimes: how a framework turns a network into kernels. Data files, one a runtime."""
 
-from costmodel.runtimes.packs import LAYOUTS as PACK_LAYOUTS
 from costmodel.runtimes.packs import Packs as Packs
 from costmodel.runtimes.runtime import ALGORITHMS as ALGORITHMS
 from costmodel.runtimes.runtime import ANCHORS as ANCHORS
