@@ -1,4 +1,4 @@
-"""Channels in packs: the rules of engines, against what was measured and what they do themselves."""
+"""Channels in packs: the rules of engines, against measurements and against what they do."""
 
 from __future__ import annotations
 
