@@ -1,15 +1,15 @@
-"""Every error a user can cause: one sentence that says what, where and what would be right."""
+"""Errors that users can cause: one sentence with the fault, its location and the correction."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 LONGEST = 320
-"""Longest message of an error: two lines of a wide terminal [character]."""
+"""Maximum length of an error message: two lines of a wide terminal [character]."""
 LONGEST_WORD = 150
-"""Longest name, path or value in a message [character]."""
+"""Maximum length of a name, path or value in a message [character]."""
 LONGEST_LIST = 10
-"""Most names in a message."""
+"""Maximum number of names in a message."""
 
 
 class CostModelError(Exception):
@@ -18,8 +18,8 @@ class CostModelError(Exception):
     Parameters
     ----------
     message : str
-        One sentence. Text from files becomes part of it, so that :func:`sentence` cuts and cleans
-        it here, once for all errors.
+        One sentence. It may contain text from files, so :func:`sentence` shortens and cleans it
+        here, in one place for all errors.
     """
 
     def __init__(self, message: str = "") -> None:
@@ -27,23 +27,23 @@ class CostModelError(Exception):
 
 
 class GraphError(CostModelError):
-    """A graph breaks the schema: a cycle, a dangling edge, a missing slot; the node is named."""
+    """A graph violates the schema: a cycle, a dangling edge, an empty slot; names the node."""
 
 
 class ShapeError(GraphError):
-    """An operator cannot take the tensors it is given; the shapes are named."""
+    """An operator does not accept its input tensors; the message gives the shapes."""
 
 
 class UnknownOperatorError(CostModelError):
-    """An importer or a file names operators that ``costmodel`` does not know; all are listed."""
+    """A source network has operators unknown to ``costmodel``; the message lists all of them."""
 
 
 class DataError(CostModelError):
-    """A file or table holds a wrong value; the file and the field or row are named."""
+    """A file or table has an invalid value; the message names the file and the field or row."""
 
 
 class UnitError(DataError):
-    """A quantity has no unit or the wrong one."""
+    """A quantity has no unit or a wrong one."""
 
 
 class MissingPackageError(CostModelError, ImportError):
@@ -84,7 +84,7 @@ def missing(error: ImportError, what: str) -> MissingPackageError | None:
 
 
 def sentence(text: str) -> str:
-    r"""Return ``text`` on one line, without control characters, long words and texts cut.
+    r"""Return ``text`` on one line without control characters; long words and texts are cut.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def sentence(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    r"""Return ``text`` with escapes in place of what moves a cursor or cannot be encoded.
+    r"""Return ``text`` with control and unencodable characters escaped.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def printable(text: str) -> str:
 
 
 def cut(text: str, longest: int) -> str:
-    """Return ``text`` with the middle left out where it is longer than ``longest`` characters.
+    """Return ``text`` with its middle left out if it is longer than ``longest`` characters.
 
     Examples
     --------
@@ -125,7 +125,7 @@ def cut(text: str, longest: int) -> str:
 
 
 def listed(names: Iterable[object], most: int = LONGEST_LIST, between: str = ", ") -> str:
-    """Return names apart by commas; of a long list the first, and how many more there are.
+    """Return names separated by commas; a long list ends with the number of names left out.
 
     Examples
     --------

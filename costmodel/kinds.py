@@ -1,7 +1,7 @@
 """The kinds of kernel: one table that operators, runtimes, time formulas and plots refer to.
 
-A new kind is one row here and one entry in each table that is checked with :func:`complete`; a
-table that lacks it, or holds a name that is not here, fails when its module is imported.
+A new kind takes one row here and one entry in each table checked by :func:`complete`. A table
+without it, or with an unknown name, fails when its module is imported.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ Part = Literal["Conv", "Elemwise", "Shuffle", "Other"]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What holds for every kernel of a kind, whatever the hardware.
+    """Properties of all kernels of a kind, independent of the hardware.
 
     Parameters
     ----------
     group : str
-        The name under which the fusion rules of runtime files know it.
+        The name of its group in the fusion rules of runtime files.
     product : bool
         Whether its multiply-adds are matrix products (:class:`~costmodel.ops.product.Product`).
     elementwise : bool
-        Whether guideline G4 counts it as element-wise: much traffic for its arithmetic.
+        Whether guideline G4 counts it as element-wise: high traffic relative to its arithmetic.
     part : str
-        The part of Figure 2 that it belongs to.
+        Its part in Figure 2.
     """
 
     group: str
@@ -57,21 +57,21 @@ KINDS: Mapping[str, Kind] = {
     "gather": Kind("gather", False, False, "Other"),
     "copy": Kind("copy", False, True, "Shuffle"),
 }
-"""Every kind of kernel by name."""
+"""All kinds of kernel by name."""
 
 GROUPS: tuple[str, ...] = tuple(sorted({kind.group for kind in KINDS.values()}))
-"""The groups of kinds that fusion rules name."""
+"""The groups of kinds used in fusion rules."""
 
 
 def complete(table: Mapping[str, T], name: str) -> Mapping[str, T]:
-    """Return ``table`` if it has an entry for every kind and for nothing else.
+    """Return ``table`` if its keys are exactly the kinds of kernel.
 
     Parameters
     ----------
     table : mapping
-        An entry for each kind, such as a formula or a colour.
+        An entry for each kind, for example a formula or a colour.
     name : str
-        What the table is called in the error.
+        Name of the table in the error.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""Reading files of others: bounded, and with one kind of error whatever is wrong with the text.
+"""Reading untrusted files: bounded, with one kind of error for every fault in the text.
 
-Every reader of the package goes through here, so that limits and messages are those of one place.
+All readers of the package use this module, so limits and messages are defined in one place.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from typing import Any
 from costmodel.errors import DataError, sentence
 
 MAX_TOML_BYTES = 2**18
-"""Largest TOML file that is read. [byte]"""
+"""Maximum size of a TOML file. [byte]"""
 MAX_DEPTH = 32
-"""Most tables and lists within one another in a TOML file, and parts of a dotted key."""
+"""Maximum nesting of tables and lists in a TOML file, and of parts in a dotted key."""
 MAX_INT = 2**63
-"""TOML's limit of integers."""
+"""Limit of TOML integers."""
 _CHUNK = 2**20
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-# Comments and texts; where one is not closed, up to the end of its line.
+# Comments and strings; an unclosed one ends with its line.
 _TEXT = re.compile(
     r"""#[^\n]*|\"{3}.*?(?:\"{3}|\Z)|'{3}.*?(?:'{3}|\Z)|"(?:[^"\\\n]++|\\.)*+"?|'[^'\n]*'?""", re.S
 )
@@ -37,13 +37,13 @@ _DOTTED = re.compile(rf"(?<![\w-])[\w-]++(?:[ \t]*+\.[ \t]*+[\w-]++){{{MAX_DEPTH
 def read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
     """Return the content of a file of at most ``most`` bytes.
 
-    The limit is on what is read: the size that a device or a pipe states says nothing. Pipes and
-    terminals are refused, since opening one may wait for ever.
+    The limit applies to the bytes read, because devices and pipes do not state their size. Pipes
+    and terminals are rejected: opening one may block forever.
 
     Raises
     ------
     DataError
-        If the file cannot be read or is larger; it is named.
+        If the file cannot be read or is larger; the message names it.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def read_text(path: str | os.PathLike[str], most: int, encoding: str = "utf-8") 
     Raises
     ------
     DataError
-        If the file cannot be read, is larger, or is not UTF-8 text; it is named.
+        If the file cannot be read, is larger, or is not UTF-8 text; the message names it.
     """
     try:
         return read_bytes(path, most).decode(encoding)
@@ -87,7 +87,7 @@ def read_text(path: str | os.PathLike[str], most: int, encoding: str = "utf-8") 
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:
-    """Say whether there is a file at ``path``; a text that cannot be a path names none.
+    """Return whether a file exists at ``path``; False if the text cannot be a path.
 
     Examples
     --------
@@ -101,7 +101,7 @@ def is_file(path: str | os.PathLike[str]) -> bool:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Return what JSON text holds: numbers are finite, keys are given once, text can be encoded.
+    """Return the value of JSON text with finite numbers, unique keys and encodable strings.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def parse_toml(text: str) -> dict[str, Any]:
     """
     if len(text) > MAX_TOML_BYTES:
         raise DataError(f"not read: it is larger than {MAX_TOML_BYTES} bytes")
-    # tomllib takes time and memory with the square of the parts of a key.
+    # Time and memory of tomllib grow with the square of the number of parts in a key.
     if _DOTTED.search(_TEXT.sub("q", text)):
         raise DataError("is not TOML: it is nested too deep")
     try:
@@ -173,7 +173,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 class Deadline:
-    """The processor time that reading one text may take.
+    """A limit on the processor time for reading one text.
 
     Parameters
     ----------
@@ -190,13 +190,13 @@ class Deadline:
         self._seconds = seconds
 
     def check(self, what: str) -> None:
-        """Raise ``DataError`` if the time is over."""
+        """Raise ``DataError`` if the time is used up."""
         if time.thread_time() > self._end:
             raise DataError(f"{what} takes more than {self._seconds:g} s to read: it is too large")
 
 
 def _values(tree: Any) -> Iterator[tuple[Any, int]]:
-    """Yield every value of tables and lists within one another, with its depth."""
+    """Yield every value in nested tables and lists, with its depth."""
     waiting = [(tree, 0)]
     while waiting:
         value, depth = waiting.pop()
@@ -227,6 +227,6 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _without_advice(error: ValueError) -> str:
-    """Return what a parser says, without Python's advice on its own settings."""
+    """Return the message of a parser without Python's advice on its settings."""
     text = sentence(str(error))
     return "an integer has too many digits" if "integer string conversion" in text else text

@@ -1,8 +1,9 @@
-"""Unit strings at the edges: ``"484 GB/s"`` to an SI float and back to short text.
+"""Unit strings at the boundary: ``"484 GB/s"`` to an SI float and back to short text.
 
-Inside the library every quantity is a plain float in seconds, bytes, hertz or operations; units are
-for files and printed text. Prefixes and conversions are those of pint: a table of our own is how
-others came to ship ``T = 1e13`` and to mix up GB (10**9 bytes) and GiB (2**30 bytes).
+Inside the library every quantity is a plain float in seconds, bytes, hertz or operations; units
+appear only in files and printed text. Prefixes and conversions are those of pint, because
+home-made tables are error-prone: others shipped ``T = 1e13`` or confused GB (10**9 bytes) with
+GiB (2**30 bytes).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from costmodel.errors import UnitError
 if TYPE_CHECKING:
     import pint
 
-#: What a right quantity looks like, by the unit asked for; also the units that files may use.
+#: A valid quantity for each requested unit; the keys are the units that files may use.
 EXAMPLES = {
     "B": "2.75 MiB",
     "bit": "352 bit",
@@ -36,13 +37,13 @@ _PREFIXES = ("f", "p", "n", "µ", "m", "", "k", "M", "G", "T", "P", "E", "Z")
 Pint takes 0.3 s to start; it reads what these do not, and the tests hold both to one another.
 """
 _LEAST, _MOST = -5, 7
-"""Powers of a thousand of the first and the last of them."""
+"""Powers of a thousand of the first and the last prefix."""
 _ALSO = {"B": (("bit", 0.125),), "FLOP": (("OP", 1.0),)}
-"""Other units of the same thing, and how many of the first one of them is."""
+"""Other units of the same dimension, with their size in the first unit."""
 _BINARY = "KMGTP"
-"""First letters of binary prefixes, Ki on, each 1024 times the one before it."""
+"""First letters of binary prefixes from Ki on, each 1024 times the previous one."""
 _LONGEST = 100
-"""Longest quantity that is read; a unit of many words takes seconds to work out. [character]"""
+"""Maximum length of a quantity; units of many words take seconds to parse. [character]"""
 _QUANTITY = re.compile(
     r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-zµμ]+(?:/[A-Za-z]+)?)"
 )
@@ -54,8 +55,8 @@ def parse(text: str, unit: str) -> float:
     Parameters
     ----------
     text : str
-        A number, then a unit, as in a datasheet. GB is 10**9 bytes, GiB is 2**30 bytes; a bit is an
-        eighth of a byte; one operation is written FLOP or OP.
+        A number followed by a unit, as in a datasheet. GB is 10**9 bytes, GiB is 2**30 bytes; a bit
+        is an eighth of a byte; one operation is written FLOP or OP.
     unit : str
         The unit to return, a key of :data:`EXAMPLES`.
 
@@ -67,7 +68,7 @@ def parse(text: str, unit: str) -> float:
     Raises
     ------
     UnitError
-        If the text is not a number with a unit, the unit is unknown, or it measures something else.
+        If the text is not a number with a unit, or the unit is unknown or of another dimension.
 
     Examples
     --------
@@ -93,19 +94,20 @@ def parse(text: str, unit: str) -> float:
 
 
 def format_si(value: float, unit: str) -> str:
-    """Write a quantity with three significant digits and the prefix that keeps it short.
+    """Format a quantity with three significant digits and the shortest prefix.
 
     Parameters
     ----------
     value : float
         The quantity. [``unit``]
     unit : str
-        The unit ``value`` is in: ``"s"``, ``"B/s"``, ``"B"``, ``"Hz"``, ``"FLOP/s"`` ...
+        The unit of ``value``: ``"s"``, ``"B/s"``, ``"B"``, ``"Hz"``, ``"FLOP/s"`` ...
 
     Returns
     -------
     str
-        Such as ``"1.23 ms"``; bytes get decimal prefixes (GB, not GiB), times above a second none.
+        For example ``"1.23 ms"``. Bytes get decimal prefixes (GB, not GiB), times above a second
+        none.
 
     Examples
     --------
@@ -114,7 +116,7 @@ def format_si(value: float, unit: str) -> str:
     """
     if not math.isfinite(value) or value == 0 or (unit == "s" and abs(value) >= 1):
         return f"{value:.3g} {unit}" if abs(value) < 1000 else f"{value:.0f} {unit}"
-    # Rounding first: 999.9 MB/s must become 1 GB/s, not 1e+03 MB/s.
+    # Round first: 999.9 MB/s must become 1 GB/s, not 1e+03 MB/s.
     rounded = float(f"{value:.3g}")
     power = min(max(math.floor(math.log10(abs(rounded)) / 3 + 1e-9), _LEAST), _MOST)
     prefix = _PREFIXES[power - _LEAST]
@@ -122,7 +124,7 @@ def format_si(value: float, unit: str) -> str:
 
 
 def _plain_factor(written: str, unit: str) -> float | None:
-    """Return how many ``unit`` one ``written`` is where they differ by prefixes and bits only.
+    """Return the factor from ``written`` to ``unit`` if they differ in prefix and bits only.
 
     >>> _plain_factor("GB/s", "B/s"), _plain_factor("MiB", "B"), _plain_factor("mile", "B")
     (1000000000.0, 1048576.0, None)
@@ -141,7 +143,7 @@ def _plain_factor(written: str, unit: str) -> float | None:
 
 
 def one_micro(text: str) -> str:
-    r"""Return ``text`` with the micro sign (U+00B5) for the letter mu: versions of pint differ.
+    r"""Return ``text`` with the letter mu as the micro sign (U+00B5): versions of pint differ.
 
     Examples
     --------
@@ -157,14 +159,14 @@ def _example(unit: str) -> str:
 
 @cache
 def _registry() -> pint.UnitRegistry[float]:
-    """Pint's own units, with information and operations as dimensions of their own.
+    """Return pint's units with information and operations as separate dimensions.
 
-    Pint counts a bit as dimensionless, so "16 GB" would pass for a plain number.
+    In pint a bit is dimensionless, so it would accept "16 GB" as a plain number.
     """
     import pint
 
     registry: pint.UnitRegistry[float] = pint.UnitRegistry(on_redefinition="ignore")
-    # New names, taking over the symbols: pint has already cached the dimensions of its own byte.
+    # New names that reuse the symbols: pint has already cached the dimensions of its own byte.
     registry.define("information_bit = [information] = bit")
     registry.define("information_byte = 8 * information_bit = B")
     registry.define("FLOP = [operation] = _ = OP")
@@ -173,7 +175,7 @@ def _registry() -> pint.UnitRegistry[float]:
 
 @cache
 def _factor(written: str, unit: str) -> float:
-    """How many ``unit`` one ``written`` is."""
+    """Return the factor from ``written`` to ``unit``."""
     known = _plain_factor(one_micro(written), unit)
     if known is not None:
         return known

@@ -1,1 +1,1 @@
-"""Formulas: symbols and the functions that dispatch on them, text of expressions, closed forms."""
+"""Formulas: symbols, functions that dispatch on them, expressions as text, closed forms."""

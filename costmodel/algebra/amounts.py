@@ -1,4 +1,4 @@
-"""Amounts that a caller gives beside a network: a capacity, a number of processors."""
+"""Quantities that callers pass with a network: a capacity, a number of processors."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from costmodel.algebra.symbols import Dim, is_symbolic
 from costmodel.errors import DataError, cut
 
 MAX_AMOUNT = 2.0**100
-"""Largest amount that is taken for real."""
+"""Maximum amount."""
 
 
 def check_amount(value: Dim, what: str, unit: str = "") -> Dim:
-    """Return ``value`` if it is a number of at least 1, an array of such numbers, or in symbols.
+    """Return ``value`` if it is a number of at least 1, an array of such numbers, or symbolic.
 
-    Arrays come back as floats, which no product wraps around.
+    Arrays are returned as floats, whose products cannot wrap around.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Arrays of whole numbers whose arithmetic never wraps around."""
+"""Integer arrays whose arithmetic never wraps around."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import numpy as np
 from costmodel.errors import ShapeError
 
 EXACT = 2**53
-"""Whole numbers below this are exact in float64."""
+"""Integers below this are exact in float64."""
 
 
 class Whole(np.ndarray):
-    """An array of whole numbers that counts exactly below 2**53, and never wraps.
+    """An integer array that is exact below 2**53 and never wraps around.
 
-    Sums, differences, products, quotients and rests of such arrays are again ``int64`` arrays of
-    this class while every entry lies below 2**53 in magnitude. Where one does not, the result is a
-    ``float64`` array: its entries below 2**53 are exact still, the others are rounded (relative
-    error below 1e-15 an operation). With arrays of floats the result is one of floats.
+    Sums, differences, products, quotients and remainders of such arrays are ``int64`` arrays of
+    this class while every entry is below 2**53 in magnitude. Otherwise the result is a
+    ``float64`` array: its entries below 2**53 are still exact, the others are rounded (relative
+    error below 1e-15 per operation). Operations with float arrays return float arrays.
 
-    It is made by :func:`whole`. Results are read-only: ``a += 1`` gives ``a`` a new array, and
-    ``a.copy()`` one to write to.
+    Use :func:`whole` to make one. Results are read-only: ``a += 1`` binds ``a`` to a new array, and
+    ``a.copy()`` returns a writable one.
 
     Raises
     ------
@@ -41,7 +41,7 @@ class Whole(np.ndarray):
     """
 
     _most: int | None = None
-    """What no entry exceeds in magnitude, where it is known; views and copies do not know it."""
+    """Upper bound of the entries in magnitude, if known; views and copies do not know it."""
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         counts = ufunc in _LARGEST
@@ -67,7 +67,7 @@ class Whole(np.ndarray):
     def __repr__(self) -> str:
         return repr(self.view(np.ndarray))
 
-    # In place, a result that must be floats would have no place.
+    # In-place operations could not store a float result.
     __iadd__ = np.ndarray.__add__  # type: ignore[assignment]
     __isub__ = np.ndarray.__sub__  # type: ignore[assignment]
     __imul__ = np.ndarray.__mul__  # type: ignore[assignment]
@@ -76,7 +76,7 @@ class Whole(np.ndarray):
 
 
 _NEUTRAL: Mapping[np.ufunc, int] = {np.add: 0, np.subtract: 0, np.multiply: 1}
-"""The number that changes nothing as the second operand, and if they commute as the first."""
+"""Neutral second operand, also as first operand of commutative functions."""
 _LARGEST: Mapping[np.ufunc, Callable[..., int]] = {
     np.add: operator.add,
     np.subtract: operator.add,
@@ -90,7 +90,7 @@ _LARGEST: Mapping[np.ufunc, Callable[..., int]] = {
     np.minimum: max,
     np.gcd: max,
 }
-"""Functions of whole numbers that are whole, and the most that they come to, by the magnitudes."""
+"""Functions that map integers to integers, with a bound of the result by the magnitudes."""
 _COMPARISONS = frozenset(
     {np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal}
 )
@@ -110,7 +110,7 @@ def whole(values: np.ndarray) -> Whole:
 
 
 def as_whole(values: np.ndarray) -> np.ndarray:
-    """Return floats as integers where all are whole and below 2**53, else as they are.
+    """Return floats as integers if all are whole and below 2**53, otherwise unchanged.
 
     Examples
     --------
@@ -124,7 +124,7 @@ def as_whole(values: np.ndarray) -> np.ndarray:
 
 
 def as_floats(value: Any) -> Any:
-    """Return an array as a plain one of floats, any other value as it is."""
+    """Return an array as a plain float array, any other value unchanged."""
     return np.asarray(value, dtype=np.float64) if isinstance(value, np.ndarray) else value
 
 
@@ -154,7 +154,7 @@ def check_broadcast(values: Iterable[Any]) -> tuple[int, ...]:
 
 
 def exact_product(values: Iterable[Any]) -> Any:
-    """Return the exact product of numbers and arrays, to compare: of large ones by Python's ints.
+    """Return the exact product of numbers and arrays for comparisons; large ones as Python ints.
 
     Examples
     --------
@@ -174,14 +174,14 @@ def _is_array(value: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Return arrays as plain ones, integers of NumPy as Python's."""
+    """Return plain arrays, and NumPy integers as Python ints."""
     if isinstance(value, Whole):
         return value.view(np.ndarray)
     return int(value) if isinstance(value, np.integer) else value
 
 
 def _unchanged(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Whole | None:
-    """Return the operand that the other one does not change, as a formula often has it."""
+    """Return one operand if the other is neutral, a frequent case in formulas."""
     neutral = _NEUTRAL.get(ufunc)
     if neutral is not None:
         a, b = inputs
@@ -197,7 +197,7 @@ def _is_fixed(value: Any) -> bool:
 
 
 def _exact(ufunc: np.ufunc, inputs: tuple[Any, ...], magnitude: Callable[[Any], int | None]) -> Any:
-    """Return the result in integers, None where by ``magnitude`` it may be too large for them."""
+    """Return the integer result, or None if by ``magnitude`` it may be too large."""
     most = []
     for value in inputs:
         found = magnitude(value)
@@ -209,7 +209,7 @@ def _exact(ufunc: np.ufunc, inputs: tuple[Any, ...], magnitude: Callable[[Any], 
 
 
 def _bound(value: Any) -> int | None:
-    """Return what a number or array of integers does not exceed in magnitude; None of others."""
+    """Return an upper bound of the magnitude of a number or integer array; None for others."""
     if type(value) is int:
         return abs(value)
     if _is_fixed(value) and value._most is not None:
@@ -218,7 +218,7 @@ def _bound(value: Any) -> int | None:
 
 
 def _magnitude(value: Any) -> int | None:
-    """Return the largest magnitude of a number or array of integers; None of others."""
+    """Return the largest magnitude of a number or integer array; None for others."""
     if _is_array(value):
         if value.dtype.kind not in "iub":
             return None
@@ -241,8 +241,8 @@ def _as_float(value: Any) -> Any:
 
 
 def _frozen(result: Any, most: int | None) -> Any:
-    """Return an array of integers as a read-only one of :class:`Whole`."""
-    if not _is_array(result):  # of arrays without an axis
+    """Return an integer array as a read-only :class:`Whole`."""
+    if not _is_array(result):  # from arrays without an axis
         return result
     counted: Whole = result.view(Whole)
     counted.flags.writeable = False
@@ -251,6 +251,6 @@ def _frozen(result: Any, most: int | None) -> Any:
 
 
 def _settled(result: Any) -> Any:
-    """Return whole floats as integers where all are exact."""
+    """Return whole floats as integers if all are exact."""
     most = max(np.max(result), -np.min(result)) if np.size(result) else 0
     return _frozen(result.astype(np.int64), int(most)) if most < EXACT else result

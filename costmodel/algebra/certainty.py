@@ -1,4 +1,4 @@
-"""What an expression is certain to be: whole, and how small at least; if not, what to write."""
+"""Proofs that an expression is an integer and not too small; otherwise, what to write instead."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 import sympy
 
 _WITNESSES = 125
-"""Most assignments that are tried to show that an expression is not a size."""
+"""Maximum number of assignments tried to show that an expression is not a size."""
 _LARGEST_OFFSET = 16
-"""Largest number that is tried as what a symbol must exceed."""
+"""Largest number tried as a lower limit of a symbol."""
 
 
 @lru_cache(maxsize=1 << 14)
 def is_certain(expression: sympy.Expr, smallest: int) -> bool:
-    """Say whether ``expression`` is an integer of at least ``smallest`` at every assignment.
+    """Return whether ``expression`` is an integer of at least ``smallest`` at every assignment.
 
-    The assumptions of its symbols decide. What cannot be shown is not certain.
+    The proof uses the assumptions of its symbols; False if there is no proof.
 
     Examples
     --------
@@ -40,7 +40,7 @@ def is_certain(expression: sympy.Expr, smallest: int) -> bool:
 
 
 def objection(expression: sympy.Expr, smallest: int) -> str:
-    """Return why ``expression`` is not certain to be such an integer, and what to write instead.
+    """Return why ``expression`` may not be such an integer, and what to write instead.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def objection(expression: sympy.Expr, smallest: int) -> str:
 
 
 def _least(e: sympy.Expr) -> sympy.Expr:
-    """Return a number that ``e`` never falls below, minus infinity where none is found."""
+    """Return a lower bound of ``e``, minus infinity if none is found."""
     match e:
         case sympy.Rational():
             return e
@@ -87,7 +87,7 @@ def _symbols(expression: sympy.Expr) -> list[sympy.Symbol]:
 
 
 def _witness(expression: sympy.Expr, smallest: int) -> str | None:
-    """Return an assignment at which ``expression`` is not such an integer, in words."""
+    """Return, in words, an assignment at which ``expression`` is not such an integer."""
     symbols = _symbols(expression)
     for numbers in islice(product(range(1, 6), repeat=len(symbols)), _WITNESSES):
         assignment = dict(zip(symbols, numbers, strict=True))
@@ -99,15 +99,15 @@ def _witness(expression: sympy.Expr, smallest: int) -> str | None:
 
 
 def _put_in(expression: sympy.Expr, values: dict[sympy.Symbol, Any]) -> sympy.Expr:
-    """Return ``expression`` at ``values``, or nan where sympy refuses to work it out."""
+    """Return ``expression`` at ``values``, or nan if sympy cannot evaluate it."""
     try:
         return expression.subs(values)
-    except (ValueError, ZeroDivisionError):  # the largest of a complex number; a rest modulo zero
+    except (ValueError, ZeroDivisionError):  # Max of a complex number; a remainder modulo zero
         return sympy.nan
 
 
 def _remedy(expression: sympy.Expr, smallest: int) -> str | None:
-    """Return what one symbol must be for ``expression`` to be certain, in words."""
+    """Return, in words, a substitution of one symbol that makes ``expression`` certain."""
     fresh = next(name for name in _names() if name not in map(str, expression.free_symbols))
     k = sympy.Symbol(fresh, integer=True, positive=True)
     for symbol in _symbols(expression):
@@ -129,9 +129,9 @@ def _names() -> Iterator[str]:
 def _candidates(
     expression: sympy.Expr, symbol: sympy.Symbol, k: sympy.Symbol
 ) -> Iterator[sympy.Expr]:
-    """Yield what ``symbol`` might be: the expression solved for it, a power, more, a multiple.
+    """Yield candidates for ``symbol``: the expression solved for it, a power, a sum, a multiple.
 
-    Nothing is expanded: a power of a sum may have more terms than anyone can wait for.
+    Nothing is expanded, because a power of a sum may have an excessive number of terms.
     """
     slope = expression.diff(symbol)
     if slope != 0 and not slope.has(symbol):

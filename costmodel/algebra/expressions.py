@@ -1,4 +1,4 @@
-"""Expressions of dimensions: put numbers in, and read them from text without running code."""
+"""Expressions of dimensions: substitute numbers, and parse text without running code."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def substitute(value: Dim, values: dict[str, Dim]) -> Dim:
 
 
 class _NotExactError(Exception):
-    """An expression holds functions whose values are not fractions."""
+    """An expression has functions whose values are not fractions."""
 
 
 def _evaluate(expression: sympy.Expr, values: dict[str, int]) -> int | Fraction:
@@ -80,7 +80,7 @@ def _evaluate(expression: sympy.Expr, values: dict[str, int]) -> int | Fraction:
 
 
 def _at_arrays(expression: sympy.Expr, values: dict[str, Dim]) -> np.ndarray:
-    """Return the value of an expression at arrays, of integers where it is one everywhere."""
+    """Return the value of an expression at arrays, as integers if all entries are."""
     values = {n: whole(v) if _is_counted(v) else v for n, v in values.items()}
     shape = check_broadcast(values.values())
     try:
@@ -97,7 +97,7 @@ def _at_arrays(expression: sympy.Expr, values: dict[str, Dim]) -> np.ndarray:
 
 
 class _RoundedError(_NotExactError):
-    """Raised where whole numbers went beyond 2**53 on the way."""
+    """Raised if an intermediate integer exceeds 2**53."""
 
 
 def _check_not_rounded(*values: Dim) -> None:
@@ -106,7 +106,7 @@ def _check_not_rounded(*values: Dim) -> None:
 
 
 def _is_rounded(*values: Dim) -> bool:
-    """Say whether one of ``values`` holds floats: of whole numbers, they are beyond 2**53."""
+    """Return whether one of ``values`` has floats: integers beyond 2**53."""
     return any(isinstance(v, np.ndarray) and v.dtype.kind == "f" for v in values)
 
 
@@ -117,7 +117,7 @@ def _at_floats(expression: sympy.Expr, values: dict[str, Dim]) -> np.ndarray:
 
 
 def _at_objects(expression: sympy.Expr, values: dict[str, Dim]) -> np.ndarray:
-    """Return the value at arrays by way of Python's ints, where a step goes beyond 2**53."""
+    """Return the value at arrays, computed with Python ints if a step exceeds 2**53."""
     exact = {
         n: v.view(np.ndarray).astype(object) if isinstance(v, np.ndarray) else v
         for n, v in values.items()
@@ -131,7 +131,7 @@ def _is_counted(value: Dim) -> bool:
 
 
 def _fraction(expression: sympy.Expr, values: dict[str, Dim]) -> tuple[Dim, Dim]:
-    """Return numerator and denominator of the value at arrays: quotients of floats would round."""
+    """Return numerator and denominator of the value at arrays; float quotients would round."""
     if isinstance(expression, sympy.Symbol):
         return values[expression.name], 1
     if isinstance(expression, sympy.Rational):

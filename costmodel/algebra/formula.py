@@ -12,11 +12,11 @@ from sympy.printing.str import StrPrinter
 from costmodel.algebra.symbols import Dim
 
 _MOST_TERMS = 48
-"""Longest sum that is searched for common factors; the search is quadratic in it."""
+"""Maximum number of terms searched for common factors; the search is quadratic in it."""
 
 
 def tidy(expression: Dim) -> Dim:
-    """Return an expression with common factors collected; numbers and arrays stay as they are.
+    """Return an expression with common factors collected; numbers and arrays are unchanged.
 
     Examples
     --------
@@ -63,7 +63,7 @@ def to_latex(expression: Dim) -> str:
 
 
 def _collect(terms: list[sympy.Expr]) -> sympy.Expr:
-    """Take the common factor that saves most out of the terms that share it, and repeat."""
+    """Repeatedly factor out the common factor that saves most."""
     best: tuple[int, sympy.Expr, list[int]] | None = None
     factors = [_factors(term) for term in terms]
     for i, j in combinations(range(len(terms)), 2):
@@ -86,12 +86,12 @@ def _collect(terms: list[sympy.Expr]) -> sympy.Expr:
 
 
 def _collect_rest(joined: sympy.Expr, rest: list[sympy.Expr]) -> sympy.Expr:
-    """Collect the terms that are left among themselves."""
+    """Collect common factors among the remaining terms."""
     return sympy.Add(joined, _collect(rest))
 
 
 def _factors(term: sympy.Expr) -> Counter[sympy.Expr]:
-    """Return the factors of a term with their whole multiplicities, numbers left out."""
+    """Return the factors of a term with their integer multiplicities, without numbers."""
     found: Counter[sympy.Expr] = Counter()
     for factor in sympy.Mul.make_args(term):
         base, exponent = factor.as_base_exp()
@@ -112,12 +112,12 @@ def _degree(term: sympy.Expr) -> int:
 
 
 def _ordered(terms: list[sympy.Expr]) -> list[sympy.Expr]:
-    # Python's sort is stable: terms of one degree keep the order that sympy gives them.
+    # Python's sort is stable: terms of equal degree keep the order of sympy.
     return sorted(terms, key=_degree, reverse=True)
 
 
 def _joined_roots(expr: sympy.Mul) -> sympy.Mul:
-    """Return ``sqrt(a)*sqrt(b)`` as one root; sympy splits the roots of positive symbols."""
+    """Return ``sqrt(a)*sqrt(b)`` as one root; sympy splits roots of positive symbols."""
     half = sympy.Rational(1, 2)
     roots = [a.base for a in expr.args if isinstance(a, sympy.Pow) and a.exp == half]
     if len(roots) < 2:

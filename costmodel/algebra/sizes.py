@@ -1,4 +1,4 @@
-"""What a size may be, decided in one place: :func:`check_dim`."""
+"""The definition of a valid size, in one place: :func:`check_dim`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from costmodel.algebra.symbols import Dim, dim, is_name, is_symbolic
 from costmodel.errors import ShapeError
 
 MAX_DIM = 2**40
-"""Largest size of one dimension that is taken for real [element]."""
+"""Maximum size of one dimension [element]."""
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A size that a network takes to be one (see :func:`taken`). It takes no part in arithmetic.
+    """A formula that a network assumes to be a size (see :func:`taken`); it has no arithmetic.
 
     Parameters
     ----------
@@ -31,16 +31,16 @@ class Taken:
 
 
 def taken(value: Any) -> Any:
-    """Mark a size, or each of a tuple, as one that the network takes to be a size.
+    """Mark a formula, or each of a tuple, as one that the network assumes to be a size.
 
-    A network demands more of its symbols than that they are positive: channels that it halves are
-    even, an image holds at least one window. What it infers under such a demand may be stated again
-    where it is marked: in a field of an operator, or in the shape of a tensor.
+    A network requires more of its symbols than positivity: channels that it halves are even, an
+    image has at least one window. A size inferred under such a requirement may be stated again, in
+    a field of an operator or in the shape of a tensor, if it is marked.
 
     Parameters
     ----------
     value : Dim or tuple of Dim
-        Numbers, arrays and what is not a size come back as they are: only a formula can be taken.
+        Only formulas are marked; numbers, arrays and other values are returned unchanged.
 
     Examples
     --------
@@ -56,41 +56,42 @@ def taken(value: Any) -> Any:
 
 
 def check_dim(value: Dim, what: str, smallest: int = 1, stated: bool = True) -> Dim:
-    """Return ``value`` as a plain size if it is one, else raise: the rule of what a size may be.
+    """Return ``value`` as a plain size, or raise an error if it is not a valid size.
 
-    A size is a whole number of at least ``smallest``: 0 in the shape of a tensor, in what only cuts
-    or renames one, and for paddings; else 1. A tensor with a size of 0 is empty, and to make it
-    costs nothing. Formulas in symbols hold where no tensor is empty.
+    A size is an integer of at least ``smallest``: 0 in the shape of a tensor, in operators that
+    only cut or rename one, and for paddings; otherwise 1. A tensor with a size of 0 is empty and
+    costs nothing. Symbolic formulas hold if no tensor is empty.
 
     =========== =====================================================================
     number      an ``int``, ``np.integer`` or ``sympy.Integer``; no bool and no float
-    array       not empty, of an integer dtype; every entry is such a number. It comes
-                back as a read-only :class:`~costmodel.algebra.arrays.Whole`, whose
-                products never wrap
-    expression  in symbols of ``dim``, which are positive integers; it must be
-                certain to be such a number at every assignment of them: ``2*k``,
+    array       not empty, of an integer dtype; every entry must be such a number. It
+                is returned as a read-only :class:`~costmodel.algebra.arrays.Whole`,
+                whose products never wrap
+    expression  in symbols of ``dim``, which are positive integers; it must provably be
+                such a number at every assignment of them: ``2*k``,
                 ``k + 5``, ``ceiling(h/2)``, but neither ``h/2`` nor ``h - 5``
     =========== =====================================================================
 
-    A size that a shape rule infers is a consequence of sizes that were stated: ``c/2`` is taken to
-    divide, ``h - 4`` is taken to fit. It is refused only where it certainly is not a size. The
-    same holds for a size that is stated and marked by :func:`taken`.
+    A size inferred by a shape rule is a consequence of stated sizes: ``c/2`` is assumed to divide
+    and ``h - 4`` to fit. It is rejected only if it certainly is not a size. The same holds for a
+    stated size that is marked by :func:`taken`.
 
     Parameters
     ----------
     value : Dim or Taken
-        What is to be a size.
+        The candidate.
     what : str
-        Its name, for the message.
+        Its name in the message.
     smallest : int
-        The least that it may be.
+        Its minimum.
     stated : bool
-        Whether a caller states it; else a shape rule has inferred it.
+        Whether a caller states it; otherwise a shape rule infers it.
 
     Raises
     ------
     ShapeError
-        In one sentence; for an expression with an assignment that shows it, and what to write.
+        If ``value`` is not a size; for an expression the message has a counterexample and a
+        correction.
 
     Examples
     --------
@@ -141,7 +142,7 @@ def check_shape(shape: Any, smallest: int = 0, stated: bool = True) -> tuple[Dim
     for size in shape:
         if type(size) is not int or not smallest <= size <= MAX_DIM:
             what = "a dimension of a shape"
-            if not any(isinstance(entry, np.ndarray) for entry in shape):  # slow to write out
+            if not any(isinstance(entry, np.ndarray) for entry in shape):  # slow to print
                 what = f"a dimension of shape {tuple(map(_bare, shape))}"
             sizes = tuple(check_dim(entry, what, smallest, stated) for entry in shape)
             check_broadcast(sizes)
@@ -151,7 +152,7 @@ def check_shape(shape: Any, smallest: int = 0, stated: bool = True) -> tuple[Dim
 
 def _check_array(value: np.ndarray, what: str, smallest: int, stated: bool) -> Whole:
     plain = value.view(np.ndarray)
-    # A shape rule may infer a quotient of counts that are floats.
+    # A shape rule may infer a quotient of float counts.
     fits = plain.dtype.kind in "iu" or (not stated and _is_whole(plain))
     if not fits or plain.size == 0 or plain.min() < smallest:
         raise ShapeError(f"{what} must hold integers of at least {smallest}, got {value!r}")

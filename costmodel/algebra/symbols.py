@@ -1,7 +1,7 @@
-"""The few functions that must tell Python ints, NumPy arrays and sympy expressions apart.
+"""The few functions that distinguish Python ints, NumPy arrays and sympy expressions.
 
-A formula in ``costmodel`` is written once over ``+ - * /`` and the functions of this module; fed
-ints it gives an exact int, fed arrays it broadcasts, fed symbols it gives a sympy expression.
+A formula in ``costmodel`` is written once over ``+ - * /`` and the functions of this module. It
+returns an exact int for ints, broadcasts arrays, and returns a sympy expression for symbols.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ arithmetic mixes the three freely."""
 
 @cache
 def dim(name: str) -> sympy.Symbol:
-    """Return the positive integer symbol called ``name``, always the same one.
+    """Return the positive integer symbol ``name``, always the same object.
 
-    Symbols of other assumptions compare unequal in sympy (``Symbol("h") != dim("h")``), so every
-    symbol of a graph is made here.
+    In sympy, symbols with different assumptions are unequal (``Symbol("h") != dim("h")``), so all
+    symbols of a graph must be created here.
 
     Examples
     --------
@@ -47,7 +47,7 @@ def dim(name: str) -> sympy.Symbol:
 
 
 def is_name(name: str) -> bool:
-    """Say whether a symbol may be called ``name``."""
+    """Return whether ``name`` is a valid symbol name."""
     return isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)
 
 
@@ -65,7 +65,7 @@ def symbols(names: str) -> tuple[sympy.Symbol, ...]:
 
 
 def is_symbolic(value: Dim) -> bool:
-    """Say whether ``value`` is a sympy expression that holds a free symbol."""
+    """Return whether ``value`` is a sympy expression with a free symbol."""
     return isinstance(value, sympy.Basic) and bool(value.free_symbols)
 
 
@@ -79,11 +79,11 @@ def ceil_div(a: Dim, b: Dim) -> Dim:
     """
     if not (isinstance(a, sympy.Expr) or isinstance(b, sympy.Expr)):
         if isinstance(a, np.ndarray) and (isinstance(b, float) or "f" in (a.dtype.kind, _kind(b))):
-            # Whole numbers below 2**53, whose quotients round to the right side of an integer; far
-            # faster than the division of floats that rounds down.
+            # Quotients of integers below 2**53 round to the right side of an integer. This is far
+            # faster than floor division of floats.
             return np.ceil(a / b)
         return -(-a // b)
-    # One flat ceiling a layer instead of a tower of them keeps deep networks readable and fast:
+    # A single ceiling instead of nested ones keeps deep networks readable and fast:
     # ceil((ceil(x) + n)/b) = ceil((x + n)/b) for integers n and b >= 1.
     if isinstance(a, sympy.Expr) and isinstance(b, int | sympy.Integer):
         offset, rest = a.as_coeff_Add()
@@ -93,12 +93,12 @@ def ceil_div(a: Dim, b: Dim) -> Dim:
 
 
 def _kind(value: Dim) -> str:
-    """Return the letter of the dtype of an array, ``""`` of others."""
+    """Return the dtype letter of an array, ``""`` for other values."""
     return value.dtype.kind if isinstance(value, np.ndarray) else ""
 
 
 def exact_div(a: Dim, b: Dim, what: str = "size") -> Dim:
-    """Return ``a / b`` where ``b`` must divide ``a``; symbols are taken to divide.
+    """Return ``a / b``, where ``b`` must divide ``a``; symbols are assumed to divide.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def exact_div(a: Dim, b: Dim, what: str = "size") -> Dim:
 
 
 def ratio(part: Dim, whole: Dim) -> Dim:
-    """Return ``part / whole``, and 0 where there is no part: of an empty whole, say.
+    """Return ``part / whole``, and 0 if ``part`` is 0 (even if ``whole`` is 0).
 
     Examples
     --------
@@ -162,7 +162,7 @@ def at_most(value: Dim, limit: Dim) -> Dim:
     [1, 1, 0]
     """
     if isinstance(value, np.ndarray) or isinstance(limit, np.ndarray):
-        # Two roundings of one count may differ where counts are no longer exact.
+        # Two roundings of one count may differ once counts are no longer exact.
         slack = np.where(np.abs(limit) < EXACT, 1.0, 1.0 + 1e-12)
         return np.less_equal(value, np.asarray(limit) * slack).astype(np.int64)
     return minimum(1, maximum(0, limit + 1 - value))
@@ -171,7 +171,7 @@ def at_most(value: Dim, limit: Dim) -> Dim:
 def least_once(params: Dim, weight_reads: Dim) -> Dim:
     """Return the learned elements that must be read at least once [element].
 
-    An embedding reads fewer rows than it has; a recurrent layer reads its weights at every step.
+    An embedding reads only some of its rows; a recurrent layer reads its weights at every step.
 
     Examples
     --------
@@ -182,14 +182,14 @@ def least_once(params: Dim, weight_reads: Dim) -> Dim:
 
 
 _LARGE = 10_000
-"""Entries of an array beyond which candidates are timed one after the other. [1]"""
+"""Array size above which candidates are timed one after the other. [1]"""
 
 
 def fastest(time: Callable[..., Dim], candidates: Sequence[tuple[int, ...]]) -> Dim:
     """Return the least of ``time(*candidate)`` over ``candidates``.
 
-    Numbers and small arrays are timed for all candidates in one call, along a new first axis; large
-    arrays for one candidate after the other, so that they stay in a cache.
+    Numbers and small arrays are timed for all candidates in one call, along a new first axis. Large
+    arrays are timed for one candidate after the other, so that they stay in a cache.
 
     Examples
     --------
@@ -217,7 +217,7 @@ def sqrt(value: Dim) -> Dim:
 
 
 def levels(count: Dim) -> Dim:
-    """Return ``ceil(log2(count))``, the levels of a binary tree of ``count`` leaves; 0 for none.
+    """Return ``ceil(log2(count))``, the levels of a binary tree of ``count`` leaves; 0 for 0.
 
     Examples
     --------
@@ -227,7 +227,7 @@ def levels(count: Dim) -> Dim:
     if isinstance(count, sympy.Expr):
         return _Levels(count)
     if isinstance(count, np.ndarray):
-        # The exponent of a float says it exactly, where a logarithm would round.
+        # The exponent of a float is exact; a logarithm would round.
         return np.where(count > 1, np.frexp(np.maximum(count, 2) - 1.0)[1], 0)
     return (int(count) - 1).bit_length() if count > 1 else 0
 
@@ -241,7 +241,7 @@ class _Levels(sympy.Function):  # type: ignore[misc]
 
     @classmethod
     def eval(cls, count: sympy.Expr) -> sympy.Integer | None:
-        """Return the number where there is one."""
+        """Return the number if the argument is one."""
         return sympy.Integer(levels(int(count))) if count.is_Integer else None
 
     @staticmethod
@@ -257,7 +257,7 @@ class _Levels(sympy.Function):  # type: ignore[misc]
 
 
 def product(values: Iterable[Dim]) -> Dim:
-    """Return the product of ``values``, 1 for none; a number 0 among them makes it 0.
+    """Return the product of ``values``, 1 for none; 0 if one of them is the number 0.
 
     Examples
     --------
@@ -277,7 +277,7 @@ def product(values: Iterable[Dim]) -> Dim:
 
 
 def total(values: Iterable[Dim]) -> Dim:
-    """Return the sum of ``values``; expressions are added in one step, which is far faster."""
+    """Return the sum of ``values``; adding expressions in one step is far faster."""
     values = list(values)
     if are_ints(values):
         return sum(values)
@@ -287,7 +287,7 @@ def total(values: Iterable[Dim]) -> Dim:
 
 
 def same(a: Dim, b: Dim) -> bool:
-    """Say whether two dimensions are certainly equal (everywhere, for arrays).
+    """Return whether two dimensions are certainly equal (in all entries, for arrays).
 
     Examples
     --------
@@ -308,11 +308,11 @@ def same(a: Dim, b: Dim) -> bool:
 
 
 _MOST_TERMS = 10_000
-"""Longest sum that is written out to compare two expressions."""
+"""Maximum number of terms in an expansion to compare two expressions."""
 
 
 def _terms(expression: sympy.Expr) -> int:
-    """Return at most how many terms an expression has when it is written out."""
+    """Return an upper bound of the number of terms of an expression when expanded."""
     if isinstance(expression, sympy.Add):
         return sum(map(_terms, expression.args))
     if isinstance(expression, sympy.Mul):
@@ -324,7 +324,7 @@ def _terms(expression: sympy.Expr) -> int:
 
 
 def are_ints(values: Iterable[Dim]) -> bool:
-    """Say whether all of ``values`` are plain ints, the most common and fastest case.
+    """Return whether all ``values`` are plain ints, the most common and fastest case.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Expressions of dimensions from text: no code runs, and what takes long is refused beforehand."""
+"""Expressions of dimensions from text: no code runs, and slow ones are rejected beforehand."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ LIMITS = {
 """What an expression may have at most. Sympy looks through every pair of arguments of ``Max``, and
 takes three times as long for each function around another."""
 _SECONDS = 1.0
-"""Processor time that one expression may take. [s]"""
+"""Maximum processor time for one expression. [s]"""
 _LARGEST = 2**512
-"""Largest number that an expression may come to."""
+"""Largest value of an expression."""
 _FUNCTIONS = {
     "ceiling": sympy.ceiling,
     "floor": sympy.floor,
@@ -54,13 +54,13 @@ _WORD = re.compile(r"\w+")
 def parse_dim(text: str) -> Dim:
     """Return the expression written in ``text`` without running any code.
 
-    Only numbers, names, ``+ - * / **`` and ``ceiling``, ``floor``, ``Max``, ``Min``, ``sqrt`` are
-    understood, within :data:`LIMITS`.
+    The syntax has only numbers, names, ``+ - * / **`` and ``ceiling``, ``floor``, ``Max``, ``Min``,
+    ``sqrt``, within :data:`LIMITS`.
 
     Raises
     ------
     DataError
-        If anything else is found, or a limit is passed.
+        If the text has anything else or exceeds a limit.
 
     Examples
     --------
@@ -107,12 +107,12 @@ def _check_limits(tree: ast.expr) -> None:
     _limit(max(calls for _, _, calls in nodes), "functions within one another")
     functions = [node for node, _, _ in nodes if isinstance(node, ast.Call)]
     _limit(len(functions), "functions")
-    # Nested ones become one in sympy.
+    # sympy merges nested ones into one.
     _limit(sum(len(f.args) for f in functions if len(f.args) > 1), "arguments of Max and Min")
 
 
 def _nested(tree: ast.expr) -> Iterator[tuple[ast.expr, int, int]]:
-    """Yield every part with the number of parts and of functions around it, itself included."""
+    """Yield every part with the number of enclosing parts and functions, including itself."""
     waiting = [(tree, 1, 0)]
     while waiting:
         node, depth, calls = waiting.pop()
@@ -166,7 +166,7 @@ def _value(node: ast.expr, deadline: Deadline) -> Dim:
 
 
 def _power(base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr:
-    """Raise to a power; towers of powers, which fill the memory with digits, are refused."""
+    """Raise to a power; rejects towers of powers, whose digits would fill the memory."""
     if not exponent.is_Rational:
         raise ValueError("exponent")
     if base == 0 and exponent < 0:
