@@ -48,6 +48,14 @@ def report(
         int, typer.Option(min=1, help="Parts of a dotted path that tell modules apart.")
     ] = 1,
     max_latency: MaxLatencyOption = None,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TOOL",
+            help="Explain the total of torch, fvcore, thop or ptflops instead.",
+            show_default=False,
+        ),
+    ] = None,
     lenient: Annotated[
         bool, typer.Option("--lenient", help="Leave out unknown operators and say so.")
     ] = False,
@@ -59,12 +67,16 @@ def report(
     With --max-latency 10ms the exit code is 1 where the predicted latency is longer.
 
     Example: costmodel report shufflenet_v2 -p gtx-1080-ti/paper --explain
+
+    Example: costmodel report resnet50 --like fvcore
     """
     from costmodel.cli.console import print_json, stdout, working
     from costmodel.report import collect, report_document, to_csv
 
     if json + csv + (html is not None) > 1:
         raise typer.BadParameter("give one of --json, --csv and --html")
+    if like is not None and (json or csv or html is not None or explain or platform is not None):
+        raise typer.BadParameter("--like explains a count: give it without formats and platforms")
     if explain and platform is None:
         raise typer.BadParameter("--explain explains a latency: give --platform as well")
     if max_latency is not None and platform is None:
@@ -75,6 +87,12 @@ def report(
         where = _platform(platform)
         fast_memories = _fast_memories(fast_memory, where)
         graph = need_numbers(load_network(network, batch, lenient, inputs, dims))
+        if like is not None:
+            from costmodel.report.like import like as explained
+            from costmodel.report.tables import print_likeness
+
+            print_likeness(stdout(), graph.name or network, explained(graph, like))
+            return
         prediction = None
         if where is not None:
             from costmodel.prediction.latency import latency

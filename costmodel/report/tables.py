@@ -26,6 +26,7 @@ from costmodel.report.tree import spent, tree
 if TYPE_CHECKING:
     from costmodel.prediction import KernelTime, Prediction
     from costmodel.report.collect import Report
+    from costmodel.report.like import Likeness
     from costmodel.report.tree import Module, OperatorCost
 
 TOP = 10
@@ -177,3 +178,25 @@ def _part(value: float, whole: float) -> str:
 def _width(console: Console, usual: int) -> int:
     """Return the columns of a name that has ``usual`` of 80: more or less with the console."""
     return max(12, usual + console.width - 80)
+
+
+def print_likeness(console: Console, network: str, found: Likeness) -> None:
+    """Print what a tool counts for a network, and every difference to our count."""
+    console.print(f"{network} as {found.tool.title} counts it", style="bold")
+    console.print()
+    result = table(console, "what is counted otherwise", "operators", "multiply-adds")
+    result.add_row("multiply-adds, our count", "", f"{found.multiply_adds:,}")
+    for d in found.differences:
+        example = shorten(d.operators[0], 24)
+        more = f" and {len(d.operators) - 1} more" if len(d.operators) > 1 else ""
+        reason = f"{d.operator}: {d.reason} ({example}{more})"
+        result.add_row(reason, count(len(d.operators)), f"{d.multiply_adds:+,}")
+    if found.tool.factor > 1:
+        result.add_row("each multiply-add counts 2", "", f"x {found.tool.factor}")
+    result.add_row(f"total of {found.tool.name}", "", f"{found.total:,}")
+    console.print(result)
+    console.print()
+    console.print(found.tool.note)
+    if found.untold:
+        names = ", ".join(shorten(name, 30) for name in found.untold[:4])
+        console.print(f"No rule is known here for recurrent layers; they count as ours: {names}")
