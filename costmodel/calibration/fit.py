@@ -102,6 +102,13 @@ class Calibration:
     at_bounds: tuple[str, ...]
     tried: tuple[Tried, ...] = ()
 
+    def __repr__(self) -> str:
+        error = f"{100 * self.median_error:.2g} %"
+        return (
+            f"<Calibration of {self.platform.name}: {len(self.residuals)} rows, "
+            f"median error {error}>"
+        )
+
     @property
     def median_error(self) -> float:
         """Median of the absolute relative error on the fitted rows [1]."""

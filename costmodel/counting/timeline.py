@@ -58,6 +58,12 @@ class Timeline:
     weights: int
     holders: tuple[Holder, ...]
 
+    def __repr__(self) -> str:
+        return (
+            f"<Timeline of {len(self.steps)} operators: peak {self.peak} {self.unit} at "
+            f"{self.at}, weights {self.weights}>"
+        )
+
     @property
     def peak(self) -> int:
         """Most memory of activations, without weights."""

@@ -54,7 +54,12 @@ class OpGraph(nx.DiGraph):  # type: ignore[misc]
     >>> from costmodel import zoo
     >>> isinstance(zoo.pointwise(56, 56, 24, 48), nx.DiGraph)
     True
+    >>> zoo.pointwise(56, 56, 24, 48)
+    <OpGraph 'pointwise': 3 operators>
     """
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}: {len(self)} operators>"
 
 
 class Link(NamedTuple):

@@ -64,6 +64,9 @@ class Platform:
     fitted: Fitted
     transfers: bool
 
+    def __repr__(self) -> str:
+        return f"<Platform {self.name}, from {self.fitted.basis}>"
+
     @property
     def base(self) -> str:
         """``hardware/runtime``."""

@@ -11,7 +11,7 @@ import numpy as np
 from costmodel.counting.bounds import mac_lower_bound
 from costmodel.counting.metrics import mac
 from costmodel.errors import DataError
-from costmodel.plots.style import STYLES, axes, plain_log
+from costmodel.plots.style import STYLES, as_graphs, axes, plain_log
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -131,7 +131,7 @@ def mac_beside_bound(
     >>> ax.get_ylabel()
     'memory access cost [10$^6$ elements]'
     """
-    named = {"": graphs} if isinstance(graphs, nx.DiGraph) else dict(graphs)
+    named = as_graphs(graphs)
     ax = axes(ax)
     for i, (name, graph) in enumerate(named.items()):
         style = STYLES[i % len(STYLES)]

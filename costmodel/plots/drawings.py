@@ -11,7 +11,7 @@ from costmodel.errors import DataError
 from costmodel.kinds import KINDS
 from costmodel.ops import Conv, Elementwise, Input, Op, Output, Pool
 from costmodel.ops.tensor import Tensor
-from costmodel.plots.style import axes
+from costmodel.plots.style import axes, needed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,6 +54,7 @@ def draw(graph: nx.DiGraph, ax: Axes | None = None) -> Axes:
     >>> len(draw(zoo.pointwise(56, 56, 24, 48), Figure().add_subplot()).texts)
     5
     """
+    needed(graph, nx.DiGraph, "an op graph, as costmodel.network returns it")
     if not 0 < len(graph) <= MOST_NODES:
         raise DataError(
             f"{len(graph)} operators do not fit one picture (1 to {MOST_NODES}): draw a part, "

@@ -9,7 +9,7 @@ import numpy as np
 from costmodel.errors import DataError
 from costmodel.platforms import load_platform
 from costmodel.platforms.machine import machine_for
-from costmodel.plots.style import axes, style_of_kind
+from costmodel.plots.style import as_predictions, axes, style_of_kind
 from costmodel.prediction import KernelTime, Prediction
 from costmodel.units import format_si
 
@@ -62,6 +62,7 @@ def roofline(prediction: Prediction, ax: Axes | None = None) -> Axes:
     >>> roofline(p, Figure().add_subplot()).get_xlabel()
     'arithmetic intensity [FLOP/byte]'
     """
+    (prediction,) = as_predictions([prediction])
     points = {k: _place(k) for k in prediction.kernels}
     shown = {k: place for k, place in points.items() if place[1] > 0}
     if not shown:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from costmodel.errors import missing
+import networkx as nx
+
+from costmodel.errors import DataError, missing
 from costmodel.kinds import complete
 from costmodel.prediction import Prediction
 
@@ -120,5 +122,54 @@ def plain_log(ax: Axes, which: Literal["x", "y"]) -> None:
 
 
 def as_predictions(given: Prediction | Sequence[Prediction]) -> list[Prediction]:
-    """Return one or several predictions as a list."""
-    return [given] if isinstance(given, Prediction) else list(given)
+    """Return one or several predictions as a list.
+
+    Raises
+    ------
+    DataError
+        If one is something else.
+    """
+    found = [given] if isinstance(given, Prediction) else given
+    needed(found, Sequence, _PREDICTION)
+    for prediction in found:
+        needed(prediction, Prediction, _PREDICTION)
+    return list(found)
+
+
+_PREDICTION = "a prediction, as costmodel.latency(graph, platform) returns it"
+_GRAPH = "an op graph, as costmodel.network returns it"
+
+
+def needed(given: object, wanted: type, words: str) -> None:
+    """Refuse what a figure cannot draw, and say what it takes.
+
+    Raises
+    ------
+    DataError
+        If ``given`` is no ``wanted``.
+
+    Examples
+    --------
+    >>> needed(3, str, "a name")
+    Traceback (most recent call last):
+    ...
+    costmodel.errors.DataError: this figure takes a name, not int
+    """
+    if not isinstance(given, wanted):
+        raise DataError(f"this figure takes {words}, not {type(given).__name__}")
+
+
+def as_graphs(given: object) -> dict[str, nx.DiGraph]:
+    """Return one graph, or several by name, as graphs by name.
+
+    Raises
+    ------
+    DataError
+        If it is something else.
+    """
+    if isinstance(given, Mapping) and not isinstance(given, nx.DiGraph):
+        for graph in given.values():
+            needed(graph, nx.DiGraph, _GRAPH)
+        return dict(given)
+    needed(given, nx.DiGraph, f"{_GRAPH}, or several by name")
+    return {"": given}

@@ -13,7 +13,7 @@ from costmodel.counting.metrics import mac
 from costmodel.counting.subject import prepare
 from costmodel.errors import DataError
 from costmodel.graph import free_symbols
-from costmodel.plots.style import STYLES, axes, plain_log
+from costmodel.plots.style import STYLES, as_graphs, axes, plain_log
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +55,7 @@ def traffic_bounds(
     >>> ax.get_xlabel()
     'fast memory [kB]'
     """
-    named = {"": graphs} if isinstance(graphs, nx.DiGraph) else dict(graphs)
+    named = as_graphs(graphs)
     ax = axes(ax)
     x = [size / 1e3 for size in sizes]
     for i, (name, graph) in enumerate(named.items()):

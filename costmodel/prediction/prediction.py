@@ -14,6 +14,7 @@ from costmodel.algebra.symbols import Dim, total
 from costmodel.errors import DataError
 from costmodel.kernels import Kernel
 from costmodel.timing.terms import Terms
+from costmodel.units import format_si
 
 LABEL = "predicted"
 """What every number of this module is."""
@@ -106,6 +107,16 @@ class Prediction:
     dispatch: Dim
     bound_seconds: Dim
     basis: str
+
+    def __repr__(self) -> str:
+        head = f"Prediction of {self.network} on {self.platform}"
+        if np.ndim(self.seconds) or isinstance(self.seconds, sympy.Expr):
+            return f"<{head}: {type(self.seconds).__name__}, from {self.basis}>"
+        said = format_si(float(self.seconds), "s")
+        if self.interval is not None:
+            low, high = (format_si(float(end), "s") for end in self.interval)
+            said += f" ({low} to {high})"
+        return f"<{head}: {said}, from {self.basis}>"
 
     @cached_property
     def interval(self) -> tuple[Dim, Dim] | None:

@@ -132,7 +132,7 @@ def prediction_fields(prediction: Prediction) -> dict[str, Any]:
         "dispatch_seconds": float(prediction.dispatch),
         "transfer_seconds": float(prediction.transfer),
         "fixed_seconds": float(prediction.fixed),
-        "kernels": [_kernel(k) for k in prediction.kernels],
+        "kernels": [kernel_fields(k) for k in prediction.kernels],
     }
 
 
@@ -154,7 +154,7 @@ def to_csv(report: Report) -> str:
     else:
         writer.writerow(_KERNEL_COLUMNS)
         for k in report.prediction.kernels:
-            row = {**_kernel(k), "nodes": " ".join(k.kernel.nodes)}
+            row = {**kernel_fields(k), "nodes": " ".join(k.kernel.nodes)}
             writer.writerow([cell(row[name]) for name in _KERNEL_COLUMNS])
     return stream.getvalue()
 
@@ -204,7 +204,8 @@ def _operator_rows(report: Report) -> list[tuple[Any, ...]]:
     ]
 
 
-def _kernel(k: KernelTime) -> dict[str, Any]:
+def kernel_fields(k: KernelTime) -> dict[str, Any]:
+    """Return a kernel as plain JSON values."""
     return {
         "name": k.kernel.name,
         "kind": k.kernel.kind,

@@ -1,30 +1,79 @@
-"""Gives graphs and predictions their face in a notebook; importing this module does it.
+"""Gives what the library returns its face in a notebook; importing this module does it.
 
-The classes stay below the reports that show them: they do not import what they are shown with.
+The classes stay below the reports that show them: they do not import what they are shown with. Each
+gets a table (``_repr_html_``) and a method ``to_dataframe``, which needs pandas.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from html import escape
 from typing import Any
 
+import numpy as np
+
 from costmodel.algebra.symbols import is_symbolic
+from costmodel.calibration import Calibration
+from costmodel.counting.cost import Cost
+from costmodel.counting.timeline import Timeline
 from costmodel.graph import OpGraph, free_symbols
+from costmodel.platforms import Platform
 from costmodel.prediction import Prediction
-from costmodel.report.html import graph_fragment, prediction_fragment
+
+_MOST = 40
+"""Rows that a notebook shows."""
 
 
 def _graph_html(graph: OpGraph) -> str | None:
-    """Return the totals; a symbolic graph keeps the plain text of networkx."""
+    """Return the totals; a symbolic graph keeps the plain text."""
+    from costmodel.report.html import graph_fragment
+
     return None if free_symbols(graph) else graph_fragment(graph)
 
 
 def _prediction_html(prediction: Prediction) -> str | None:
-    return None if is_symbolic(prediction.seconds) else prediction_fragment(prediction)
+    from costmodel.report.html import prediction_fragment
+
+    if is_symbolic(prediction.seconds) or np.ndim(prediction.seconds):
+        return None
+    return prediction_fragment(prediction)
 
 
-def _show(cls: Any, html: Any) -> None:
-    cls._repr_html_ = html
+def _rows_html(thing: Any) -> str:
+    """Return what a thing is, and its rows as a table."""
+    from costmodel.report.rows import ROWS
+
+    rows = ROWS[type(thing)](thing)
+    head = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(_cell(value))}</td>" for value in row.values()) + "</tr>"
+        for row in rows[:_MOST]
+    )
+    more = f"<p>{len(rows) - _MOST} more rows</p>" if len(rows) > _MOST else ""
+    title = "" if isinstance(thing, Cost) else f"<p>{escape(repr(thing).strip('<>'))}</p>"
+    return f"{title}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
 
 
-_show(OpGraph, _graph_html)
-_show(Prediction, _prediction_html)
+def _cell(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _frame(thing: Any) -> Any:
+    """Return a ``pandas.DataFrame``, a row for each operator, kernel or parameter."""
+    from costmodel.report.rows import to_dataframe
+
+    return to_dataframe(thing)
+
+
+_FACES: dict[type, Callable[[Any], str | None]] = {
+    OpGraph: _graph_html,
+    Prediction: _prediction_html,
+    Platform: _rows_html,
+    Calibration: _rows_html,
+    Timeline: _rows_html,
+    Cost: _rows_html,
+}
+
+for _class, _html in _FACES.items():
+    _class._repr_html_ = _html  # type: ignore[attr-defined]
+    _class.to_dataframe = _frame  # type: ignore[attr-defined]
