@@ -54,4 +54,5 @@ from costmodel.prediction import Prediction as Prediction
 from costmodel.prediction.latency import latencies as latencies
 from costmodel.prediction.latency import latency as latency
 from costmodel.report import notebook as _notebook  # noqa: F401  (its import is its effect)
+from costmodel.solving import solve as solve
 from costmodel.specs import network as network

@@ -164,7 +164,7 @@ def _print(
 def _closing(advice: Advice, shown: int) -> str:
     left = len(advice.findings) - shown
     if not advice.findings:
-        return "Nothing to say: no change that is known here surely saves a hundredth of the time."
+        return "Nothing to say: no change that is known here surely saves 3 % of the time."
     more = f" {left} more with --all." if left else ""
     return f"Each saving is for its change alone: they do not add up.{more}"
 

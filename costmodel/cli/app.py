@@ -13,6 +13,7 @@ from costmodel.cli.formula import formula
 from costmodel.cli.group import CommandGroup, OnceCommand
 from costmodel.cli.platforms import platforms
 from costmodel.cli.report import report
+from costmodel.cli.solve import solve
 from costmodel.cli.whatif import whatif
 from costmodel.cli.zoo import zoo
 
@@ -30,6 +31,7 @@ app.command(cls=OnceCommand)(formula)
 app.command(cls=OnceCommand)(advise)
 app.command(cls=OnceCommand)(compare)
 app.command(cls=OnceCommand)(whatif)
+app.command(cls=OnceCommand)(solve)
 app.command(cls=OnceCommand)(calibrate)
 app.add_typer(platforms, name="platforms")
 app.command(cls=OnceCommand)(zoo)
