@@ -61,6 +61,7 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         interfaces=_interfaces(platform),
         one_core=frozenset(platform.runtime.one_core),
         packs=platform.runtime.packs if cpu else None,
+        sleeps=platform.runtime.sleeps,
     )
 
 

@@ -107,6 +107,8 @@ class Runtime:
     split : {"dynamic", "static"}
         Whether cores of a CPU that are done with their part of a kernel take more, or all get equal
         parts and wait for the slowest.
+    sleeps : bool
+        Whether threads on a CPU sleep between kernels, instead of spinning.
     one_core : tuple of str
         Kinds of kernel that run on one core of a CPU, whatever the threads.
     priors : mapping
@@ -134,6 +136,7 @@ class Runtime:
     fused_masks: bool
     own_depthwise: tuple[str, ...]
     split: str
+    sleeps: bool
     one_core: tuple[str, ...]
     priors: Mapping[str, Mapping[str, Mapping[str, Any]]]
     packs: Packs | None
@@ -226,6 +229,7 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
             ("fused_masks", bool, False),
             ("own_depthwise", list, []),
             ("split", str, "dynamic"),
+            ("sleeps", bool, False),
             ("one_core", list, []),
             ("priors", dict, {}),
             ("packs", dict, {}),

@@ -23,6 +23,9 @@ from costmodel.timing.workload import Workload
 CLUSTER = 4
 """Cores that share a cache: the clusters of Arm's Cortex-A and DynamIQ hold up to four big ones."""
 
+REFERENCE = 8e9
+"""Peak of a Cortex-A57 at 2 GHz, for which the barrier is given. [multiply-add/s]"""
+
 
 def cores_for(w: Workload, machine: Machine) -> Machine:
     """Return the cores that run a kernel: one, where the engine does not split its kind."""
@@ -49,8 +52,13 @@ def crowding(machine: Machine, q: Mapping[str, Dim], dtype: str = "float32") -> 
 
 
 def barrier(machine: Machine, q: Mapping[str, Dim]) -> Dim:
-    """Return the time until the last core has heard that a kernel is done, and the next begins."""
-    return q["barrier"] * minimum(1, machine.units - 1)
+    """Return the time until the last core has heard that a kernel is done, and the next begins [s].
+
+    Where threads spin, a number of instructions: cores whose peak is twice as high go through them
+    twice as fast. Where they sleep, the system takes its time to wake them on any core.
+    """
+    speed = 1 if machine.sleeps else machine.vector / machine.units / REFERENCE
+    return q["barrier"] / speed * minimum(1, machine.units - 1)
 
 
 def uneven(pieces: Dim, machine: Machine) -> Dim:

@@ -68,6 +68,8 @@ class Machine:
         Kinds of kernel that the runtime does not split among the cores of a CPU.
     packs : Packs, optional
         How the engine of a CPU packs channels.
+    sleeps : bool
+        Whether the threads of the runtime sleep between kernels.
     """
 
     kind: str
@@ -95,3 +97,4 @@ class Machine:
     interfaces: tuple[tuple[float, float], ...]
     one_core: frozenset[str] = frozenset()
     packs: Packs | None = None
+    sleeps: bool = False

@@ -82,6 +82,8 @@ class Bench:
         Kind of each row.
     sites : tuple of str
         Site of each row.
+    names : tuple of str
+        Network of each row.
     """
 
     platform: Platform
@@ -89,6 +91,7 @@ class Bench:
     seconds: np.ndarray
     groups: tuple[str, ...]
     sites: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     @staticmethod
     def of(rows: DeviceSet, most: int | None = None) -> Bench:
@@ -104,6 +107,7 @@ class Bench:
             np.array([row.seconds for row in chosen]),
             tuple(row.group for row in chosen),
             tuple(row.site for row in chosen),
+            tuple(row.network for row in chosen),
         )
 
     @cached_property

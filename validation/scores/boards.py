@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from costmodel.calibration.fit import fit
 from costmodel.errors import DataError
 from costmodel.platforms import Platform, load_platform
 from costmodel.reading import parse_toml
@@ -79,22 +80,53 @@ def before() -> tuple[Parameter, ...]:
     return tuple(found)
 
 
-def score_boards(sets: Mapping[str, Bench]) -> list[Score]:
-    """Return the scores of every set, the priors being those that the other boards teach."""
+def score_boards(sets: Mapping[str, Bench]) -> tuple[list[Score], dict[str, float]]:
+    """Return the scores of every set, and how far off the speed-up of more threads is.
+
+    The priors are those that the other boards teach. A speed-up is predicted from rows of one
+    thread and judged apart for small and large kernels: networks whose mean kernel is shorter, or
+    longer, than the median one.
+    """
     everything = known(teaching(sets), before())
-    scores = []
-    for name, bench in sets.items():
-        board = bench.platform.hardware.name
+    scores: list[Score] = []
+    facts: dict[str, float] = {}
+    for board in dict.fromkeys(b.platform.hardware.name for b in sets.values()):
         lesson = taught([k for k in everything if k.board != board], before())
-        rows = np.arange(len(bench.seconds))
-        guesses = {
-            MODEL: bench.predict(unseen(bench.platform, lesson), rows),
-            PRIORS: bench.predict(bench.platform, rows),
-            "roofline": Guess(BASELINES["roofline"](bench.features, rows, bench.seconds)),
-        }
-        split = Split(np.array([], dtype=int), rows)
-        scores += scores_of("boards", name, "board never measured", bench, [split], [guesses])
-    return scores
+        own = {n: b for n, b in sets.items() if b.platform.hardware.name == board}
+        for name, bench in own.items():
+            rows = np.arange(len(bench.seconds))
+            guesses = {
+                MODEL: bench.predict(unseen(bench.platform, lesson), rows),
+                PRIORS: bench.predict(bench.platform, rows),
+                "roofline": Guess(BASELINES["roofline"](bench.features, rows, bench.seconds)),
+            }
+            split = Split(np.array([], dtype=int), rows)
+            scores += scores_of("boards", name, "board never measured", bench, [split], [guesses])
+        facts |= _speedups(own, lesson)
+    return scores, facts
+
+
+def _speedups(own: Mapping[str, Bench], lesson: Taught) -> dict[str, float]:
+    """Return the mean errors of the speed-ups of a board whose rows of one thread are fitted."""
+    facts: dict[str, float] = {}
+    for name, many in own.items():
+        one = own.get(f"{name.rpartition(' x')[0]} x1")
+        if many.platform.threads == 1 or one is None:
+            continue
+        fitted = fit(one.table, one.seconds, unseen(one.platform, lesson), {}).platform.fitted
+        threads = replace(many.platform, fitted=fitted)
+        mine = [one.names.index(n) for n in many.names if n in one.names]
+        other = [i for i, n in enumerate(many.names) if n in one.names]
+        alone = one.table.seconds(replace(one.platform, fitted=fitted), fitted.theta)[mine]
+        predicted = alone / many.table.seconds(threads, fitted.theta)[other]
+        measured = one.seconds[mine] / many.seconds[other]
+        error = np.abs(predicted / measured - 1)
+        size = one.seconds[mine] / one.table.kernels[mine]
+        small = size < np.median(size)
+        label = f"threads {name.removeprefix('ncnn ')}"
+        facts |= {f"{label} small": float(error[small].mean())}
+        facts |= {f"{label} large": float(error[~small].mean())}
+    return facts
 
 
 def unseen(platform: Platform, lesson: Taught) -> Platform:

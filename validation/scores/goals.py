@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from validation.scores.goals_cpu import CPU_GOALS
 from validation.scores.goals_every import intervals, not_worse
 from validation.scores.goals_gpu import GPU_GOALS
 from validation.scores.verdict import Facts, Scores, at_most, percent, pick
@@ -86,19 +87,23 @@ def _nasbench(scores: Scores, facts: Facts) -> list[Verdict]:
     return found
 
 
-def _arm_networks(scores: Scores, facts: Facts) -> list[Verdict]:
-    return [
-        at_most(
-            "ncnn and TFLite networks on ARM, half fitted: MAPE", s.device, s.figures.mape, 0.12
-        )
-        for s in (*pick(scores, "ncnn"), *pick(scores, "mlperf"))
-    ]
+def _together(
+    *tables: Mapping[str, tuple[Callable[[Scores, Facts], list[Verdict]], ...]],
+) -> dict[str, tuple[Callable[[Scores, Facts], list[Verdict]], ...]]:
+    """Return tables of goals as one; a data set may be in several."""
+    found: dict[str, tuple[Callable[[Scores, Facts], list[Verdict]], ...]] = {}
+    for table in tables:
+        for data, goals in table.items():
+            found[data] = (*found.get(data, ()), *goals)
+    return found
 
 
-_GOALS: Mapping[str, tuple[Callable[[Scores, Facts], list[Verdict]], ...]] = {
-    "paper": (_paper_tables, _paper_table8, _paper_figure2),
-    "nasbench201": (_nasbench,),
-    "ncnn": (_arm_networks,),
-    **GPU_GOALS,
-    "*": (not_worse, intervals),
-}
+_GOALS = _together(
+    {
+        "paper": (_paper_tables, _paper_table8, _paper_figure2),
+        "nasbench201": (_nasbench,),
+    },
+    CPU_GOALS,
+    GPU_GOALS,
+    {"*": (not_worse, intervals)},
+)

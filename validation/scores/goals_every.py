@@ -10,7 +10,7 @@ from validation.scores.verdict import Facts, Scores, Verdict, beside, percent, p
 TOLERANCE = 0.003
 """By how much a calibrated error may exceed that of a simpler model. [1]"""
 _SIMPLER = (PRIORS, "roofline x scalar")
-NETWORKS = ("paper", "nasbench201", "ncnn", "mlperf", "timm")
+NETWORKS = ("paper", "nasbench201", "ncnn", "mlperf", "paddle_lite", "timm", "boards")
 """Sets of whole networks; the others are of single operators."""
 _COVERED = (0.85, 0.95)
 _SURE = 1.96

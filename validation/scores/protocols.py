@@ -133,7 +133,7 @@ def run(job: Job) -> Outcome:
     if job.data == "paper":
         return Outcome(*score_paper(job.device))
     if job.data == "boards":
-        return Outcome(boards.score_boards(boards.benches()))
+        return Outcome(*boards.score_boards(boards.benches()))
     if job.teachers:
         return Outcome(_unknown(job))
     rows = _find(job.data, job.device)
