@@ -21,6 +21,10 @@ _GENERAL = _PACKAGE / "timing" / "cpu.toml"
 _RUNTIMES = _PACKAGE / "runtimes"
 DETERMINED = 1.0
 """Boards that must determine a parameter, together, before its prior is theirs."""
+ANOTHER = 0.3
+"""Boards that must determine it under a second engine before other engines take it."""
+OF_THE_ENGINE = ("fixed",)
+"""Parameters that no engine tells another: what programs around an inference cost differs most."""
 _SOURCE = (
     "python -m validation priors: {what} of fits to {boards} boards (ncnn, MLPerf, Paddle-Lite, "
     "NAS-Bench-201), of which {seen:.1f} determine it; spread between boards{more}"
@@ -81,7 +85,7 @@ def _table(boards: Sequence[Known], found: Taught) -> Table:
 def _write_general(found: Taught, boards: int) -> None:
     document: Any = tomlkit.parse(_GENERAL.read_text(encoding="utf-8"))
     for j, p in enumerate(before()):
-        if found.seen[""][j] >= DETERMINED:
+        if p.name not in OF_THE_ENGINE and _common(found, j):
             entry = document[p.name]
             entry["value"] = _within(entry, found.mean[j])
             entry["spread"] = round(float(np.hypot(found.between[j], found.apart[j])), 2)
@@ -90,6 +94,12 @@ def _write_general(found: Taught, boards: int) -> None:
                 what=what, boards=boards, seen=found.seen[""][j], more=more
             )
     write_atomically(_GENERAL, tomlkit.dumps(document))
+
+
+def _common(found: Taught, j: int) -> bool:
+    """Return whether boards determine a parameter, and not under one engine alone."""
+    engines = [e for e in found.engines if found.seen[e][j] >= ANOTHER]
+    return bool(found.seen[""][j] >= DETERMINED and len(engines) > 1)
 
 
 def _write_engine(engine: str, found: Taught, boards: int) -> None:
