@@ -33,7 +33,7 @@ system,{ATTENTION},latency_ms
 h100_sxm,a,2,128,8,2,64,0,0,0.02
 h100_sxm,a,2,128,8,2,64,0,,0.02
 h100_sxm,a,2,128,8,2,64,0,64,0.01
-h100_sxm,a,2,128,8,2,64,0,128,0.02
+h100_sxm,a,2,128,8,2,64,0,128,0.04
 h100_sxm,a,2,128,8,2,64,384,0,0.03
 """,
     "silicon/generation_attention_bf16.csv": f"""\
@@ -88,8 +88,8 @@ def test_products_of_silicon_have_cold_weights_and_a_hot_input(data: Path) -> No
 def test_attention_of_silicon_leaves_windows_out(data: Path) -> None:
     sets = by_name(silicon.device_sets())
     prefill = sets["silicon h100-sxm prefill"]
-    # A window as long as the keys is none.
-    assert [row.seconds for row in prefill.rows] == pytest.approx([2e-5, 2e-5, 2e-5, 3e-5])
+    # One as long as the keys changes no result, but the kernel.
+    assert [row.seconds for row in prefill.rows] == pytest.approx([2e-5, 2e-5, 3e-5])
     lower = 128 * 129 // 2
     assert cm.flops(prefill.graph(prefill.rows[0])) == 2 * 8 * lower * 2 * 64
     (decode,) = sets["silicon h100-sxm decode"].rows

@@ -215,6 +215,17 @@ def test_a_network_of_symbols_has_the_same_residual() -> None:
     assert float(sizes.interval[1][1]) == pytest.approx(float(one.interval[1]), rel=1e-3)
 
 
+def test_a_host_is_not_taught_by_that_of_another_gpu() -> None:
+    teacher, platform = taught(GPU).platform, cm.load_platform(GPU, calibrated=False)
+    other = {"host": 9e-5, "fixed": 3e-5, "factor_host": 2.0, "dram": 0.5}
+    changed = tuple(replace(p, value=other.get(p.name, p.value)) for p in teacher.fitted.parameters)
+    teacher = replace(teacher, fitted=replace(teacher.fitted, parameters=changed))
+    prior, found = platform.fitted.theta, transferred(platform, [teacher]).fitted
+    assert all(found.theta[name] == prior[name] for name in ("host", "fixed", "factor_host"))
+    assert found.theta["dram"] == pytest.approx(0.5)
+    assert len(found.free) == len(found.covariance)
+
+
 def test_what_teachers_have_in_common_is_transferred() -> None:
     teacher, platform = taught(GPU).platform, cm.load_platform(GPU, calibrated=False)
     (surface,) = teacher.fitted.surfaces

@@ -12,6 +12,7 @@ from costmodel.calibration.fit import fit
 from costmodel.platforms import Platform, load_platform
 from costmodel.prediction.table import NetworkTable, tabulate
 from costmodel.timing.fitted import PRIOR_NETWORK_SPREAD, PRIOR_OPERATOR_SPREAD, Fitted
+from costmodel.timing.multipliers import HOST
 from costmodel.timing.surface import Surface
 from validation.scores.baselines import BASELINES, Features, features
 from validation.scores.dataset import DeviceSet
@@ -179,7 +180,8 @@ def _judged(guess: Guess, measured: np.ndarray, keep: np.ndarray) -> Figures:
 def transferred(platform: Platform, others: Sequence[Platform]) -> Platform:
     """Return ``platform`` with the parameters that other devices taught, and none of its own rows.
 
-    The middle of the others' fits on a logarithmic scale; their disagreement is its error. What a
+    The middle of the others' fits on a logarithmic scale; their disagreement is its error. A host
+    is not taught: another machine than the GPU, it has its prior. What a
     device leaves unexplained on rows of its own is taken as large as for priors. What formulas miss
     over the shapes of kernels is what the others miss in common.
     """
@@ -189,10 +191,12 @@ def transferred(platform: Platform, others: Sequence[Platform]) -> Platform:
     between = logs.var(axis=0, ddof=1 if len(others) > 1 else 0)
     spread = np.sqrt((errors**2).mean(axis=0) + between)
     parameters = tuple(
-        replace(p, value=float(np.clip(v, p.lower, p.upper)), spread=float(s))
+        p
+        if p.name in _OF_HOST
+        else replace(p, value=float(np.clip(v, p.lower, p.upper)), spread=float(s))
         for p, v, s in zip(platform.fitted.parameters, middle, spread, strict=True)
     )
-    free = spread[spread > 0]
+    free = np.array([p.spread for p in parameters if p.spread > 0])
     return replace(
         platform,
         fitted=Fitted(
@@ -204,6 +208,10 @@ def transferred(platform: Platform, others: Sequence[Platform]) -> Platform:
             surfaces=_shared(others),
         ),
     )
+
+
+_OF_HOST = ("host", "fixed", HOST)
+"""Parameters that belong to the machine around a GPU."""
 
 
 def _shared(others: Sequence[Platform]) -> tuple[Surface, ...]:
