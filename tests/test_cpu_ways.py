@@ -146,7 +146,7 @@ def test_an_operand_that_is_used_once_is_not_packed() -> None:
 
 def test_blocked_layouts_hold_eight_channels_of_a_group() -> None:
     machine = replace(MACHINE, lanes=16, units=1)
-    q = theta(gemm=0.5, direct=0.5, grouped=0.5)
+    q = theta(gemm=0.1, blocked=0.25, grouped=0.5)
     p = Product(2, 9, 8, 18, taps=9)
     one = ways._blocked(workload("convolution", p), machine, q)
     assert one.compute == 2 * 16 * 8 * 18 / (1e3 * 0.25)

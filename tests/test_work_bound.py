@@ -49,12 +49,16 @@ IMAGE = Tensor((2, 8, 14, 10))
             [Product(4, 4, 2 * 140, 18, 14, 10, 9, winograd=True)],
         ),
         (ops.Conv(16, (3, 1)), (IMAGE,), [Product(1, 16, 2 * 120, 24, 12, 10, 3, fourier=True)]),
-        # Of other ranks, the pixels of an image lie in one row.
-        (ops.Conv(4, (3,)), (Tensor((2, 8, 12)),), [Product(1, 4, 20, 24, 1, 10, 3, fourier=True)]),
+        # Of other ranks, all axes but the last are the height.
+        (
+            ops.Conv(4, (3,)),
+            (Tensor((2, 8, 12)),),
+            [Product(1, 4, 20, 24, 1, 10, 3, fourier=True, axes=1)],
+        ),
         (
             ops.Conv(4, (3, 3, 3)),
             (Tensor((2, 8, 4, 5, 6)),),
-            [Product(1, 4, 2 * 24, 8 * 27, 1, 24, 27, fourier=True)],
+            [Product(1, 4, 2 * 24, 8 * 27, 6, 4, 27, fourier=True, axes=3)],
         ),
         (ops.ConvTranspose(4, (2, 2), 2, groups=2), (IMAGE,), [Product(2, 8, 2 * 140, 4)]),
         (

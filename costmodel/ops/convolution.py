@@ -111,7 +111,7 @@ class Conv(Op):
     def products(self, *inputs: Tensor) -> tuple[Product, ...]:
         (x,) = inputs
         sizes = self.infer(x)[0].shape[2:]
-        height, width = sizes if len(sizes) == 2 else (1, product(sizes))
+        height, width = product(sizes[:-1]), sizes[-1]
         every = all(same(s, 1) for s in (*self.stride, *self.dilation))  # pixel, that is
         dense = every and same(self.groups, 1)
         channelwise = not dense and same(self.groups, x.shape[1])
@@ -127,6 +127,7 @@ class Conv(Op):
                 width=width,
                 taps=product(self.kernel),
                 winograd=winograd,
+                axes=len(sizes),
                 fourier=dense and not all(same(k, 1) for k in self.kernel),
             ),
         )

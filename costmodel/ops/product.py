@@ -22,7 +22,8 @@ class Product:
     m, n, k : Dim
         Output channels or rows, output pixels or columns, reduced length. [1]
     height, width : Dim
-        Output pixels of one image of a 2-d convolution, ``n`` being images times these; else 1. [1]
+        Output pixels of one image of a convolution, ``n`` being images times these: the width is
+        its last axis, the height all others; else 1. [1]
     taps : Dim
         Positions of the window of a convolution; else 1. [1]
     winograd : bool
@@ -34,6 +35,8 @@ class Product:
         causal attention. By default all. [multiply-add]
     fourier : bool
         Whether it is a dense convolution of stride and dilation 1 with a window of any size.
+    axes : int
+        Axes of the window of a convolution; else 2. [1]
     shared : Dim
         Products in a row that have one operand in common: query heads of a head of keys. [1]
 
@@ -55,6 +58,7 @@ class Product:
     needed: Dim | None = None
     fourier: bool = False
     shared: Dim = 1
+    axes: int = 2
 
     @property
     def dense(self) -> Dim:

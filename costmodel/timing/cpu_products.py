@@ -45,10 +45,17 @@ _INTEGER_WINOGRAD = 2
 _ATTENTION_BLOCK = 512
 """Keys that a fused attention takes at once; a causal mask spares whole blocks only (PyTorch:
 ``kvSplitSize`` of its flash attention on CPUs)."""
-_SMALL_WINDOW, _FEW_IMAGES, _FEW_CHANNELS = 9, 15, 4
+_SMALL_WINDOW, _FEW_IMAGES, _FEW_CHANNELS = {2: 9, 3: 27}, 15, 4
 """PyTorch's choice of a library (2.13, ``aten/src/ATen/native/Convolution.cpp``, ``use_mkldnn``):
-windows of up to 3 x 3, batches of up to 15. oneDNN reads images of up to 4 channels in the caller's
-layout."""
+windows of up to 3 x 3 on the last two axes, which a 1-d window, that has one axis, always is;
+batches of up to 15. oneDNN reads images of up to 4 channels in the caller's layout."""
+_UNROLLED_OUTPUTS = {4: 3, 8: 4, 16: 6}
+"""By the elements of a vector: output pixels that oneDNN's depthwise kernel keeps in registers. A
+border wider than these is left to im2col and a product (``cpu/x64/jit_uni_dw_conv_kernel_f32.cpp``
+and ``jit_uni_dw_convolution.hpp``: ``l_pad <= ur_w``)."""
+_PAGE, _KEPT = 4096, 2**25
+"""Bytes of a page; blocks from this size on glibc hands back when they are freed
+(``DEFAULT_MMAP_THRESHOLD_MAX``), so that their pages are faulted in anew. [byte]"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +134,10 @@ def _stays(w: Workload, machine: Machine, q: Theta) -> Dim:
     dense = at_most(elements, p.batch * p.n * p.k) * at_most(p.taps, 1)
     product = dense * at_most(images, _FEW_IMAGES) * at_most(machine.units, 1)
     one = at_most(images, 1) * at_most(p.batch, 1)
-    small = one * at_most(p.taps, _SMALL_WINDOW) * at_most(elements, q["unrolled"])
+    window = at_most(p.taps, _SMALL_WINDOW[p.axes]) if p.axes in _SMALL_WINDOW else 1
+    # Images, channels and the first two axes are counted: all of 2-d images, one row of 3-d ones.
+    counted = elements / p.width if p.axes == 3 else elements
+    small = one * window * at_most(counted, q["unrolled"])
     return maximum(product, small)
 
 
@@ -145,8 +155,19 @@ def _plain(w: Workload, machine: Machine, q: Theta) -> Way:
     single = at_most(p.n, 1)
     rows = single * p.m + unrolled / p.width
     spent = plain_product(w, machine, q) / rate + rows * q["row"]
-    copied = 2 * unrolled * DTYPE_BYTES[w.dtype] + joined
-    return Way(calls, spent, copied, repeats=repeats)
+    columns = unrolled * DTYPE_BYTES[w.dtype]
+    copied = 2 * columns + joined
+    spilled = 0
+    if p.axes != 2:
+        # Long rows, or volumes: elements, not rows, take the time, and columns leave the caches.
+        spent = spent + unrolled * q["unroll"] + _faults(columns) * q["fault"]
+        spilled = 2 * Moved(columns, 2 * columns).missed(last_cache(machine, q))
+    return Way(calls, spent, copied, spilled, repeats)
+
+
+def _faults(size: Dim) -> Dim:
+    """Return the pages that a block of ``size`` bytes takes anew at every call [1]."""
+    return (1 - at_most(size, _KEPT)) * size / _PAGE
 
 
 def plain_product(w: Workload, machine: Machine, q: Theta) -> Dim:
@@ -177,11 +198,18 @@ def _blocked(w: Workload, machine: Machine, q: Theta) -> Way:
     p = w.product
     if w.kind == "depthwise":
         spent = w.multiply_adds / (machine.multiply_adds * q["window"])
-        return Way(q["window_call"], spent, *_reordered(w, p.batch, p.batch, machine, q))
+        inside = Way(q["window_call"], spent, *_reordered(w, p.batch, p.batch, machine, q))
+        border = _UNROLLED_OUTPUTS.get(machine.lanes)
+        if border is None:
+            return inside
+        elements = p.batch * p.n * p.k
+        rate = machine.multiply_adds * q["gemm"]
+        columns = Way(q["window_call"], elements * q["unroll"] / machine.units + elements / rate)
+        return either(inside, columns, at_most(p.taps, (2 * border + 1) ** p.axes))
     grouped = w.kind == "grouped"
     lanes = minimum(machine.lanes, _BLOCKED_GROUP_LANES) if grouped else machine.lanes
     shared = ceil_div(ceil_div(p.m, lanes), machine.units) * machine.units
-    rate = machine.multiply_adds * q["gemm"] * q["direct"] * (q["grouped"] if grouped else 1)
+    rate = machine.multiply_adds * q["blocked"] * (q["grouped"] if grouped else 1)
     spent = p.batch * shared * lanes * p.n * p.k / rate
     channels = p.batch * p.k / p.taps, p.batch * p.m
     return Way(q["window_call"], spent, *_reordered(w, *channels, machine, q))

@@ -325,7 +325,7 @@ def stack(sequence: Sequence[Workload]) -> list[Stack]:
     """
     groups: dict[tuple[object, ...], list[int]] = {}
     for i, w in enumerate(sequence):
-        structure = tuple((p.winograd, p.fourier, p.needed is None) for p in w.products)
+        structure = tuple((p.winograd, p.fourier, p.axes, p.needed is None) for p in w.products)
         groups.setdefault((w.kind, w.dtype, w.passes, structure), []).append(i)
     return [Stack(np.array(i), _stacked([sequence[j] for j in i])) for i in groups.values()]
 
@@ -381,4 +381,9 @@ def _product_of(like: Product, sizes: Iterator[Dim]) -> Product:
     """Return a product of the structure of ``like`` with the next of ``sizes``."""
     found = {name: next(sizes) for name in _PRODUCT_SIZES}
     needed = None if like.needed is None else next(sizes)
-    return Product(**found, winograd=like.winograd, fourier=like.fourier, needed=needed)
+    structure: dict[str, Any] = {
+        "winograd": like.winograd,
+        "fourier": like.fourier,
+        "axes": like.axes,
+    }
+    return Product(**found, **structure, needed=needed)
