@@ -109,16 +109,27 @@ def _score(data: str, device: str, split: str, mape: float, method: str = MODEL)
 
 def test_goals_tell_reached_from_missed() -> None:
     scores = [
-        _score("ncnn", "a", "half", 0.119),
-        _score("ncnn", "b", "half", 0.121),
+        _score("ncnn", "a", "half", 0.069),
+        _score("ncnn", "b", "half", 0.071),
+        *(_score("mlperf", f"{i}", "half", 0.07) for i in range(9)),
+        _score("mlperf", "tenth", "half", 0.13),
+        _score("boards", "c", "board never measured", 0.19),
         _score("neusight", "t4 conv", "GPU never measured: p100", 0.2),
         _score("neusight", "t4 conv", "GPU never measured: p100", 0.19, "roofline"),
     ]
     found = {
-        (v.goal.split(":")[0], v.figure.split(":")[0]): v.reached for v in verdicts(scores, {})
+        (v.goal.split(":")[0], v.figure.split(":")[0]): v.reached
+        for v in verdicts(scores, {"threads c x4 small": 0.11})
     }
-    assert found["ncnn and TFLite networks on ARM, half fitted", "a"]
-    assert not found["ncnn and TFLite networks on ARM, half fitted", "b"]
+    assert found["ncnn, half the networks", "a"]
+    assert not found["ncnn, half the networks", "b"]
+    assert found["MLPerf, half", "10 systems"]
+    assert (
+        found["MLPerf, half", "90.0 % of 10; not tenth 13.0 %"]
+        is found["MLPerf, half", "10 systems"]
+    )
+    assert not found["threads from one, ncnn", "threads c x4 small"]
+    assert found["board never measured", "19.0 %; 19.0 % without throttled and unpinned ones"]
     # The roofline is better.
     assert not found["operators on a GPU never measured, conv", "t4 conv"]
     assert found["90 % intervals cover 85-95 % of the rows of a runtime", "engine, networks"]

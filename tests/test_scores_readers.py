@@ -10,7 +10,7 @@ import costmodel as cm
 from costmodel.errors import DataError
 from costmodel.platforms import load_platform
 from costmodel.prediction.table import tabulate
-from validation.scores import deepbench, mlperf, nasbench201, ncnn, neusight, tophub
+from validation.scores import deepbench, mlperf, nasbench201, ncnn, neusight, paddle_lite, tophub
 from validation.scores.dataset import DATA_VARIABLE, DeviceSet
 from validation.scores.efficientnet_lite import efficientnet_lite
 
@@ -65,6 +65,28 @@ Convolution conv 1 1 data out 0=4 1=3 4=1 5=1 6=108 9=1
         for i in range(mlperf.FEWEST)
     )
     + "rpi4-tflite-v2.4.1-ruy,e,efficientnet-lite1,,240,fp32,90\n",
+    "mlperf/singlestream_v2.1_v3.0.csv": """\
+system,model,family,width_mult,resolution,dtype,p50_ms
+odroid-armnn-v22.05-neon,resnet50,resnet,,,,339.5
+odroid-armnn-v22.05-neon,efficientnet-lite4-non-quantized,efficientnet,,,fp32,310.5
+odroid-armnn-v22.05-neon,mobilenet-v2-0.35-96-non-quantized,mobilenet-v2,,,fp32,5.5
+odroid-armnn-v22.05-neon,mobilenet-v2-0.35-96-quantized,mobilenet-v2,,,uint8,4.5
+odroid-armnn-v22.05-neon,mobilenet-v1-1.0-224-non-quantized,mobilenet-v1,1,224,fp32,70.5
+odroid-armnn-v22.05-neon,mobilenet-v3-large-minimalistic_224_1.0_float,mobilenet-v3,,,fp32,40.5
+odroid-armnn-v22.05-neon,mobilenet-v3-small_224_0.75_float,mobilenet-v3,,,fp32,20.5
+aws_c5.4xlarge-tflite_cpp-cpu-tflite-vmaster-default_config,mobilenet-v3-precision_float-large-224,mobilenet-v3,,,fp32,7.5
+amd_zen4_workstation-reference-cpu-onnxruntime-v1.14.0-default_config,huggingface-bert,,,,,145.5
+""",
+    "paddle_lite/benchmark.csv": """\
+section,backend,run_precision,weights,network,soc,ms
+fp32,ARMV8 CPU x,fp32,dense,MobileNetV1,rk3399,103.5
+fp32,ARMV7 CPU x,fp32,dense,MobileNetV1,rk3399,116.5
+fp32,ARMV8 CPU x,fp32,sparse,MobileNetV1,rk3399,56.5
+fp32,ARMV8 CPU x,fp32,dense,HRNet_w18,rk3399,3491.5
+fp32,ARMV8 CPU x,fp16,dense,MobileNetV2,snapdragon-845,19.5
+fp32,GPU x,,dense,MobileNetV1,rk3399,45.5
+int8,ARMV8 CPU x,,dense,ResNet50_quant,rk3399,473.5
+""",
     "neusight/conv2d.csv": """\
 Device,OPName,B,Input_Channel,Output_Channel,Input_Size,Kernel_Size,Stride,Padding,Latency
 Tesla T4,conv,2,64,128,28,3,1,1,0.5
@@ -149,9 +171,44 @@ def test_ncnn_takes_the_cpu_and_no_more_threads_than_cores(data: Path) -> None:
 
 def test_mlperf(data: Path) -> None:
     (found,) = mlperf.device_sets()
-    assert found.name == "mlperf tflite-v2.4.1 float32"
-    assert len(found.rows) == mlperf.FEWEST  # the other system has too few
+    assert found.name == "mlperf raspberry-pi-4 tflite-ruy-v2.4.1 float32"
+    assert len(found.rows) == mlperf.FEWEST  # the other systems have too few
     assert cm.flops(found.graph(found.rows[0])) == pytest.approx(13.6e6, rel=0.05)
+    (said,) = [s for s in mlperf.left_out() if s.startswith("mlperf rpi4-tflite")]
+    assert said.endswith("float32 is left out, 1 rows: fewer than 16 networks that can be built")
+
+
+def test_mlperf_by_board_engine_and_dtype(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mlperf, "FEWEST", 1)
+    sets = by_name(mlperf.device_sets())
+    full = sets["mlperf odroid-n2 armnn-v22.05 v2.1-v3.0 float32"]
+    assert full.platform == "odroid-n2/armnn?threads=2"  # as many as it has Cortex-A53
+    assert {row.network: row.seconds for row in full.rows} == {
+        "resnet50": 0.3395,
+        "efficientnet-lite4&float32": 0.3105,
+        "mobilenet_v2?classes=1001&width=0.35&size=96&dtype=float32": 0.0055,
+        "mobilenet_v1?classes=1001&width=1.0&size=224&dtype=float32": 0.0705,
+        "mobilenet_v3?variant=small&classes=1001&width=0.75&size=224&dtype=float32": 0.0205,
+    }
+    for row in full.rows:
+        assert cm.flops(full.graph(row)) > 5e6
+    assert len(sets["mlperf odroid-n2 armnn-v22.05 v2.1-v3.0 uint8"].rows) == 1
+    (cloud,) = sets["mlperf xeon-platinum-8275cl tflite-vmaster v2.1-v3.0 float32"].rows
+    assert (
+        cloud.network == "mobilenet_v3?variant=large&classes=1001&width=1.0&size=224&dtype=float32"
+    )
+    assert not any("onnxruntime" in name for name in sets)  # BERT is no network of the zoo's sizes
+
+
+def test_paddle_lite(data: Path) -> None:
+    sets = by_name(paddle_lite.device_sets())
+    board = sets["paddle_lite rk3399"]
+    assert board.platform == "rk3399/paddle-lite"
+    found = {row.network: row.seconds for row in board.rows}
+    assert found == {"mobilenet_v1?dtype=float32": 0.1035, "resnet50?dtype=int8": 0.4735}
+    (half,) = sets["paddle_lite snapdragon-845"].rows
+    assert half.network == "mobilenet_v2?dtype=float16"
+    assert board.graph(board.rows[0]).nodes["input"]["outputs"][0].dtype == "float32"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,105 @@
+"""Several cores: one thread is untouched, more wait for each other, equal parts for the slowest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+import costmodel as cm
+from costmodel.hardware import load_hardware
+from costmodel.hardware.model import IN_ORDER
+from costmodel.platforms import load_platform
+from costmodel.platforms.machine import machine_for
+from costmodel.runtimes import load_runtime
+from costmodel.timing import cpu_threads as threads
+
+Q = {"contention": 0.3, "contention_own": 0.1, "barrier": 1e-5}
+
+
+def machine(platform: str, dtype: str = "float32"):
+    return machine_for(load_platform(platform, calibrated=False), dtype)
+
+
+def test_one_thread_waits_for_no_one() -> None:
+    alone = machine("raspberry-pi-4/ncnn")
+    assert threads.crowding(alone, Q) == 1
+    assert threads.barrier(alone, Q) == 0
+    assert threads.uneven(7, alone) == 1
+    assert threads.cores_for(_copy(), alone) is alone
+
+
+def test_cores_that_share_a_cache_crowd_each_other_by_what_they_draw() -> None:
+    # A Cortex-A72 has its shared cache right behind the first, a Cortex-A76 a second of its own.
+    assert threads.crowding(machine("raspberry-pi-4/ncnn?threads=2"), Q) == pytest.approx(1.3)
+    assert threads.crowding(machine("raspberry-pi-4/ncnn?threads=4"), Q) == pytest.approx(1.9)
+    assert threads.crowding(machine("raspberry-pi-5/ncnn?threads=4"), Q) == pytest.approx(1.3)
+    four = machine("raspberry-pi-4/ncnn?threads=4")
+    assert threads.crowding(four, Q, "int8") == pytest.approx(1 + 0.9 / 4)
+    # Eight cores are two clusters of four, each with a cache.
+    eight = machine("graviton1/armnn?threads=8")
+    assert threads.crowding(eight, Q) == pytest.approx(1.9)
+
+
+def test_spinning_threads_meet_sooner_on_faster_cores() -> None:
+    slow, fast = machine("raspberry-pi-4/ncnn?threads=4"), machine("raspberry-pi-5/ncnn?threads=4")
+    ratio = fast.vector / slow.vector
+    assert threads.barrier(slow, Q) == pytest.approx(ratio * threads.barrier(fast, Q))
+    asleep = machine("raspberry-pi-5/armnn?threads=4")
+    assert threads.barrier(asleep, Q) == Q["barrier"]
+
+
+def _copy():
+    from costmodel.kernels import lower
+    from costmodel.timing.workload import workloads
+
+    (w,) = workloads(lower(cm.zoo.channel_shuffle(), load_runtime("ncnn")))
+    assert w.kind == "copy"
+    return w
+
+
+def test_what_an_engine_does_not_split_runs_on_one_core() -> None:
+    four = machine("raspberry-pi-4/ncnn?threads=4")
+    one = threads.cores_for(_copy(), four)
+    assert (one.units, one.vector) == (1, four.vector / 4)
+    split = replace(four, one_core=frozenset())
+    assert threads.cores_for(_copy(), split) is split
+
+
+@pytest.mark.parametrize("board", ["raspberry-pi-4", "snapdragon-855-plus", "graviton1"])
+@pytest.mark.parametrize("network", ["mobilenet_v1", "resnet18"])
+def test_two_and_four_threads_help_less_than_they_are(board: str, network: str) -> None:
+    graph = cm.zoo.NETWORKS[network]()
+    one, two, four = (
+        float(cm.latency(graph, f"{board}/ncnn?threads={n}").seconds) for n in (1, 2, 4)
+    )
+    assert 1 < one / two < 2
+    assert one / two < one / four < 4
+
+
+@pytest.mark.parametrize("board", ["snapdragon-845", "snapdragon-835", "snapdragon-810"])
+def test_equal_parts_wait_for_the_little_cores(board: str) -> None:
+    graph = cm.zoo.mobilenet_v2()
+    four, eight = (float(cm.latency(graph, f"{board}/ncnn?threads={n}").seconds) for n in (4, 8))
+    assert eight > 0.95 * four  # on one of the three, 2 % faster
+    # A split that gives more to who is done gains from all cores in arithmetic.
+    dynamic = machine(f"{board}/onnxruntime?threads=8")
+    assert dynamic.multiply_adds > machine(f"{board}/onnxruntime?threads=4").multiply_adds
+    # The least time knows of no split.
+    assert machine(f"{board}/ncnn?threads=8").ceiling == dynamic.ceiling
+
+
+def test_the_slowest_core_counts_and_in_order_ones_less() -> None:
+    phone = load_hardware("snapdragon-855-plus")
+    assert phone.slowest_for("float32", 1) == 2 * 8 * 2.96e9
+    assert phone.slowest_for("float32", 4) == 2 * 8 * 2.42e9
+    lanes = phone.clusters[-1].lanes["float32"]
+    assert phone.slowest_for("float32", 5) == pytest.approx(IN_ORDER * 2 * lanes * 1.8e9)
+    # In-order cores alone are not beside others.
+    board = load_hardware("raspberry-pi-3")
+    assert board.slowest_for("float32", 4) * 4 == board.peak_for("float32", 4)
+
+
+def test_cores_take_whole_packs() -> None:
+    four = machine("raspberry-pi-4/ncnn?threads=4")
+    assert [threads.uneven(n, four) for n in (1, 4, 5, 8)] == [4, 1, 8 / 5, 1]

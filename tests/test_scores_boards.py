@@ -1,0 +1,141 @@
+"""What boards teach about each other, on boards made by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import costmodel as cm
+from costmodel.platforms import load_platform
+from costmodel.prediction.table import tabulate
+from costmodel.timing.fitted import Fitted
+from costmodel.timing.parameters import Parameter
+from validation.scores import boards, hierarchy
+from validation.scores import priors as command
+from validation.scores.bench import MODEL, Bench
+from validation.scores.hierarchy import Known, known, taught
+
+BEFORE = [Parameter(n, 1.0, 0.5, 0.01, 100.0, "1", "") for n in ("first", "second")]
+NAMES = ["mobilenet_v1?size=128", "mobilenet_v2?size=128", "resnet18?size=64", "squeezenet"]
+
+
+def board(name: str, engine: str, x: float, sharp: float = 400.0) -> Known:
+    sharpness = np.diag([sharp, 0.0])
+    return Known(name, engine, sharpness, sharpness @ [x, 0.0])
+
+
+def test_the_mean_lies_between_boards_and_what_was_there_before() -> None:
+    found = taught([board(str(i), "e", x) for i, x in enumerate((0.9, 1.0, 1.1))], BEFORE)
+    assert 0.5 < found.engines["e"][0] < 1.0
+    assert found.engines["e"][1] == 0  # no board says anything
+    assert found.seen[""].tolist() == pytest.approx([3, 0], abs=0.1)
+
+
+def test_boards_that_disagree_widen_the_spread() -> None:
+    alike = taught([board(str(i), "e", 0.5) for i in range(6)], BEFORE)
+    apart = taught([board(str(i), "e", x) for i, x in enumerate((-1, 2, 0, 1.5, -0.5, 1))], BEFORE)
+    assert alike.between[0] < 0.25 < 0.7 < apart.between[0]
+
+
+def test_engines_have_means_of_their_own_and_an_unknown_one_has_that_of_all() -> None:
+    fast = [board(str(i), "fast", 1.0) for i in range(5)]
+    slow = [board(str(i), "slow", -1.0) for i in range(5)]
+    found = taught(fast + slow, BEFORE)
+    assert found.engines["fast"][0] > 0.5 > -0.5 > found.engines["slow"][0]
+    mean, spread = found.of("never seen")
+    assert abs(mean[0]) < 0.2
+    assert spread[0] > found.of("fast")[1][0]
+
+
+def _bench(device: str, speed: float, threads: int = 1, names: list[str] = NAMES) -> Bench:
+    """Return a board that takes ``1 / speed`` times what its formulas say with priors."""
+    platform = load_platform(f"{device}/ncnn?threads={threads}", calibrated=False)
+    parameters = tuple(
+        replace(p, **dict(zip(("value", "spread"), _before(p), strict=True)))
+        for p in platform.fitted.parameters
+    )
+    platform = replace(platform, fitted=Fitted.prior(parameters))
+    table = tabulate([cm.network(name) for name in names], platform)
+    seconds = table.seconds(platform, platform.fitted.theta) / speed
+    return Bench(platform, table, seconds, ("",) * len(names), (), tuple(names))
+
+
+def _before(p: Parameter) -> tuple[float, float]:
+    old = {q.name: q for q in boards.before()}
+    return (old[p.name].value, old[p.name].spread) if p.name in old else (p.value, p.spread)
+
+
+def test_a_fit_of_one_board_finds_what_made_its_rows() -> None:
+    (found,) = known([_bench("raspberry-pi-4", 1.0)], boards.before())
+    assert (found.board, found.engine) == ("raspberry-pi-4", "ncnn")
+    mean = np.log([p.value for p in boards.before()])
+    spread = np.array([p.spread for p in boards.before()])
+    at, _ = found.posterior(mean, spread)
+    assert at == pytest.approx(mean, abs=0.15)
+
+
+def test_a_board_that_is_left_out_is_predicted_by_the_others() -> None:
+    names = ("raspberry-pi-4", "rk3399", "snapdragon-835", "snapdragon-810")
+    sets = {f"ncnn {name} x1": _bench(name, 1.5) for name in names}
+    sets["ncnn raspberry-pi-4 x2"] = _bench("raspberry-pi-4", 1.5, threads=2)
+    scores, facts = boards.score_boards(sets)
+    own = {s.device: s.figures for s in scores if s.method == MODEL}
+    assert set(own) == set(sets)
+    # Rows are half as fast again as the priors say, a third less time; the others have told.
+    assert all(f.median < 0.25 for f in own.values())
+    assert all(f.coverage == 1 for f in own.values())
+    assert set(facts) == {"threads raspberry-pi-4 x2 small", "threads raspberry-pi-4 x2 large"}
+    assert all(value < 0.05 for value in facts.values())
+
+
+def test_throttled_and_unpinned_boards_teach_no_others() -> None:
+    sets = {"a": _bench("rk3588", 1.0, names=NAMES[:1])}
+    sets["b"] = replace(sets["a"], platform=load_platform("rk3588/armnn?threads=4"))
+    sets["c"] = replace(sets["a"], platform=load_platform("xeon-e5-2686-v4/tflite"))
+    assert boards.teaching(sets) == [sets["a"]]
+
+
+def test_before_is_what_no_board_has_taught() -> None:
+    names = {p.name for p in boards.before()}
+    direct = next(p for p in boards.before() if p.name == "direct")
+    assert (direct.value, direct.spread) == (0.53, 0.3)
+    assert names == {p.name for p in boards.priors("cpu") if p.spread > 0}
+
+
+def test_what_was_found_is_written_where_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"cpu.toml": command._GENERAL, "ncnn.toml": command._RUNTIMES / "ncnn.toml"}
+    for name, file in files.items():
+        (tmp_path / name).write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setattr(command, "_GENERAL", tmp_path / "cpu.toml")
+    monkeypatch.setattr(command, "_RUNTIMES", tmp_path)
+    size = len(boards.before())
+    names = [p.name for p in boards.before()]
+    mean = np.log([p.value for p in boards.before()])
+    mean[names.index("gemm")] = np.log(0.5)
+    mean[names.index("winograd")] = np.log(99.0)  # beyond its range
+    seen = np.zeros(size)
+    seen[[names.index("gemm"), names.index("winograd")]] = 2.0
+    found = hierarchy.Taught(
+        mean,
+        {"ncnn": mean, "tflite": mean},
+        np.full(size, 0.1),
+        np.full(size, 0.0),
+        dict.fromkeys(("", "ncnn", "tflite"), np.zeros(size)),
+        dict.fromkeys(("", "ncnn", "tflite"), seen),
+    )
+    command._write_general(found, 7)
+    command._write_engine("ncnn", found, 7)
+    from costmodel.runtimes import load_runtime
+    from costmodel.timing.parameters import read_priors
+
+    general = {p.name: p for p in read_priors((tmp_path / "cpu.toml").read_text("utf-8"), "cpu")}
+    assert (general["gemm"].value, general["gemm"].spread) == (0.5, 0.1)
+    assert "7 boards" in general["gemm"].source
+    assert general["winograd"].value == general["winograd"].upper
+    own = load_runtime(str(tmp_path / "ncnn.toml")).priors["cpu"]
+    assert own["gemm"]["value"] == 0.5
