@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
+import shlex
 import shutil
 import signal
 import socket
@@ -15,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from validation.__main__ import app
 from validation.arm.bench.program import Spec, SpecBuilder
 from validation.arm.bench.remote import SshTarget
 from validation.arm.bench.targets import find_qemu
@@ -356,3 +360,22 @@ def test_validate_says_in_one_sentence_that_the_board_is_an_emulator(
     (line,) = result.output.strip().splitlines()
     assert line.startswith(f"costmodel: {board.target.name}: the binary found itself under")
     assert "qemu" in line
+
+
+def test_the_guides_measurement_by_ssh_reaches_the_board_and_finds_the_emulator(
+    board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command of the guide "Your board in ten minutes", with two of its rows."""
+    page = (Path(__file__).parents[1] / "docs/guide/your-board.md").read_text("utf-8")
+    (block,) = re.findall(r"```sh\n(python -m validation measure .*?)```", page, re.DOTALL)
+    words = shlex.split(block)[3:]
+    options = words[words.index("--backend") :]
+    assert options[1] == "arm:ssh://pi@board"
+    options[1] = board.target.name
+    shutil.copy(Path(__file__).parents[1] / "docs/data/my-board.toml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("validation.backends.arm.parse_target", lambda name: board.target)
+    done = CliRunner().invoke(app, [*words[:3], *options])
+    print(done.output)
+    assert done.exit_code == 2  # nothing was measured
+    assert "its results are emulated, its wall time is no latency" in " ".join(done.output.split())

@@ -239,6 +239,16 @@ def test_a_time_without_its_host_is_refused_with_the_platform_to_take() -> None:
     assert check_conditions([row], cm.load_platform("raspberry-pi-4/ncnn")) == []
 
 
+@pytest.mark.parametrize(
+    "written", ["rpi4/ncnn", "Raspberry Pi 4B/ncnn", "files/raspberry-pi-4.toml/ncnn"]
+)
+def test_a_platform_goes_by_its_other_names_and_its_file(written: str) -> None:
+    row = Measurement("linear", 1e-3, platform=written)
+    assert check_conditions([row], cm.load_platform("raspberry-pi-4/ncnn")) == []
+    (bad,) = check_conditions([row], cm.load_platform("raspberry-pi-3/ncnn"))
+    assert bad.reason == f"platform {written!r} is not 'raspberry-pi-3/ncnn'"
+
+
 def test_operands_are_cold_where_bytes_lie_between() -> None:
     platform = cm.load_platform("h100-sxm/cuda-graphs")
     cold = Measurement("linear", 1e-3, extra={"cache": "cold"}, between=10**8)

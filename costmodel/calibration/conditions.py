@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from costmodel.calibration.measurement import BadRow, Measurement
 from costmodel.errors import DataError, listed
 from costmodel.graph import Node
+from costmodel.hardware import find_device
 from costmodel.ops import Input
 from costmodel.platforms import Platform
 
@@ -122,7 +124,7 @@ def check_conditions(measurements: Sequence[Measurement], platform: Platform) ->
 def _reasons(m: Measurement, platform: Platform) -> Iterator[str]:
     base, _, query = m.platform.partition("?")
     own = platform.name.partition("?")[0]
-    if base and base != own:
+    if base and _base(base) != own:
         yield f"platform {m.platform!r} is not {own!r}"
     settings = dict(parse_qsl(query))
     usual = "yes" if platform.runtime.transfers else "no"
@@ -157,6 +159,14 @@ def _reasons(m: Measurement, platform: Platform) -> Iterator[str]:
                 f"{column} is {m.extra[column].strip()}, but the platform's is "
                 f"{' or '.join(allowed)}{_instead(column, stated, platform)}"
             )
+
+
+def _base(written: str) -> str:
+    """Return ``hardware/runtime`` by their names, where a row has other spellings or files."""
+    hardware, slash, runtime = written.rpartition("/")
+    if hardware.endswith(".toml"):
+        hardware = Path(hardware).stem
+    return f"{find_device(hardware) or hardware}{slash}{runtime.removesuffix('.toml')}"
 
 
 def _dtype_of(m: Measurement) -> str:
