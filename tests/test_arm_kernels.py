@@ -10,7 +10,7 @@ import pytest
 
 from costmodel.errors import DataError
 from validation.arm.bench.build import build_armbench
-from validation.arm.bench.cases import CASES, one_spec
+from validation.arm.bench.cases import CASES, POSITIVE, one_spec
 from validation.arm.bench.program import Spec, SpecBuilder
 from validation.arm.bench.result import RunResult
 from validation.arm.bench.targets import emulated_target
@@ -41,8 +41,14 @@ def test_kernel_matches_numpy(deviations: list[Deviation], index: int) -> None:
     assert deviations[index].relative <= 1e-5
 
 
+def test_kernels_of_positive_numbers_match_numpy(deviations: list[Deviation]) -> None:
+    rest = deviations[len(CASES) :]
+    assert {deviation.kernel for deviation in rest} == {case[0] for case in POSITIVE}
+    assert max(deviation.relative for deviation in rest) <= 1e-5
+
+
 def test_every_kernel_has_a_case() -> None:
-    assert {case[0] for case in CASES} == set(reference.KERNELS)
+    assert {case[0] for case in (*CASES, *POSITIVE)} == set(reference.KERNELS)
 
 
 def test_the_binary_and_the_reference_list_the_same_kernels() -> None:

@@ -12,10 +12,12 @@ from arm_reference import reference_tensors
 import costmodel as cm
 from costmodel import zoo
 from costmodel.errors import ShapeError, UnknownOperatorError
-from costmodel.ops import Elementwise
+from costmodel.ops import Elementwise, Reduce, Transpose
+from costmodel.zoo.registry import NETWORKS
 from validation.arm.bench.program import Spec
 from validation.arm.bench.targets import emulated_target
 from validation.arm.checks.check import check
+from validation.arm.checks.reference import WEIGHT, uniform
 from validation.arm.simulator.core import load_core
 from validation.arm.simulator.count import count
 from validation.arm.simulator.distinct import shorten, simulate_distinct
@@ -23,6 +25,7 @@ from validation.arm.simulator.simulate import Simulated, apply_core
 from validation.arm.translate.lower import lower
 from validation.arm.translate.reuse import reuse_memory
 
+CELL = "|nor_conv_3x3~0|+|avg_pool_3x3~0|skip_connect~1|+|nor_conv_1x1~0|none~1|skip_connect~2|"
 CORE = load_core("cortex-a57")
 
 
@@ -55,6 +58,11 @@ def assert_right(graph: nx.DiGraph, fuse: bool = True) -> None:
         ("resnet18", {"size": 64}),
         ("densenet", {"size": 32}),
         ("googlenet", {"size": 64}),
+        ("condensenet", {"size": 64}),
+        ("vit", {"size": 32}),
+        ("bert", {"layers": 1, "length": 9, "vocabulary": 100}),
+        ("gpt2", {"layers": 1, "length": 12, "vocabulary": 100}),
+        ("nasbench201", {"arch_str": CELL}),
     ],
 )
 def test_whole_networks_are_right_operator_by_operator(
@@ -94,10 +102,43 @@ def test_an_activation_that_others_read_around_is_not_fused() -> None:
 
 
 def test_operators_without_a_kernel_are_all_named() -> None:
+    builder = cm.Builder("odd")
+    x = builder.input((1, 4, 6, 6))
+    odd = [builder.add(Elementwise(kind), x) for kind in ("floor", "log")]
+    z = builder.add(Reduce("max", (1,)), x)
     with pytest.raises(UnknownOperatorError) as caught:
-        lower(zoo.build("vit"))
-    for name in ("LayerNorm", "Transpose", "BroadcastTo"):
+        lower(builder.finish(*odd, z))
+    for name in ("Elementwise (log)", "Elementwise (floor)", "Reduce (max over axes (1,)"):
         assert name in str(caught.value)
+
+
+def test_every_network_of_the_zoo_has_its_kernels() -> None:
+    whole = list(NETWORKS)[: list(NETWORKS).index("pointwise")]
+    assert len(whole) == 26
+    for name in whole:
+        values = {"arch_str": CELL} if name == "nasbench201" else {}
+        assert lower(zoo.build(name, **values)).calls
+
+
+@pytest.mark.parametrize(
+    ("shape", "order", "kernel"),
+    [
+        ((1, 8, 7, 8, 7, 96), (0, 1, 3, 2, 4, 5), "transpose"),
+        ((2, 3, 4), (0, 2, 1), "transpose"),
+        ((2, 1, 3, 1, 4), (0, 3, 2, 1, 4), None),
+    ],
+)
+def test_axes_that_stay_together_move_as_one(
+    shape: tuple[int, ...], order: tuple[int, ...], kernel: str | None
+) -> None:
+    builder = cm.Builder("moved")
+    y = builder.add(Transpose(order), builder.input(shape))
+    graph = builder.finish(builder.add(Elementwise("relu"), y))
+    spec = lower(graph)
+    assert [call.kernel for call in spec.calls] == ([kernel] if kernel else []) + ["relu"]
+    result = emulated_target().run(spec.dumping(spec.written()))
+    values = uniform(1, WEIGHT, int(np.prod(shape))).reshape(shape).transpose(order)
+    assert np.array_equal(result.tensors[spec.written()[-1]].ravel(), np.maximum(values, 0).ravel())
 
 
 def test_symbols_must_be_given_numbers_first() -> None:

@@ -28,6 +28,17 @@ from validation.measuring.clock import Plan, Timing
 FAST = Plan(budget=0.05, warm_up=0.05, turn=0.01, min_samples=5)
 BATCH_1 = [case for case in CASES if case[1][0][0] == 1]
 TOLERANCE = 1e-5
+BEFORE = ("conv1x1", "conv", "depthwise", "linear", "maxpool", "avgpool", "relu", "concat")
+    "conv1x1",
+    "conv",
+    "depthwise",
+    "linear",
+    "maxpool",
+    "avgpool",
+    "relu",
+    "concat",
+    "shuffle",
+)
 
 
 def worst(spec: Spec) -> float:
@@ -40,8 +51,12 @@ def worst(spec: Spec) -> float:
 
 
 @pytest.mark.parametrize("case", BATCH_1, ids=lambda case: f"{case[0]}-{case[3]}")
-def test_every_kernel_agrees_with_the_reference(case: Case) -> None:
-    assert worst(one_spec([case])) <= TOLERANCE
+def test_every_kernel_agrees_with_the_reference_or_is_refused(case: Case) -> None:
+    try:
+        assert worst(one_spec([case])) <= TOLERANCE
+    except MeasuringError as error:
+        assert case[0] not in BEFORE or case[1][0][0] > 1 or "axis" in case[3]
+        assert case[0] in str(error) or "batch 1" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +113,7 @@ def test_what_ncnn_cannot_do_fails_alone() -> None:
     found = dict(NcnnBackend().measure_networks(graphs, Settings(), FAST))
     assert isinstance(found["one"], Timing)
     assert "ncnn runs batch 1 only" in str(found["two"])
-    assert "LayerNorm" in str(found["norm"])
+    assert "ncnn has no layer here for layer_norm" in str(found["norm"])
     ((_, refused),) = NcnnBackend().measure_networks(
         {"one": graphs["one"]}, Settings(dtype="float16"), FAST
     )

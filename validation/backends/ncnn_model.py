@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from validation.arm.bench.program import Call, Shape, Spec
-from validation.arm.checks.reference import SCALE, SHIFT, uniform, weights
+from validation.arm.checks.operands import SCALE, SHIFT, uniform, weights
 from validation.backends.ncnn_words import (
     ACTIVATIONS,
     CONVOLUTIONS,
@@ -33,6 +33,14 @@ from validation.backends.ncnn_words import (
 from validation.errors import MeasuringError
 
 _MAGIC = 7767517
+
+
+_LAYERS = frozenset(
+    {
+        *("linear", "conv1x1", "maxpool", "avgpool", "globalpool", "add", "mul", "batchnorm"),
+        *("bias", "shuffle", "concat", "copy"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -119,7 +127,14 @@ class _Writer:
         return self._blobs[number]
 
     def call(self, call: Call) -> None:
-        """Add the layers of one operator."""
+        """Add the layers of one operator.
+
+        Raises
+        ------
+        MeasuringError
+            If none is known to do the same.
+        """
+        self._refuse(call)
         shapes = [self.spec.buffers[number].shape for number in call.inputs]
         reads = [self.blob(number) for number in call.inputs]
         grouped = call.kernel == "conv1x1" and int(call.params.get("groups", 1)) > 1
@@ -135,6 +150,18 @@ class _Writer:
         ):
             made = self._add("Reshape", [made], f"0={shape[1]}")
         self._blobs[call.outputs[0]] = made
+
+    def _refuse(self, call: Call) -> None:
+        """Refuse what was never translated, rather than run something else."""
+        known = call.kernel in UNARY or call.kernel in CONVOLUTIONS or call.kernel in _LAYERS
+        shapes = [self.spec.buffers[number].shape for number in call.inputs]
+        if call.kernel in ("add", "mul"):
+            known = shapes[1] in (shapes[0], (*shapes[0][:2], 1, 1))
+        if not known or int(call.params.get("axis", 1)) != 1:
+            raise MeasuringError(
+                f"ncnn has no layer here for {call.name or call.kernel} ({call.kernel} of "
+                f"{' and '.join(map(str, shapes))})"
+            )
 
     def _operator(self, call: Call, reads: list[str], x: Shape, y: Shape) -> str:
         p = call.params

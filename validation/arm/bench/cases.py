@@ -8,6 +8,15 @@ from validation.arm.bench.program import Shape, Spec, SpecBuilder
 
 Case = tuple[str, list[Shape], list[Shape], dict[str, int | str]]
 
+SMOOTH = ("gelu", "gelu_tanh", "leaky_relu", "elu", "neg", "abs", "square", "hard_tanh")
+ARITHMETIC = ("add", "sub", "mul", "div", "max", "min")
+
+
+def _numbers() -> list[Case]:
+    shape = (1, 3, 5, 5)
+    return [(f"{kind}_number", [shape], [shape], {"value": "1.25"}) for kind in ARITHMETIC]
+
+
 # kernel, shapes in, shapes out, parameters: edges of every blocking (8 x 12 tiles, 256 deep, 480
 # wide, 4 and 8 lanes), odd sizes, batches, groups, each activation
 CASES: Sequence[Case] = [
@@ -124,10 +133,58 @@ CASES: Sequence[Case] = [
     ("split", [(2, 8, 5, 5)], [(2, 3, 5, 5), (2, 5, 5, 5)], {}),
     ("slice", [(2, 8, 5, 5)], [(2, 3, 5, 5)], {"begin": 4}),
     ("copy", [(1, 8, 5, 5)], [(1, 200, 1, 1)], {}),
+    *[(kind, [(1, 3, 5, 7)], [(1, 3, 5, 7)], {}) for kind in SMOOTH],
+    *[(kind, [(2, 3, 5, 5)] * 2, [(2, 3, 5, 5)], {}) for kind in ("sub", "div", "max", "min")],
+    ("sub", [(2, 3, 5, 5), (1, 3, 1, 1)], [(2, 3, 5, 5)], {"act": "relu"}),
+    ("div", [(1, 1, 6, 5), (2, 4, 1, 1)], [(2, 4, 6, 5)], {}),
+    ("max", [(1, 197, 9, 1), (1, 1, 9, 1)], [(1, 197, 9, 1)], {}),
+    ("min", [(2, 1, 5, 1), (1, 3, 5, 6)], [(2, 3, 5, 6)], {}),
+    *_numbers(),
+    ("broadcast", [(1, 3, 1, 5)], [(2, 3, 4, 5)], {}),
+    ("broadcast", [(2, 3, 4, 1)], [(2, 3, 4, 5)], {}),
+    ("concat", [(2, 3, 4, 5), (2, 3, 1, 5)], [(2, 3, 5, 5)], {"axis": 2}),
+    ("concat", [(2, 3, 4, 5), (2, 3, 4, 2)], [(2, 3, 4, 7)], {"axis": 3}),
+    ("split", [(2, 3, 9, 5)], [(2, 3, 4, 5), (2, 3, 5, 5)], {"axis": 2}),
+    ("slice", [(2, 3, 9, 5)], [(2, 3, 9, 2)], {"axis": 3, "begin": 1, "step": 2}),
+    ("slice", [(2, 9, 3, 5)], [(2, 4, 3, 5)], {"begin": 1, "step": 2}),
+    ("gather", [(2, 9, 3, 5)], [(2, 12, 3, 5)], {"axis": 1, "seed": 5}),
+    ("gather", [(2, 3, 5, 9)], [(2, 3, 5, 4)], {"axis": 3, "seed": 6}),
+    ("transpose", [(2, 3, 4, 5)], [(2, 4, 3, 5)], {"order": "0213"}),
+    ("transpose", [(1, 12, 49, 1)], [(1, 49, 12, 1)], {"order": "0213"}),
+    ("transpose", [(2, 3, 4, 5)], [(5, 4, 3, 2)], {"order": "3210"}),
+    ("layernorm", [(1, 197, 19, 1)], [(1, 197, 19, 1)], {"inner": 19, "affine": 1, "bias": 1}),
+    ("layernorm", [(1, 4, 6, 7)], [(1, 4, 6, 7)], {"inner": 42}),
+    ("layernorm", [(1, 7, 64, 1)], [(1, 7, 64, 1)], {"inner": 64, "rms": 1, "affine": 1}),
+    ("groupnorm", [(2, 6, 5, 5)], [(2, 6, 5, 5)], {"groups": 3, "affine": 1}),
+    ("groupnorm", [(1, 4, 3, 3)], [(1, 4, 3, 3)], {"groups": 4}),
+    ("prelu", [(2, 6, 5, 5)], [(2, 6, 5, 5)], {}),
+    ("prelu", [(2, 6, 5, 5)], [(2, 6, 5, 5)], {"groups": 2}),
+    ("linear", [(197, 19, 1, 1)], [(197, 33, 1, 1)], {"bias": 1, "act": "relu"}),
+    ("linear", [(9, 300, 1, 1)], [(9, 7, 1, 1)], {}),
+    ("matmul", [(2, 3, 17, 9), (2, 3, 9, 21)], [(2, 3, 17, 21)], {}),
+    ("matmul", [(2, 3, 9, 17), (1, 1, 21, 9)], [(2, 3, 17, 21)], {"swap_a": 1, "swap_b": 1}),
+    ("attention", [(1, 3, 50, 16)] * 3, [(1, 3, 50, 16)], {}),
+    ("attention", [(2, 4, 9, 5), (2, 2, 9, 5), (2, 2, 9, 7)], [(2, 4, 9, 7)], {"causal": 1}),
+    ("attention", [(1, 2, 5, 8), (1, 2, 13, 8), (1, 2, 13, 8)], [(1, 2, 5, 8)], {}),
+    ("adaptiveavg", [(1, 3, 13, 11)], [(1, 3, 6, 6)], {}),
+    ("adaptivemax", [(2, 3, 7, 7)], [(2, 3, 3, 10)], {}),
+    ("nearest", [(1, 3, 7, 5)], [(1, 3, 14, 10)], {}),
+    ("nearest", [(1, 3, 7, 5)], [(1, 3, 4, 9)], {}),
+    ("bilinear", [(1, 3, 7, 5)], [(1, 3, 14, 10)], {}),
+    ("bilinear", [(2, 3, 7, 9)], [(2, 3, 5, 4)], {}),
+    ("deconv", [(1, 6, 7, 7)], [(1, 5, 14, 14)], {"k": 2, "stride": 2, "bias": 1}),
+    ("deconv", [(2, 6, 5, 9)], [(2, 4, 5, 9)], {"k": 3, "stride": 1, "pad": 1, "groups": 2}),
+    ("deconv", [(1, 4, 5, 5)], [(1, 3, 11, 11)], {"k": 4, "stride": 2, "ph": 1, "pw": 1}),
+    ("deconv", [(1, 4, 5, 5)], [(1, 3, 7, 7)], {"k": 2, "stride": 1, "dilation": 2}),
 ]
+POSITIVE: Sequence[Case] = [
+    (kind, [(1, 3, 5, 7)], [(1, 3, 5, 7)], {}) for kind in ("exp", "sqrt", "rsqrt", "reciprocal")
+]
+"""Of positive numbers: behind an exponential."""
 SCALE = 9
 """Inputs reach beyond the places where activations change their course."""
 SEEDED = {"conv1x1", "conv3x3", "winograd3x3", "conv", "depthwise", "linear", "batchnorm", "bias"}
+SEEDED |= {"layernorm", "groupnorm", "prelu", "deconv"}
 
 
 def one_spec(cases: Sequence[Case] = CASES) -> Spec:
@@ -142,5 +199,9 @@ def one_spec(cases: Sequence[Case] = CASES) -> Spec:
         writes = [builder.tensor(shape) for shape in shapes_out]
         seed = {"seed": number} if kernel in SEEDED else {}
         builder.op(kernel, reads, writes, **params, **seed)
+    for kernel, shapes_in, shapes_out, _ in POSITIVE if cases is CASES else ():
+        x, positive = builder.tensor(shapes_in[0], seed=1, scale=3), builder.tensor(shapes_in[0])
+        builder.op("exp", [x], [positive])
+        builder.op(kernel, [positive], [builder.tensor(shapes_out[0])])
     spec = builder.build()
     return spec.dumping(spec.written())

@@ -5,8 +5,7 @@ Sums are made in float64, so the reference is exact to float32 for the sizes use
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,91 +13,19 @@ from numpy.typing import NDArray
 
 from costmodel.errors import DataError
 from validation.arm.bench.program import Call, Shape
-
-Array = NDArray[np.float64]
-Float32 = NDArray[np.float32]
-
-WEIGHT, BIAS, SCALE, SHIFT = range(4)
-
-
-def uniform(seed: int, role: int, count: int) -> Float32:
-    """Return the first ``count`` numbers of a stream, in (-1, 1): what ``src/random.c`` makes.
-
-    >>> [float(x) for x in uniform(1, WEIGHT, 2)] == [float(x) for x in uniform(1, WEIGHT, 3)[:2]]
-    True
-    """
-    x = np.arange(count, dtype=np.uint32) * np.uint32(0x9E3779B9)
-    x += np.uint32(((4 * seed + role) * 0x85EBCA6B + 0x01234567) & 0xFFFFFFFF)
-    x ^= x >> np.uint32(16)
-    x *= np.uint32(0x7FEB352D)
-    x ^= x >> np.uint32(15)
-    x *= np.uint32(0x846CA68B)
-    x ^= x >> np.uint32(16)
-    odd = (2 * (x >> np.uint32(8)) + np.uint32(1)).astype(np.int64) - (1 << 24)
-    return (odd / (1 << 24)).astype(np.float32)
-
-
-def weights(shape: Sequence[int], fan_in: int, seed: int) -> Array:
-    """Weights with He's scale, in the order (cout, cin / groups, kh, kw)."""
-    scale = np.sqrt(np.float32(6) / np.float32(fan_in))
-    values = uniform(seed, WEIGHT, int(np.prod(shape))) * scale
-    weighted: Array = values.reshape(shape).astype(np.float64)
-    return weighted
-
-
-@dataclass(frozen=True)
-class Args:
-    """Operands and parameters of one call, with the defaults of ``src/spec.c``."""
-
-    inputs: list[Array]
-    shapes: list[Shape]
-    params: Mapping[str, Any]
-
-    @property
-    def x(self) -> Array:
-        """The first input."""
-        return self.inputs[0]
-
-    def get(self, key: str, default: int) -> int:
-        """Return a whole number among the parameters."""
-        return int(self.params.get(key, default))
-
-    def pair(self, both: str, first: str, second: str, default: int) -> tuple[int, int]:
-        """Two numbers that one key may set together."""
-        value = self.get(both, default)
-        return self.get(first, value), self.get(second, value)
-
-    @property
-    def window(self) -> tuple[int, int]:
-        """Kernel height and width."""
-        return self.pair("k", "kh", "kw", 1)
-
-    @property
-    def pad(self) -> tuple[int, int]:
-        """Rows and columns added before the input."""
-        return self.pair("pad", "ph", "pw", 0)
-
-    @property
-    def pad_end(self) -> tuple[int, int]:
-        """Rows and columns added after the input."""
-        ph, pw = self.pad
-        return self.get("ph_end", ph), self.get("pw_end", pw)
+from validation.arm.checks.operands import BIAS as BIAS
+from validation.arm.checks.operands import SCALE, SHIFT, Args, Array, weights
+from validation.arm.checks.operands import WEIGHT as WEIGHT
+from validation.arm.checks.operands import Float32 as Float32
+from validation.arm.checks.operands import activate as _activate
+from validation.arm.checks.operands import uniform as uniform
+from validation.arm.checks.reference_more import MORE
 
 
 def _bias(args: Args, channels: int) -> Array:
     if not args.get("bias", 0):
         return np.zeros(channels)
     return uniform(args.get("seed", 0), BIAS, channels).astype(np.float64) * 0.125
-
-
-def _activate(args: Args, y: Array) -> Array:
-    match args.params.get("act", "none"):
-        case "relu":
-            return np.maximum(y, 0)
-        case "relu6":
-            return np.clip(y, 0, 6)
-        case _:
-            return y
 
 
 def _patches(args: Args, window: tuple[int, int], fill: float) -> Array:
@@ -210,16 +137,6 @@ def _shuffle(args: Args) -> list[Array]:
     return [split.transpose(0, 2, 1, 3, 4).reshape(n, c, h, w)]
 
 
-def _split(args: Args) -> list[Array]:
-    ends = np.cumsum([shape[1] for shape in args.shapes])
-    return list(np.split(args.x, ends[:-1], axis=1))
-
-
-def _slice(args: Args) -> list[Array]:
-    begin = args.get("begin", 0)
-    return [args.x[:, begin : begin + args.shapes[0][1]]]
-
-
 KERNELS: dict[str, Callable[[Args], list[Array]]] = {
     "conv1x1": _conv1x1,
     "conv3x3": _conv3x3,
@@ -238,15 +155,11 @@ KERNELS: dict[str, Callable[[Args], list[Array]]] = {
     "hswish": lambda args: [args.x * _hard_sigmoid(args.x)],
     "tanh": lambda args: [np.tanh(args.x)],
     "softmax": _softmax,
-    "add": lambda args: [_activate(args, args.x + args.inputs[1])],
-    "mul": lambda args: [_activate(args, args.x * args.inputs[1])],
     "batchnorm": _batchnorm,
     "bias": _add_bias,
     "shuffle": _shuffle,
-    "concat": lambda args: [np.concatenate(args.inputs, axis=1)],
-    "split": _split,
-    "slice": _slice,
     "copy": lambda args: [args.x.reshape(args.shapes[0])],
+    **MORE,
 }
 
 

@@ -1,7 +1,7 @@
 """Make the tables ``cores/*.instructions.json``: ``python -m validation.arm.simulator.regenerate``.
 
 Every form of instruction that the kernels execute, as built by each compiler found here, goes
-through llvm-mca once alone. Needs llvm-mca 19 or newer: older ones take other cores for some.
+through llvm-mca once alone; forms that only other compilers make stay as they are. Needs llvm-mca 19 or newer: older ones take other cores for some.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -149,12 +150,13 @@ def write_tables() -> list[Path]:
     forms = examples(executed_blocks())
     paths = []
     for name in core_names():
-        table = make_table(mca, version, name, forms)
-        rows = ",\n".join(
-            f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in table.pop("instructions").items()
-        )
-        head = json.dumps(table, indent=1)[:-2]
         path = CORES / f"{name}.instructions.json"
+        cpu = tomllib.loads((CORES / f"{name}.toml").read_text())["llvm_cpu"]
+        table = make_table(mca, version, cpu, forms)
+        before = json.loads(path.read_text())["instructions"] if path.exists() else {}
+        known = dict(sorted({**before, **table.pop("instructions")}.items()))
+        rows = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in known.items())
+        head = json.dumps(table, indent=1)[:-2]
         path.write_text(f'{head},\n "instructions": {{\n{rows}\n }}\n}}\n')
         paths.append(path)
     load_core.cache_clear()

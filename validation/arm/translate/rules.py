@@ -2,48 +2,53 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from costmodel.graph import Node
 from costmodel.ops import (
     AdaptivePool,
+    Attention,
     BatchNorm,
+    BroadcastTo,
     ChannelShuffle,
     Concat,
+    Constant,
     Contiguous,
     Conv,
+    ConvTranspose,
     Elementwise,
+    Embedding,
+    Gather,
+    GroupNorm,
     Identity,
     Input,
+    LayerNorm,
     Linear,
+    MatMul,
     Op,
     Output,
+    Parameter,
     Pool,
+    PReLU,
     Reduce,
     Reshape,
+    Resize,
     Slice,
     Softmax,
     Split,
+    Transpose,
 )
-from validation.arm.bench.program import Call
-from validation.arm.translate.state import Params, RefusedError, State, four_axes
+from validation.arm.translate import products, shaping
+from validation.arm.translate.state import Params, RefusedError, State, four_axes, is_same
 
-_UNARY = {
-    "relu": "relu",
-    "relu6": "relu6",
-    "sigmoid": "sigmoid",
-    "silu": "silu",
-    "hard_sigmoid": "hsigmoid",
-    "hard_swish": "hswish",
-    "tanh": "tanh",
-}
 # Winograd pays once there are channels to share its transforms among
 _WINOGRAD_CHANNELS = 16
 
 
 def _input(state: State, node: Node) -> None:
+    if node.outputs[0].dtype != "float32":
+        return  # an index: whoever reads it makes it, or refuses
     shape = four_axes(node.outputs[0])
     state.tensors[node.name, 0] = state.builder.tensor(shape, seed=state.seed(node.name))
 
@@ -115,16 +120,6 @@ def _weighted(state: State, node: Node, kernel: str, params: Params, bias: bool)
     )
 
 
-def _linear(state: State, node: Node) -> None:
-    op = node.op
-    assert isinstance(op, Linear)
-    if node.inputs[0].rank != 2:
-        raise RefusedError(
-            f"a tensor of {node.inputs[0].rank} axes, the kernel takes batch and features"
-        )
-    _weighted(state, node, "linear", {}, op.bias)
-
-
 def _batch_norm(state: State, node: Node) -> None:
     inputs = state.inputs(node)
     end, fused, _ = state.fused_tail(node, fold_norm=False)
@@ -152,105 +147,19 @@ def _adaptive_pool(state: State, node: Node) -> None:
         state.view(node, 0)
     elif op.kind == "avg" and wanted == (1, 1):
         state.write(node, "globalpool", state.inputs(node), {})
-    elif len(wanted) == 2 and all(size % to == 0 for size, to in zip(sizes, wanted, strict=True)):
-        kh, kw = (size // to for size, to in zip(sizes, wanted, strict=True))
-        if kh != kw:
-            raise RefusedError("different windows along its axes")
-        state.write(node, f"{op.kind}pool", state.inputs(node), {"k": kh, "stride": kh})
+    elif len(wanted) == 2 and is_same(_windows(sizes, wanted)):
+        k = sizes[0] // wanted[0]
+        state.write(node, f"{op.kind}pool", state.inputs(node), {"k": k, "stride": k})
+    elif len(wanted) == 2:
+        state.write(node, f"adaptive{op.kind}", state.inputs(node), {})
     else:
-        raise RefusedError(f"windows of unequal size, from {sizes} to {wanted}")
+        raise RefusedError(f"windows over {len(wanted)} axes")
 
 
-def _reduce(state: State, node: Node) -> None:
-    op = node.op
-    assert isinstance(op, Reduce)
-    rank = node.inputs[0].rank
-    if op.kind != "mean" or rank != 4 or sorted(axis % rank for axis in op.axes) != [2, 3]:
-        raise RefusedError(
-            f"{op.kind} over axes {op.axes}; only the mean over the last two of four"
-        )
-    state.write(node, "globalpool", state.inputs(node), {})
-
-
-def _elementwise(state: State, node: Node) -> None:
-    op = node.op
-    assert isinstance(op, Elementwise)
-    if op.kind in _UNARY:
-        state.write(node, _UNARY[op.kind], state.inputs(node), {})
-    elif op.kind in {"add", "mul"} and op.value is None:
-        _binary(state, node, op.kind)
-    else:
-        raise RefusedError(op.kind if op.value is None else f"{op.kind} with a number")
-
-
-def _binary(state: State, node: Node, kind: str) -> None:
-    inputs = state.inputs(node)
-    shapes = [state.builder.shape(number) for number in inputs]
-    if math.prod(shapes[0]) < math.prod(shapes[1]):
-        inputs, shapes = inputs[::-1], shapes[::-1]
-    out, other = shapes
-    if out != four_axes(node.outputs[0]) or (
-        other != out and other not in {(*out[:2], 1, 1), (1, out[1], 1, 1)}
-    ):
-        raise RefusedError(f"{kind} of shapes {shapes[0]} and {shapes[1]}")
-    if inputs[0] == inputs[1]:
-        inputs = [inputs[0], state.builder.view(inputs[1], other)]
-    end, fused, _ = state.fused_tail(node, fold_norm=False)
-    state.write(node, kind, inputs, fused, end)
-
-
-def _shuffle(state: State, node: Node) -> None:
-    op = node.op
-    assert isinstance(op, ChannelShuffle)
-    state.write(node, "shuffle", state.inputs(node), {"groups": op.groups})
-
-
-def _softmax(state: State, node: Node) -> None:
-    op = node.op
-    assert isinstance(op, Softmax)
-    if op.causal or op.axis % node.inputs[0].rank != 1:
-        raise RefusedError(f"along axis {op.axis}; the kernel works along channels (axis 1)")
-    state.write(node, "softmax", state.inputs(node), {})
-
-
-def _concat(state: State, node: Node) -> None:
-    op = node.op
-    assert isinstance(op, Concat)
-    _need_channels(op.axis, node)
-    state.write(node, "concat", state.inputs(node), {})
-
-
-def _need_channels(axis: int, node: Node) -> None:
-    if axis % node.inputs[0].rank != 1:
-        raise RefusedError(f"along axis {axis}; the kernel works along channels (axis 1)")
-
-
-def _split(state: State, node: Node) -> None:
-    op = node.op
-    assert isinstance(op, Split)
-    _need_channels(op.axis, node)
-    if four_axes(node.inputs[0])[0] == 1:  # the parts lie one after the other
-        offset = 0
-        for output, tensor in enumerate(node.outputs):
-            state.view(node, output, offset)
-            offset += math.prod(four_axes(tensor))
-        return
-    outs = [state.builder.tensor(four_axes(tensor)) for tensor in node.outputs]
-    state.builder.add(Call("split", tuple(state.inputs(node)), tuple(outs), {}, node.name))
-    state.tensors.update({(node.name, output): number for output, number in enumerate(outs)})
-
-
-def _slice(state: State, node: Node) -> None:
-    op = node.op
-    assert isinstance(op, Slice)
-    _need_channels(op.axis, node)
-    if op.step != 1:
-        raise RefusedError(f"a step of {op.step}")
-    _, _, h, w = shape = four_axes(node.inputs[0])
-    if shape[0] == 1:
-        state.view(node, 0, op.start * h * w)
-    else:
-        state.write(node, "slice", state.inputs(node), {"begin": op.start})
+def _windows(sizes: Sequence[int], wanted: Sequence[int]) -> list[float]:
+    """Return the sides of the windows; no whole numbers where they are unequal."""
+    sides = [size / to for size, to in zip(sizes, wanted, strict=True)]
+    return sides if all(side.is_integer() for side in sides) else [0.5, 1.5]
 
 
 def _same_elements(state: State, node: Node) -> None:
@@ -261,22 +170,44 @@ def _contiguous(state: State, node: Node) -> None:
     state.write(node, "copy", state.inputs(node), {})
 
 
+def _constant(state: State, node: Node) -> None:
+    """Nothing to do: whoever reads it makes it, or refuses."""
+    if node.outputs[0].dtype == "float32":
+        parameter_like = four_axes(node.outputs[0])
+        state.tensors[node.name, 0] = state.builder.tensor(
+            parameter_like, seed=state.seed(node.name)
+        )
+
+
 RULES: dict[type[Op], Callable[[State, Node], None]] = {
     Input: _input,
     Output: _output,
+    Parameter: products.parameter,
+    Constant: _constant,
     Identity: _same_elements,
     Reshape: _same_elements,
     Conv: _conv,
-    Linear: _linear,
+    ConvTranspose: products.conv_transpose,
+    Linear: products.linear,
+    MatMul: products.matmul,
+    Attention: products.attention,
     BatchNorm: _batch_norm,
+    LayerNorm: products.layer_norm,
+    GroupNorm: products.group_norm,
     Pool: _pool,
     AdaptivePool: _adaptive_pool,
-    Reduce: _reduce,
-    Elementwise: _elementwise,
-    Softmax: _softmax,
-    ChannelShuffle: _shuffle,
-    Concat: _concat,
-    Split: _split,
-    Slice: _slice,
+    Reduce: products.reduce,
+    Resize: products.resize,
+    Elementwise: products.elementwise,
+    PReLU: products.prelu,
+    Softmax: products.softmax,
+    ChannelShuffle: shaping.shuffle,
+    Concat: shaping.concat,
+    Split: shaping.split,
+    Slice: shaping.slice_,
+    Gather: shaping.gather,
+    Embedding: shaping.embedding,
+    Transpose: shaping.transpose,
+    BroadcastTo: shaping.broadcast,
     Contiguous: _contiguous,
 }

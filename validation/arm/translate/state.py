@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,27 @@ import networkx as nx
 
 from costmodel.errors import ShapeError
 from costmodel.graph import Node, sources_of
-from costmodel.ops import BatchNorm, Elementwise
+from costmodel.ops import (
+    BatchNorm,
+    Concat,
+    Constant,
+    Contiguous,
+    Elementwise,
+    Embedding,
+    Gather,
+    Identity,
+    Input,
+    LayerNorm,
+    Linear,
+    Output,
+    Parameter,
+    Reduce,
+    Reshape,
+    Slice,
+    Softmax,
+    Split,
+    Transpose,
+)
 from costmodel.ops.tensor import Tensor
 from validation.arm.bench.program import Call, Shape, SpecBuilder
 
@@ -24,10 +45,14 @@ class RefusedError(Exception):
 
 def check_tensors(node: Node) -> None:
     """Refuse tensors the kernels cannot take."""
-    for tensor in (*node.inputs, *node.outputs):
+    # an index is made by the kernel that reads it
+    if isinstance(node.op, Constant | Input) and node.outputs[0].dtype in _INDEX:
+        return
+    values = {Gather: node.inputs[:1], Embedding: ()}.get(type(node.op), node.inputs)
+    for tensor in (*values, *node.outputs):
         if tensor.dtype != "float32":
             raise RefusedError(f"its tensors are {tensor.dtype}, the kernels take float32")
-        if tensor.rank > 4:
+        if tensor.rank > 4 and type(node.op) not in ANY_RANK:
             raise RefusedError(f"a tensor of {tensor.rank} axes, the kernels take 4")
         if not all(isinstance(extent, int) for extent in tensor.shape):
             raise ShapeError(
@@ -36,10 +61,26 @@ def check_tensors(node: Node) -> None:
             )
 
 
+_INDEX = ("int64", "int32")
+ANY_RANK = frozenset(
+    {
+        *(Input, Output, Identity, Reshape, Contiguous, Transpose, Elementwise, Linear, LayerNorm),
+        *(Concat, Split, Slice, Gather, Softmax, Reduce, Parameter, Embedding),
+    }
+)
+"""Operators whose rules see a tensor of any rank as one of four axes."""
+
+
 def four_axes(tensor: Tensor) -> Shape:
-    """Return the shape with ones after it up to four axes."""
+    """Return the shape with ones after it up to four axes, or the first of more taken as one."""
     extents: list[Any] = [*tensor.shape, 1, 1, 1, 1][: max(4, tensor.rank)]
-    return extents[0], extents[1], extents[2], extents[3]
+    *first, c, h, w = extents
+    return math.prod(first), c, h, w
+
+
+def is_same(values: Any) -> bool:
+    """Say whether a window has the same number along all axes."""
+    return len(set(values)) == 1
 
 
 @dataclass
@@ -58,15 +99,46 @@ class State:
         return self.seeds.setdefault(key, len(self.seeds) + 1)
 
     def inputs(self, node: Node) -> list[int]:
-        """Tensors that a node reads, by slot."""
-        return [self.tensors[source] for source in sources_of(self.graph, node.name)]
+        """Tensors that a node reads, by slot; an index that is stored is none."""
+        sources = sources_of(self.graph, node.name)
+        return [self.tensors[source] for source in sources if source in self.tensors]
+
+    def is_computed(self, node: Node, slot: int) -> bool:
+        """Say whether an input is made by the network, rather than stored with it."""
+        name, _ = sources_of(self.graph, node.name)[slot]
+        return not isinstance(self.graph.nodes[name]["op"], Constant | Parameter | Input)
+
+    def seen(self, number: int, shape: Shape) -> int:
+        """Return a tensor under another shape of as many elements."""
+        if self.builder.shape(number) == shape:
+            return number
+        return self.builder.view(number, shape)
+
+    def apart(self, numbers: list[int]) -> list[int]:
+        """Return as many tensors without a repetition: operands of their own, as views."""
+        found: list[int] = []
+        for number in numbers:
+            again = number in found
+            found.append(self.builder.view(number, self.builder.shape(number)) if again else number)
+        return found
 
     def write(
-        self, node: Node, kernel: str, inputs: list[int], params: Params, end: str = ""
+        self,
+        node: Node,
+        kernel: str,
+        inputs: list[int],
+        params: Params,
+        end: str = "",
+        shape: Shape | None = None,
     ) -> None:
-        """One operator with one output, known from now on as the output of node ``end``."""
-        out = self.builder.tensor(four_axes(node.outputs[0]))
-        self.builder.add(Call(kernel, tuple(inputs), (out,), params, node.name))
+        """One operator with one output, known from now on as the output of node ``end``.
+
+        ``shape``: as the kernel sees the output; by default as the node does.
+        """
+        plain = four_axes(node.outputs[0])
+        made = self.builder.tensor(shape or plain)
+        self.builder.add(Call(kernel, tuple(inputs), (made,), params, node.name))
+        out = self.seen(made, plain)
         self.tensors[end or node.name, 0] = out
         if end:
             self.tensors[node.name, 0] = out

@@ -46,6 +46,8 @@ struct operator {
   int outputs[MAX_OPERANDS], n_outputs;
   /* parameters; what a kernel does not name in `keys` cannot be set */
   int kh, kw, stride, ph, pw, ph_end, pw_end, dilation, groups, include_pad, ceil, begin, bias, seed;
+  int axis, step, order, inner, rms, affine, causal, swap_a, swap_b;
+  float value;
   enum activation act;
   /* made by prepare() */
   float *weights, *shift, *scale;

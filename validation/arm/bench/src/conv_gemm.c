@@ -34,7 +34,7 @@ void run_conv1x1(const struct network *net, const struct operator *op) {
       gemm(m, (int)area, k, op->weights + g * gemm_packed_floats(m, k),
            x->data + ((size_t)i * x->c + (size_t)g * k) * area, area,
            y->data + ((size_t)i * y->c + (size_t)g * m) * area, area, op->shift + g * m, op->act,
-           net->scratch);
+           0, net->scratch);
 }
 
 /* Output rows unrolled at once, so that the unrolled input stays near 1 MiB. */
@@ -95,6 +95,6 @@ void run_conv(const struct network *net, const struct operator *op) {
         }
         gemm(m, n, k, op->weights + g * gemm_packed_floats(m, k), unrolled, (size_t)n,
              y->data + ((size_t)i * y->c + (size_t)g * m) * area_out + (size_t)y0 * y->w, area_out,
-             op->shift + g * m, op->act, net->scratch);
+             op->shift + g * m, op->act, 0, net->scratch);
       }
 }

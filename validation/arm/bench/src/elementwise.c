@@ -1,4 +1,4 @@
-/* Operators on each element: activations, add, mul, bias, batch norm; and softmax over channels. */
+/* Operators on each element of one tensor: activations, bias, batch norm; softmax over channels. */
 #include "kernels.h"
 #include "simd.h"
 
@@ -30,6 +30,34 @@ INLINE float32x4_t tanh4(float32x4_t x) { /* 1 - 2 / (exp(2x) + 1) */
   return vsubq_f32(one, vdivq_f32(vdupq_n_f32(2.0f), vaddq_f32(e, one)));
 }
 
+INLINE float32x4_t gelu4(float32x4_t x) { /* x/2 (1 + erf(x / sqrt 2)) */
+  return vmulq_f32(vmulq_n_f32(x, 0.5f),
+                   vaddq_f32(vdupq_n_f32(1.0f), erf4(vmulq_n_f32(x, 0.70710678118654752f))));
+}
+
+INLINE float32x4_t gelu_tanh4(float32x4_t x) {
+  float32x4_t cube = vmulq_f32(vmulq_f32(x, x), x);
+  float32x4_t inner = vmulq_n_f32(vfmaq_n_f32(x, cube, 0.044715f), 0.7978845608028654f);
+  return vmulq_f32(vmulq_n_f32(x, 0.5f), vaddq_f32(vdupq_n_f32(1.0f), tanh4(inner)));
+}
+
+INLINE float32x4_t leaky4(float32x4_t x) { return vmaxq_f32(x, vmulq_n_f32(x, 0.01f)); }
+
+INLINE float32x4_t elu4(float32x4_t x) {
+  float32x4_t below = vsubq_f32(exp4(vminq_f32(x, vdupq_n_f32(0))), vdupq_n_f32(1.0f));
+  return vaddq_f32(relu4(x), below);
+}
+
+INLINE float32x4_t square4(float32x4_t x) { return vmulq_f32(x, x); }
+
+INLINE float32x4_t reciprocal4(float32x4_t x) { return vdivq_f32(vdupq_n_f32(1.0f), x); }
+
+INLINE float32x4_t rsqrt4(float32x4_t x) { return reciprocal4(vsqrtq_f32(x)); }
+
+INLINE float32x4_t hard_tanh4(float32x4_t x) {
+  return vminq_f32(vmaxq_f32(x, vdupq_n_f32(-1.0f)), vdupq_n_f32(1.0f));
+}
+
 #define UNARY(name, function)                                                      \
   void run_##name(const struct network *net, const struct operator *op) {          \
     const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);           \
@@ -50,44 +78,18 @@ UNARY(silu, silu4)
 UNARY(hsigmoid, hsigmoid4)
 UNARY(hswish, hswish4)
 UNARY(tanh, tanh4)
-
-/* Both inputs of one shape, or the second one value a channel (N C 1 1 or 1 C 1 1). */
-void prepare_binary(const struct network *net, struct operator *op) {
-  const struct tensor *a = input(net, op, 0), *b = input(net, op, 1);
-  expect_same_shape(op, a, output(net, op, 0));
-  int same = a->n == b->n && a->c == b->c && a->h == b->h && a->w == b->w;
-  int channel = (b->n == a->n || b->n == 1) && b->c == a->c && b->h == 1 && b->w == 1;
-  if (!same && !channel)
-    fail(EXIT_BAD_SPEC, op->line, "%s takes two tensors of one shape, or a second of shape N C 1 1",
-         op->kernel->name);
-}
-
-INLINE void binary_row(const int is_add, const float *a, const float *b, int one_b, float *y,
-                       size_t count, struct clamp clamp) {
-  float32x4_t all = vdupq_n_f32(*b);
-  for (size_t i = 0; i < count; i += 4) {
-    int left = count - i < 4 ? (int)(count - i) : 4;
-    float32x4_t x = load_lanes(a + i, left, 0), z = one_b ? all : load_lanes(b + i, left, 0);
-    store_lanes(y + i, clamp4(is_add ? vaddq_f32(x, z) : vmulq_f32(x, z), clamp), left);
-  }
-}
-
-INLINE void binary(const int is_add, const struct network *net, const struct operator *op) {
-  const struct tensor *a = input(net, op, 0), *b = input(net, op, 1), *y = output(net, op, 0);
-  struct clamp clamp = make_clamp(op->act);
-  size_t plane = plane_of(a);
-  if (elements(a) == elements(b)) {
-    binary_row(is_add, a->data, b->data, 0, y->data, elements(a), clamp);
-    return;
-  }
-  for (int i = 0; i < a->n * a->c; i++)
-    binary_row(is_add, a->data + i * plane, b->data + (b->n == 1 ? i % a->c : i), 1,
-               y->data + i * plane, plane, clamp);
-}
-
-void run_add(const struct network *net, const struct operator *op) { binary(1, net, op); }
-
-void run_mul(const struct network *net, const struct operator *op) { binary(0, net, op); }
+UNARY(gelu, gelu4)
+UNARY(gelu_tanh, gelu_tanh4)
+UNARY(leaky_relu, leaky4)
+UNARY(elu, elu4)
+UNARY(exp, exp4)
+UNARY(neg, vnegq_f32)
+UNARY(abs, vabsq_f32)
+UNARY(square, square4)
+UNARY(sqrt, vsqrtq_f32)
+UNARY(rsqrt, rsqrt4)
+UNARY(reciprocal, reciprocal4)
+UNARY(hard_tanh, hard_tanh4)
 
 /* y = clamp(x * scale[c] + shift[c]); bias is the same with scale 1. */
 static void prepare_affine(const struct network *net, struct operator *op, float spread,
@@ -131,8 +133,7 @@ void run_batchnorm(const struct network *net, const struct operator *op) { affin
 
 void run_bias(const struct network *net, const struct operator *op) { affine(0, net, op); }
 
-/* exp(x - max) / sum over `count` values one after the other */
-static void softmax_row(const float *x, float *y, int count) {
+void softmax_row(const float *x, float *y, int count) {
   float largest = -INFINITY, sum = 0;
   for (int i = 0; i < count; i += 4)
     largest = fmaxf(largest, vmaxvq_f32(load_lanes(x + i, count - i, -INFINITY)));

@@ -110,7 +110,7 @@ static void edge_tile(int rows, int columns, int width, int kc, const float *pa,
 }
 
 void gemm(int m, int n, int k, const float *packed_a, const float *b, size_t ldb, float *c,
-          size_t ldc, const float *bias, enum activation act, float *scratch) {
+          size_t ldc, const float *bias, enum activation act, int add, float *scratch) {
   struct clamp clamp = make_clamp(act);
   for (int n0 = 0; n0 < n; n0 += GEMM_NC) {
     int nc = least(GEMM_NC, n - n0);
@@ -127,9 +127,9 @@ void gemm(int m, int n, int k, const float *packed_a, const float *b, size_t ldb
           const float *pa = block_a + (size_t)m0 * kc;
           float *tile = c + m0 * ldc + n0 + j;
           if (rows == GEMM_MR && columns == width)
-            micro_any(width, kc, pa, pb, tile, ldc, k0 > 0, end);
+            micro_any(width, kc, pa, pb, tile, ldc, add || k0 > 0, end);
           else
-            edge_tile(rows, columns, width, kc, pa, pb, tile, ldc, k0 > 0, end);
+            edge_tile(rows, columns, width, kc, pa, pb, tile, ldc, add || k0 > 0, end);
         }
         pb += (size_t)width * kc;
       }

@@ -1,4 +1,4 @@
-/* C[m][n] = clamp(A[m][k] B[k][n] + bias[m]): the core of the convolutions. */
+/* C[m][n] = clamp(A[m][k] B[k][n] + bias[m]), or that added to C: the core of all products. */
 #ifndef GEMM_H
 #define GEMM_H
 
@@ -10,6 +10,6 @@ size_t gemm_packed_floats(int m, int k);
 size_t gemm_scratch_floats(void);
 void gemm_pack_a(const float *a, int lda, int m, int k, float *packed);
 void gemm(int m, int n, int k, const float *packed_a, const float *b, size_t ldb, float *c,
-          size_t ldc, const float *bias, enum activation act, float *scratch);
+          size_t ldc, const float *bias, enum activation act, int add, float *scratch);
 
 #endif

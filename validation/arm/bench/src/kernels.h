@@ -26,6 +26,15 @@ PREPARE(concat);
 PREPARE(split);
 PREPARE(slice);
 PREPARE(copy);
+PREPARE(gather);
+PREPARE(transpose);
+PREPARE(layernorm);
+PREPARE(groupnorm);
+PREPARE(prelu);
+PREPARE(matmul);
+PREPARE(attention);
+PREPARE(resample);
+PREPARE(deconv);
 
 RUN(conv1x1);
 RUN(conv);
@@ -53,6 +62,44 @@ RUN(concat);
 RUN(split);
 RUN(slice);
 RUN(copy);
+RUN(gelu);
+RUN(gelu_tanh);
+RUN(leaky_relu);
+RUN(elu);
+RUN(exp);
+RUN(neg);
+RUN(abs);
+RUN(square);
+RUN(sqrt);
+RUN(rsqrt);
+RUN(reciprocal);
+RUN(hard_tanh);
+RUN(sub);
+RUN(div);
+RUN(max);
+RUN(min);
+RUN(add_number);
+RUN(sub_number);
+RUN(mul_number);
+RUN(div_number);
+RUN(max_number);
+RUN(min_number);
+RUN(broadcast);
+RUN(layernorm);
+RUN(groupnorm);
+RUN(prelu);
+RUN(matmul);
+RUN(attention);
+RUN(adaptivemax);
+RUN(adaptiveavg);
+RUN(nearest);
+RUN(bilinear);
+RUN(deconv);
+RUN(gather);
+RUN(transpose);
+
+/* exp(x - max) / sum over `count` values one after the other */
+void softmax_row(const float *x, float *y, int count);
 
 #undef PREPARE
 #undef RUN

@@ -1,6 +1,10 @@
-/* Fully connected layer: a matrix-vector product, four rows of weights at a time. */
+/* Fully connected layer: a matrix-vector product, four rows of weights at a time; for many rows of
+ * input a product of matrices. */
+#include "gemm.h"
 #include "kernels.h"
 #include "simd.h"
+
+enum { MANY_ROWS = 8 };
 
 static int features(const struct tensor *t) { return t->c * t->h * t->w; }
 
@@ -9,6 +13,28 @@ void prepare_linear(const struct network *net, struct operator *op) {
   expect_shape(op, y, x->n, y->c, 1, 1);
   op->weights = make_weights((size_t)y->c * features(x), features(x), op->seed);
   op->shift = make_bias(op, y->c);
+  if (x->n < MANY_ROWS)
+    return;
+  int k = features(x);
+  float *plain = op->weights;
+  op->weights = allocate_floats((size_t)y->c * k);
+  for (int o = 0; o < y->c; o++) /* [k][cout] */
+    for (int i = 0; i < k; i++)
+      op->weights[(size_t)i * y->c + o] = plain[(size_t)o * k + i];
+  release_floats(plain);
+  op->scale = allocate_floats((size_t)x->n + 16); /* no bias of rows */
+  op->scratch = gemm_scratch_floats() + gemm_packed_floats(x->n, k);
+}
+
+static void product_of_matrices(const struct network *net, const struct operator *op) {
+  const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
+  int k = features(x);
+  float *packed = net->scratch + gemm_scratch_floats();
+  gemm_pack_a(x->data, k, x->n, k, packed);
+  for (int i = 0; i < x->n; i++)
+    memcpy(y->data + (size_t)i * y->c, op->shift, (size_t)y->c * sizeof *y->data);
+  gemm(x->n, y->c, k, packed, op->weights, (size_t)y->c, y->data, (size_t)y->c, op->scale, op->act, 1,
+       net->scratch);
 }
 
 /* Products of `rows` (1 or 4) rows with x. */
@@ -35,6 +61,10 @@ INLINE void dot_rows(const int rows, const float *w, const float *x, int k, floa
 void run_linear(const struct network *net, const struct operator *op) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   int k = features(x);
+  if (x->n >= MANY_ROWS) {
+    product_of_matrices(net, op);
+    return;
+  }
   struct clamp clamp = make_clamp(op->act);
   for (int i = 0; i < x->n; i++) {
     const float *row = x->data + (size_t)i * k;

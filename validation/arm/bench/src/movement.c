@@ -23,19 +23,44 @@ void run_shuffle(const struct network *net, const struct operator *op) {
                x->data + ((size_t)n * x->c + (size_t)g * members + j) * plane, plane * sizeof(float));
 }
 
-/* The many small tensors agree with the whole in all but channels, which add up to its own. */
+static int extent(const struct tensor *t, int axis) {
+  const int extents[] = {t->n, t->c, t->h, t->w};
+  return extents[axis];
+}
+
+/* Elements of one step along the axis, and of all steps along those before it. */
+static size_t inside(const struct tensor *t, int axis) {
+  size_t count = 1;
+  for (int i = axis + 1; i < 4; i++)
+    count *= (size_t)extent(t, i);
+  return count;
+}
+
+static size_t outside(const struct tensor *t, int axis) {
+  size_t count = 1;
+  for (int i = 0; i < axis; i++)
+    count *= (size_t)extent(t, i);
+  return count;
+}
+
+/* Two tensors agree in all extents but that of one axis. */
+static void expect_alike(const struct operator *op, const struct tensor *t, const struct tensor *whole) {
+  for (int i = 0; i < 4; i++)
+    if (i != op->axis && extent(t, i) != extent(whole, i))
+      fail(EXIT_BAD_SPEC, op->line, "%s: extents differ along axis %d", op->kernel->name, i);
+}
+
 static void expect_parts(const struct operator *op, const struct tensor *whole,
                          struct tensor *(*part)(const struct network *, const struct operator *, int),
                          const struct network *net, int count) {
-  int channels = 0;
+  int together = 0;
   for (int i = 0; i < count; i++) {
-    const struct tensor *t = part(net, op, i);
-    expect_shape(op, t, whole->n, t->c, whole->h, whole->w);
-    channels += t->c;
+    expect_alike(op, part(net, op, i), whole);
+    together += extent(part(net, op, i), op->axis);
   }
-  if (channels != whole->c)
-    fail(EXIT_BAD_SPEC, op->line, "%s: the parts have %d channels together, the whole %d",
-         op->kernel->name, channels, whole->c);
+  if (together != extent(whole, op->axis))
+    fail(EXIT_BAD_SPEC, op->line, "%s: the parts have %d together along axis %d, the whole %d",
+         op->kernel->name, together, op->axis, extent(whole, op->axis));
 }
 
 void prepare_concat(const struct network *net, struct operator *op) {
@@ -46,28 +71,32 @@ void prepare_split(const struct network *net, struct operator *op) {
   expect_parts(op, input(net, op, 0), output, net, op->n_outputs);
 }
 
+static size_t run_length(const struct operator *op, const struct tensor *t) {
+  return (size_t)extent(t, op->axis) * inside(t, op->axis);
+}
+
 void run_concat(const struct network *net, const struct operator *op) {
   struct tensor *y = output(net, op, 0);
-  for (int n = 0; n < y->n; n++) {
-    float *out = y->data + n * image_of(y);
+  float *out = y->data;
+  for (size_t n = 0; n < outside(y, op->axis); n++)
     for (int i = 0; i < op->n_inputs; i++) {
       const struct tensor *x = input(net, op, i);
-      memcpy(out, x->data + n * image_of(x), image_of(x) * sizeof *out);
-      out += image_of(x);
+      size_t length = run_length(op, x);
+      memcpy(out, x->data + n * length, length * sizeof *out);
+      out += length;
     }
-  }
 }
 
 void run_split(const struct network *net, const struct operator *op) {
   const struct tensor *x = input(net, op, 0);
-  for (int n = 0; n < x->n; n++) {
-    const float *in = x->data + n * image_of(x);
+  const float *in = x->data;
+  for (size_t n = 0; n < outside(x, op->axis); n++)
     for (int i = 0; i < op->n_outputs; i++) {
       struct tensor *y = output(net, op, i);
-      memcpy(y->data + n * image_of(y), in, image_of(y) * sizeof *in);
-      in += image_of(y);
+      size_t length = run_length(op, y);
+      memcpy(y->data + n * length, in, length * sizeof *in);
+      in += length;
     }
-  }
 }
 
 /* Same elements in the same order, whatever the shapes. */
@@ -81,19 +110,88 @@ void run_copy(const struct network *net, const struct operator *op) {
   memcpy(output(net, op, 0)->data, x->data, elements(x) * sizeof(float));
 }
 
-/* A channel slice: `begin` is the first channel, the output's shape says how many. */
+/* Every `step`-th place along an axis from `begin` on; the output's shape says how many. */
 void prepare_slice(const struct network *net, struct operator *op) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
-  expect_shape(op, y, x->n, y->c, x->h, x->w);
-  if (op->begin + y->c > x->c)
-    fail(EXIT_BAD_SPEC, op->line, "channels %d to %d lie outside a tensor of %d channels", op->begin,
-         op->begin + y->c - 1, x->c);
+  expect_alike(op, y, x);
+  int last = op->begin + (extent(y, op->axis) - 1) * op->step;
+  if (last >= extent(x, op->axis))
+    fail(EXIT_BAD_SPEC, op->line, "places %d to %d lie outside the %d along axis %d", op->begin, last,
+         extent(x, op->axis), op->axis);
 }
 
 void run_slice(const struct network *net, const struct operator *op) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
-  size_t plane = (size_t)x->h * x->w;
-  for (int n = 0; n < x->n; n++)
-    memcpy(y->data + n * image_of(y), x->data + n * image_of(x) + op->begin * plane,
-           image_of(y) * sizeof(float));
+  size_t one = inside(x, op->axis);
+  float *out = y->data;
+  for (size_t n = 0; n < outside(x, op->axis); n++) {
+    const float *in = x->data + n * run_length(op, x) + op->begin * one;
+    if (op->step == 1) {
+      memcpy(out, in, run_length(op, y) * sizeof *out);
+      out += run_length(op, y);
+      continue;
+    }
+    for (int i = 0; i < extent(y, op->axis); i++, out += one)
+      memcpy(out, in + (size_t)i * op->step * one, one * sizeof *out);
+  }
+}
+
+/* Places along an axis, by an index made of the seed: floor((u + 1) / 2 * extent). */
+void prepare_gather(const struct network *net, struct operator *op) {
+  const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
+  expect_alike(op, y, x);
+  int count = extent(y, op->axis), all = extent(x, op->axis);
+  op->weights = allocate_floats((size_t)count);
+  for (int i = 0; i < count; i++) {
+    double place = ((double)uniform(op->seed, ROLE_WEIGHT, (uint32_t)i) + 1.0) * 0.5 * all;
+    op->weights[i] = (float)(int)place;
+  }
+}
+
+void run_gather(const struct network *net, const struct operator *op) {
+  const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
+  size_t one = inside(x, op->axis);
+  float *out = y->data;
+  for (size_t n = 0; n < outside(x, op->axis); n++)
+    for (int i = 0; i < extent(y, op->axis); i++, out += one)
+      memcpy(out, x->data + n * run_length(op, x) + (size_t)op->weights[i] * one, one * sizeof *out);
+}
+
+/* order=0213: axis 2 of the input becomes axis 1. */
+static int axis_at(int order, int place) {
+  static const int divisors[] = {1000, 100, 10, 1};
+  return order / divisors[place] % 10;
+}
+
+void prepare_transpose(const struct network *net, struct operator *op) {
+  const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
+  int seen = 0;
+  for (int i = 0; i < 4; i++) {
+    int axis = axis_at(op->order, i);
+    if (axis > 3 || seen >> axis & 1)
+      fail(EXIT_BAD_SPEC, op->line, "order must name the axes 0 to 3 once each, not %04d", op->order);
+    seen |= 1 << axis;
+    if (extent(y, i) != extent(x, axis))
+      fail(EXIT_BAD_SPEC, op->line, "axis %d of the output has %d places, axis %d of the input %d", i,
+           extent(y, i), axis, extent(x, axis));
+  }
+}
+
+void run_transpose(const struct network *net, const struct operator *op) {
+  const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
+  size_t steps[4];
+  for (int i = 0; i < 4; i++)
+    steps[i] = inside(x, axis_at(op->order, i));
+  float *out = y->data;
+  for (int a = 0; a < y->n; a++)
+    for (int b = 0; b < y->c; b++)
+      for (int c = 0; c < y->h; c++) {
+        const float *in = x->data + a * steps[0] + b * steps[1] + c * steps[2];
+        if (steps[3] == 1)
+          memcpy(out, in, (size_t)y->w * sizeof *out);
+        else
+          for (int d = 0; d < y->w; d++)
+            out[d] = in[d * steps[3]];
+        out += y->w;
+      }
 }

@@ -94,4 +94,17 @@ INLINE float32x4_t exp4(float32x4_t x) {
   return vmulq_f32(p, vreinterpretq_f32_s32(exponent));
 }
 
+/* erf(x), absolute error about 1.5e-7: Abramowitz and Stegun (1964), 7.1.26. */
+INLINE float32x4_t erf4(float32x4_t x) {
+  float32x4_t one = vdupq_n_f32(1.0f), size = vabsq_f32(x);
+  float32x4_t t = vdivq_f32(one, vfmaq_n_f32(one, size, 0.3275911f));
+  float32x4_t p = vfmaq_n_f32(vdupq_n_f32(-1.453152027f), t, 1.061405429f);
+  p = vfmaq_f32(vdupq_n_f32(1.421413741f), p, t);
+  p = vfmaq_f32(vdupq_n_f32(-0.284496736f), p, t);
+  p = vfmaq_f32(vdupq_n_f32(0.254829592f), p, t);
+  p = vmulq_f32(p, t);
+  float32x4_t y = vfmsq_f32(one, p, exp4(vnegq_f32(vmulq_f32(x, x))));
+  return vbslq_f32(vdupq_n_u32(0x80000000u), x, y); /* with the sign of x */
+}
+
 #endif

@@ -13,6 +13,7 @@
 #include "bench.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,6 +184,15 @@ static const struct {
     {"ceil", FIELD(ceil), FIELD(ceil), 0, 1},
     {"begin", FIELD(begin), FIELD(begin), 0, MAX_EXTENT},
     {"bias", FIELD(bias), FIELD(bias), 0, 1},
+    {"axis", FIELD(axis), FIELD(axis), 0, 3},
+    {"step", FIELD(step), FIELD(step), 1, MAX_EXTENT},
+    {"order", FIELD(order), FIELD(order), 0, 3210},
+    {"inner", FIELD(inner), FIELD(inner), 1, MAX_EXTENT},
+    {"rms", FIELD(rms), FIELD(rms), 0, 1},
+    {"affine", FIELD(affine), FIELD(affine), 0, 1},
+    {"causal", FIELD(causal), FIELD(causal), 0, 1},
+    {"swap_a", FIELD(swap_a), FIELD(swap_a), 0, 1},
+    {"swap_b", FIELD(swap_b), FIELD(swap_b), 0, 1},
     {"seed", FIELD(seed), FIELD(seed), 0, 1 << 28},
 #undef FIELD
 };
@@ -191,6 +201,13 @@ enum { N_PARAMETERS = sizeof PARAMETERS / sizeof PARAMETERS[0] };
 static void set_parameter(struct operator *op, int line, const char *key, const char *value) {
   if (strcmp(key, "act") == 0) {
     op->act = parse_activation(line, value);
+    return;
+  }
+  if (strcmp(key, "value") == 0) {
+    char *end;
+    op->value = strtof(value, &end);
+    if (end == value || *end || !isfinite(op->value))
+      fail(EXIT_BAD_SPEC, line, "value must be a number, not '%.60s'", value);
     return;
   }
   for (int i = 0; i < N_PARAMETERS; i++) {
@@ -235,7 +252,8 @@ static void read_operator(struct network *net, int line, char **rest) {
     fail(EXIT_BAD_SPEC, line, "more than %d operators", MAX_OPERATORS);
   struct operator *op = &net->operators[net->n_operators++];
   *op = (struct operator){.kernel = kernel, .line = line, .kh = 1, .kw = 1, .stride = 1,
-                          .ph_end = -1, .pw_end = -1, .dilation = 1, .groups = 1, .include_pad = 1};
+                          .ph_end = -1, .pw_end = -1, .dilation = 1, .groups = 1, .include_pad = 1,
+                          .axis = 1, .step = 1};
   char given[MAX_LINE] = " ";
   for (char *word; (word = next_word(rest));) {
     char *value = split_pair(line, word);
@@ -251,6 +269,8 @@ static void read_operator(struct network *net, int line, char **rest) {
     strncat(given, word, sizeof given - strlen(given) - 2);
     strcat(given, " ");
   }
+  if (takes_key(kernel, "value") == 2 && !strstr(given, " value "))
+    fail(EXIT_BAD_SPEC, line, "%s needs the field value", kernel->name);
   for (int i = 0; i < N_PARAMETERS; i++) {
     char spaced[32];
     snprintf(spaced, sizeof spaced, " %s ", PARAMETERS[i].name);

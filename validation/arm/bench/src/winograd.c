@@ -128,7 +128,7 @@ static void run_strip(const struct network *net, const struct operator *op, stru
                         s.p.width, v + (size_t)c * tiles + r * s.columns + t, v_matrix);
   for (int i = 0; i < POINTS; i++)
     gemm(y->c, tiles, x->c, op->weights + i * packed, v + i * v_matrix, (size_t)tiles,
-         m + i * m_matrix, (size_t)tiles, op->scale, ACT_NONE, net->scratch);
+         m + i * m_matrix, (size_t)tiles, op->scale, ACT_NONE, 0, net->scratch);
   struct clamp clamp = make_clamp(op->act);
   for (int c = 0; c < y->c; c++)
     for (int r = 0; r < rows; r++)
