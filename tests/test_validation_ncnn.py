@@ -29,16 +29,6 @@ FAST = Plan(budget=0.05, warm_up=0.05, turn=0.01, min_samples=5)
 BATCH_1 = [case for case in CASES if case[1][0][0] == 1]
 TOLERANCE = 1e-5
 BEFORE = ("conv1x1", "conv", "depthwise", "linear", "maxpool", "avgpool", "relu", "concat")
-    "conv1x1",
-    "conv",
-    "depthwise",
-    "linear",
-    "maxpool",
-    "avgpool",
-    "relu",
-    "concat",
-    "shuffle",
-)
 
 
 def worst(spec: Spec) -> float:
