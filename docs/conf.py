@@ -32,6 +32,7 @@ extensions = [
     "sphinxcontrib.bibtex",
     "command",
     "mathml",
+    "reference",
     "tables",
 ]
 exclude_patterns = ["_build", "data", "examples", "**/README.md"]

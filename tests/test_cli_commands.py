@@ -308,6 +308,23 @@ def test_calibrate_writes_a_file_that_other_commands_take(tmp_path):
     assert calibrate(rows, CPU).platform.fitted.rows == 5
 
 
+def test_a_calibration_of_own_hardware_is_a_platform_beside_its_file(tmp_path):
+    from pathlib import Path
+
+    import costmodel.hardware
+
+    shipped = Path(costmodel.hardware.__file__).parent / "devices" / "gtx-1080-ti.toml"
+    text = shipped.read_text(encoding="utf-8").replace('name = "gtx-1080-ti"', 'name = "mine"')
+    (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
+    table, file = tmp_path / "t.csv", tmp_path / "fitted.toml"
+    rows = [Measurement(f"pointwise?h=56&w=56&c1={c}&c2={c}", 1e-6 * c) for c in (64, 128, 256)]
+    write_measurements(table, rows)
+    own = f"{tmp_path / 'mine.toml'}/torch-eager"
+    run("calibrate", str(table), "-p", own, "-o", str(file), "--as-is")
+    report = json.loads(run("report", "resnet18", "--platform", str(file), "--json").stdout)
+    assert report["prediction"]["basis"] == "3 measurements"
+
+
 def test_calibrate_keeps_good_rows_only_when_asked(tmp_path):
     table, file = tmp_path / "t.csv", tmp_path / "fitted.toml"
     table.write_text("network,seconds\nresnet18,0.5\nresnet18,nan\n")

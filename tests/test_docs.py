@@ -234,6 +234,23 @@ def _extension(name: str):
     return module
 
 
+def test_the_reference_holds_every_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("sphinx")
+    monkeypatch.syspath_prepend(DOCS / "_ext")
+    found = {" ".join(words): text for words, text in _extension("reference").helps(["costmodel"])}
+    for command in (
+        "report",
+        "formula",
+        "advise",
+        "calibrate",
+        "zoo",
+        "platforms",
+        "platforms show",
+    ):
+        assert f"Usage: costmodel {command}" in found[f"costmodel {command}"]
+    assert len(found) >= 10
+
+
 def test_the_readme_shows_what_the_report_prints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

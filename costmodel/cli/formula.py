@@ -82,8 +82,9 @@ def formula(
 ) -> None:
     """Print closed forms of FLOPs, MAC, bound and parallelism.
 
-    Sizes that are not given are symbols; give names or expressions to choose them, as in
-    "conv2d?cin=c&cout=4*c&k=3&size=h".
+    The batch and the size of images are symbols unless they are given, and so are sizes without a
+    default; "costmodel zoo" lists the defaults, such as cin=64 of conv2d. Names and expressions
+    choose symbols, as in "conv2d?cin=c&cout=4*c&k=3&size=h".
 
     Example: costmodel formula pointwise --of mac --latex
     """
