@@ -107,6 +107,25 @@ def test_every_figure_of_the_gallery_can_be_drawn(example, monkeypatch, tmp_path
         plt.close("all")
 
 
+# ---- formulas
+
+
+def test_formulas_are_written_as_the_renderer_reads_them() -> None:
+    """What makes MathML of TeX takes "12" behind a fraction for one argument, and shows "\\_"."""
+    for source in [*PAGES, *(ROOT / "costmodel").rglob("*.py")]:
+        text = source.read_text("utf-8")
+        assert not re.search(r"\\[td]?frac *\d", text), source
+        assert not re.search(r"\\text\{[^}]*\\_", text), source
+
+
+def test_a_font_for_formulas_comes_with_the_pages() -> None:
+    style = (DOCS / "_static" / "costmodel.css").read_text("utf-8")
+    (file,) = re.findall(r'url\("([^"]+)"\)', style)
+    assert (DOCS / "_static" / file).read_bytes()[:4] == b"wOFF"
+    assert re.search(r'math \{[^}]*font-family: "Costmodel Math"', style)
+    assert "SIL OPEN FONT LICENSE" in (DOCS / "_static/fonts/LICENSE.txt").read_text("utf-8")
+
+
 # ---- citations
 
 CITATION = re.compile(r":cite:[a-z]+:`([^`]+)`|\{cite:[a-z]+\}`([^`]+)`")

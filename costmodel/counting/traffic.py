@@ -145,7 +145,7 @@ def attention_traffic(
 
     .. math::
 
-        Q \ge \max\left(N \min\left(\frac{d^2}{S}, \frac12\right) - S + |O|,\;
+        Q \ge \max\left(N \min\left(\frac{d^2}{S}, \frac{1}{2}\right) - S + |O|,\;
         \frac{N d^2}{S + d\sqrt{S}} - S\right)
 
     Parameters
