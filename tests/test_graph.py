@@ -95,7 +95,7 @@ BREAKS: dict[str, tuple[Break, str]] = {
     "missing input": (lambda g: g.remove_edge("split", "conv"), "node 'conv': Conv takes 1 inputs"),
     "wrong shape": (
         lambda g: g.nodes["conv"].update(outputs=(Tensor((1, 4, 6, 7)),)),
-        r"node 'conv': outputs are .*7\] but should be .*6\]",
+        r"node 'conv': outputs are .*7\] but must be .*6\]",
     ),
     "wrong dtype": (
         lambda g: g.nodes["conv"].update(outputs=(Tensor((1, 4, 6, 6), "int8"),)),
@@ -110,7 +110,7 @@ BREAKS: dict[str, tuple[Break, str]] = {
     "foreign op": (lambda g: g.nodes["conv"].update(op="conv"), "node 'conv': 'conv' is not an op"),
     "wrong field type": (
         lambda g: g.nodes["concat"].update(op=ops.Concat("1")),  # type: ignore[arg-type]
-        "node 'concat': Concat axis should be int, got '1'",
+        "node 'concat': Concat axis must be int, got '1'",
     ),
     "op that does not fit": (
         lambda g: g.nodes["conv"].update(op=ops.Conv(4, (3, 3), padding=1, groups=3)),

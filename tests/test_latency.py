@@ -58,7 +58,7 @@ def test_one_network_is_a_graph(graph: Any) -> None:
 
 @pytest.mark.parametrize("platform", [None, 3, ["gtx-1080-ti/paper"]])
 def test_a_platform_is_a_name_or_a_platform(platform: Any) -> None:
-    with pytest.raises(DataError, match="a platform should be its name"):
+    with pytest.raises(DataError, match="a platform must be its name"):
         cm.latency(NET, platform)
 
 

@@ -235,18 +235,18 @@ def test_hardware_of_ones_own_lies_beside_the_calibration(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "part"),
     [
-        ("raspberry-pi-4", "'raspberry-pi-4' should be HARDWARE/RUNTIME"),
+        ("raspberry-pi-4", "'raspberry-pi-4' must be HARDWARE/RUNTIME"),
         ("raspbery-pi-4/ncnn", "no hardware 'raspbery-pi-4'; did you mean raspberry-pi-4"),
         ("raspberry-pi-4/nccn", "unknown runtime 'nccn'; known are"),
         ("/ncnn", "no hardware ''"),
         ("raspberry-pi-4/cuda-graphs", "cuda-graphs runs on GPUs, and raspberry-pi-4 is a CPU"),
         (f"{PI}?thread=2", "unknown setting 'thread'; settings are threads, dtype, transfers"),
-        (f"{PI}?threads=0", "threads should be a positive integer, got '0'"),
-        (f"{PI}?threads=two", "threads should be a positive integer, got 'two'"),
-        (f"{PI}?threads=", "threads should be a positive integer, got ''"),
+        (f"{PI}?threads=0", "threads must be a positive integer, got '0'"),
+        (f"{PI}?threads=two", "threads must be a positive integer, got 'two'"),
+        (f"{PI}?threads=", "threads must be a positive integer, got ''"),
         (f"{PI}?threads=5", "raspberry-pi-4 has 4 cores, not 5"),
-        (f"{PI}?dtype=half", "dtype should be one of "),
-        (f"{PI}?transfers=maybe", "transfers should be yes or no"),
+        (f"{PI}?dtype=half", "dtype must be one of "),
+        (f"{PI}?transfers=maybe", "transfers must be yes or no"),
         ("nowhere.toml", "nowhere.toml: cannot be read: No such file"),
     ],
 )
@@ -324,7 +324,7 @@ def test_a_network_of_a_low_precision_is_not_converted_to_another(own: str) -> N
     for dtype in {"int8", "uint8", "float16", "float32"} - {own}:
         with pytest.raises(DataError) as error:
             cm.latency(graph, f"{PI}?dtype={dtype}")
-        assert f"is in {own} already: only a network in float32 or float64" in str(error.value)
+        assert f"is already in {own}: only a network in float32 or float64" in str(error.value)
 
 
 def test_an_image_of_integers_may_be_cast_to_the_dtype_of_the_platform() -> None:

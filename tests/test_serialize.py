@@ -96,7 +96,7 @@ BREAKS: dict[str, tuple[Any, str]] = {
     "fields a list": (lambda d: op("conv", d).update(fields=[1]), "'conv': wrong fields"),
     "fields missing": (lambda d: op("conv", d).pop("fields"), "'conv': wrong fields"),
     "bool as int": (lambda d: op("conv", d)["fields"].update(groups=True), "'conv': .*groups"),
-    "int as bool": (lambda d: op("conv", d)["fields"].update(bias=1), "'conv': .*bias should be b"),
+    "int as bool": (lambda d: op("conv", d)["fields"].update(bias=1), "'conv': .*bias must be b"),
     "float as size": (lambda d: op("conv", d)["fields"].update(groups=1.0), "'conv': .*groups"),
     "null as size": (lambda d: op("conv", d)["fields"].update(groups=None), "'conv': .*groups"),
     "text as size": (lambda d: op("conv", d)["fields"].update(groups="1"), "'conv': .*groups"),

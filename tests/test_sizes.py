@@ -107,9 +107,9 @@ def test_an_array_becomes_one_of_64_bits() -> None:
         (K / 2, "but k/2 is 1/2 for k = 1: write k = 2*k1"),
         (45 * H / 64, "but 45*h/64 is 45/64 for h = 1: write h = 64*k"),
         (sympy.floor(H / 4), "but floor(h/4) is 0 for h = 1: write h = k + 3"),
-        (H * (H + 1) / 2, "but h*(h + 1)/2 is not shown to be one: write h = 2*k"),
+        (H * (H + 1) / 2, "but h*(h + 1)/2 cannot be shown to be one: write h = 2*k"),
         (2.0 * H, "but 2.0*h holds a float: write whole numbers and sympy.Rational"),
-        (-H, "but -h is -1 for h = 1: write it in symbols that make it one, as in h = 2*k or"),
+        (-H, "but -h is -1 for h = 1: write it in other symbols, as in h = 2*k or"),
         (sympy.Symbol("h"), "holds the symbol h, which is not the positive integer costmodel.dim("),
     ],
 )  # fmt: skip

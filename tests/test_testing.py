@@ -106,7 +106,7 @@ FAULTS: dict[str, tuple[Any, tuple[Any, ...], str]] = {
     "field of a wrong type": (
         operator(("count", "int")),
         ("3",),
-        "fields: Faulty count should be int, got '3'",
+        "fields: Faulty count must be int, got '3'",
     ),
     "field that grows": (
         operator(
@@ -209,7 +209,7 @@ def test_what_does_not_come_back_from_a_file_is_reported(enter) -> None:
     # A tuple of the same numbers is another field than a list: lists cannot be hashed.
     found = problems(cls([1, 2]), X)
     assert "fields: sizes must be hashable, got [1, 2]" in found
-    assert "fields: Faulty sizes should be Dim, got [1, 2]" in found
+    assert "fields: Faulty sizes must be Dim, got [1, 2]" in found
     assert any(line.startswith("JSON: GraphError: node 'faulty'") for line in found)
 
 

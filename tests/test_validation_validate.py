@@ -161,7 +161,7 @@ def test_batch_dtype_and_threads_reach_both_alike(
         (f"{PI}?dtype=float16", Settings(), "has dtype float16, but .*: give --dtype float16"),
         (PI, Settings(threads=99), "has 4 cores, not 99"),
         ("cuda/torch-eager", Settings(), "no hardware 'cuda'"),
-        ("host", Settings(), "should be HARDWARE/RUNTIME"),
+        ("host", Settings(), "must be HARDWARE/RUNTIME"),
     ],
 )
 def test_a_platform_that_is_not_what_runs_is_refused_before_anything_is_measured(

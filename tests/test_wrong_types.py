@@ -84,11 +84,11 @@ def test_amounts_may_be_arrays_and_symbols() -> None:
 
 
 def test_a_reversed_graph_is_told() -> None:
-    with pytest.raises(cm.CostModelError, match="takes an output that no node before it has"):
+    with pytest.raises(cm.CostModelError, match="uses an output that no node before it has"):
         cm.flops(GRAPH.reverse())
     with pytest.raises(cm.CostModelError, match="expected an op graph"):
         cm.latency(None, PLATFORM)
-    with pytest.raises(cm.CostModelError, match="a platform should be its name"):
+    with pytest.raises(cm.CostModelError, match="a platform must be its name"):
         cm.latency(GRAPH, None)
     with pytest.raises(cm.CostModelError, match="expected an op graph"):
         cm.at(None, h=3)
@@ -101,7 +101,7 @@ def test_a_reversed_graph_is_told() -> None:
         (lambda: Split(1, "x"), "parts must be a number"),
         (lambda: Conv(8, None), "kernel"),
         (lambda: Pad(0), "padding must be a tuple"),
-        (lambda: cm.flops(Conv(8, (3, 3), bias="x"), cm.Tensor((1, 3, 8, 8))), "bias should be"),
+        (lambda: cm.flops(Conv(8, (3, 3), bias="x"), cm.Tensor((1, 3, 8, 8))), "bias must be"),
         (lambda: cm.flops(Conv(8, (3, 3)), (1, 3, 8, 8)), "must be tensors"),
     ],
 )

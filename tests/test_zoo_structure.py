@@ -221,8 +221,8 @@ def test_nasbench201_runs_what_torch_runs() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("|none~0|", "should have edges"),
-        ("|none~0|+|none~0|none~1|+|none~0|none~1|none~1|", "should have edges"),
+        ("|none~0|", "must have edges"),
+        ("|none~0|+|none~0|none~1|+|none~0|none~1|none~1|", "must have edges"),
         ("|maxpool~0|+|none~0|none~1|+|none~0|none~1|none~2|", "'maxpool~0'"),
         ("", "edge ''"),
     ],

@@ -53,9 +53,9 @@ def objection(expression: sympy.Expr, smallest: int) -> str:
     floats = expression.atoms(sympy.Float)
     if floats:
         return f"{expression} holds a float: write whole numbers and sympy.Rational"
-    why = _witness(expression, smallest) or f"{expression} is not shown to be one"
+    why = _witness(expression, smallest) or f"{expression} cannot be shown to be one"
     one = _symbols(expression)[0]
-    general = f"it in symbols that make it one, as in {one} = 2*k or {one} = k + 5"
+    general = f"it in other symbols, as in {one} = 2*k or {one} = k + 5"
     return f"{why}: write {_remedy(expression, smallest) or general}"
 
 

@@ -60,7 +60,7 @@ def symbols(names: str) -> tuple[sympy.Symbol, ...]:
     (h, w, c1, c2)
     """
     if not isinstance(names, str):
-        raise DataError(f"symbols should be named in a text such as 'h w c1', got {names!r}")
+        raise DataError(f"symbols must be named in a text such as 'h w c1', got {names!r}")
     return tuple(dim(name) for name in names.replace(",", " ").split())
 
 

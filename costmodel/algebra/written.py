@@ -19,9 +19,9 @@ LIMITS = {
     "digits in a number": 100,
     "characters in a name": 50,
     "operations": 250,
-    "operations within one another": 120,
+    "nested operations": 120,
     "functions": 24,
-    "functions within one another": 4,
+    "nested functions": 4,
     "arguments of Max and Min": 12,
     "exponent": 64,
     "exponent of a symbol": 16,
@@ -103,8 +103,8 @@ def _tree(text: str) -> ast.expr:
 def _check_limits(tree: ast.expr) -> None:
     nodes = list(_nested(tree))
     _limit(len(nodes), "operations")
-    _limit(max(depth for _, depth, _ in nodes), "operations within one another")
-    _limit(max(calls for _, _, calls in nodes), "functions within one another")
+    _limit(max(depth for _, depth, _ in nodes), "nested operations")
+    _limit(max(calls for _, _, calls in nodes), "nested functions")
     functions = [node for node, _, _ in nodes if isinstance(node, ast.Call)]
     _limit(len(functions), "functions")
     # sympy merges nested ones into one.
@@ -140,7 +140,7 @@ def _from_ast(node: ast.expr, deadline: Deadline) -> Dim:
     else:
         numbers = {sympy.Integer(value)}
     if any(max(abs(n.p), n.q) > _LARGEST for n in numbers):
-        raise DataError("it comes to a number of more than 512 bits")
+        raise DataError("its value has more than 512 bits")
     return value
 
 
@@ -175,5 +175,5 @@ def _power(base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr:
     largest = sympy.ceiling(abs(exponent) * inner)
     _limit(int(largest), "exponent of a symbol" if base.free_symbols else "exponent")
     if any(max(abs(n.p), n.q) ** largest > _LARGEST for n in base.atoms(sympy.Rational)):
-        raise DataError("it comes to a number of more than 512 bits")
+        raise DataError("its value has more than 512 bits")
     return base**exponent

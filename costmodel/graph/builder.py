@@ -1,4 +1,4 @@
-"""Builds op graphs, working out shapes as it goes."""
+"""A builder of op graphs that infers shapes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from costmodel.ops.tensor import Tensor
 
 
 class Value(NamedTuple):
-    """A tensor inside a graph under construction: its maker, output number, shape and dtype."""
+    """A tensor of a graph under construction: its producer, output number, shape and dtype."""
 
     node: str
     output: int
@@ -30,7 +30,7 @@ class Value(NamedTuple):
 
 
 class Builder:
-    """Builds an op graph from operators, one call an operator.
+    """Builds an op graph, one call per operator.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Builder:
     >>> list(graph)
     ['input', 'conv', 'add', 'relu', 'output']
 
-    A misfit names the node and the shapes:
+    Errors name the node and the shapes:
 
     >>> b.add(Conv(64, (3, 3), groups=5), x)
     Traceback (most recent call last):
@@ -68,23 +68,23 @@ class Builder:
     def add(
         self, op: Op, *inputs: Value, name: str | None = None, weights: str | None = None
     ) -> Value:
-        """Add ``op`` on ``inputs`` and return its first output.
+        """Add ``op`` with ``inputs`` and return its first output.
 
         Parameters
         ----------
         op : Op
             The operator.
         *inputs : Value
-            What feeds its slots, in order.
+            The tensors of its slots, in order.
         name : str, optional
             Name of the node; by default the kind of operator and a number.
         weights : str, optional
-            Name of the learned tensors, where another node has the same.
+            Name of the learned tensors, to share them with another node.
 
         Raises
         ------
         ShapeError
-            If the operator cannot take these tensors.
+            If the operator does not accept these tensors.
         """
         return self.add_many(op, *inputs, name=name, weights=weights)[0]
 

@@ -1,4 +1,4 @@
-"""A network in another dtype: every floating-point tensor of it, weights and activations."""
+"""A network in another dtype: all its floating-point tensors, weights and activations."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from costmodel.ops.tensor import FLOATING, Tensor
 _FULL = ("float32", "float64")
 """Dtypes that a network may be converted from."""
 _INTEGERS = ("int8", "uint8")
-"""Dtypes of integers whose products are those of a quantized network."""
+"""Integer dtypes of products in a quantized network."""
 
 
 def in_dtype(nodes: Iterable[Node], dtype: str) -> list[Node]:
     """Return the nodes of a network with its floating-point tensors in ``dtype``.
 
-    Integer and boolean tensors stay, such as indices, masks and images that are cast first.
+    Integer and boolean tensors are kept, for example indices, masks and images that are cast first.
 
     Parameters
     ----------
@@ -33,8 +33,8 @@ def in_dtype(nodes: Iterable[Node], dtype: str) -> list[Node]:
     Raises
     ------
     DataError
-        If the network holds a floating-point tensor of another low precision, or products of
-        integers of another one.
+        If the network has a floating-point tensor, or a product of integers, in another low
+        precision.
 
     Examples
     --------
@@ -64,7 +64,7 @@ def converted(graph: nx.DiGraph, dtype: str) -> nx.DiGraph:
     Raises
     ------
     DataError
-        If the network holds a tensor of another low precision.
+        If the network has a tensor in another low precision.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def converted(graph: nx.DiGraph, dtype: str) -> nx.DiGraph:
 
 
 def _converted(node: Node, dtype: str) -> Op:
-    """Return the operator of ``node`` with its own dtype replaced, where it states one."""
+    """Return the operator of ``node``, with its dtype replaced if it has one."""
     stated = getattr(node.op, "dtype", None)
     if stated not in FLOATING or stated == dtype:
         return node.op
@@ -91,6 +91,6 @@ def _converted(node: Node, dtype: str) -> Op:
 
 def _already(name: str, low: str, dtype: str) -> DataError:
     return DataError(
-        f"node {name!r} is in {low} already: only a network in float32 or float64 can be converted "
+        f"node {name!r} is already in {low}: only a network in float32 or float64 can be converted "
         f"to {dtype}"
     )

@@ -1,4 +1,4 @@
-"""The values in a graph file: numbers, texts, lists, and expressions of a bounded size."""
+"""Values in a graph file: numbers, strings, lists, and expressions of bounded size."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from costmodel.errors import DataError
 from costmodel.reading import Deadline
 
 MAX_EXPRESSIONS = 5000
-"""Most characters that the different expressions of one file may have together."""
+"""Maximum number of characters in all different expressions of one file."""
 MAX_SYMBOLIC_RANK = 32
-"""Most entries of a list that holds an expression."""
+"""Maximum number of entries in a list with an expression."""
 _DEEPEST = 3
 _SECONDS = 0.6
-"""Processor time that a file of expressions may take, and again for each MiB of it. [s]"""
+"""Maximum processor time for a file with expressions, plus the same for each MiB. [s]"""
 _MARKS = ('"expr"', '"taken"', "\\u")
-"""What a file of expressions holds, the last where a key is written in escapes."""
+"""Markers of a file with expressions, the last for keys written in escapes."""
 
 
 class Decoder:
-    """Turns the values of one graph file into fields of operators and sizes of tensors.
+    """Converts the values of one graph file to fields of operators and sizes of tensors.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Decoder:
     Attributes
     ----------
     deadline : Deadline or None
-        The time that a file with expressions may take.
+        The time limit of a file with expressions.
 
     Examples
     --------
@@ -52,7 +52,7 @@ class Decoder:
         Raises
         ------
         DataError
-            If it is nested too deep, or an object is not an expression, or too large a one.
+            If it is nested too deep, or an object is not an expression or too large.
         """
         if isinstance(value, list):
             if depth > _DEEPEST:

@@ -7,16 +7,16 @@ Graph attributes
 Node
     Key: its name, a string. Attributes: ``op``, a frozen operator of :mod:`costmodel.ops`;
     ``outputs``, the tuple of its output :class:`~costmodel.ops.tensor.Tensor`; ``module``, the
-    dotted path of the module that it belongs to (``""`` at the top); ``weights``, the name under
-    which its learned tensors are stored: nodes of one name share them, and they count once.
+    dotted path of its module (``""`` at the top); ``weights``, the name under which its learned
+    tensors are stored: nodes with the same name share them, and they count once.
 Edge
-    From the operator that makes a tensor to one that takes it. Attribute ``links``: a tuple of
-    :class:`Link`, one for each tensor that flows along the edge, saying which output feeds which
-    input slot. Two nodes have one edge however many tensors flow, so that every networkx function
-    for directed graphs works, those that refuse multigraphs included.
+    From the producer of a tensor to a consumer. Attribute ``links``: a tuple of :class:`Link`, one
+    for each tensor on the edge, from an output of the producer to an input slot of the consumer.
+    There is at most one edge between two nodes, so all networkx functions for directed graphs work,
+    including those that reject multigraphs.
 
 Inputs are nodes with an :class:`~costmodel.ops.Input` operator, outputs are nodes with an
-:class:`~costmodel.ops.Output`; both may be several.
+:class:`~costmodel.ops.Output`; there may be several of each.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ from costmodel.ops.tensor import Tensor
 from costmodel.reading import Deadline
 
 SCHEMA = 1
-"""Version of the schema, raised when it changes."""
+"""Version of the schema, incremented at each change."""
 MAX_NODES = 1_000_000
-"""Most operators a graph may have."""
+"""Maximum number of operators in a graph."""
 MAX_ELEMENTS = 2**48
-"""Largest tensor that is taken for real. [element]"""
+"""Maximum size of a tensor. [element]"""
 
 
 class OpGraph(nx.DiGraph):  # type: ignore[misc]
-    """A directed graph of networkx that a notebook shows with its totals.
+    """A networkx directed graph that notebooks display with its totals.
 
-    What the library builds; every function takes any ``networkx.DiGraph`` of the schema.
+    The library builds this class; its functions accept any ``networkx.DiGraph`` of the schema.
 
     Examples
     --------
@@ -63,18 +63,18 @@ class OpGraph(nx.DiGraph):  # type: ignore[misc]
 
 
 class Link(NamedTuple):
-    """One tensor along an edge: output number of the maker, input slot of the taker."""
+    """One tensor on an edge: output number of the producer, input slot of the consumer."""
 
     output: int
     slot: int
 
 
 Source: TypeAlias = tuple[str, int]
-"""Where a tensor comes from: the name of a node and the number of its output."""
+"""Source of a tensor: the name of a node and an output number."""
 
 
 class Node(NamedTuple):
-    """A node as the metrics see it: name, operator, the tensors on both sides and their makers."""
+    """A node for the metrics: name, operator, input and output tensors, and their producers."""
 
     name: str
     op: Op
@@ -100,7 +100,7 @@ def inputs_of(graph: nx.DiGraph, name: str) -> tuple[Tensor, ...]:
 
 
 def sources_of(graph: nx.DiGraph, name: str) -> tuple[Source, ...]:
-    """Return (node, output number) of what feeds each slot of node ``name``."""
+    """Return the source (node, output number) of each input slot of node ``name``."""
     slots = sorted(
         (slot, source, output)
         for source, attributes in graph.pred[name].items()
@@ -110,12 +110,12 @@ def sources_of(graph: nx.DiGraph, name: str) -> tuple[Source, ...]:
 
 
 def nodes_in_order(graph: nx.DiGraph) -> Iterator[Node]:
-    """Yield every node after those that feed it, in an order that insertion decides.
+    """Yield the nodes in topological order, with ties in insertion order.
 
     Raises
     ------
     GraphError
-        If the graph has a cycle or is not of the schema.
+        If the graph has a cycle or violates the schema.
     """
     data = dict(_checked(graph).nodes(data=True))
     sources = _all_sources(graph)
@@ -137,19 +137,19 @@ def nodes_in_order(graph: nx.DiGraph) -> Iterator[Node]:
             ) from None
         except (IndexError, TypeError):
             raise GraphError(
-                f"node {name!r} takes an output that no node before it has; its links should be "
+                f"node {name!r} uses an output that no node before it has; its links must be "
                 "(output, slot)"
             ) from None
 
 
 def validate(graph: nx.DiGraph) -> None:
-    """Check that ``graph`` is of the schema and every shape follows from the inputs.
+    """Check that ``graph`` conforms to the schema and every shape follows from the inputs.
 
     Raises
     ------
     GraphError
-        Naming the node and what is wrong: a cycle, a missing attribute, an empty or doubly fed
-        slot, an output number that does not exist, a shape that does not follow.
+        Names the node and the fault: a cycle, a missing attribute, an input slot with no or two
+        sources, an output number that does not exist, a shape that does not follow.
 
     Examples
     --------
@@ -163,7 +163,7 @@ def validate(graph: nx.DiGraph) -> None:
 
 
 def validate_within(graph: nx.DiGraph, deadline: Deadline | None) -> None:
-    """Do what :func:`validate` does, in the time that a graph from a file may take."""
+    """Validate like :func:`validate`, within the time limit of a graph from a file."""
     if len(_checked(graph)) > MAX_NODES:
         raise GraphError(f"a graph of {len(graph)} nodes is too large (at most {MAX_NODES})")
     if len(graph) == 0:
@@ -176,7 +176,7 @@ def validate_within(graph: nx.DiGraph, deadline: Deadline | None) -> None:
         slots = sorted(link[1] for data in graph.pred[name].values() for link in data["links"])
         if slots != list(range(len(slots))):
             raise GraphError(
-                f"node {name!r}: input slots [{listed(slots)}] should be 0 to {len(slots) - 1}, "
+                f"node {name!r}: input slots [{listed(slots)}] must be 0 to {len(slots) - 1}, "
                 "each fed once"
             )
     for node in nodes_in_order(graph):
@@ -187,7 +187,7 @@ def validate_within(graph: nx.DiGraph, deadline: Deadline | None) -> None:
 
 
 def infer_node(name: str, op: Op, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Return the outputs of ``op`` on ``inputs``; a misfit names the node.
+    """Return the outputs of ``op`` on ``inputs``; errors name the node.
 
     Raises
     ------
@@ -204,7 +204,7 @@ def infer_node(name: str, op: Op, inputs: tuple[Tensor, ...]) -> tuple[Tensor, .
 
 
 def check_arrays(graph: nx.DiGraph) -> None:
-    """Raise ``ShapeError`` unless the arrays among all sizes of a graph broadcast.
+    """Raise ``ShapeError`` unless all array sizes of a graph broadcast.
 
     Examples
     --------
@@ -216,23 +216,22 @@ def check_arrays(graph: nx.DiGraph) -> None:
 
 
 def at(graph: nx.DiGraph, **values: Dim) -> nx.DiGraph:
-    """Return ``graph`` with symbols replaced by name, shapes worked out anew.
+    """Return ``graph`` with symbols replaced by name and shapes inferred again.
 
     Parameters
     ----------
     graph : DiGraph
         An op graph with symbolic dimensions.
     **values : Dim
-        A number, array or expression for each symbol, positive as the symbol is; symbols not named
-        stay.
+        A positive number, array or expression for each symbol; symbols not named stay.
 
     Raises
     ------
     GraphError
         If a name is not a symbol of the graph.
     ShapeError
-        If a value is not a positive integer, or the numbers do not fit (a channel count that groups
-        do not divide).
+        If a value is not a positive integer, or the numbers do not fit (channels not divisible by
+        groups).
 
     Examples
     --------
@@ -277,7 +276,7 @@ def free_symbols(graph: nx.DiGraph) -> set[Any]:
 
 
 def _checked(graph: Any) -> nx.DiGraph:
-    """Return what is a directed graph without parallel edges, else raise ``GraphError``."""
+    """Return ``graph`` if it is a directed graph without parallel edges, else raise an error."""
     if not isinstance(graph, nx.DiGraph) or graph.is_multigraph():
         raise GraphError(
             f"expected an op graph (networkx.DiGraph, see costmodel.graph), "
@@ -287,7 +286,7 @@ def _checked(graph: Any) -> nx.DiGraph:
 
 
 def _all_sources(graph: nx.DiGraph) -> dict[str, tuple[Source, ...]]:
-    """Return what feeds every node, by slot, in one pass over the edges."""
+    """Return the sources of every node, by slot, in one pass over the edges."""
     feeds: dict[str, list[tuple[int, str, int]]] = {name: [] for name in graph}
     for source, targets in graph.adjacency():
         for target, attributes in targets.items():
@@ -303,7 +302,7 @@ def _all_sources(graph: nx.DiGraph) -> dict[str, tuple[Source, ...]]:
 
 
 def _topological_order(graph: nx.DiGraph, sources: dict[str, tuple[Source, ...]]) -> list[str]:
-    """Sort by Kahn's algorithm; where the insertion order is already one, that is the result."""
+    """Sort by Kahn's algorithm; a topological insertion order is kept."""
     seen: set[str] = set()
     for name, feeds in sources.items():
         for source, _ in feeds:
@@ -323,7 +322,7 @@ def _sorted(graph: nx.DiGraph) -> list[str]:
 
 def _validate_attributes(name: object, attributes: dict[str, Any]) -> None:
     if not isinstance(name, str):
-        raise GraphError(f"node {name!r}: its name should be a text")
+        raise GraphError(f"node {name!r}: its name must be a text")
     for key in ("op", "outputs"):
         if key not in attributes:
             raise GraphError(
@@ -333,10 +332,10 @@ def _validate_attributes(name: object, attributes: dict[str, Any]) -> None:
     if not isinstance(op, Op):
         raise GraphError(f"node {name!r}: {op!r} is not an operator of costmodel.ops")
     if not isinstance(outputs, tuple) or not all(isinstance(t, Tensor) for t in outputs):
-        raise GraphError(f"node {name!r}: outputs should be a tuple of tensors, got {outputs!r}")
+        raise GraphError(f"node {name!r}: outputs must be a tuple of tensors, got {outputs!r}")
     for key in ("module", "weights"):
         if not isinstance(attributes.get(key, ""), str):
-            raise GraphError(f"node {name!r}: {key} should be a text, got {attributes[key]!r}")
+            raise GraphError(f"node {name!r}: {key} must be a text, got {attributes[key]!r}")
     try:
         op.check_fields()
     except CostModelError as error:
@@ -349,7 +348,7 @@ def _validate_links(source: str, target: str, links: Any, outputs: int) -> None:
     for link in links:
         if not (isinstance(link, tuple) and [type(number) for number in link] == [int, int]):
             raise GraphError(
-                f"edge {source!r} -> {target!r}: a link should be (output, slot), got {link!r}"
+                f"edge {source!r} -> {target!r}: a link must be (output, slot), got {link!r}"
             )
         if not 0 <= link[0] < outputs:
             raise GraphError(f"node {source!r} has no output {link[0]} for node {target!r}")
@@ -359,7 +358,7 @@ def _validate_shapes(node: Node) -> None:
     outputs = infer_node(node.name, node.op, node.inputs)
     if len(outputs) != len(node.outputs) or not all(map(_same_tensor, outputs, node.outputs)):
         found, right = (", ".join(map(str, ts)) for ts in (node.outputs, outputs))
-        raise ShapeError(f"node {node.name!r}: outputs are {found} but should be {right}")
+        raise ShapeError(f"node {node.name!r}: outputs are {found} but must be {right}")
     for tensor in (*outputs, *node.op.weights(*node.inputs)):
         if not is_symbolic(tensor.elements) and np.any(tensor.elements > MAX_ELEMENTS):
             raise ShapeError(f"node {node.name!r}: {tensor} is absurdly large")
@@ -379,7 +378,7 @@ def _substitute_op(name: str, op: Op, values: dict[str, Dim]) -> Op:
 def _substitute_field(value: object, values: dict[str, Dim]) -> object:
     if isinstance(value, tuple):
         return tuple(_substitute_field(v, values) for v in value)
-    # What is a size still is one: the values are checked, and so was the field.
+    # Both the values and the field are checked, so the result is a size.
     return taken(substitute(value, values))
 
 

@@ -1,4 +1,4 @@
-"""Op graphs as JSON text that round-trips exactly and runs no code when it is read."""
+"""Op graphs as JSON text that round-trips exactly; reading it runs no code."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ from costmodel.ops.tensor import Tensor
 from costmodel.reading import parse_json, read_text
 
 MAX_BYTES = 256 * 2**20
-"""Largest graph file that is read. [byte]"""
+"""Maximum size of a graph file. [byte]"""
 _SAID = ("along", "notes")
-"""What an importer says of the whole graph: where it follows one input, and in which respect."""
+"""Notes of an importer on the whole graph: where and how it follows one given input."""
 
 
 def to_json(graph: nx.DiGraph) -> str:
@@ -43,7 +43,7 @@ def to_json(graph: nx.DiGraph) -> str:
     Raises
     ------
     GraphError
-        If the graph is not of the schema, or holds arrays.
+        If the graph violates the schema or has arrays.
 
     Examples
     --------
@@ -89,26 +89,26 @@ def from_json(text: str) -> nx.DiGraph:
     Raises
     ------
     GraphError
-        If the text is not a graph: a cycle, a dangling edge, a wrong shape, an absurd size; the
-        node is named.
+        If the text is not a graph: a cycle, a dangling edge, a wrong shape, an absurd size; names
+        the node.
     UnknownOperatorError
-        If it holds operators that do not exist; all are named.
+        If it has operators that do not exist; lists all of them.
     """
     document = parse_json(text)
     if not isinstance(document, dict) or document.get("format") != "costmodel-graph":
-        raise DataError('not a graph file: "format" should be "costmodel-graph"')
+        raise DataError('not a graph file: "format" must be "costmodel-graph"')
     if document.get("schema") != SCHEMA:
         raise DataError(
             f"graph schema {document.get('schema')!r} is not the one this version reads: {SCHEMA}"
         )
     entries = document.get("nodes")
     if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
-        raise DataError('"nodes" should be a list of objects')
+        raise DataError('"nodes" must be a list of objects')
     if len(entries) > MAX_NODES:
         raise GraphError(f"a graph of {len(entries)} nodes is too large (at most {MAX_NODES})")
     name = document.get("name", "network")
     if not isinstance(name, str):
-        raise DataError(f'"name" should be a text, got {name!r}')
+        raise DataError(f'"name" must be a text, got {name!r}')
     _refuse_unknown_operators(entries)
     graph = OpGraph(name=name, schema=SCHEMA)
     decoder = Decoder(text)
@@ -126,7 +126,7 @@ def from_json(text: str) -> nx.DiGraph:
 
 
 def save(graph: nx.DiGraph, path: str | os.PathLike[str]) -> None:
-    """Write ``graph`` to a JSON file, whole or not at all."""
+    """Write ``graph`` to a JSON file atomically."""
     write_atomically(Path(path), to_json(graph) + "\n")
 
 
@@ -138,7 +138,7 @@ def load(path: str | os.PathLike[str]) -> nx.DiGraph:
     DataError
         If the file cannot be read.
     GraphError, UnknownOperatorError
-        As :func:`from_json`; the file is named.
+        As :func:`from_json`; names the file.
     """
     file = Path(path)
     text = read_text(file, MAX_BYTES)
@@ -149,20 +149,20 @@ def load(path: str | os.PathLike[str]) -> nx.DiGraph:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` so that a reader never sees half of it.
+    """Write ``text`` to ``path`` atomically: a reader never sees half of it.
 
-    A link is followed, a file keeps its mode, and devices and pipes are written to in place.
+    Follows links and keeps the mode of a file; writes to devices and pipes in place.
 
     Raises
     ------
     DataError
-        If the place cannot be written.
+        If the path cannot be written.
     """
     try:
         mode = _mode_of(path)
         if mode is None or stat.S_ISREG(mode):
             _replace(Path(os.path.realpath(path)), text, mode)
-        else:  # a device or a pipe stays what it is
+        else:  # a device or a pipe cannot be replaced
             path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror}") from None
@@ -171,7 +171,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def _mode_of(path: Path) -> int | None:
-    """Return the mode of what is to be overwritten, None if there is nothing."""
+    """Return the mode of the file to be overwritten, None if it does not exist."""
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
@@ -198,16 +198,16 @@ def _replace(path: Path, text: str, mode: int | None) -> None:
 
 
 def _umask() -> int:
-    """Return the file mode creation mask; it can only be read by setting it."""
+    """Return the umask, which can only be read by setting it."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
 
 
 def _encode(value: Any, node: str) -> Any:
-    """Return numbers, texts and tuples as they are, and an expression as {"expr": text}.
+    """Return numbers, strings and tuples unchanged, and an expression as {"expr": text}.
 
-    An expression that only the network makes a size is written as {"taken": text}.
+    An expression marked by ``taken`` is written as {"taken": text}.
     """
     if isinstance(value, tuple):
         return [_encode(v, node) for v in value]
@@ -228,18 +228,18 @@ def _encode(value: Any, node: str) -> Any:
 
 
 def _coverage(document: dict[str, Any]) -> tuple[float, tuple[str, ...]]:
-    """Return the share of operators that were known at import, and the names of the others."""
+    """Return the coverage of the import, and the names of unknown operators."""
     coverage = document["coverage"]
     number = isinstance(coverage, int | float) and not isinstance(coverage, bool)
     if not number or not 0 <= coverage <= 1:
-        raise DataError(f'"coverage" should lie between 0 and 1, got {coverage!r}')
+        raise DataError(f'"coverage" must lie between 0 and 1, got {coverage!r}')
     return float(coverage), _texts(document, "unknown")
 
 
 def _texts(document: dict[str, Any], key: str) -> tuple[str, ...]:
     found = document.get(key, [])
     if not isinstance(found, list) or not all(isinstance(n, str) for n in found):
-        raise DataError(f'"{key}" should be a list of texts')
+        raise DataError(f'"{key}" must be a list of texts')
     return tuple(found)
 
 
@@ -287,11 +287,11 @@ def _add_edges(graph: nx.DiGraph, entry: dict[str, Any]) -> None:
     name = entry["name"]
     inputs = entry.get("inputs", [])
     if not isinstance(inputs, list):
-        raise GraphError(f"node {name!r}: inputs should be a list, got {inputs!r}")
+        raise GraphError(f"node {name!r}: inputs must be a list, got {inputs!r}")
     links: dict[str, list[Link]] = {}
     for slot, source in enumerate(inputs):
         if not (isinstance(source, list) and len(source) == 2 and type(source[1]) is int):
-            raise GraphError(f"node {name!r}: input {slot} should be [node, output], got {source}")
+            raise GraphError(f"node {name!r}: input {slot} must be [node, output], got {source}")
         maker, output = source
         if not isinstance(maker, str) or maker not in graph:
             raise GraphError(f"node {name!r}: input {slot} comes from {maker!r}, not a node")

@@ -1,4 +1,4 @@
-"""Kernels: what a runtime launches for an op graph."""
+"""Kernels that a runtime launches for an op graph."""
 
 from costmodel.kernels.kernel import Kernel as Kernel
 from costmodel.kernels.kernel import Read as Read

@@ -1,4 +1,4 @@
-"""Fusion: each operator joins a kernel before it or starts one, as the rules of a runtime say."""
+"""Fusion: each operator joins an earlier kernel or starts one, by the rules of a runtime."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _BY_KIND = (("copy",), ("norm",), ("softmax",))
 
 
 def follower_names(op: Op) -> tuple[str, ...]:
-    """Return the names by which a fusion rule takes ``op`` up behind a kernel, none if it cannot.
+    """Return the names of ``op`` in fusion rules, none if it cannot be fused.
 
     An element-wise operator has the name of its kind (``"scalar"`` where a number takes the place
     of the second tensor) and is one of ``"unary"`` or ``"nary"``; a copy is ``"copy"``; what goes
@@ -84,7 +84,7 @@ class Fusion:
     Parameters
     ----------
     nodes : sequence of Node
-        What runs, in order.
+        The executed nodes, in order.
     runtime : Runtime
         Its rules.
     """
@@ -93,7 +93,7 @@ class Fusion:
         self._nodes = nodes
         self._runtime = runtime
         self._groups: list[_Group] = []
-        # The value that a chain of views starts from.
+        # The value at the start of a chain of views.
         self._root: dict[Source, Source] = {}
         self._group_of: dict[str, _Group] = {}
         self._bytes: dict[Source, Dim] = {}
@@ -133,17 +133,17 @@ class Fusion:
                 value = (node.name, i)
                 self._root[value] = self._root[node.sources[0]] if view else value
                 self._bytes[value] = tensor.bytes
-                if view and isinstance(node.op, BroadcastTo):  # it repeats what there is
+                if view and isinstance(node.op, BroadcastTo):  # it repeats its input
                     self._bytes[value] = self._bytes[node.sources[0]]
-            # A view takes no more than the name of its first input.
+            # A view is an alias of its first input.
             for source in node.sources[1:] if view else node.sources:
                 root = self._root[source]
                 self._uses[root] = self._uses.get(root, 0) + 1
 
     def _host(self, node: Node) -> _Group | None:
-        """Return the kernel that takes ``node`` up, or None.
+        """Return the kernel that ``node`` is fused into, or None.
 
-        Only the latest of the kernels that feed ``node`` can: it runs when all inputs are there.
+        Only the latest producer of its inputs qualifies, because it runs when all inputs exist.
         """
         names = follower_names(node.op)
         if not names:
@@ -155,7 +155,7 @@ class Fusion:
         latest = max(makers, key=lambda group: group.position)
         taken = latest.takes
         if names[0] == "batch_norm" and latest.passes and _folds(latest):
-            # Behind an activation or addition it cannot be folded: it is arithmetic like any other.
+            # After an activation or addition it cannot be folded: it is ordinary arithmetic.
             taken = self._runtime.taken_behind("elementwise")
         if (
             not taken.isdisjoint(names)
@@ -211,10 +211,10 @@ class Fusion:
             root, size = self._root[source], self._bytes[source]
             if self._group_of.get(root[0]) is group:
                 continue
-            # Two views of the whole of one tensor are one tensor read.
+            # Two views of one whole tensor are a single read.
             key = root if same(size, self._bytes[root]) else source
             if i == 0 and (node.op.kernel_kinds == ("copy",) or isinstance(node.op, Gather)):
-                # A copy loads no more than it makes: a slice, the rows that are picked.
+                # A copy loads no more than it writes: a slice, the selected rows.
                 size = minimum(size, total(tensor.bytes for tensor in node.outputs))
             least = work.touched[i]
             if key in group.reads:
@@ -222,7 +222,7 @@ class Fusion:
             group.reads[key] = (root[0], size, least)
 
     def _written(self) -> set[Source]:
-        """Return the values that something outside their own kernel reads."""
+        """Return the values that are read outside their own kernel."""
         written = set()
         for node in self._nodes:
             view = node.name in self._free and node.op.is_view
@@ -262,7 +262,7 @@ class Fusion:
 
 
 def _is_empty(tensor: Tensor) -> bool:
-    """Say whether a tensor certainly has no elements."""
+    """Return whether a tensor certainly has no elements."""
     return any(same(size, 0) for size in tensor.shape if type(size) is not int or size == 0)
 
 
@@ -276,10 +276,10 @@ def _fold(group: _Group, norm: Node) -> None:
 
 
 def _folds(group: _Group) -> bool:
-    """Say whether a batch normalization behind the kernel becomes part of its weights."""
+    """Return whether a batch normalization after the kernel is folded into its weights."""
     return KINDS[group.work.kind].product
 
 
 def _arithmetic(x: Tensor) -> str:
-    """Return the dtype of the arithmetic on ``x``; that on complex numbers is on their parts."""
+    """Return the dtype of the arithmetic on ``x``; complex arithmetic is on real parts."""
     return REAL_OF.get(x.dtype, x.dtype)

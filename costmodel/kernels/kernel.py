@@ -1,4 +1,4 @@
-"""A kernel: what a runtime launches, one operator or several fused ones, and what it moves."""
+"""A kernel: one launch of a runtime, one operator or several fused ones, and its traffic."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Read:
     Parameters
     ----------
     maker : str, optional
-        The kernel that made it; None for an input or constant of the network.
+        The kernel that produced it; None for an input or constant of the network.
     bytes : Dim
         [byte]
     least : Dim, optional
-        Those that the loops touch where they are fewer. [byte]
+        The bytes that the loops touch, if fewer. [byte]
     """
 
     maker: str | None
@@ -29,22 +29,22 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """What a runtime launches at once.
+    """One launch of a runtime.
 
     Parameters
     ----------
     name : str
-        The node that the kernel is built around.
+        The main node of the kernel.
     kind : str
         One of :data:`costmodel.kinds.KINDS`.
     nodes : tuple of str
-        All nodes that it computes, in order; folded ones too.
+        All nodes that it computes, in order, including folded ones.
     multiply_adds : Dim
         [multiply-add]
     elementwise : Dim
         Other operations. [operation]
     products : tuple of Product
-        The matrix products that its multiply-adds are, in order.
+        The matrix products that make up its multiply-adds, in order.
     reads : tuple of Read
         Tensors read from outside the kernel.
     weight_bytes, write_bytes : Dim
@@ -52,13 +52,13 @@ class Kernel:
     dtype : str
         Dtype of the arithmetic.
     passes : int
-        Operators fused behind the first that compute something: activations, additions.
+        Operators with arithmetic fused after the first: activations, additions.
     functions : tuple of (str, Dim)
         Evaluations of each transcendental function among the other operations. [operation]
     pieces : Dim
         Pieces that it handles one after the other (:meth:`costmodel.ops.base.Op.pieces`). [1]
     merged : Dim
-        Rows whose mean and variance are found together. [1]
+        Rows whose mean and variance are computed together. [1]
     """
 
     name: str
@@ -83,7 +83,7 @@ class Kernel:
 
     @property
     def bytes(self) -> Dim:
-        """Everything moved, each tensor once [byte]."""
+        """Total traffic, each tensor once [byte]."""
         moved = self.weight_bytes + self.write_bytes
         for read in self.reads:
             moved = moved + read.bytes

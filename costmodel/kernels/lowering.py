@@ -1,8 +1,8 @@
-"""From the op graph to the kernels that a runtime launches.
+"""Lowering: from the op graph to the kernels that a runtime launches.
 
 The rules are data of the runtime (``costmodel/runtimes/*.toml``): operators that are dropped or
-folded, and followers that a kernel takes up behind it without going through memory. Each pass below
-is one rule; :mod:`costmodel.kernels.fusion` is the last.
+folded, and operators that are fused into a preceding kernel without a round trip through memory.
+Each pass below is one rule; :mod:`costmodel.kernels.fusion` is the last.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def lower(graph: Subject, runtime: Runtime) -> tuple[Kernel, ...]:
 
 
 def lower_nodes(nodes: list[Node], runtime: Runtime) -> tuple[Kernel, ...]:
-    """Return the kernels of the nodes of a network, given in order."""
+    """Return the kernels of the nodes of a network, which must be in topological order."""
     if not runtime.fused_attention:
         nodes = _expand_attention(nodes)
     if runtime.fused_masks:
@@ -136,7 +136,7 @@ def _masked(mix: Node, by_name: Mapping[str, Node]) -> tuple[Node, ...]:
 
 
 def _drop_second_copies(nodes: list[Node], copies: tuple[str, ...]) -> list[Node]:
-    """Drop a contiguous copy of what the runtime has just copied, such as a transposed tensor."""
+    """Drop a contiguous copy of a tensor that the runtime has just copied, such as a transpose."""
     if not any(isinstance(node.op, Contiguous) for node in nodes):
         return nodes
     copied = {node.name for node in nodes if type(node.op).__name__ in copies}
@@ -152,9 +152,9 @@ def _drop_second_copies(nodes: list[Node], copies: tuple[str, ...]) -> list[Node
 
 
 def _fold_constants(nodes: list[Node], zero_products: bool) -> list[Node]:
-    """Drop what is known before any input: arithmetic on constants, zeros, additions of zeros.
+    """Drop operators known before any input: arithmetic on constants, zeros, additions of zeros.
 
-    Convolutions and products of constants stay: no converter that we know of folds them.
+    Convolutions and products of constants are kept, because no converter known to us folds them.
     """
     constant: set[str] = set()
     zero: set[str] = set()
@@ -207,7 +207,7 @@ def _is_plus_zero(op: Op) -> bool:
 
 
 def _keeps_zero(op: Op) -> bool:
-    """Whether zeros stay zeros: not so under an exponential or the shift of a norm."""
+    """Return whether zeros map to zeros; False for an exponential or the shift of a norm."""
     if isinstance(op, Elementwise):
         return op.kind in ("mul", "relu", "relu6") or (op.kind in ("add", "sub") and not op.value)
     return isinstance(op, Pool) or op.kernel_kinds == ("copy",)
@@ -219,7 +219,7 @@ def _as_constant(node: Node) -> Node:
 
 
 def _drop_dead(nodes: list[Node]) -> list[Node]:
-    """Keep what an output depends on; a graph without outputs keeps everything."""
+    """Keep the nodes that an output depends on; without outputs keep all."""
     if not any(isinstance(node.op, Output) for node in nodes):
         return nodes
     alive: set[str] = set()

@@ -1,4 +1,4 @@
-"""What one operator brings into a kernel, derived in one place from the operator."""
+"""Contribution of one operator to a kernel, derived in one place from the operator."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from costmodel.ops.tensor import DTYPE_BYTES, Tensor
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """An operator on given inputs, as the kernel that it starts or joins sees it.
+    """Contribution of an operator on given inputs to the kernel that it starts or joins.
 
     Parameters
     ----------
@@ -28,17 +28,17 @@ class Work:
     cost : Cost
         Its additive costs.
     products : tuple of Product
-        The matrix products that its multiply-adds are.
+        The matrix products that make up its multiply-adds.
     functions : mapping of str to Dim
         Evaluations of each transcendental function. [operation]
     pieces : Dim
         Pieces handled one after the other. [1]
     merged : Dim
-        Rows whose mean and variance are found together. [1]
+        Rows whose mean and variance are computed together. [1]
     weight_bytes : Dim
-        Learned tensors that one run reads. [byte]
+        Learned tensors read by one run. [byte]
     touched : tuple of Dim
-        Of each input what the loops touch: no pixels that a stride skips. [byte]
+        Bytes of each input that the loops touch, without pixels skipped by a stride. [byte]
     """
 
     kind: str
@@ -52,7 +52,7 @@ class Work:
 
 
 def work_of(op: Op, inputs: tuple[Tensor, ...]) -> Work:
-    """Return what ``op`` brings into a kernel.
+    """Return the contribution of ``op`` to a kernel.
 
     Examples
     --------
@@ -62,13 +62,13 @@ def work_of(op: Op, inputs: tuple[Tensor, ...]) -> Work:
     """
     try:
         return _cached(op, inputs)
-    except TypeError:  # dimensions that are arrays cannot be hashed
+    except TypeError:  # array dimensions are not hashable
         _check_one_kind(op, inputs)
         return _work(op, inputs)
 
 
 def _check_one_kind(op: Op, inputs: tuple[Tensor, ...]) -> None:
-    """Raise ``ShapeError`` where entries of arrays would start different kernels."""
+    """Raise ``ShapeError`` if array entries would start different kernels."""
     if not isinstance(op, Conv | ConvTranspose | DeformConv):
         return
     found = [("groups", op.groups, 1), ("groups", op.groups, inputs[0].shape[1])]
@@ -82,7 +82,7 @@ def _check_one_kind(op: Op, inputs: tuple[Tensor, ...]) -> None:
         if np.any(equal) and not np.all(equal):
             raise ShapeError(
                 f"{type(op).__name__} {name} {size} is {special} in some entries only, which start "
-                "another kind of kernel: time these in a graph of their own"
+                "another kind of kernel: time these in a separate graph"
             )
 
 

@@ -283,11 +283,11 @@ class Op:
             fits = isinstance(value, allowed) and (type(value) is not bool or bool in allowed)
             if not fits:
                 raise DataError(
-                    f"{type(self).__name__} {entry.name} should be {annotation}, got {value!r}"
+                    f"{type(self).__name__} {entry.name} must be {annotation}, got {value!r}"
                 )
             if annotation == "tuple[int, ...]" and not all(type(v) is int for v in value):
                 raise DataError(
-                    f"{type(self).__name__} {entry.name} should hold integers, got {value!r}"
+                    f"{type(self).__name__} {entry.name} must hold integers, got {value!r}"
                 )
 
     def check_arity(self, inputs: Sequence[Tensor]) -> None:

@@ -1,9 +1,9 @@
-"""Calibrations by name: where they lie, and which one tells most about a platform without its own.
+"""Calibrations by name: their location, and the closest one for a platform without its own.
 
-A calibration was measured with the settings that the name of its platform states. Under others its
-parameters hold as well, since they are shares of peaks and bandwidths, and times of single kernels:
-in another dtype, with or without transfers, whose time is a term of its own, and with another
-number of threads, where what stays unexplained counts as much as for priors.
+A calibration was measured with the settings in the name of its platform. Its parameters also hold
+for other settings, because they are shares of peaks and bandwidths, and times of single kernels:
+for another dtype, with or without transfers (whose time is a separate term), and for another
+number of threads, for which the unexplained spread is that of the priors.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from costmodel.timing.fitted import (
 )
 
 Settings = Mapping[str, str]
-"""Every setting of a platform in full, by name."""
+"""All settings of a platform, by name."""
 
 
 def calibration_folder() -> Path:
-    """Return the folder where the user's calibrations are kept.
+    """Return the folder of the user's calibrations.
 
     ``$COSTMODEL_HOME/calibrations``, by default under ``~/.local/share/costmodel``.
     """
@@ -49,7 +49,7 @@ def calibration_file(platform: str) -> str:
 
 
 def find_calibration(platform: str) -> Path | None:
-    """Return the calibration of a platform: the user's, else the one of the package."""
+    """Return the calibration of a platform: the user's if it exists, else that of the package."""
     own = calibration_folder() / calibration_file(platform)
     if is_file(own):
         return own
@@ -63,7 +63,7 @@ def platform_names() -> list[str]:
 
 
 def calibrations(base: str) -> list[tuple[Path, dict[str, str]]]:
-    """Return each calibration of ``hardware/runtime`` and the settings in the name of its file."""
+    """Return each calibration of ``hardware/runtime`` with the settings in its file name."""
     found = []
     for name, file in sorted(_files().items()):
         own, _, query = name.partition("?")
@@ -74,7 +74,7 @@ def calibrations(base: str) -> list[tuple[Path, dict[str, str]]]:
 
 
 def _files() -> dict[str, Path]:
-    """Return the file of each calibration by the name of its platform; the user's go first."""
+    """Return the file of each calibration by the name of its platform; the user's take priority."""
     found = {}
     for folder in (Path(str(resources.files("costmodel") / "calibrations")), calibration_folder()):
         if folder.is_dir():
@@ -86,7 +86,7 @@ def _files() -> dict[str, Path]:
 
 
 def distance(wanted: Settings, measured: Settings) -> tuple[float, bool, bool, bool]:
-    """Return how far the settings of a calibration are from those of a platform, to be compared.
+    """Return a comparable distance between the settings of a calibration and of a platform.
 
     Examples
     --------
@@ -100,14 +100,14 @@ def distance(wanted: Settings, measured: Settings) -> tuple[float, bool, bool, b
 
 
 def derived(fitted: Fitted, wanted: Settings, measured: Settings) -> Fitted:
-    """Return a calibration under other settings than it was measured with.
+    """Return a calibration for settings other than those it was measured with.
 
     Parameters
     ----------
     fitted : Fitted
         Its parameters.
     wanted, measured : mapping of str to str
-        The settings of the platform, and those that it was measured with.
+        The settings of the platform, and those of the measurements.
 
     Examples
     --------
@@ -115,7 +115,7 @@ def derived(fitted: Fitted, wanted: Settings, measured: Settings) -> Fitted:
     >>> load_platform("gtx-1080-ti/paper?transfers=yes").fitted.basis
     '51 measurements with transfers=no'
     """
-    # A network may be of any dtype where the platform states none.
+    # Networks may have any dtype if the platform states none.
     other = [k for k, v in measured.items() if v != wanted[k] and v]
     if not other:
         return fitted

@@ -1,4 +1,4 @@
-"""The machine that the time formulas see: facts of a platform for arithmetic in one dtype."""
+"""The machine in the time formulas: facts of a platform for arithmetic in one dtype."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
 def _peak(platform: Platform, dtype: str, together: bool = False) -> float:
     """Return the peak of the units that a platform uses [multiply-add/s].
 
-    Cores that get equal shares wait for the slowest of them; ``together``, all work all the time.
+    Cores with equal shares wait for the slowest one; with ``together``, all cores are always busy.
     """
     hardware = platform.hardware
     if hardware.kind != "cpu":
@@ -79,7 +79,7 @@ def _peak(platform: Platform, dtype: str, together: bool = False) -> float:
 
 
 def fast_memories(platform: Platform) -> dict[str, float]:
-    """Return the size of each cache, all instances that a network may use together [byte].
+    """Return the size of each cache, summed over all instances that a network may use [byte].
 
     Examples
     --------
@@ -97,10 +97,11 @@ def fast_memories(platform: Platform) -> dict[str, float]:
 
 
 def _sustained(hardware: Hardware, dtype: str, kind: Generation) -> float:
-    """Return what the power of a GPU's board sustains [FLOP/s].
+    """Return the speed that the power limit of a GPU board sustains [FLOP/s].
 
-    Where the device file has it, as measured; else as many FLOP/s a watt as the flagship of the
-    generation reaches in float32, tensor cores in proportion to their peak.
+    This is the measured value of the device file if there is one. Otherwise it follows from the
+    FLOP/s per watt of the generation's flagship in float32, with tensor cores in proportion to
+    their peak.
     """
     for key in WIDER[dtype]:
         if fact := hardware.facts.get(f"sustained.{key}"):
@@ -112,8 +113,8 @@ def _sustained(hardware: Hardware, dtype: str, kind: Generation) -> float:
 def _on_tensor_cores(hardware: Hardware, dtype: str) -> bool:
     """Return whether the peak of a dtype is that of tensor cores.
 
-    GPUs without them have no ``float16`` beside ``float16_vector``; where integers do not run on
-    them, as on Volta, they are slower than 16-bit numbers.
+    GPUs without tensor cores have no ``float16`` in addition to ``float16_vector``. Integers that
+    do not run on tensor cores, as on Volta, are slower than 16-bit floats.
     """
     found = [key for key in WIDER[dtype] if key in TENSOR_DTYPES and key in hardware.lanes]
     slowest = hardware.lanes.get("float16", 0)
@@ -127,7 +128,7 @@ def _operands(hardware: Hardware, peak: float, dtype: str) -> float:
 
 
 def _overclock(hardware: Hardware) -> float:
-    """Return the highest known clock over the one that the peaks are given for [1]."""
+    """Return the ratio of the highest known clock to the clock of the stated peaks [1]."""
     fastest = hardware.facts.get("max_clock")
     return max(_running(hardware), fastest.value / hardware.clock if fastest else 1.0)
 
@@ -139,7 +140,7 @@ def _running(hardware: Hardware) -> float:
 
 
 def _interfaces(platform: Platform) -> tuple[tuple[float, float], ...]:
-    """Return what may lie nearer than each level of memory, and the most that level delivers."""
+    """Return the capacity closer than each memory level, and the maximum bandwidth of the level."""
     hardware = platform.hardware
     memory = float(hardware.dram.bandwidth or 0)
     speed = _overclock(hardware)
@@ -152,7 +153,7 @@ def _interfaces(platform: Platform) -> tuple[tuple[float, float], ...]:
         return ((0.0, port), (float(last), memory))
     found, inner = [], 0.0
     for level in hardware.levels[1:-1]:
-        # Bandwidths are of all big cores together.
+        # Bandwidths are for all big cores together.
         share = platform.threads / hardware.units if level.scope == "unit" else 1.0
         if level.bandwidth:
             found.append((inner, level.bandwidth * share * speed))

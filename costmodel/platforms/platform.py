@@ -1,9 +1,9 @@
-"""Platforms: hardware + runtime (+ calibration), the thing that has a latency.
+"""Platforms: hardware + runtime (+ calibration); latencies are predicted for a platform.
 
-A platform is named ``hardware/runtime``, with settings behind a question mark:
+The name of a platform is ``hardware/runtime``, with settings after a question mark:
 ``raspberry-pi-4/ncnn?threads=4``, ``rtx-3090/torch-eager?dtype=float16``. Either part may be the
-path of a TOML file of one's own: ``raspberry-pi-4/mine.toml``. Or the platform is the file that
-``costmodel calibrate`` wrote, with other settings behind it where they are wanted.
+path of a user's TOML file: ``raspberry-pi-4/mine.toml``. A platform may also be a file written by
+``costmodel calibrate``, optionally followed by other settings.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ DTYPES = tuple(d for d in DTYPE_BYTES if d in FLOATING or d in ("int8", "uint8")
 
 @dataclass(frozen=True)
 class Platform:
-    """Hardware and runtime with the parameters of the time model.
+    """Hardware, runtime and the parameters of the time model.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class Platform:
 
     @property
     def settings(self) -> dict[str, str]:
-        """Every setting in full: threads, dtype, transfers."""
+        """All settings: threads, dtype, transfers."""
         return {
             "threads": str(self.threads),
             "dtype": self.dtype,
@@ -101,12 +101,12 @@ def load_platform(name: str | Platform, calibrated: bool = True) -> Platform:
     name : str or Platform
         ``hardware/runtime?settings`` or a TOML file.
     calibrated : bool
-        Whether a calibration of the platform is taken where there is one; else priors.
+        Whether to use a calibration of the platform, if there is one; otherwise priors.
 
     Raises
     ------
     DataError
-        If a part is unknown; what is known is listed.
+        If a part is unknown; lists the known ones.
 
     Examples
     --------
@@ -117,7 +117,7 @@ def load_platform(name: str | Platform, calibrated: bool = True) -> Platform:
         return name
     if not isinstance(name, str):
         raise DataError(
-            f"a platform should be its name, such as 'gtx-1080-ti/paper', or a Platform, got "
+            f"a platform must be its name, such as 'gtx-1080-ti/paper', or a Platform, got "
             f"{type(name).__name__}"
         )
     base, _, query = name.partition("?")
@@ -126,7 +126,7 @@ def load_platform(name: str | Platform, calibrated: bool = True) -> Platform:
         return _with_settings(_from_file(Path(base)), name, query)
     if "/" not in base:
         raise DataError(
-            f"platform {name!r} should be HARDWARE/RUNTIME, such as gtx-1080-ti/paper; runtimes: "
+            f"platform {name!r} must be HARDWARE/RUNTIME, such as gtx-1080-ti/paper; runtimes: "
             f"{', '.join(runtime_names())}"
         )
     platform = _named(hardware_name, runtime_name, _settings(name, query))
@@ -134,7 +134,7 @@ def load_platform(name: str | Platform, calibrated: bool = True) -> Platform:
 
 
 def _calibrated(platform: Platform) -> Platform:
-    """Return ``platform`` with its calibration, or the one that was measured nearest to it."""
+    """Return ``platform`` with its calibration, or the one with the closest settings."""
     file, measured = find_calibration(platform.name), platform
     if file is None:
         others = [(_set(platform, s), file) for file, s in calibrations(platform.base)]
@@ -149,9 +149,9 @@ def _calibrated(platform: Platform) -> Platform:
 
 
 def _parts(base: str) -> tuple[str, str]:
-    """Return the names of hardware and runtime; no hardware where a file is no runtime's.
+    """Return the names of hardware and runtime; no hardware if the file is not a runtime.
 
-    A file behind the name of hardware, or behind a file, is a runtime's.
+    A file after a hardware name, or after another file, is a runtime file.
     """
     from costmodel.hardware import find_device
 
@@ -168,11 +168,11 @@ def _parts(base: str) -> tuple[str, str]:
 def _from_file(file: Path) -> Platform:
     platform, fitted = from_toml(read_text(file, MAX_TOML_BYTES), str(file))
     if ".toml" in platform:  # which might be this file again
-        raise DataError(f"{file}: platform should be HARDWARE/RUNTIME by name, got {platform!r}")
+        raise DataError(f"{file}: platform must be HARDWARE/RUNTIME by name, got {platform!r}")
     try:
         found = load_platform(platform, calibrated=False)
     except DataError:
-        # Hardware of the user's own: its file is looked for beside the calibration.
+        # The user's own hardware: its file is searched next to the calibration.
         own = file.parent / f"{platform.partition('/')[0]}.toml"
         if not is_file(own):
             raise
@@ -181,7 +181,7 @@ def _from_file(file: Path) -> Platform:
 
 
 def _with_fitted(platform: Platform, fitted: Fitted, file: Path) -> Platform:
-    """Return ``platform`` with the parameters of a calibration, which has to know all of them."""
+    """Return ``platform`` with the parameters of a calibration, which must have all of them."""
     missing = platform.fitted.theta.keys() - fitted.theta.keys()
     if missing:
         raise DataError(
@@ -192,7 +192,7 @@ def _with_fitted(platform: Platform, fitted: Fitted, file: Path) -> Platform:
 
 
 def _with_settings(platform: Platform, name: str, query: str) -> Platform:
-    """Return a platform of a calibration file with the settings behind the name of the file."""
+    """Return the platform of a calibration file with the settings after the file name."""
     if not query:
         return platform
     wanted = _set(platform, {**platform.settings, **_settings(name, query)})
@@ -215,7 +215,7 @@ def _bare(hardware: Hardware, runtime: Runtime, settings: Mapping[str, str]) -> 
     if only in (("gpu",), ("accelerator",)) and only != (hardware.kind,):
         runs, own = _KINDS[only[0]].removeprefix("a ").removeprefix("an "), _KINDS[hardware.kind]
         raise DataError(
-            f"{runtime.name} runs on {runs}s, and {hardware.name} is {own}; take another runtime: "
+            f"{runtime.name} runs on {runs}s, and {hardware.name} is {own}; use another runtime: "
             f"{', '.join(runtime_names())}"
         )
     threads = _threads(settings.get("threads", str(_NO_THREADS)), hardware)
@@ -242,15 +242,15 @@ def _settings(name: str, query: str) -> dict[str, str]:
             "dtype, transfers"
         )
     if settings.get("transfers", "yes") not in ("yes", "no"):
-        raise DataError(f"platform {name!r}: transfers should be yes or no")
+        raise DataError(f"platform {name!r}: transfers must be yes or no")
     if settings.get("dtype") and settings["dtype"] not in DTYPES:
-        raise DataError(f"platform {name!r}: dtype should be one of {', '.join(DTYPES)}")
+        raise DataError(f"platform {name!r}: dtype must be one of {', '.join(DTYPES)}")
     return settings
 
 
 def _threads(text: str, hardware: Hardware) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 10) or int(text) < 1:
-        raise DataError(f"threads should be a positive integer, got {text!r}")
+        raise DataError(f"threads must be a positive integer, got {text!r}")
     if hardware.kind != "cpu" and int(text) != _NO_THREADS:
         raise DataError(
             f"{hardware.name} is {_KINDS[hardware.kind]}, which has no threads to set; leave "

@@ -1,4 +1,4 @@
-"""A platform with another memory bandwidth, clock or number of threads: what if it had."""
+"""A platform with another memory bandwidth, clock or number of threads, for what-if questions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from costmodel.hardware.model import Hardware
 from costmodel.platforms.platform import Platform
 
 UNITS: Mapping[str, str] = {"bandwidth": "B/s", "clock": "Hz"}
-"""What can be varied of hardware, and its unit."""
+"""Quantities of hardware that can be varied, with their units."""
 
 
 def quantity(platform: Platform, name: str) -> float:
@@ -29,8 +29,8 @@ def quantity(platform: Platform, name: str) -> float:
 def varied(platform: Platform, name: str, value: float) -> Platform:
     """Return ``platform`` with another ``"bandwidth"`` of main memory or another ``"clock"``.
 
-    With the clock, peaks and the bandwidths of caches go up and down; parameters stay: where a
-    fitted one limits what cores draw from memory, more bandwidth does not help.
+    Peaks and cache bandwidths scale with the clock. Parameters do not change: if a fitted one
+    limits the memory bandwidth of the cores, more bandwidth does not help.
 
     Raises
     ------
@@ -44,9 +44,9 @@ def varied(platform: Platform, name: str, value: float) -> Platform:
     1000000000000.0
     """
     if name not in _CHANGES:
-        raise DataError(f"of hardware {', '.join(_CHANGES)} can be varied, not {name!r}")
+        raise DataError(f"cannot vary {name!r} of hardware; give one of {', '.join(_CHANGES)}")
     if not 0 < value < float("inf"):
-        raise DataError(f"{name} should be a positive number, got {value!r}")
+        raise DataError(f"{name} must be a positive number, got {value!r}")
     return replace(platform, hardware=_CHANGES[name](platform.hardware, float(value)))
 
 

@@ -1,14 +1,14 @@
-"""Networks by a line of text: what the command line and measurement tables name them by.
+"""Networks named by a line of text, on the command line and in measurement tables.
 
 ==========================================  =====================================================
 ``shufflenet_v2?width=1.5&size=224``        a function of the zoo and its parameters
-``pointwise?h=56&c1=c``                     the same with symbols, ``dim:`` before longer ones
+``pointwise?h=56&c1=c``                     the same with symbols; longer ones need ``dim:``
 ``folder/graph.json``                       a saved op graph
 ``folder/model.onnx``                       an ONNX file
-``folder/net.param``                        an ncnn file; it needs the shape of its input
+``folder/net.param``                        an ncnn file; the shape of its input is required
 ``python:package.module:callable``          a callable of a module or of ``folder/file.py`` that
-                                            returns a graph or a torch module; a class of modules,
-                                            or a module; ``?width=2`` behind it is handed on
+                                            returns a graph or a torch module; a module class,
+                                            or a module; ``?width=2`` is passed to the callable
 ==========================================  =====================================================
 """
 
@@ -31,7 +31,7 @@ from costmodel.zoo.parameters import accepted, check_names, parse_value
 from costmodel.zoo.registry import build, find
 
 MAX_LENGTH = 4096
-"""Longest text that names a network: as long as a path may be. [character]"""
+"""Maximum length of the text: that of a path. [character]"""
 FORMS = (
     "a name of the zoo as in 'shufflenet_v2?width=1.5', a file ending in .json, .onnx or .param, "
     "or 'python:module:callable'"
@@ -52,25 +52,25 @@ def network(
     spec : str
         One of the forms of :mod:`costmodel.specs`.
     strict : bool
-        Whether an operator that is not known is refused; else the graph carries its coverage.
+        Whether unknown operators are an error; otherwise the graph stores its coverage.
     inputs : sequence of InputShape
         Shapes of the inputs of a torch module, an ONNX or an ncnn file.
     dims : mapping, optional
-        Sizes that the network leaves open: the named sizes of an ONNX file, else its symbols.
+        Values of open sizes: the named sizes of an ONNX file, or the symbols of another network.
 
     Raises
     ------
     DataError
-        If the text is of no form, or a name, parameter or file is wrong; says which.
+        If the text has none of these forms, or a name, parameter or file is wrong.
     CostModelError
-        What reading the file or importing the module raises.
+        If reading the file or importing the module fails.
 
     Notes
     -----
-    Sizes may be integers, symbols or expressions such as ``32*m``. A symbol is a letter with or
-    without a number (``c``, ``c1``) or the name of a parameter (``size=size``); ``dim:`` before a
-    size makes any other word a symbol: ``size=dim:pixels``. A size that a zoo function requires and
-    that is not given becomes the symbol of its own name.
+    Sizes may be integers, symbols or expressions such as ``32*m``. A symbol is a letter with an
+    optional number (``c``, ``c1``) or the name of a parameter (``size=size``). The prefix ``dim:``
+    makes any other word a symbol: ``size=dim:pixels``. A required size of a zoo function becomes
+    the symbol of its own name if it is not given.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def network(
     costmodel.errors.DataError: shufflenet_v2 has no parameter 'widht'; it takes width, size, ...
     """
     if not isinstance(spec, str):
-        raise DataError(f"a network should be a text, got {type(spec).__name__}: give {FORMS}")
+        raise DataError(f"a network must be a text, got {type(spec).__name__}: give {FORMS}")
     if len(spec) > MAX_LENGTH:
         raise DataError(f"a network of {len(spec)} characters is too long (at most {MAX_LENGTH})")
     text, named = spec.strip(), dict(dims or {})
@@ -103,7 +103,7 @@ def network(
 
 
 def _at(graph: nx.DiGraph, dims: dict[str, Dim], what: str) -> nx.DiGraph:
-    """Return ``graph`` with numbers for symbols."""
+    """Return ``graph`` with symbols replaced by numbers."""
     known = {symbol.name for symbol in free_symbols(graph)} if dims else set()
     wrong = sorted(set(dims) - known)
     if wrong:
@@ -144,7 +144,7 @@ def _from_file(
     path: Path, strict: bool, inputs: Sequence[InputShape], dims: dict[str, Dim]
 ) -> nx.DiGraph:
     if not is_file(path):
-        # A device or a folder is told by what reads it.
+        # Devices and folders are recognized by the reader.
         if not os.path.exists(path):
             raise DataError(f"{path}: no such file")
         if path.is_dir():
@@ -158,7 +158,7 @@ def _from_file(
     if suffix == ".param":
         return _at(_from_ncnn(path, inputs), dims, str(path))
     if inputs:
-        raise DataError(f"{path}: the inputs of a saved graph have their shapes")
+        raise DataError(f"{path}: a saved graph has fixed input shapes; leave --input out")
     from costmodel.graph.serialize import load
 
     return _at(load(path), dims, str(path))

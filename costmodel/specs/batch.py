@@ -1,4 +1,4 @@
-"""A network for another number of inputs at once."""
+"""A network with another batch size."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from costmodel.graph import at, free_symbols, infer_node, nodes_in_order
 from costmodel.ops import BroadcastTo, Input, Reshape
 
 BATCH_NAMES = ("batch", "n")
-"""What the batch of a network of the zoo is called, and the symbol of one."""
+"""Names of the batch: the parameter of the zoo, and the symbol."""
 
 
 def with_batch(graph: nx.DiGraph, batch: int) -> nx.DiGraph:
-    """Return ``graph`` with ``batch`` inputs at once.
+    """Return ``graph`` with batch size ``batch``.
 
-    A free symbol called ``batch`` or ``n`` is replaced. Otherwise the leading axis of inputs and of
-    reshapes that keep it is, and the result is taken only if the work follows the batch exactly
-    and the parameters stay the same.
+    Replaces a free symbol ``batch`` or ``n``. Otherwise it replaces the leading axis of inputs and
+    of reshapes that keep it; the result is accepted only if the work is exactly proportional to the
+    batch and the parameters do not change.
 
     Raises
     ------

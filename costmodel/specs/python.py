@@ -1,4 +1,4 @@
-"""Networks that Python code makes: op graphs, torch modules, classes of modules."""
+"""Networks made by Python code: op graphs, torch modules, module classes."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def from_python(spec: str, strict: bool, inputs: Sequence[InputShape] = ()) -> n
     Raises
     ------
     DataError
-        If there is none, or its code fails.
+        If it does not exist or its code fails.
     """
     place, question, query = spec.removeprefix("python:").partition("?")
     where, colon, name = place.rpartition(":")
     if not colon or not where or not name:
-        raise DataError(f"{spec!r} should be python:module:callable or python:file.py:callable")
+        raise DataError(f"{spec!r} must be python:module:callable or python:file.py:callable")
     texts = split_query(name, query if question else "")
     with _importing_from_here():
         made = _call(spec, _attribute(spec, _import(spec, where), name), texts)
@@ -41,13 +41,13 @@ def from_python(spec: str, strict: bool, inputs: Sequence[InputShape] = ()) -> n
 
 @contextlib.contextmanager
 def _importing_from_here() -> Iterator[None]:
-    """Put the current folder first on the import path for the time of the ``with`` block."""
+    """Put the current folder first on the import path within the ``with`` block."""
     here = str(Path.cwd())
     sys.path.insert(0, here)
     try:
         yield
     finally:
-        # The module that was run may have changed the path itself.
+        # The executed module may have changed the path itself.
         if here in sys.path:
             sys.path.remove(here)
 
@@ -75,7 +75,7 @@ def _import_file(path: Path) -> ModuleType:
     if found is None or found.loader is None:
         raise DataError(f"{path}: no Python file")
     module = importlib.util.module_from_spec(found)
-    sys.modules[name] = module  # dataclasses and torch.export look their module up by name
+    sys.modules[name] = module  # dataclasses and torch.export look up their module by name
     found.loader.exec_module(module)
     return module
 
@@ -90,10 +90,10 @@ def _attribute(spec: str, module: ModuleType, name: str) -> Any:
 
 
 def _call(spec: str, thing: Any, texts: dict[str, str]) -> Any:
-    """Return what a callable returns; a graph, a torch module or a pair is taken as it is."""
+    """Return the result of a callable; graphs, torch modules and pairs are returned unchanged."""
     if isinstance(thing, nx.DiGraph | tuple) or _is_torch_module(thing):
         if texts:
-            raise DataError(f"{spec}: it is made already and takes no parameters")
+            raise DataError(f"{spec}: it is not a callable and takes no parameters")
         return thing
     if not callable(thing):
         raise DataError(f"{spec}: {type(thing).__name__} is not callable; {_WANTED}")
@@ -109,7 +109,7 @@ def _call(spec: str, thing: Any, texts: dict[str, str]) -> Any:
 
 
 def _value(text: str) -> Any:
-    """Return a parameter as the number, truth value or text that it is.
+    """Return a parameter as a number, Boolean or text.
 
     >>> _value("3"), _value("0.5"), _value("true"), _value("same")
     (3, 0.5, True, 'same')
@@ -126,7 +126,7 @@ def _value(text: str) -> Any:
 
 
 _WANTED = (
-    "wanted is a callable that returns an op graph, (torch module, example inputs), or a torch "
+    "expected a callable that returns an op graph, (torch module, example inputs), or a torch "
     "module with an attribute example_inputs"
 )
 
@@ -134,7 +134,7 @@ _WANTED = (
 def _as_graph(spec: str, made: Any, strict: bool, given: Sequence[InputShape]) -> nx.DiGraph:
     if isinstance(made, nx.DiGraph):
         if given:
-            raise DataError(f"{spec}: the inputs of a graph have their shapes")
+            raise DataError(f"{spec}: a graph has fixed input shapes; leave --input out")
         validate(made)
         return made
     if isinstance(made, tuple) and len(made) == 2 and _is_torch_module(made[0]):
@@ -162,7 +162,7 @@ def _as_graph(spec: str, made: Any, strict: bool, given: Sequence[InputShape]) -
 def _bound(
     spec: str, module: Any, ordered: list[Any], named: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the inputs as ``forward`` takes them, in order as far as it has an order."""
+    """Return the inputs as ``forward`` expects them, by position where possible."""
     try:
         bound = inspect.signature(module.forward).bind(*ordered, **named)
     except TypeError as error:
@@ -184,6 +184,6 @@ def _zeros(spec: str, given: InputShape) -> Any:
 
 
 def _is_torch_module(thing: Any) -> bool:
-    """Say whether ``thing`` is a torch module, without importing torch where nobody has."""
+    """Return whether ``thing`` is a torch module, without importing torch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(thing, torch.nn.Module)

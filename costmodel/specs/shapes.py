@@ -1,4 +1,4 @@
-"""What stands behind the name of a network: parameters, and the shapes of its inputs."""
+"""Additions to the name of a network: parameters, and the shapes of its inputs."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from costmodel.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class InputShape:
-    """What a caller says about an input.
+    """Shape, dtype and name of an input, given by the caller.
 
     Parameters
     ----------
     shape : tuple of int
         Its shape. [element]
     dtype : str
-        Its dtype; ``""`` where the network or the default says.
+        Its dtype; ``""`` for that of the network or the default.
     name : str
-        Its name; ``""`` for the next in order.
+        Its name; ``""`` for the next one in order.
     """
 
     shape: tuple[int, ...]
@@ -32,13 +32,13 @@ def split_query(name: str, query: str) -> dict[str, str]:
     Raises
     ------
     DataError
-        If one is written otherwise, or twice.
+        If a parameter has another form or is given twice.
     """
     texts: dict[str, str] = {}
     for part in query.split("&") if query else ():
         key, equals, value = part.partition("=")
         if not equals or not key or not value:
-            raise DataError(f"{name}: parameter {part!r} should be written as name=value")
+            raise DataError(f"{name}: parameter {part!r} must be written as name=value")
         if key in texts:
             raise DataError(f"{name}: parameter {key!r} is given twice")
         texts[key] = value

@@ -105,7 +105,7 @@ def parse_arch(arch_str: str) -> Cell:
     cell = tuple(tuple(_edge(e, arch_str) for e in n.strip("|").split("|")) for n in nodes)
     if [[source for _, source in edges] for edges in cell] != [[0], [0, 1], [0, 1, 2]]:
         raise DataError(
-            f"arch_str {arch_str!r} should have edges from 0, from 0 and 1, and from 0, 1 and 2, "
+            f"arch_str {arch_str!r} must have edges from 0, from 0 and 1, and from 0, 1 and 2, "
             "as |op~0|+|op~0|op~1|+|op~0|op~1|op~2|"
         )
     return cell
@@ -115,7 +115,7 @@ def _edge(text: str, arch_str: str) -> tuple[str, int]:
     match = re.fullmatch(r"(\w+)~(\d)", text)
     if match is None or match[1] not in OPERATIONS:
         raise DataError(
-            f"arch_str {arch_str!r}: edge {text!r} should be an operation and its source, as in "
+            f"arch_str {arch_str!r}: edge {text!r} must be an operation and its source, as in "
             f"none~0; operations are {', '.join(OPERATIONS)}"
         )
     return match[1], int(match[2])

@@ -109,7 +109,7 @@ def find(name: str) -> Network:
     if name in NETWORKS:
         return NETWORKS[name]
     if not isinstance(name, str):
-        raise DataError(f"a network should be its name, such as 'resnet50', got {name!r}")
+        raise DataError(f"a network must be its name, such as 'resnet50', got {name!r}")
     close = difflib.get_close_matches(name[:100], NETWORKS, n=4, cutoff=0.5)
     hint = f"did you mean {', '.join(close)}?" if close else f"known are {listed(NETWORKS)}"
     raise DataError(f"unknown network {name!r}; {hint}")

@@ -82,7 +82,7 @@ def parse(lines: list[str], name: str) -> list[Layer]:
     {0: 224, 1: 224, 2: 3}
     """
     if not lines or lines[0].strip() != MAGIC:
-        raise DataError(f"{name}: the first line of an ncnn .param file should be {MAGIC}")
+        raise DataError(f"{name}: the first line of an ncnn .param file must be {MAGIC}")
     counts = lines[1].split() if len(lines) > 1 else []
     if len(counts) != 2 or not all(map(_COUNT.fullmatch, counts)):
         raise DataError(f"{name}: line 2 should give the numbers of layers and blobs")

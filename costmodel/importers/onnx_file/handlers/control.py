@@ -154,7 +154,7 @@ def _sequence_map(call: Call) -> Result:
     """Walk over the body once for every tensor of a list."""
     first = call.made()
     if not isinstance(first, Items):
-        raise UnsupportedFormError("a tensor where a list should be")
+        raise UnsupportedFormError("a tensor in place of a list")
     others = [call.made(slot) for slot in range(1, len(call.node.input))]
     columns: list[list[Operand]] = []
     for i, tensor in enumerate(first.tensors):

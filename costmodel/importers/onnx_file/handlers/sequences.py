@@ -17,7 +17,7 @@ _MOST = 10_000
 def _items(call: Call, slot: int = 0) -> Items:
     found = call.made(slot)
     if not isinstance(found, Items):
-        raise UnsupportedFormError("a tensor where a list should be")
+        raise UnsupportedFormError("a tensor in place of a list")
     return found
 
 
