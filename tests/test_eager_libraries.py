@@ -94,7 +94,7 @@ def test_volumes_that_are_unrolled_take_many_times_their_arithmetic() -> None:
 
 
 def test_depthwise_windows_with_a_wide_border_are_products_of_columns() -> None:
-    """Measured on a Zen 5 core: 15 taps take 11 times as long as 13, 15 x 15 fifty times 13 x 13."""
+    """Measured on a Zen 5 core: 15 taps take 11 times as long as 13, 15 x 15 take 50 x 13 x 13."""
     line = [seconds(workload((1, 256, 1024), 256, k, 1, 256)) for k in (3, 13, 15, 31)]
     image = [seconds(workload((1, 64, 56, 56), 64, k, 1, 64)) for k in (13, 15)]
     assert line[1] < 2 * line[0]

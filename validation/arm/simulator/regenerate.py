@@ -1,8 +1,8 @@
 """Make the tables ``cores/*.instructions.json``: ``python -m validation.arm.simulator.regenerate``.
 
 Every form of instruction that the kernels execute, as built by each compiler found here, goes
-through llvm-mca once alone; forms that only other compilers make stay as they are. Needs llvm-mca 19
-or newer: older ones take other cores for some.
+through llvm-mca once alone; forms that only other compilers make stay as they are. Needs llvm-mca
+19 or newer: older ones take other cores for some.
 """
 
 from __future__ import annotations
