@@ -85,7 +85,7 @@ def test_the_layers_are_those_of_the_graph_by_ncnn_s_own_format(tmp_path: Path) 
 
 def test_a_network_and_its_kernels_are_timed() -> None:
     graph = zoo.shufflenet_v2(width=0.5, size=64)
-    backend = load_backend("arm:ncnn")
+    backend = load_backend("ncnn")
     assert isinstance(backend, NcnnBackend)
     assert (backend.name, backend.label) == ("ncnn", "measured")
     ((_, whole),) = backend.measure_networks({"net": graph}, Settings(), FAST)
@@ -122,3 +122,11 @@ def test_values_that_are_not_finite_are_one_sentence(monkeypatch: pytest.MonkeyP
         {"net": zoo.pointwise(7, 7, 8, 8)}, Settings(), FAST
     )
     assert str(failed) == "net: an output holds NaN or infinity"
+
+
+def test_ncnn_for_x86_is_not_passed_off_as_that_for_arm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    with pytest.raises(MeasuringError, match="arm:ncnn needs an ARM machine, this is x86_64"):
+        load_backend("arm:ncnn")
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    assert load_backend("arm:ncnn").name == "arm:ncnn"

@@ -48,7 +48,7 @@ def test_the_platform_of_a_backend_exists_or_is_asked_for(
         platform = load_backend(name).platform(settings)
     except MeasuringError as error:
         assert ASKS in str(error)
-        assert "RTX" not in reported or name.startswith(("arm:ssh", "arm:adb"))
+        assert "RTX" not in reported or name.startswith(("arm:ssh", "arm:adb", "arm:ncnn"))
     else:
         hardware = load_platform(platform).hardware
         assert hardware.kind == ("gpu" if settings.device == "cuda" and name == "torch" else "cpu")

@@ -11,7 +11,7 @@ from validation.measuring.backend import Backend, KernelTiming, Label, Settings
 
 BACKENDS: dict[str, str] = {
     "arm": "validation.backends.arm:ArmBackend",
-    "arm:ncnn": "validation.backends.ncnn:NcnnBackend",
+    "arm:ncnn": "validation.backends.ncnn:ArmNcnnBackend",
     "ncnn": "validation.backends.ncnn:NcnnBackend",
     "onnxruntime": "validation.backends.onnxruntime:OnnxRuntimeBackend",
     "torch": "validation.backends.torch:TorchBackend",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -89,6 +90,25 @@ class NcnnBackend:
         return tuple(
             KernelTiming(k.name, k.kind, timings[first[cuts[k.name].signature]]) for k in kernels
         )
+
+
+class ArmNcnnBackend(NcnnBackend):
+    """The same on an ARM host, and nowhere else: on x86 its kernels are others.
+
+    Raises
+    ------
+    MeasuringError
+        If this machine is none.
+    """
+
+    name = "arm:ncnn"
+
+    def __init__(self) -> None:
+        if platform.machine() not in ("aarch64", "arm64"):
+            raise MeasuringError(
+                f"arm:ncnn needs an ARM machine, this is {platform.machine()}: the backend ncnn "
+                "runs its kernels for this one, compared with --platform host/ncnn"
+            )
 
 
 def _timer(settings: Settings) -> CpuTimer:
