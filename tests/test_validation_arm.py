@@ -394,6 +394,20 @@ def test_exactness_is_refused_where_nothing_is_measured() -> None:
     assert "arm:simulated cannot honour --precision: it calculates, and measures nothing" in out
 
 
+def test_kernels_are_written_as_csv_and_headed_by_how_they_were_timed(
+    board: Board, tmp_path: Path
+) -> None:
+    path = tmp_path / "kernels.csv"
+    shown = validate(SMALL, "--backend", "arm:ssh://me@board", "--table", str(path)).output
+    out = " ".join(shown.split())
+    assert "its kernels in ms, inside the network" in out
+    assert "each measured alone" not in out
+    head, *rows = path.read_text().splitlines()
+    assert head == "network,platform,kernel,kind,predicted,measured"
+    assert len(rows) > 50
+    assert all(row.endswith(",0.001") and f",{PI}," in row for row in rows)
+
+
 def test_what_has_no_kernel_is_named_before_anything_is_measured(board: Board) -> None:
     words = (ODD, SMALL, "--backend", "arm:ssh://me@board", "--no-kernels")
     out = validate(*words, code=1).output

@@ -133,6 +133,14 @@ def test_the_table_shows_here_predicted_and_printed() -> None:
     assert "predicted for snapdragon-810/paper" in out
 
 
+def test_series_and_parallel_rows_are_told_apart_in_80_columns() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("validation.cli.load_backend", lambda name: Machine())
+        out = CliRunner().invoke(app, ["validate", "g3"], env={"COLUMNS": "80"}).output
+    for row in ("2-fragment-series", "2-fragment-parallel", "4-fragment-parallel"):
+        assert row in out
+
+
 def test_simulated_times_are_called_so() -> None:
     out = " ".join(run(Machine(label="simulated"), "g1").output.split())
     assert "G1 holds in the simulated times" in out

@@ -8,26 +8,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-import networkx as nx
 import typer
 from rich.console import Console
 
 from costmodel.calibration.measurement import write_measurements
-from costmodel.errors import CostModelError
 from validation.backends import Backend, Settings, load_backend
 from validation.comparing.compare import Comparison, compare
+from validation.comparing.export import write_kernels
 from validation.comparing.show import show_emulated, show_guidelines, show_networks
 from validation.errors import MeasuringError
 from validation.guidelines.claims import guidelines_only
 from validation.guidelines.experiments import try_guideline
 from validation.measuring.campaign import LIMIT, Campaign
 from validation.measuring.clock import Plan, Timing
-from validation.measuring.networks import network_for
 from validation.measuring.options import (
+    changed,
     confirmed_platform,
     parse_cores,
-    refusals,
     refuse_unhonoured,
+    runnable,
 )
 from validation.measuring.running import run_or_exit, say
 from validation.measuring.store import Store
@@ -118,9 +117,9 @@ def measure(
     settings = Settings(device, mode, layout, dtype, threads, cache, cores=parse_cores(cores))
     plan = Plan(precision=precision, budget=budget)
     runner = load_backend(backend)
-    refuse_unhonoured(runner, settings, _changed(plan))
+    refuse_unhonoured(runner, settings, changed(plan))
     where = confirmed_platform(platform or runner.platform(settings), runner, settings)
-    specs = _runnable(networks, runner, settings, console)
+    specs = runnable(networks, runner, settings, console)
     with Store(output) as store:
         campaign = Campaign((*specs,), runner, settings, plan, run, where, limit=limit)
         run_or_exit(campaign, store, console)
@@ -141,6 +140,9 @@ def validate(
     kernels: Annotated[
         bool, typer.Option(help="Whether every kernel is measured alone, too.")
     ] = True,
+    table: Annotated[
+        Path | None, typer.Option(help="Also write a CSV table of the kernels.")
+    ] = None,
     repeat: Annotated[
         bool, typer.Option(help="Whether all is measured again afterwards: the noise floor.")
     ] = False,
@@ -183,7 +185,7 @@ def validate(
             )
         show_emulated(networks, as_json)
         return
-    refuse_unhonoured(runner, settings, _changed(plan))
+    refuse_unhonoured(runner, settings, changed(plan))
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         where = confirmed_platform(platform or runner.platform(settings), runner, settings)
@@ -194,7 +196,7 @@ def validate(
             show_guidelines(tried, runner, settings, as_json)
             return
         # What is wrong is told before anything is measured, and what is measured is predicted.
-        graphs = _runnable(networks, runner, settings, console, built=True)
+        graphs = runnable(networks, runner, settings, console, built=True)
         campaign = Campaign(
             (*graphs,), runner, settings, plan, platform=where, graphs=graphs, limit=limit
         )
@@ -210,45 +212,11 @@ def validate(
         ]
     if not compared:
         raise typer.Exit(1)
+    if table is not None:
+        write_kernels(table, compared, runner.label)
     show_networks(compared, runner, settings, as_json)
     if len(compared) < len(set(networks)):
         raise typer.Exit(1)
-
-
-def _runnable(
-    networks: list[str], runner: Backend, settings: Settings, console: Console, built: bool = False
-) -> dict[str, nx.DiGraph]:
-    """Return the networks that the backend can run; the others are named before the first is run.
-
-    Those that can fail at nothing but running are built by whoever runs them, unless ``built``.
-    """
-    names = dict.fromkeys(networks)
-    if not built and not hasattr(runner, "check_graph"):
-        return {name: nx.DiGraph() for name in names}
-    graphs = {}
-    for name in names:
-        try:
-            graphs[name] = network_for(name, settings)
-        except CostModelError:
-            if built:  # bad input; the others are measured where nothing is to be compared
-                raise
-            graphs[name] = nx.DiGraph()
-    refused = refusals(runner, {n: g for n, g in graphs.items() if len(g)}, settings)
-    if refused:
-        say(console, f"{len(refused)} of {len(names)} networks cannot be run there:", "red")
-    for name, reason in refused.items():
-        say(console, f"{name}: {reason}", "red")
-    if len(refused) == len(names):
-        raise typer.Exit(1)
-    return {name: graph for name, graph in graphs.items() if name not in refused}
-
-
-def _changed(plan: Plan) -> list[str]:
-    """Return the options about exactness that are not at their defaults."""
-    usual = Plan()
-    changed = {"--precision": plan.precision != usual.precision}
-    changed["--budget"] = plan.budget != usual.budget
-    return [option for option, is_changed in changed.items() if is_changed]
 
 
 def _say_verdict(runner: Backend, console: Console) -> None:

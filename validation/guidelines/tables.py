@@ -18,10 +18,10 @@ def experiment_table(experiment: Experiment) -> Table:
         title=f"{guideline.name}, {guideline.title}: images/s, and ratio to the first row "
         f"(the paper's {guideline.table.replace('table', 'Table ')})"
     )
-    table.add_column("column")
+    table.add_column("column", overflow="fold")
     table.add_column("row", no_wrap=True, min_width=max(len(r.cell.row) for r in experiment.rows))
     for name in (here, "ratio", "predicted", "ratio", "paper, ARM", "ratio"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     for column in experiment.columns():
         rows = list(column.values())
         for row in rows:

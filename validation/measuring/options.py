@@ -6,12 +6,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import networkx as nx
+import typer
+from rich.console import Console
 
 from costmodel.errors import CostModelError, DataError
 from costmodel.platforms import load_platform
 from validation.errors import MeasuringError
 from validation.measuring.backend import Backend, Settings
+from validation.measuring.clock import Plan
+from validation.measuring.networks import network_for
 from validation.measuring.platforms import platform_for
+from validation.measuring.running import say
 
 _MOST_CORES = 4096
 
@@ -43,7 +48,7 @@ def parse_cores(text: str | None) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def refuse_unhonoured(backend: Backend, settings: Settings, changed: Iterable[str]) -> None:
+def refuse_unhonoured(backend: Backend, settings: Settings, options: Iterable[str]) -> None:
     """Refuse options that a backend would not honour.
 
     Parameters
@@ -52,7 +57,7 @@ def refuse_unhonoured(backend: Backend, settings: Settings, changed: Iterable[st
         What runs the networks.
     settings : Settings
         How.
-    changed : iterable of str
+    options : iterable of str
         Options about the exactness of measuring that are not at their defaults.
 
     Raises
@@ -65,10 +70,9 @@ def refuse_unhonoured(backend: Backend, settings: Settings, changed: Iterable[st
             f"{backend.name} cannot honour --cores: it chooses its cores itself, among those that "
             "taskset leaves it"
         )
-    if backend.label == "simulated" and (options := list(changed)):
+    if backend.label == "simulated" and (named := list(options)):
         raise MeasuringError(
-            f"{backend.name} cannot honour {', '.join(options)}: it calculates, and measures "
-            "nothing"
+            f"{backend.name} cannot honour {', '.join(named)}: it calculates, and measures nothing"
         )
 
 
@@ -111,3 +115,39 @@ def refusals(
         except CostModelError as error:
             found[name] = str(error)
     return found
+
+
+def runnable(
+    networks: list[str], runner: Backend, settings: Settings, console: Console, built: bool = False
+) -> dict[str, nx.DiGraph]:
+    """Return the networks that the backend can run; the others are named before the first is run.
+
+    Those that can fail at nothing but running are built by whoever runs them, unless ``built``.
+    """
+    names = dict.fromkeys(networks)
+    if not built and not hasattr(runner, "check_graph"):
+        return {name: nx.DiGraph() for name in names}
+    graphs = {}
+    for name in names:
+        try:
+            graphs[name] = network_for(name, settings)
+        except CostModelError:
+            if built:  # bad input; the others are measured where nothing is to be compared
+                raise
+            graphs[name] = nx.DiGraph()
+    refused = refusals(runner, {n: g for n, g in graphs.items() if len(g)}, settings)
+    if refused:
+        say(console, f"{len(refused)} of {len(names)} networks cannot be run there:", "red")
+    for name, reason in refused.items():
+        say(console, f"{name}: {reason}", "red")
+    if len(refused) == len(names):
+        raise typer.Exit(1)
+    return {name: graph for name, graph in graphs.items() if name not in refused}
+
+
+def changed(plan: Plan) -> list[str]:
+    """Return the options about exactness that are not at their defaults."""
+    usual = Plan()
+    differ = {"--precision": plan.precision != usual.precision}
+    differ["--budget"] = plan.budget != usual.budget
+    return [option for option, differs in differ.items() if differs]
