@@ -240,6 +240,13 @@ def test_a_renamed_emulator_is_found_out(tmp_path: Path) -> None:
     assert target.run(small_spec()).host["emulator"] == "sh"
 
 
+def test_an_emulator_that_hides_all_else_is_given_away_by_its_arithmetic() -> None:
+    """The limit is in emulator.c: cores take 4 to 10 times as long for a multiply-add."""
+    with emulated_target().session() as session:
+        ratio = float(Board(session).host().texts["multiply-add over addition"])
+    assert ratio > 14
+
+
 def test_native_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     with pytest.raises(

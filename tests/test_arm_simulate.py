@@ -54,7 +54,9 @@ def test_two_runs_count_the_same_to_the_last_miss() -> None:
 
 
 def test_operators_are_counted_in_their_order() -> None:
-    assert [op.kernel for op in counted_cases().operators] == [case[0] for case in CASES]
+    counted = [op.kernel for op in counted_cases().operators]
+    assert counted == [call.kernel for call in one_spec().calls]
+    assert counted[: len(CASES)] == [case[0] for case in CASES]
     assert all(op.instructions > 0 and op.bytes_written > 0 for op in counted_cases().operators)
 
 
@@ -141,12 +143,12 @@ def test_every_assumed_number_says_so(name: str) -> None:
     assert len(numbers) == 5
     assert all(fact["source"] and fact["kind"] in {"datasheet", "assumed"} for fact in numbers)
     table = json.loads((CORES / f"{name}.instructions.json").read_text())
-    assert table["origin"].endswith(f"-mcpu={name}")
+    assert table["origin"].endswith(f"-mcpu={facts['llvm_cpu']}")
     assert "llvm-mca" in table["origin"]
 
 
 def test_an_unknown_core_is_refused() -> None:
-    with pytest.raises(DataError, match=r"no ARM core 'm1' can be simulated; there are cortex-a57"):
+    with pytest.raises(DataError, match=r"no ARM core 'm1' can be simulated; there are cortex-a53"):
         load_core("m1")
 
 
@@ -204,7 +206,8 @@ def test_blocks_agree_with_llvm_mca() -> None:
     blocks = [Block(*place, times) for place, times in executions.items()]
     pairs = [(block, counted.program) for block in blocks]
     # the largest differences are short blocks on the wide core, with either compiler
-    for name, most in {"cortex-a57": 0.03, "cortex-a72": 0.03, "neoverse-n1": 0.12}.items():
+    bounds = {"cortex-a57": 0.03, "cortex-a72": 0.03, "neoverse-n1": 0.12, "cortex-a76": 0.12}
+    for name, most in {**bounds, "cortex-a53": 0.3}.items():
         off = total = 0.0
         rows = regenerate.compare_blocks(name, pairs)
         for (own, mca, _), block in zip(rows, blocks, strict=True):

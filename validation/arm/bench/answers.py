@@ -109,6 +109,9 @@ def host(answer: Mapping[str, Any]) -> Host:
         for key, value in found.items()
         if isinstance(value, str | int | float)
     }
+    if "fused_ratio" in answer:
+        ratio = _number(answer["fused_ratio"], "the time of a multiply-add", 0, 1e9)
+        texts["multiply-add over addition"] = f"{ratio:.3g}"
     cores = tuple(_core(entry) for entry in found.get("cores", ()))
     emulator = texts.pop("emulator", "")
     return Host(emulator, texts.get("unverified", ""), cores, texts)

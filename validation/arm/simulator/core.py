@@ -63,6 +63,7 @@ class Core:
     dispatch_width: int
     costs: Mapping[str, Cost] = field(repr=False)
     origin: str = field(repr=False)
+    in_order: bool = False
 
     def parameters(self) -> str:
         """Say in one sentence what a simulated time depends on besides the counts."""
@@ -117,6 +118,7 @@ def load_core(name: str) -> Core:
         dispatch_width=table["dispatch_width"],
         costs=_read_costs(table["instructions"]),
         origin=table["origin"],
+        in_order=facts.get("in_order", False),
     )
 
 
@@ -131,11 +133,14 @@ def block_cycles(core: Core, block: Sequence[Instruction]) -> tuple[float, int]:
     """Return the cycles of a block that runs over and over, and instructions without a cost.
 
     The largest of three bounds: dispatch of the micro-operations; work over the execution units
-    that may do it; and the chain of instructions that wait for one another from round to round.
+    that may do it; and the chain of instructions that wait for one another from round to round. A
+    core that executes in order waits with each instruction for those before it.
     """
     costs = [core.cost(instruction.form) for instruction in block]
     unknown = sum(cost is None for cost in costs)
     known = [cost or Cost(1, 1, 1, {}) for cost in costs]
+    if core.in_order:
+        return _in_order(block, known, core.dispatch_width), unknown
     dispatch = _dispatch_bound(known, core.dispatch_width)
     return max(dispatch, _unit_bound(known), _chain_bound(block, known)), unknown
 
@@ -179,6 +184,35 @@ def _alternatives(cost: Cost) -> list[tuple[frozenset[str], float]]:
         letter = unit.partition("Unit")[2][:1]
         kinds.setdefault("V" if letter in "WX" else letter, {})[unit] = cycles
     return [(frozenset(units), sum(units.values())) for units in kinds.values()]
+
+
+def _in_order(block: Sequence[Instruction], costs: Sequence[Cost], width: int) -> float:
+    """Return the cycles a round adds where no instruction overtakes another."""
+    ready: dict[int, float] = {}
+    free: dict[str, float] = {}
+    now, issued, ends = 0.0, 0, []
+    for _ in range(_ROUNDS):
+        for instruction, cost in zip(block, costs, strict=True):
+            wanted = [(sorted(units), cycles) for units, cycles in _alternatives(cost)]
+            chosen = [min(units, key=lambda u: free.get(u, 0.0)) for units, _ in wanted]
+            start = max(
+                now,
+                *(ready.get(register, 0.0) for register in instruction.reads),
+                *(free.get(unit, 0.0) for unit in chosen),
+                0.0,
+            )
+            if start > now:
+                now, issued = start, 0
+            for unit, (_, cycles) in zip(chosen, wanted, strict=True):
+                free[unit] = now + max(1.0, cycles)
+            for register in instruction.writes:
+                early = register == instruction.base
+                ready[register] = now + (1 if early else cost.latency)
+            issued += cost.uops
+            if issued >= width:
+                now, issued = now + max(1, issued // width), 0
+        ends.append(now)
+    return (ends[-1] - ends[_ROUNDS // 2 - 1]) / (_ROUNDS - _ROUNDS // 2)
 
 
 def _chain_bound(block: Sequence[Instruction], costs: Sequence[Cost]) -> float:

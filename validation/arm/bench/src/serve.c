@@ -227,7 +227,7 @@ static void run_command(char *line) {
     begin_reply();
     printf("{");
     print_host();
-    printf(", \"state\": ");
+    printf(", \"fused_ratio\": %.3g, \"state\": ", fused_ratio());
     print_state();
     printf("}\n");
   } else if (strcmp(word, "pin") == 0) {
