@@ -15,6 +15,7 @@ import costmodel as cm
 from costmodel.calibration.measurement import Measurement, write_measurements
 from costmodel.calibration.residuals import residuals_of
 from costmodel.cli.app import app
+from costmodel.cli.calibrate import _with_runtimes
 from costmodel.errors import DataError
 
 BOARD = "raspberry-pi-4/tflite"
@@ -185,6 +186,15 @@ def test_few_rows_do_not_tell_one_platform_from_another() -> None:
             cm.calibrate(rows(), few)
     with pytest.raises(DataError, match="nothing to calibrate with"):
         cm.calibrate([], pair)
+
+
+def test_hardware_alone_is_tried_under_every_runtime_that_it_may_have() -> None:
+    found = _with_runtimes("raspberry-pi-4?threads=4")
+    assert {"raspberry-pi-4/ncnn?threads=4", "raspberry-pi-4/tflite?threads=4"} <= set(found)
+    assert not [name for name in found if "cuda" in name]
+    assert "gtx-1080-ti/cuda-graphs" in _with_runtimes("gtx-1080-ti")
+    assert _with_runtimes("rk3399/ncnn") == ["rk3399/ncnn"]
+    assert _with_runtimes("mine.toml") == ["mine.toml"]
 
 
 @pytest.mark.slow

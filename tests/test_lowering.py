@@ -8,7 +8,7 @@ import pytest
 
 import costmodel as cm
 from costmodel import ops
-from costmodel.graph import nodes_in_order
+from costmodel.graph import Builder, nodes_in_order
 from costmodel.kernels import KINDS, Kernel, Product, Read, lower
 from costmodel.kernels.fusion import follower_names
 from costmodel.ops import BatchNorm, Conv, Elementwise
@@ -544,3 +544,33 @@ def test_two_views_of_a_whole_tensor_are_read_once() -> None:
     rows, columns = b.add(ops.Reshape((8, 16)), x), b.add(ops.Reshape((16, 8)), x)
     (kernel,) = kernels(b.finish(b.add(ops.MatMul(), rows, columns)), "torch-eager")
     assert kernel.read_bytes == TENSOR
+
+
+def test_onnx_runtime_transposes_for_a_softmax_over_another_axis() -> None:
+    for axis, kinds in ((1, ["copy", "softmax", "copy"]), (-1, ["softmax"])):
+        b = Builder("attention")
+        x = b.input((1, 8, 14, 14))
+        g = b.finish(b.add(ops.Softmax(axis), x))
+        found = kernels(g, "onnxruntime")
+        assert [k.kind for k in found] == kinds
+        assert found[-1].write_bytes == 4 * 8 * 14 * 14
+    assert [k.kind for k in kernels(g, "torch-eager")] == ["softmax"]
+
+
+def test_onnx_runtime_computes_half_precision_in_float32_between_two_casts() -> None:
+    b = Builder("half")
+    x = b.input((1, 32, 14, 14), "float16")
+    y = b.add(Elementwise("relu"), b.add(Conv(32, (3, 3), padding=1), x))
+    g = b.finish(b.add(Conv(32, (1, 1)), y))
+    found = kernels(g, "onnxruntime")
+    assert [k.kind for k in found] == [
+        "elementwise", "convolution", "elementwise", "pointwise", "elementwise",
+    ]  # fmt: skip
+    assert [k.dtype for k in found[1:4]] == ["float32"] * 3
+    pixels = 32 * 14 * 14
+    assert (found[0].write_bytes, found[-1].write_bytes) == (4 * pixels, 2 * pixels)
+    assert found[1].weight_bytes == 4 * 32 * (32 * 9)
+    assert {k.dtype for k in kernels(g, "ncnn")} == {"float16"}
+    where = "xeon-gold-6240/onnxruntime"
+    half = cm.latency(cm.network("mobilenet_v1"), f"{where}?dtype=float16").seconds
+    assert half > cm.latency(cm.network("mobilenet_v1"), where).seconds

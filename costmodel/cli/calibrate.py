@@ -34,7 +34,7 @@ def calibrate(
             metavar="PLATFORM",
             autocompletion=complete_platform,
             help="What was measured; with --backend by default the backend's own platform. Give "
-            "several to try: the one that explains the rows best is taken.",
+            "several, or hardware alone, to try: the one that explains the rows best is taken.",
         ),
     ] = None,
     backend: Annotated[
@@ -78,6 +78,8 @@ def calibrate(
 
     Example: costmodel calibrate t.csv -p rk3399/tflite -p rk3399/tflite-strict
 
+    Example: costmodel calibrate t.csv -p raspberry-pi-4
+
     Example: costmodel calibrate --backend torch
 
     Example: costmodel calibrate --design 20 -p raspberry-pi-4/ncnn
@@ -87,7 +89,7 @@ def calibrate(
     if as_json and as_csv:
         raise typer.BadParameter("give one of --json and --csv")
     shown = Output(output, "json" if as_json else "csv" if as_csv else "text", as_is)
-    tried = platforms or []
+    tried = [name for given in platforms or [] for name in _with_runtimes(given)]
     if len(tried) > 1 and (backend is not None or design is not None):
         raise DataError("several platforms are tried on a table: give one beside this option")
     if backend is not None:
@@ -107,6 +109,20 @@ def calibrate(
     if measurements is None:
         raise DataError("give a table of measurements, --backend, or --design N")
     fit_table(measurements, tried, shown, keep_good)
+
+
+def _with_runtimes(platform: str) -> list[str]:
+    """Return a platform, or hardware under every runtime that it may have, settings kept."""
+    from costmodel.hardware import hardware_names, load_hardware
+    from costmodel.runtimes import load_runtime, runtime_names
+
+    name, mark, query = platform.partition("?")
+    if name not in (*hardware_names(), "host"):
+        return [platform]
+    kind = load_hardware(name).kind
+    # The names of the ways that a runtime runs convolutions say where it runs.
+    fitting = [r for r in runtime_names() if kind in load_runtime(r).algorithms]
+    return [f"{name}/{runtime}{mark}{query}" for runtime in fitting]
 
 
 def _measure(backend: str, platform: str | None) -> Measured:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dataclasses import replace
+
 from costmodel.algebra.sizes import taken
 from costmodel.counting.subject import Subject, nodes_of
 from costmodel.graph import Node, Source
 from costmodel.kernels.fusion import Fusion
 from costmodel.kernels.kernel import Kernel
+from costmodel.kernels.rewrites import widened, with_transposes
 from costmodel.kinds import KINDS
 from costmodel.ops import (
     Attention,
@@ -28,7 +31,7 @@ from costmodel.ops import (
     Pool,
     Softmax,
 )
-from costmodel.runtimes import Runtime
+from costmodel.runtimes import FusionRule, Runtime
 
 
 def lower(graph: Subject, runtime: Runtime) -> tuple[Kernel, ...]:
@@ -54,6 +57,14 @@ def lower(graph: Subject, runtime: Runtime) -> tuple[Kernel, ...]:
 
 def lower_nodes(nodes: list[Node], runtime: Runtime) -> tuple[Kernel, ...]:
     """Return the kernels of the nodes of a network, which must be in topological order."""
+    if runtime.widened:
+        wide = widened(nodes, runtime.widened)
+        if wide is not nodes:
+            # Casts stood between the operators when these were to be fused.
+            runtime = replace(runtime, fusion=tuple(map(_folding, runtime.fusion)))
+        nodes = wide
+    if runtime.last_axis_softmax:
+        nodes = with_transposes(nodes)
     if not runtime.fused_attention:
         nodes = _expand_attention(nodes)
     if runtime.fused_masks:
@@ -65,6 +76,11 @@ def lower_nodes(nodes: list[Node], runtime: Runtime) -> tuple[Kernel, ...]:
     if runtime.dead_code:
         nodes = _drop_dead(nodes)
     return Fusion(nodes, runtime).kernels()
+
+
+def _folding(rule: FusionRule) -> FusionRule:
+    """Return what of a rule folds into weights, which happens before anything runs."""
+    return replace(rule, takes=tuple(name for name in rule.takes if name == "batch_norm"))
 
 
 def _expand_attention(nodes: list[Node]) -> list[Node]:

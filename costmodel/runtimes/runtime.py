@@ -116,6 +116,11 @@ class Runtime:
         ``source`` of its own or of its table.
     packs : Packs, optional
         How a CPU engine packs channels; None where it holds them in whatever its kernels like.
+    widened : tuple of str
+        Dtypes without kernels: what is in them is computed in float32, and cast where a network
+        begins and ends.
+    last_axis_softmax : bool
+        Whether a softmax over another axis than the last is transposed to it and back.
     """
 
     name: str
@@ -140,6 +145,8 @@ class Runtime:
     one_core: tuple[str, ...]
     priors: Mapping[str, Mapping[str, Mapping[str, Any]]]
     packs: Packs | None
+    widened: tuple[str, ...]
+    last_axis_softmax: bool
 
     def taken_behind(self, *anchors: str) -> frozenset[str]:
         """Return what a kernel takes up that any of the names in ``anchors`` describes."""
@@ -233,6 +240,8 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
             ("one_core", list, []),
             ("priors", dict, {}),
             ("packs", dict, {}),
+            ("widened", list, []),
+            ("last_axis_softmax", bool, False),
         )
     }
     unknown = set(data) - set(fields)
@@ -252,7 +261,7 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
     values["fusion"] = _fusion(values["fusion"], file)
     values["packs"] = packs_of(values["packs"], file)
     _check_names(values, file)
-    for field in ("copies", "own_depthwise", "one_core"):
+    for field in ("copies", "widened", "own_depthwise", "one_core"):
         values[field] = tuple(values[field])
     values["algorithms"] = {key: tuple(value) for key, value in values["algorithms"].items()}
     values["priors"] = {
@@ -307,6 +316,7 @@ def _check_names(values: dict[str, Any], file: str) -> None:
     _check(values["priors"], tuple(ALGORITHMS), f"{file}: priors")
     _check((values["grouped"],), GROUPED, f"{file}: grouped")
     _check((values["layout"],), LAYOUTS, f"{file}: layout")
+    _check(values["widened"], tuple(DTYPE_BYTES), f"{file}: widened")
     _check(values["own_depthwise"], tuple(DTYPE_BYTES), f"{file}: own_depthwise")
     _check((values["split"],), SPLITS, f"{file}: split")
     _check(values["one_core"], tuple(KINDS), f"{file}: one_core")
