@@ -55,4 +55,8 @@ from costmodel.prediction.latency import latencies as latencies
 from costmodel.prediction.latency import latency as latency
 from costmodel.report import notebook as _notebook  # noqa: F401  (its import is its effect)
 from costmodel.solving import solve as solve
+from costmodel.spaces import Space as Space
+from costmodel.spaces import find_space as find_space
+from costmodel.spaces import predictor as predictor
+from costmodel.spaces import sweep as sweep
 from costmodel.specs import network as network

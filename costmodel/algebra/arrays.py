@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import reduce
 from typing import Any
 
@@ -44,6 +46,18 @@ class Whole(np.ndarray):
     """Upper bound of the entries in magnitude, if known; views and copies do not know it."""
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        known = _KNOWN.get()
+        if known is None or method != "__call__" or kwargs:
+            return self._computed(ufunc, method, *inputs, **kwargs)
+        key = (ufunc, *map(_identity, inputs))
+        if key in known:
+            return known[key][0]
+        result = self._computed(ufunc, method, *inputs)
+        if _is_fixed(result) and None not in key:
+            known[key] = result, inputs
+        return result
+
+    def _computed(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         counts = ufunc in _LARGEST
         try:
             if counts and method == "__call__" and not kwargs:
@@ -73,6 +87,72 @@ class Whole(np.ndarray):
     __imul__ = np.ndarray.__mul__  # type: ignore[assignment]
     __ifloordiv__ = np.ndarray.__floordiv__  # type: ignore[assignment]
     __imod__ = np.ndarray.__mod__  # type: ignore[assignment]
+
+
+_KNOWN: ContextVar[dict[tuple[Any, ...], tuple[Any, Any]] | None] = ContextVar(
+    "known", default=None
+)
+"""Results of this context by function and operands, with the operands, so that these live on."""
+
+
+@contextmanager
+def computed_once() -> Iterator[None]:
+    """Compute each operation on the same arrays once inside the ``with`` block, which keeps them.
+
+    Networks repeat their blocks: most operations on a design space are the same again.
+
+    Examples
+    --------
+    >>> a = whole(np.array([3, 5]))
+    >>> with computed_once():
+    ...     (a + 1) is (a + 1)
+    True
+    """
+    token = _KNOWN.set({})
+    try:
+        yield
+    finally:
+        _KNOWN.reset(token)
+
+
+def once(find: Callable[[], Any], *given: Any) -> Any:
+    """Return ``find()``, in a block of :func:`computed_once` kept for the next time.
+
+    What is ``given`` decides the result; it is told apart by the arrays in it, which are tuples and
+    plain values besides.
+
+    Examples
+    --------
+    >>> a = whole(np.array([3, 5]))
+    >>> with computed_once():
+    ...     once(lambda: 1, "name", (a, 2)), once(lambda: 2, "name", (a, 2))
+    (1, 1)
+    """
+    known = _KNOWN.get()
+    if known is None:
+        return find()
+    try:
+        key = ("once", *map(_deep_identity, given))
+    except TypeError:  # something in it may change
+        return find()
+    if key not in known:
+        known[key] = find(), given
+    return known[key][0]
+
+
+def _deep_identity(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_deep_identity, value))
+    if isinstance(value, np.ndarray) and not _is_fixed(value):
+        raise TypeError("an array that may change")
+    return id(value) if isinstance(value, np.ndarray) else (type(value), value)
+
+
+def _identity(value: Any) -> Any:
+    """Return what tells an operand from others: None of arrays that may change."""
+    if _is_fixed(value):
+        return id(value)
+    return (type(value), value) if type(value) in (int, float) else None
 
 
 _NEUTRAL: Mapping[np.ufunc, int] = {np.add: 0, np.subtract: 0, np.multiply: 1}

@@ -14,6 +14,7 @@ from costmodel.cli.group import CommandGroup, OnceCommand
 from costmodel.cli.platforms import platforms
 from costmodel.cli.report import report
 from costmodel.cli.solve import solve
+from costmodel.cli.sweep import sweep
 from costmodel.cli.whatif import whatif
 from costmodel.cli.zoo import zoo
 
@@ -32,6 +33,7 @@ app.command(cls=OnceCommand)(advise)
 app.command(cls=OnceCommand)(compare)
 app.command(cls=OnceCommand)(whatif)
 app.command(cls=OnceCommand)(solve)
+app.command(cls=OnceCommand)(sweep)
 app.command(cls=OnceCommand)(calibrate)
 app.add_typer(platforms, name="platforms")
 app.command(cls=OnceCommand)(zoo)

@@ -67,7 +67,7 @@ def compare(
 
     Probabilities follow from the intervals; networks on one platform share its errors.
 
-    Example: costmodel compare mobilenet_v2 shufflenet_v2 -p pixel3/tflite -p gtx-1080-ti/paper
+    Example: costmodel compare mobilenet_v2 shufflenet_v2 -p rk3399/tflite -p gtx-1080-ti/paper
 
     Example: costmodel compare old.onnx new.onnx -p raspberry-pi-4/ncnn --fail-if-slower 5%
     """

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
-from costmodel.algebra.arrays import check_broadcast
+from costmodel.algebra.arrays import check_broadcast, once
 from costmodel.algebra.symbols import Dim, is_symbolic, maximum, minimum, product, total
 from costmodel.ops.base import Expansion, Nest, Op
 from costmodel.ops.tensor import DTYPE_BYTES, Tensor
@@ -130,8 +130,17 @@ def op_cost(op: Op, inputs: tuple[Tensor, ...]) -> OpCost:
     try:
         return _cached(op, inputs)
     except TypeError:  # dimensions that are arrays cannot be hashed
-        check_broadcast(_sizes((*op.fields().values(), *inputs)))
-        return _op_cost(op, inputs)
+        fields = tuple(op.fields().values())
+        tensors = tuple((x.shape, x.dtype) for x in inputs)
+        found: OpCost = once(
+            partial(_cost_of_arrays, op, inputs), op_cost, type(op), fields, tensors
+        )
+        return found
+
+
+def _cost_of_arrays(op: Op, inputs: tuple[Tensor, ...]) -> OpCost:
+    check_broadcast(_sizes((*op.fields().values(), *inputs)))
+    return _op_cost(op, inputs)
 
 
 def _sizes(values: Iterable[Any]) -> Iterator[Dim]:

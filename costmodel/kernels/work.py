@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
+from costmodel.algebra.arrays import once
 from costmodel.algebra.symbols import Dim, least_once, same, total
 from costmodel.counting.cost import Cost, op_cost
 from costmodel.counting.needs import needs, whole
@@ -63,8 +64,15 @@ def work_of(op: Op, inputs: tuple[Tensor, ...]) -> Work:
     try:
         return _cached(op, inputs)
     except TypeError:  # array dimensions are not hashable
-        _check_one_kind(op, inputs)
-        return _work(op, inputs)
+        tensors = tuple((x.shape, x.dtype) for x in inputs)
+        given = work_of, type(op), tuple(op.fields().values()), tensors
+        found: Work = once(partial(_work_of_arrays, op, inputs), *given)
+        return found
+
+
+def _work_of_arrays(op: Op, inputs: tuple[Tensor, ...]) -> Work:
+    _check_one_kind(op, inputs)
+    return _work(op, inputs)
 
 
 def _check_one_kind(op: Op, inputs: tuple[Tensor, ...]) -> None:

@@ -12,6 +12,7 @@ from costmodel.plots.comparisons import mac_beside_bound as mac_beside_bound
 from costmodel.plots.comparisons import scatter as scatter
 from costmodel.plots.drawings import draw as draw
 from costmodel.plots.rooflines import roofline as roofline
+from costmodel.plots.spaces import swept as swept
 from costmodel.plots.traffic import traffic_bounds as traffic_bounds
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "mac_beside_bound",
     "roofline",
     "scatter",
+    "swept",
     "traffic_bounds",
 ]

@@ -51,8 +51,8 @@ class Certificate:
 
         Examples
         --------
-        >>> Certificate(101.0, 100.0).gap
-        0.01
+        >>> Certificate(125.0, 100.0).gap
+        0.25
         """
         return self.optimum / self.bound - 1
 

@@ -1,0 +1,110 @@
+"""Which variants are kept: conditions, the best, the Pareto front."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from costmodel.errors import DataError
+
+Columns = Mapping[str, np.ndarray]
+_TESTS = {
+    "<=": np.less_equal,
+    ">=": np.greater_equal,
+    "<": np.less,
+    ">": np.greater,
+    "==": np.equal,
+    "!=": np.not_equal,
+}
+_CONDITION = re.compile(r"\s*([A-Za-z_]\w*)\s*(<=|>=|==|!=|<|>)\s*([-+0-9.eE]+)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A comparison of a column with a number, such as ``flops < 300e6``."""
+
+    column: str
+    test: str
+    value: float
+
+    def holds(self, columns: Columns) -> np.ndarray:
+        """Return where it holds."""
+        return np.asarray(_TESTS[self.test](columns[self.column], self.value))
+
+
+def conditions(text: str, known: Sequence[str]) -> list[Condition]:
+    """Return the conditions that a text holds, ``and`` or a comma between them.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or a column is unknown.
+
+    Examples
+    --------
+    >>> conditions("flops<300e6 and latency <= 0.01", ("flops", "latency"))[1]
+    Condition(column='latency', test='<=', value=0.01)
+    """
+    found = []
+    for part in re.split(r"\band\b|,", text):
+        match = _CONDITION.fullmatch(part)
+        try:
+            found.append(Condition(match[1], match[2], float(match[3])))  # type: ignore[index]
+        except (TypeError, ValueError):
+            raise DataError(
+                f"a condition should be as in flops<300e6 and latency<0.01, got {part.strip()!r}"
+            ) from None
+        if found[-1].column not in known:
+            raise DataError(
+                f"there is no column {found[-1].column!r}; there are {', '.join(known)}"
+            )
+    return found
+
+
+def pareto(values: np.ndarray) -> np.ndarray:
+    """Return which rows no other row is at most as large as in all columns and smaller in one.
+
+    Parameters
+    ----------
+    values : ndarray
+        One row a variant; all columns are to be small.
+
+    Examples
+    --------
+    >>> pareto(np.array([[1.0, 5.0], [2.0, 2.0], [3.0, 3.0], [5.0, 1.0]])).tolist()
+    [True, True, False, True]
+    """
+    order = np.lexsort(values.T[::-1])
+    front = np.zeros(len(values), dtype=bool)
+    kept = np.empty((0, values.shape[1]))
+    for block in np.array_split(order, max(1, len(order) // _BLOCK)):
+        rows = values[block]
+        rows_kept = ~_dominated(rows, kept) if len(kept) else np.ones(len(rows), dtype=bool)
+        survivors = block[rows_kept]
+        own = values[survivors]
+        alive = survivors[~_dominated(own, own)]
+        front[alive] = True
+        kept = np.vstack([kept, values[alive]])
+    return front
+
+
+_BLOCK = 512
+
+
+def _dominated(rows: np.ndarray, by: np.ndarray) -> np.ndarray:
+    at_most = np.all(by[None] <= rows[:, None], axis=2)
+    less = np.any(by[None] < rows[:, None], axis=2)
+    return np.asarray(np.any(at_most & less, axis=1))
+
+
+def keep(columns: Columns, wanted: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the rows of columns where ``wanted``, or at these places."""
+    return {name: values[wanted] for name, values in columns.items()}
+
+
+def joined(parts: Sequence[Columns]) -> dict[str, np.ndarray]:
+    """Return the rows of several parts, one after the other."""
+    return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
