@@ -15,6 +15,7 @@ from rich.table import Table
 
 import costmodel as cm
 from costmodel.ops import Conv, Elementwise
+from costmodel.spaces.evaluate import evaluate
 
 OPERATORS = 1000
 """Operators of the graph whose metrics are timed."""
@@ -22,6 +23,10 @@ VARIANTS = 100_000
 """Widths of ShuffleNet v2 that are computed at once."""
 ROWS = 1000
 """Operator measurements that are fitted."""
+SWEPT = 65_536
+"""Variants of ShuffleNet v2 that are swept."""
+STRUCTURES = 250
+"""Cells of NAS-Bench-201 that are swept."""
 _PLATFORM = "gtx-1080-ti/paper"
 _NOISE = 0.05
 _SEED = 18
@@ -106,6 +111,17 @@ def tasks() -> list[Task]:
         ),
         Task(f"latency of {VARIANTS:,} widths of ShuffleNet v2", 1.0, _many_latencies),
         Task(
+            f"sweep of {SWEPT:,} ShuffleNet v2 variants, latency and parameters",
+            SWEPT / 200_000,
+            _sweep_widths,
+            3,
+        ),
+        Task(
+            f"{STRUCTURES:,} cells of NAS-Bench-201, of 15,625 in 10 s",
+            10.0 * STRUCTURES / 15_625,
+            _sweep_cells,
+        ),
+        Task(
             f"calibration on {len(rows):,} operator rows",
             20.0,
             lambda: cm.calibrate(rows, _PLATFORM),
@@ -175,6 +191,18 @@ def _many_costs() -> None:
 
 def _many_latencies() -> None:
     cm.latency(_variants(), _PLATFORM)
+
+
+def _sweep_widths() -> None:
+    space = cm.find_space("shufflenet_v2")
+    numbers = np.arange(SWEPT) * 7 % space.alike  # all of one size
+    evaluate(space, cm.load_platform(_PLATFORM), numbers, ("latency", "params"))
+
+
+def _sweep_cells() -> None:
+    space = cm.find_space("nasbench201")
+    numbers = np.linspace(0, space.count - 1, STRUCTURES).astype(int)
+    evaluate(space, cm.load_platform(_PLATFORM), numbers, ("latency",))
 
 
 def _kernels(graph: nx.DiGraph) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import networkx as nx
 import numpy as np
@@ -13,7 +15,7 @@ from costmodel.counting.metrics import flops, mac, params
 from costmodel.counting.subject import Prepared, prepare
 from costmodel.platforms import Platform
 from costmodel.prediction.latency import latency
-from costmodel.prediction.table import tabulate
+from costmodel.prediction.table import Lowered, lowered, table_of
 from costmodel.spaces.space import Space
 
 COLUMNS = ("latency", "flops", "params", "mac")
@@ -50,21 +52,67 @@ def evaluate(
     [3136.0, 6272.0]
     """
     result = {name: np.empty(len(numbers)) for name in wanted}
-    single: list[tuple[int, nx.DiGraph]] = []
-    for own, fixed, arrays in space.structures(numbers):
-        if len(own) == 1 or not arrays:
-            one = {name: _plain(values[0]) for name, values in arrays.items()}
-            graph = space.build(**fixed, **one)
-            single += [(int(i), graph) for i in own]
-            continue
-        with computed_once():
-            graph = space.build(**fixed, **arrays)
-            for name, values in _of_arrays(graph, platform, wanted).items():
-                result[name][own] = values
-    if single:
-        for name, values in _of_graphs([g for _, g in single], platform, wanted).items():
-            result[name][[i for i, _ in single]] = values
+    single = _Singles(platform, wanted)
+    with _no_collections():
+        for own, fixed, arrays in space.structures(numbers):
+            if len(own) == 1 or not arrays:
+                one = {name: _plain(values[0]) for name, values in arrays.items()}
+                single.add(own, space.build(**fixed, **one))
+                continue
+            with computed_once():
+                graph = space.build(**fixed, **arrays)
+                for name, values in _of_arrays(graph, platform, wanted).items():
+                    result[name][own] = values
+        single.fill(result)
     return result
+
+
+class _Singles:
+    """Networks of numbers: their kernels and counts are kept, not their graphs."""
+
+    def __init__(self, platform: Platform, wanted: Sequence[str]) -> None:
+        self._platform, self._wanted = platform, wanted
+        self._places: list[np.ndarray] = []
+        self._lowered: list[Lowered] = []
+        self._counts: list[dict[str, float]] = []
+
+    def add(self, places: np.ndarray, graph: nx.DiGraph) -> None:
+        """Take up the network of some places."""
+        self._places.append(places)
+        # The nodes are read once, for kernels and counts.
+        ready = prepare(graph) if set(self._wanted) & set(_METRICS) else None
+        if "latency" in self._wanted:
+            self._lowered.append(lowered(ready or graph, self._platform))
+        if ready is not None:
+            found = {n: float(m(ready)) for n, m in _METRICS.items() if n in self._wanted}
+            self._counts.append(found)
+
+    def fill(self, result: Mapping[str, np.ndarray]) -> None:
+        """Write the columns of all networks that were taken up."""
+        times = self._seconds()
+        for i, places in enumerate(self._places):
+            if "latency" in result:
+                result["latency"][places] = times[i]
+            for name, value in (self._counts[i] if self._counts else {}).items():
+                result[name][places] = value
+
+    def _seconds(self) -> np.ndarray:
+        if not self._lowered:
+            return np.empty(0)
+        table, _ = table_of(self._lowered)
+        return table.seconds(self._platform, self._platform.fitted.theta)
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Leave cycles to be collected later: looking for them takes longer than the predictions."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _of_arrays(
@@ -73,28 +121,11 @@ def _of_arrays(
     found = {}
     if "latency" in wanted:
         found["latency"] = np.asarray(latency(graph, platform).seconds)
-    ready = _ready([graph], wanted)
+    ready = prepare(graph) if set(wanted) & set(_METRICS) else None
     for name, metric in _METRICS.items():
-        if name in wanted:
-            found[name] = np.asarray(metric(ready[0]), dtype=float)
+        if ready is not None and name in wanted:
+            found[name] = np.asarray(metric(ready), dtype=float)
     return found
-
-
-def _of_graphs(
-    graphs: Sequence[nx.DiGraph], platform: Platform, wanted: Sequence[str]
-) -> Mapping[str, np.ndarray]:
-    found = {}
-    if "latency" in wanted:
-        found["latency"] = tabulate(graphs, platform).seconds(platform, platform.fitted.theta)
-    ready = _ready(graphs, wanted)
-    for name, metric in _METRICS.items():
-        if name in wanted:
-            found[name] = np.array([float(metric(r)) for r in ready])
-    return found
-
-
-def _ready(graphs: Sequence[nx.DiGraph], wanted: Sequence[str]) -> list[Prepared]:
-    return [prepare(graph) for graph in graphs] if set(wanted) & set(_METRICS) else []
 
 
 def _plain(value: np.generic) -> int | float:
