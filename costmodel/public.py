@@ -23,6 +23,7 @@ from costmodel.counting.metrics import cost as cost
 from costmodel.counting.metrics import flops as flops
 from costmodel.counting.metrics import intensity as intensity
 from costmodel.counting.metrics import mac as mac
+from costmodel.counting.metrics import multiply_adds as multiply_adds
 from costmodel.counting.metrics import params as params
 from costmodel.counting.metrics import work as work
 from costmodel.counting.parallelism import brent as brent

@@ -41,7 +41,7 @@ def agrees(found: Any, right: int | float) -> bool:
 
 def test_products_beyond_64_bits_do_not_wrap() -> None:
     graph = cm.zoo.pointwise(4096, 4096, array(2**20, 3), array(2**20, 5))
-    assert cm.flops(graph).tolist() == [2**64, 2**24 * 15]
+    assert cm.multiply_adds(graph).tolist() == [2**64, 2**24 * 15]
     assert cm.mac(graph).tolist() == [2**45 + 2**40, 2**24 * 8 + 15]
 
 
@@ -49,7 +49,7 @@ def test_products_beyond_64_bits_do_not_wrap() -> None:
 def test_a_small_dtype_does_not_wrap(dtype: Any) -> None:
     sizes = np.array([100, 120], dtype=dtype)
     graph = cm.zoo.conv2d(n=sizes, cin=sizes, cout=sizes, size=sizes)
-    assert cm.flops(graph).tolist() == [9 * n**5 for n in (100, 120)]
+    assert cm.multiply_adds(graph).tolist() == [9 * n**5 for n in (100, 120)]
     padded = ops.Pad((0, 0, 1, 1)).infer(Tensor((1, 3, sizes, sizes)))[0]
     assert padded.elements.tolist() == [3 * (n + 2) ** 2 for n in (100, 120)]
     with pytest.raises(ShapeError, match="does not fit"):
@@ -215,10 +215,10 @@ def two_branches(one: np.ndarray, other: np.ndarray) -> Any:
     [
         lambda a, b: Tensor((a, b)),
         lambda a, b: ops.Conv(a, (1, 1)).infer(Tensor((b, 8, 7, 7))),
-        lambda a, b: cm.flops(ops.Embedding(a, a), Tensor((b,), "int64")),
-        lambda a, b: cm.flops(ops.Conv(8, (a, 1), padding="same"), Tensor((b, 8, 7, 7))),
-        lambda a, b: cm.flops(ops.MatMul(), Tensor((a, a)), Tensor((b, b))),
-        lambda a, b: cm.flops(ops.Elementwise("add"), Tensor((a,)), Tensor((b,))),
+        lambda a, b: cm.multiply_adds(ops.Embedding(a, a), Tensor((b,), "int64")),
+        lambda a, b: cm.multiply_adds(ops.Conv(8, (a, 1), padding="same"), Tensor((b, 8, 7, 7))),
+        lambda a, b: cm.multiply_adds(ops.MatMul(), Tensor((a, a)), Tensor((b, b))),
+        lambda a, b: cm.multiply_adds(ops.Elementwise("add"), Tensor((a,)), Tensor((b,))),
         lambda a, b: cm.zoo.conv2d(cin=a, cout=b),
         lambda a, b: cm.mac(two_branches(a, b)) + cm.io_lower_bound(two_branches(a, b)),
         lambda a, b: cm.activation_memory(two_branches(a, b)),
@@ -261,8 +261,8 @@ def test_a_formula_at_arrays_is_its_value_at_numbers(text: str, x: int, y: int) 
 
 
 def test_a_width_of_integers_does_not_wrap_and_one_beyond_the_limits_is_refused() -> None:
-    found = cm.flops(cm.zoo.mobilenet_v1(width=np.array([1, 2], dtype=np.int8)))
-    assert found.tolist() == [cm.flops(cm.zoo.mobilenet_v1(width=w)) for w in (1, 2)]
+    found = cm.multiply_adds(cm.zoo.mobilenet_v1(width=np.array([1, 2], dtype=np.int8)))
+    assert found.tolist() == [cm.multiply_adds(cm.zoo.mobilenet_v1(width=w)) for w in (1, 2)]
     for width in (float("inf"), 1e300, array(2**62), np.array([1.0, np.nan])):
         for network in (cm.zoo.mobilenet_v1, cm.zoo.mobilenet_v2):
             with pytest.raises(DataError, match="width must be"):
@@ -288,7 +288,7 @@ def test_entries_that_start_different_kernels_are_refused_together() -> None:
         graph = cm.zoo.conv2d(**image, **given_sizes)
         with pytest.raises(ShapeError, match="start another kind of kernel"):
             cm.latency(graph, "gtx-1080-ti/paper")
-        assert cm.flops(graph).shape == next(iter(given_sizes.values())).shape
+        assert cm.multiply_adds(graph).shape == next(iter(given_sizes.values())).shape
     found = cm.latency(cm.zoo.conv2d(**image, groups=array(2, 4)), "gtx-1080-ti/paper").seconds
     for seconds, number in zip(found, (2, 4), strict=True):
         one = cm.latency(cm.zoo.conv2d(**image, groups=number), "gtx-1080-ti/paper")

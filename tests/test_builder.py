@@ -70,7 +70,7 @@ def test_several_inputs_and_outputs() -> None:
     g = b.finish(z, b.add(ops.Softmax(), z))
     assert named(g, ops.Input) == ["left", "right"]
     assert named(g, ops.Output) == ["output", "output_2"]
-    assert cm.flops(g) == 64
+    assert cm.multiply_adds(g) == 64
 
 
 def test_misfits_name_the_node_and_the_shapes_and_add_nothing() -> None:

@@ -89,7 +89,7 @@ def test_deformable_convolutions_from_onnx(tmp_path: object, modulated: bool) ->
     (op,) = operators(graph)
     assert op == DeformConv(16, (3, 3), 2, 1, 1, 2, 4, modulated, bias=True)
     assert cm.params(graph) == 16 * 4 * 9 + 16
-    assert cm.flops(graph) == 16 * 49 * 4 * 9
+    assert cm.multiply_adds(graph) == 16 * 49 * 4 * 9
 
 
 def test_a_deformable_convolution_from_torchvision_s_operator() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import costmodel as cm
 from costmodel import ops, testing
 
-ADDITIVE = (cm.flops, cm.mac, cm.params, cm.work)
+ADDITIVE = (cm.multiply_adds, cm.mac, cm.params, cm.work)
 EVERY = (*ADDITIVE, cm.span, cm.activation_memory, cm.mac_lower_bound, cm.io_lower_bound)
 
 
@@ -87,7 +87,7 @@ def test_batch_scales_the_work_of_a_network_exactly(
         for t in one.nodes[name]["outputs"]
     )
     assert cm.work(many) == times * cm.work(one)
-    assert cm.flops(many) == times * cm.flops(one)
+    assert cm.multiply_adds(many) == times * cm.multiply_adds(one)
     assert cm.params(many) == cm.params(one)
     few, more = cm.cost(one), cm.cost(many)
     assert more.weight_reads == few.weight_reads

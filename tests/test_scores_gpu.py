@@ -77,7 +77,7 @@ def test_products_of_silicon_have_cold_weights_and_a_hot_input(data: Path) -> No
     own = by_name(silicon.device_sets())["silicon h100-sxm linear"]
     row = own.rows[0]
     assert (row.seconds, row.site) == (4e-6, "256x512")
-    assert cm.flops(own.graph(row)) == 16 * 256 * 512
+    assert cm.multiply_adds(own.graph(row)) == 16 * 256 * 512
     table = tabulate([own.graph(row)], load_platform(own.platform), [row.between])
     (part,) = table.stacks
     weights, reads = part.workload.weights, part.workload.reads[0]
@@ -91,11 +91,11 @@ def test_attention_of_silicon_leaves_windows_out(data: Path) -> None:
     # One as long as the keys changes no result, but the kernel.
     assert [row.seconds for row in prefill.rows] == pytest.approx([2e-5, 2e-5, 3e-5])
     lower = 128 * 129 // 2
-    assert cm.flops(prefill.graph(prefill.rows[0])) == 2 * 8 * lower * 2 * 64
+    assert cm.multiply_adds(prefill.graph(prefill.rows[0])) == 2 * 8 * lower * 2 * 64
     (decode,) = sets["silicon h100-sxm decode"].rows
-    assert cm.flops(cm.network(decode.network)) == 2 * 8 * 1023 * 2 * 64
+    assert cm.multiply_adds(cm.network(decode.network)) == 2 * 8 * 1023 * 2 * 64
     (encoder,) = sets["silicon h100-sxm encoder"].rows
-    assert cm.flops(cm.network(encoder.network)) == 2 * 8 * 128 * 128 * 2 * 72
+    assert cm.multiply_adds(cm.network(encoder.network)) == 2 * 8 * 128 * 128 * 2 * 72
 
 
 def test_streaming_reads_two_bytes_and_writes_one(data: Path) -> None:
@@ -109,7 +109,7 @@ def test_layers_of_transformers_are_cut_among_workers(data: Path) -> None:
     groups = [row.group for row in own.rows]
     # Layers come once; an addition of 4 microseconds is too short for its rounding.
     assert groups == ["linear", "linear", "linear", "linear", "norm", "act"]
-    counts = [cm.flops(cm.network(row.network)) for row in own.rows[:4]]
+    counts = [cm.multiply_adds(cm.network(row.network)) for row in own.rows[:4]]
     width, wide = 8192, 28672 // 2
     heads = (64 + 16) * 128 // 2
     assert counts == [
@@ -158,7 +158,7 @@ def test_networks_of_timm_are_read_from_the_folder(
     assert [row.network for row in eager.rows] == ["a-224-1024", "b-224-1024"]
     assert compiled.rows[0].network == "a-224-256"
     assert eager.rows[0].seconds == 2.5e-3
-    assert cm.flops(eager.graph(eager.rows[0])) == 56 * 56 * 24 * 48
+    assert cm.multiply_adds(eager.graph(eager.rows[0])) == 56 * 56 * 24 * 48
     with pytest.raises(DataError, match="b-224-1024: it is not in "):
         eager.graph(eager.rows[1])
 

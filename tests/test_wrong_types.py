@@ -20,7 +20,7 @@ GRAPH = cm.zoo.pointwise(56, 56, 24, 48)
 PLATFORM = "gtx-1080-ti/paper"
 WRONG: list[Any] = [
     *(None, 0, -1, 1.5, "x", b"x", [], {}, (), object(), float("nan"), 10**400, True, 1j),
-    *(np.array([1.5]), np.array(["a"]), [None], [GRAPH, None], "x" * 300, cm.flops),
+    *(np.array([1.5]), np.array(["a"]), [None], [GRAPH, None], "x" * 300, cm.multiply_adds),
     *(nx.Graph(), nx.MultiDiGraph(), nx.DiGraph([("a", "b")]), GRAPH.reverse()),
     *(cm.Tensor((1, 2)), cm.dim("h"), GRAPH.nodes["conv"]["op"]),
 ]
@@ -97,7 +97,7 @@ def test_a_reversed_graph_is_told() -> None:
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: cm.flops(Split((58, 58), 1), cm.Tensor((1, 116, 28, 28))), "axis"),
+        (lambda: cm.multiply_adds(Split((58, 58), 1), cm.Tensor((1, 116, 28, 28))), "axis"),
         (lambda: Split(1, "x"), "parts must be a number"),
         (lambda: Conv(8, None), "kernel"),
         (lambda: Pad(0), "padding must be a tuple"),
@@ -121,7 +121,7 @@ def test_operators_refuse_fields_of_wrong_types(name: str) -> None:
     tensors = [cm.Tensor((1, 8, 8, 8))] * (cls.arity or 2)
 
     def used(**values: Any) -> object:
-        return cm.flops(cls(**values), *tensors)
+        return cm.multiply_adds(cls(**values), *tensors)
 
     for field in fields:
         for wrong in (None, -1, 1.5, "x", [], (), ("a",), object(), 10**400, cm.dim("h") / 2):

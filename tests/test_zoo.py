@@ -1,7 +1,7 @@
 """Counts that were printed, beside ours, in one literal table.
 
 ``python tests/test_zoo.py`` lists it. Printed counts are multiply-adds of convolutions and linear
-layers, like ``cm.flops``; where a source counted more, the note says so.
+layers, like ``cm.multiply_adds``; where a source counted more, the note says so.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Printed:
 @cache
 def count(spec: str, of: str) -> int:
     """Return multiply-adds or parameters of the network that ``spec`` names."""
-    return int({"flops": cm.flops, "params": cm.params}[of](network(spec)))
+    return int({"flops": cm.multiply_adds, "params": cm.params}[of](network(spec)))
 
 
 # Every count here is met within 0.6 of the last printed digit.
@@ -165,7 +165,7 @@ def test_condensenet_meets_its_count_in_the_counting_of_its_authors(
         n for n in nodes_in_order(graph) if isinstance(n.op, Elementwise | Pool | AdaptivePool)
     ]
     extra = sum(cm.work(n.op, *n.inputs) for n in others) + 1000
-    assert abs(cm.flops(graph) + extra - printed) <= 0.6e6
+    assert abs(cm.multiply_adds(graph) + extra - printed) <= 0.6e6
 
 
 # Parameters that torchvision and timm give for the same networks. Their multiply-adds, counted by

@@ -127,15 +127,15 @@ def formula(
 def _expression(
     quantity: Quantity, graph: nx.DiGraph, platform: str | None, fast_memory: str | None
 ) -> Dim:
-    from costmodel.counting.metrics import flops, mac, params
+    from costmodel.counting.metrics import flops, mac, multiply_adds, params
     from costmodel.counting.parallelism import parallelism, span
     from costmodel.prediction.latency import latency
 
     match quantity:
         case Quantity.MULTIPLY_ADDS:
-            return flops(graph)
+            return multiply_adds(graph)
         case Quantity.FLOPS:
-            return flops(graph, per_multiply_add=2)
+            return flops(graph)
         case Quantity.MAC:
             return mac(graph)
         case Quantity.BOUND:

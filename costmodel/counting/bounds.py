@@ -150,9 +150,9 @@ def mac_lower_bound(subject: Subject, *inputs: Tensor, in_terms_of: str | None =
     Returns
     -------
     Dim
-        Elements. [element] In terms of ``B``, ``bound.subs(dim("B"), flops(subject))`` is the bound
-        in the symbols of the subject. Where several operators multiply, the bound depends on how
-        ``B`` is shared among them: it is written in the symbols of the subject, without ``B``.
+        Elements. [element] In terms of ``B``, ``bound.subs(dim("B"), multiply_adds(subject))`` is
+        the bound in the symbols of the subject. Where several operators multiply, the bound depends
+        on how ``B`` is shared among them: it is written in the symbols of the subject, without it.
 
     Raises
     ------

@@ -36,26 +36,53 @@ def cost(subject: Subject, *inputs: Tensor) -> Cost:
     return prepare(subject, *inputs).total
 
 
-def flops(subject: Subject, *inputs: Tensor, per_multiply_add: int = 1) -> Dim:
-    """Return the FLOPs of the paper: multiply-adds, elementwise operations not counted.
+def multiply_adds(subject: Subject, *inputs: Tensor) -> Dim:
+    """Return the multiply-adds: what the ShuffleNet V2 paper and many tools call "FLOPs".
+
+    Elementwise operations are not counted (see :func:`work`).
+
+    Parameters
+    ----------
+    subject : DiGraph, Op or Prepared
+        A graph, or an operator with its ``inputs``.
+
+    Returns
+    -------
+    Dim
+        [multiply-add]
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> cm.multiply_adds(cm.zoo.pointwise(*cm.symbols("h w c1 c2")))
+    c1*c2*h*w
+    """
+    return tidy(cost(subject, *inputs).multiply_adds)
+
+
+def flops(subject: Subject, *inputs: Tensor, per_multiply_add: int = 2) -> Dim:
+    """Return the FLOPs: two for each multiply-add, as in FLOP/s and in every report.
+
+    Elementwise operations are not counted (see :func:`work`).
 
     Parameters
     ----------
     subject : DiGraph, Op or Prepared
         A graph, or an operator with its ``inputs``.
     per_multiply_add : {1, 2}
-        1 counts multiply-adds as the paper does, 2 counts as hardware vendors do.
+        2 counts as hardware vendors do; 1 as the ShuffleNet V2 paper does, which is
+        :func:`multiply_adds`.
 
     Returns
     -------
     Dim
-        [multiply-add], or [FLOP] with ``per_multiply_add=2``.
+        [FLOP]
 
     Examples
     --------
     >>> import costmodel as cm
     >>> cm.flops(cm.zoo.pointwise(*cm.symbols("h w c1 c2")))
-    c1*c2*h*w
+    2*c1*c2*h*w
     """
     if per_multiply_add not in (1, 2):
         raise DataError(f"per_multiply_add must be 1 or 2, got {per_multiply_add!r}")

@@ -62,7 +62,7 @@ def prepare(subject: Subject, *inputs: Tensor) -> Prepared:
     --------
     >>> import costmodel as cm
     >>> ready = prepare(cm.zoo.pointwise(56, 56, 128, 128))
-    >>> cm.flops(ready), cm.mac(ready)
+    >>> cm.multiply_adds(ready), cm.mac(ready)
     (51380224, 819200)
     """
     if isinstance(subject, Prepared):

@@ -77,7 +77,7 @@ def network(
     >>> import costmodel as cm
     >>> cm.mac(network("pointwise"))
     c1*c2 + h*w*(c1 + c2)
-    >>> cm.flops(network("shufflenet_v2?width=1.5&size=224"))
+    >>> cm.multiply_adds(network("shufflenet_v2?width=1.5&size=224"))
     298970656
     >>> network("shufflenet_v2?widht=1.5")
     Traceback (most recent call last):
@@ -125,7 +125,7 @@ def from_zoo(name: str, query: str = "") -> nx.DiGraph:
     Examples
     --------
     >>> import costmodel as cm
-    >>> cm.flops(from_zoo("conv2d", "cin=c&cout=c&k=1&size=56"))
+    >>> cm.multiply_adds(from_zoo("conv2d", "cin=c&cout=c&k=1&size=56"))
     3136*c**2
     """
     function = find(name)

@@ -71,7 +71,7 @@ def g1_stack(
     Examples
     --------
     >>> import costmodel as cm
-    >>> cm.flops(g1_stack(128, 128))
+    >>> cm.multiply_adds(g1_stack(128, 128))
     1027604480
     """
     b = Builder("g1_stack")
@@ -99,7 +99,7 @@ def g2_stack(
     Examples
     --------
     >>> import costmodel as cm
-    >>> cm.flops(g2_stack(128, 1)), cm.flops(g2_stack(360, 8))
+    >>> cm.multiply_adds(g2_stack(128, 1)), cm.multiply_adds(g2_stack(360, 8))
     (513802240, 508032000)
     """
     b = Builder("g2_stack")
@@ -140,7 +140,7 @@ def g3_stack(
     --------
     >>> import costmodel as cm
     >>> a, b = g3_stack("1-fragment", 128), g3_stack("4-fragment-series", 128)
-    >>> cm.flops(a) == cm.flops(b)
+    >>> cm.multiply_adds(a) == cm.multiply_adds(b)
     True
     >>> cm.kernels_in_series(b)
     40

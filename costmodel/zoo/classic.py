@@ -80,7 +80,7 @@ def vgg16(
     Examples
     --------
     >>> import costmodel as cm
-    >>> cm.flops(vgg16()), cm.params(vgg16())
+    >>> cm.multiply_adds(vgg16()), cm.params(vgg16())
     (15470264320, 138357544)
     """
     b = Builder("vgg16")
@@ -152,7 +152,7 @@ def googlenet(
     Examples
     --------
     >>> import costmodel as cm
-    >>> round(cm.flops(googlenet()) / 1e9, 2)
+    >>> round(cm.multiply_adds(googlenet()) / 1e9, 2)
     1.58
     """
     b = Builder("googlenet")

@@ -59,7 +59,7 @@ def densenet(
     Examples
     --------
     >>> import costmodel as cm
-    >>> cm.flops(densenet()), cm.params(densenet())
+    >>> cm.multiply_adds(densenet()), cm.params(densenet())
     (2834161664, 7978856)
     """
     if not all(isinstance(times, int) for times in layers):
@@ -116,7 +116,7 @@ def condensenet(
     Examples
     --------
     >>> import costmodel as cm
-    >>> [round(cm.flops(condensenet(g)) / 1e6) for g in (4, 8)]
+    >>> [round(cm.multiply_adds(condensenet(g)) / 1e6) for g in (4, 8)]
     [517, 262]
     """
     b = Builder("condensenet")

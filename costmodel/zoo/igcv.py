@@ -55,7 +55,7 @@ def igcv3(
     Examples
     --------
     >>> import costmodel as cm
-    >>> round(cm.flops(igcv3()) / 1e6)
+    >>> round(cm.multiply_adds(igcv3()) / 1e6)
     313
     """
     b = Builder("igcv3")

@@ -60,7 +60,7 @@ def mobilenet_v1(
     Examples
     --------
     >>> import costmodel as cm
-    >>> [round(cm.flops(mobilenet_v1(w)) / 1e6) for w in (0.25, 0.5, 0.75, 1.0)]
+    >>> [round(cm.multiply_adds(mobilenet_v1(w)) / 1e6) for w in (0.25, 0.5, 0.75, 1.0)]
     [41, 149, 325, 569]
     """
     b = Builder("mobilenet_v1")
@@ -99,7 +99,7 @@ def mobilenet_v2(
     Examples
     --------
     >>> import costmodel as cm
-    >>> cm.flops(mobilenet_v2())
+    >>> cm.multiply_adds(mobilenet_v2())
     300774272
     """
     b = Builder("mobilenet_v2")

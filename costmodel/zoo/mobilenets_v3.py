@@ -66,7 +66,7 @@ def mobilenet_v3(
     Examples
     --------
     >>> import costmodel as cm
-    >>> [round(cm.flops(mobilenet_v3(v)) / 1e6) for v in ("large", "small")]
+    >>> [round(cm.multiply_adds(mobilenet_v3(v)) / 1e6) for v in ("large", "small")]
     [217, 57]
     """
     if variant not in BLOCKS:

@@ -68,7 +68,7 @@ def nasbench201(
     --------
     >>> import costmodel as cm
     >>> cell = "|{0}~0|+|{0}~0|{0}~1|+|{0}~0|{0}~1|{0}~2|"
-    >>> cm.flops(nasbench201(cell.format("nor_conv_3x3")))
+    >>> cm.multiply_adds(nasbench201(cell.format("nor_conv_3x3")))
     220119680
     """
     cell = parse_arch(arch_str)

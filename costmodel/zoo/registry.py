@@ -133,7 +133,7 @@ def build(name: str, **parameters: Any) -> nx.DiGraph:
     Examples
     --------
     >>> import costmodel as cm
-    >>> cm.flops(build("mobilenet_v1", width=0.25))
+    >>> cm.multiply_adds(build("mobilenet_v1", width=0.25))
     41030272
     >>> build("resnet50", depth=34)
     Traceback (most recent call last):

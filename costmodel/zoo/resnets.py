@@ -46,7 +46,7 @@ def resnet(
     Examples
     --------
     >>> import costmodel as cm
-    >>> cm.flops(resnet(50)), cm.flops(resnet(50, stride_on="1x1"))
+    >>> cm.multiply_adds(resnet(50)), cm.multiply_adds(resnet(50, stride_on="1x1"))
     (4089184256, 3857973248)
     """
     if depth not in DEPTHS:

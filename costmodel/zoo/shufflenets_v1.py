@@ -69,7 +69,7 @@ def shufflenet_v1(
     Examples
     --------
     >>> import costmodel as cm
-    >>> cm.flops(shufflenet_v1(1.0, groups=3))
+    >>> cm.multiply_adds(shufflenet_v1(1.0, groups=3))
     137460672
     """
     if channels is None:
@@ -123,7 +123,7 @@ def shufflenet_v1_50(
     Examples
     --------
     >>> import costmodel as cm
-    >>> round(cm.flops(shufflenet_v1_50()) / 1e9, 2)
+    >>> round(cm.multiply_adds(shufflenet_v1_50()) / 1e9, 2)
     2.4
     """
     b = Builder("shufflenet_v1_50")
@@ -161,7 +161,7 @@ def xception_like(
     Examples
     --------
     >>> import costmodel as cm
-    >>> round(cm.flops(xception_like()) / 1e6)
+    >>> round(cm.multiply_adds(xception_like()) / 1e6)
     143
     """
     graph = shufflenet_v1(width, 1, size, batch, classes, dtype=dtype)

@@ -83,7 +83,7 @@ def shufflenet_v2(
     Examples
     --------
     >>> import costmodel as cm
-    >>> cm.flops(shufflenet_v2(1.0))
+    >>> cm.multiply_adds(shufflenet_v2(1.0))
     145814296
     """
     if channels is None:
@@ -125,7 +125,7 @@ def shufflenet_v2_50(
     Examples
     --------
     >>> import costmodel as cm
-    >>> round(cm.flops(shufflenet_v2_50()) / 1e9, 2)
+    >>> round(cm.multiply_adds(shufflenet_v2_50()) / 1e9, 2)
     2.31
     """
     b = Builder("shufflenet_v2_50")
@@ -155,7 +155,7 @@ def se_shufflenet_v2_164(
     Examples
     --------
     >>> import costmodel as cm
-    >>> round(cm.flops(se_shufflenet_v2_164()) / 1e9, 2)
+    >>> round(cm.multiply_adds(se_shufflenet_v2_164()) / 1e9, 2)
     12.6
     """
     b = Builder("se_shufflenet_v2_164")

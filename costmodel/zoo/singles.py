@@ -61,7 +61,7 @@ def conv2d(
     Examples
     --------
     >>> import costmodel as cm
-    >>> cm.flops(conv2d(cin=64, size=56, cout=64, k=1))
+    >>> cm.multiply_adds(conv2d(cin=64, size=56, cout=64, k=1))
     12845056
     """
     height, width = pair(size)
@@ -79,7 +79,7 @@ def depthwise(
     Examples
     --------
     >>> import costmodel as cm
-    >>> cm.flops(depthwise(c=64, size=56))
+    >>> cm.multiply_adds(depthwise(c=64, size=56))
     1806336
     """
     op = Conv(c, pair(k), pair(stride), half_up(k), groups=c)
@@ -99,7 +99,7 @@ def linear(
     Examples
     --------
     >>> import costmodel as cm
-    >>> cm.flops(linear(n=2, cin=768, cout=3072, length=128))
+    >>> cm.multiply_adds(linear(n=2, cin=768, cout=3072, length=128))
     603979776
     """
     shape = (n, cin) if length is None else (n, length, cin)
@@ -124,7 +124,7 @@ def bmm(b: Dim = 8, m: Dim = 512, k: Dim = 64, n: Dim = 512, dtype: str = "float
     Examples
     --------
     >>> import costmodel as cm
-    >>> cm.flops(bmm(b=8, m=128, k=64, n=128))
+    >>> cm.multiply_adds(bmm(b=8, m=128, k=64, n=128))
     8388608
     """
     return _single("bmm", MatMul(), (b, m, k), (b, k, n), dtype=dtype)
@@ -243,7 +243,7 @@ def channel_shuffle(
     Examples
     --------
     >>> import costmodel as cm
-    >>> cm.flops(channel_shuffle()), cm.mac(channel_shuffle())
+    >>> cm.multiply_adds(channel_shuffle()), cm.mac(channel_shuffle())
     (0, 181888)
     """
     shape = (n, c, *pair(size))
@@ -276,7 +276,7 @@ def attention(
     Examples
     --------
     >>> import costmodel as cm
-    >>> cm.flops(attention(heads=1, length=4, depth=8))
+    >>> cm.multiply_adds(attention(heads=1, length=4, depth=8))
     256
     """
     pairs = (
@@ -295,7 +295,7 @@ def identity(shape: Shape = (1, 64, 56, 56), dtype: str = "float32") -> nx.DiGra
     Examples
     --------
     >>> import costmodel as cm
-    >>> cm.flops(identity()), cm.mac(identity())
+    >>> cm.multiply_adds(identity()), cm.mac(identity())
     (0, 0)
     """
     return _single("identity", Identity(), shape, dtype=dtype)

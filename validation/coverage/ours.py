@@ -29,7 +29,7 @@ def full_square(graph: nx.DiGraph) -> int:
     >>> b = cm.Builder("attention")
     >>> q = b.input((1, 2, 4, 8))
     >>> graph = b.finish(b.add(Attention(causal=True), q, q, q))
-    >>> cm.flops(graph), full_square(graph)
+    >>> cm.multiply_adds(graph), full_square(graph)
     (320, 512)
     """
     total = 0

@@ -74,7 +74,7 @@ def from_torch(
     >>> from costmodel.importers import from_torch
     >>> net = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU())
     >>> g = from_torch(net, torch.zeros(2, 3, 32, 32), dynamic={"n": 0, "s": ((0, 2), (0, 3))})
-    >>> cm.flops(g)
+    >>> cm.multiply_adds(g)
     216*n*(s - 2)**2
     """
     from costmodel.importers.torch_module.trace import trace

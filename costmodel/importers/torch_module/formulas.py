@@ -67,7 +67,7 @@ def _formula(packet: Any, handler: Callable[[Call], Any]) -> Callable[..., int]:
         one = _One(target, args, kwargs, out_val)
         made = handler(Call(one, one))
         outputs = made if isinstance(made, list | tuple) else [made]
-        return 2 * int(flops(one.emit.finish([x for x in outputs if isinstance(x, Operand)])))
+        return int(flops(one.emit.finish([x for x in outputs if isinstance(x, Operand)])))
 
     formula._get_raw = True  # type: ignore[attr-defined]  # torch hands over tensors, not shapes
     return formula

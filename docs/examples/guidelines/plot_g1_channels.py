@@ -17,7 +17,7 @@ from costmodel import plots, zoo
 # The formula first. Symbolic sizes give exact closed forms.
 h, w, c1, c2 = cm.symbols("h w c1 c2")
 layer = zoo.pointwise(h, w, c1, c2)
-print("multiply-adds  B =", cm.flops(layer))
+print("multiply-adds  B =", cm.multiply_adds(layer))
 print("MAC              =", cm.mac(layer))
 print("lower bound      =", cm.mac_lower_bound(layer))
 print("  in terms of B  =", cm.mac_lower_bound(layer, in_terms_of="B"))

@@ -18,7 +18,7 @@ from costmodel import plots, zoo
 # :math:`g`.
 h, w, c1, c2, g = cm.symbols("h w c1 c2 g")
 layer = zoo.pointwise(h, w, c1, c2, groups=g)
-print("multiply-adds =", cm.flops(layer))
+print("multiply-adds =", cm.multiply_adds(layer))
 print("MAC           =", cm.mac(layer))
 
 # %%

@@ -31,7 +31,7 @@ print(
 )
 for name, graph in graphs.items():
     print(
-        f"{name:22}{cm.flops(graph):14,}{cm.span(graph):8,}{cm.parallelism(graph):13,.0f}"
+        f"{name:22}{cm.multiply_adds(graph):14,}{cm.span(graph):8,}{cm.parallelism(graph):13,.0f}"
         f"{cm.kernels_in_series(graph):19}"
     )
 

@@ -26,7 +26,7 @@ def shares(spec: str) -> tuple[float, float, float]:
     names = {k.kernel.name for k in light}
     costs = {node.name: c.cost for node, c in zip(ready.nodes, ready.costs, strict=True)}
     return (
-        sum(costs[name].multiply_adds for name in names) / cm.flops(ready),
+        sum(costs[name].multiply_adds for name in names) / cm.multiply_adds(ready),
         sum(costs[name].mac for name in names) / cm.mac(ready),
         sum(k.seconds for k in light) / prediction.device_seconds,
     )
