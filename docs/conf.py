@@ -63,6 +63,10 @@ myst_heading_anchors = 3
 autodoc_typehints = "none"  # the docstrings say types, with units
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autosummary_generate = True
+# A class and a package whose names differ by a capital have one file where disks ignore case.
+autosummary_filename_map = {
+    f"costmodel.{name}": f"costmodel.class-{name}" for name in ("Calibration", "Prediction")
+}
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 nitpick_ignore_regex = [("py:.*", ".*")]

@@ -253,6 +253,20 @@ def _extension(name: str):
     return module
 
 
+def test_no_two_pages_of_the_api_have_one_file_where_case_is_ignored() -> None:
+    listed = re.findall(
+        r"^   (?:~?)(costmodel[\w.]*|[A-Za-z_]\w*)$", (DOCS / "api/index.rst").read_text(), re.M
+    )
+    names = [name if name.startswith("costmodel") else f"costmodel.{name}" for name in listed]
+    settings: dict[str, dict[str, str]] = {}
+    text = (DOCS / "conf.py").read_text("utf-8")
+    (assigned,) = re.findall(r"^autosummary_filename_map = \{.*?^\}", text, re.M | re.S)
+    exec(assigned, settings)
+    files = [settings["autosummary_filename_map"].get(name, name).lower() for name in names]
+    assert len(files) > 30
+    assert [file for file in set(files) if files.count(file) > 1] == []
+
+
 def test_the_reference_holds_every_command(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("sphinx")
     monkeypatch.syspath_prepend(DOCS / "_ext")
