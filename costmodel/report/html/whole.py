@@ -19,6 +19,8 @@ from costmodel.report.tree import Module, is_host_bound, spent, tree
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 _WIDE = 40
 """Operators that a level of the graph shows side by side; more are put into groups."""
+_LONG = 30
+"""Rows of modules that are shown at once."""
 _CONVENTIONS = (
     "A multiply-add is one multiplication and one addition: 2 FLOPs. MAC is memory access cost: "
     "every input, weight and output of every operator, once, nothing fused. Prefixes are decimal. "
@@ -147,8 +149,17 @@ def _time_by_module(report: Report, root: Module, prediction: Prediction) -> str
         "kernel that holds it. "
         '<span class="nojs">With scripts, a click on a module enlarges it.</span></p>'
         f'<p>{keys}</p><div class="scroll">{icicle(root, waits, True, rest)}</div>'
-        f"{tables.modules(root, prediction)}"
+        f"{_modules(root, prediction)}"
     )
+
+
+def _modules(root: Module, prediction: Prediction | None = None) -> str:
+    """Return the table of two levels; where that is long, of one, the other to be opened."""
+    if sum(1 for _ in root.walk(2)) <= _LONG:
+        return tables.modules(root, prediction)
+    both = tables.modules(root, prediction)
+    more = f"<details><summary>two levels of modules</summary>{both}</details>"
+    return tables.modules(root, prediction, depth=1) + more
 
 
 def _roofline(prediction: Prediction, details: Details) -> str:
