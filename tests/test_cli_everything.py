@@ -142,6 +142,13 @@ def test_an_option_given_twice_is_refused_where_one_is_taken():
     run("report", "pointwise", *(f"--dim={n}=8" for n in ("h", "w", "c1", "c2")))
 
 
+@pytest.mark.parametrize("command", ["report", "formula", "advise", "calibrate", "validate"])
+def test_p_is_a_platform_everywhere(command):
+    text = run(command, "--help", columns=80).stdout
+    (line,) = [line for line in text.splitlines() if re.match(r"\s+-p[, ]", line)]
+    assert "--platform" in line
+
+
 def test_html_goes_to_standard_output():
     text = run("report", "resnet18", "--html", "-").stdout
     assert text.startswith("<!doctype html>")

@@ -42,6 +42,7 @@ Predictor = Annotated[
     str | None,
     typer.Option(
         "--platform",
+        "-p",
         help="What predicts; by default the backend's own platform. Boards and GPUs that are not "
         "known need it.",
     ),

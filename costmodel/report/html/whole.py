@@ -74,7 +74,7 @@ def _sections(report: Report, details: Details | None) -> Iterable[tuple[str, st
         yield (
             "modules",
             "Multiply-adds by module",
-            icicle(root, {}, by_time=False) + (tables.modules(root)),
+            icicle(root, {}, by_time=False) + _modules(root),
         )
     if p is not None and details is not None and details.roof is not None:
         yield "roofline", "Roofline", _roofline(p, details)
