@@ -54,9 +54,9 @@ def test_an_operator_with_nothing_to_make_costs_nothing(name: str) -> None:
     graph = EMPTY[name]
     cm.validate(graph)
     assert {what: metric(graph) for what, metric in METRICS.items()} == dict.fromkeys(METRICS, 0)
-    with pytest.raises(CostModelError, match="undefined where nothing is computed"):
+    with pytest.raises(CostModelError, match="undefined: the network computes nothing"):
         cm.parallelism(graph)
-    with pytest.raises(CostModelError, match="undefined where nothing is moved"):
+    with pytest.raises(CostModelError, match="undefined: the network moves nothing"):
         cm.intensity(graph)
     assert cm.brent(graph, processors=4) == (0, 0)
     assert from_json(to_json(graph)).nodes["input"]["op"] == graph.nodes["input"]["op"]
@@ -77,7 +77,7 @@ def test_an_array_of_batches_may_hold_an_empty_one() -> None:
         assert np.allclose(metric(graph), [metric(g) for g in one_by_one]), what
     with pytest.raises(CostModelError, match="nothing is computed"):
         cm.parallelism(graph)
-    with pytest.raises(CostModelError, match="nothing is moved"):
+    with pytest.raises(CostModelError, match="moves nothing"):
         cm.intensity(graph)
 
 

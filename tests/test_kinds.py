@@ -72,7 +72,7 @@ class OneToOne(Op):
 
 
 def test_a_class_that_does_not_name_its_kernel_fails_when_it_is_defined() -> None:
-    with pytest.raises(TypeError, match="Sort does not say which kernel it starts"):
+    with pytest.raises(TypeError, match="Sort does not name the kernel that it starts"):
 
         @dataclass(frozen=True)
         class Sort(OneToOne):

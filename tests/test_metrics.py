@@ -40,7 +40,7 @@ def test_units_and_conventions_are_spelled_out() -> None:
     ):
         with pytest.raises(cm.CostModelError, match="must be"):
             wrong()
-    with pytest.raises(cm.CostModelError, match="nothing is moved"):
+    with pytest.raises(cm.CostModelError, match="moves nothing"):
         cm.intensity(ops.Identity(), Tensor((1, 2)))
     with pytest.raises(cm.CostModelError, match="not with a graph"):
         cm.multiply_adds(g, Tensor((1, 2)))

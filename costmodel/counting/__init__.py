@@ -1,1 +1,1 @@
-"""Counts that need no hardware: cost, metrics, memory, parallelism, lower bounds."""
+"""Counts independent of hardware: cost, metrics, memory, parallelism, lower bounds."""

@@ -1,15 +1,14 @@
 r"""Lower bounds on memory access cost (MAC), each with its derivation.
 
-Two questions are answered:
+The bounds answer two questions:
 
-- *How small could MAC be for this many multiply-adds?* :func:`mac_lower_bound`, Eq. (1) of the
-  paper and its generalisations: the channels are free, the multiply-adds and pixels are fixed.
-- *How little could a schedule of this very network move?* :func:`io_lower_bound` for any, and
-  :func:`cache_lower_bound` for operators that run one after the other with a fast memory of finite
-  size.
+- *How small can MAC be for a given number of multiply-adds?* :func:`mac_lower_bound`, Eq. (1) of
+  the paper and its generalizations, with free channels and fixed multiply-adds and pixels.
+- *How little can a schedule of a given network move?* :func:`io_lower_bound` for any schedule, and
+  :func:`cache_lower_bound` for operators that run one after the other with a finite fast memory.
 
-MAC counts operands whole, as the paper does. The bounds count only elements that the loops touch:
-they bound MAC, and what a schedule moves.
+MAC counts whole operands, as the paper does. The bounds count only elements that the loops touch,
+so they hold for both MAC and the traffic of a schedule.
 """
 
 from __future__ import annotations
@@ -42,35 +41,36 @@ def convolution_bound(
     groups: Dim = 1,
     taps_read: Dim | None = None,
 ) -> Dim:
-    r"""Return the least MAC of a convolution of given multiply-adds, channels free.
+    r"""Return the least MAC of a convolution with given multiply-adds and free channels.
 
-    .. math:: \mathrm{MAC} \ge 2\sqrt{\frac{P_i B g}{k}} + \frac{B}{P_o} \cdot \frac{k'}{k}
+    .. math:: \mathrm{MAC} \ge 2\sqrt{\frac{A_1 B g}{\kappa}}
+              + \frac{B}{A_2} \cdot \frac{\kappa'}{\kappa}
 
     Parameters
     ----------
     multiply_adds : Dim
-        ``B = P_o c1 c2 k / g``. [multiply-add]
+        ``B = A2 c1 c2 kappa / g``. [multiply-add]
     pixels_in, pixels_out : Dim
-        Batch times input pixels that are read and output pixels, ``P_i`` and ``P_o``. [1]
+        Input pixels that are read and output pixels of the whole batch, ``A1`` and ``A2``. [1]
     taps : Dim
-        Kernel size ``k``, all axes multiplied. [1]
+        Taps ``kappa``, multiplied over all axes. [1]
     groups : Dim
         Groups ``g``. [1]
     taps_read : Dim, optional
-        Taps that meet a pixel, ``k'``; by default all: the others lie on padding everywhere. [1]
+        Taps that meet a pixel, ``kappa'``; by default all. The others are always on padding. [1]
 
     Returns
     -------
     Dim
-        Elements, 0 where nothing is multiplied. [element]
+        Elements, 0 without multiply-adds. [element]
 
     Notes
     -----
-    MAC is ``P_i c1 + P_o c2 + c1 c2 k' / g``. The last term is ``B k' / (P_o k)``; the first two
-    are at least ``2 sqrt(P_i P_o c1 c2)`` by the inequality of means, with equality iff
-    ``P_i c1 = P_o c2``, and ``c1 c2 = B g / (P_o k)``. With ``same`` padding and stride ``s`` that
-    is ``(2 s / sqrt(k)) sqrt(P_o B g) + B / P_o``, equal iff ``c2 = s**2 c1``. With
-    ``P_i = P_o = hw``, ``k = g = 1`` it is Eq. (1) of :cite:t:`ma2018shufflenet`.
+    MAC is ``A1 c1 + A2 c2 + c1 c2 kappa' / g``. The last term is ``B kappa' / (A2 kappa)``. The
+    first two are at least ``2 sqrt(A1 A2 c1 c2)`` by the inequality of means, with equality iff
+    ``A1 c1 = A2 c2``, and ``c1 c2 = B g / (A2 kappa)``. With ``same`` padding and stride ``s`` the
+    bound is ``(2 s / sqrt(kappa)) sqrt(A2 B g) + B / A2``, with equality iff ``c2 = s**2 c1``. With
+    ``A1 = A2 = hw``, ``kappa = g = 1`` it is Eq. (1) of :cite:t:`ma2018shufflenet`.
 
     Examples
     --------
@@ -90,7 +90,7 @@ Operands = Literal["apart", "equal", "shared"]
 
 
 def matmul_bound(multiply_adds: Dim, sharing: Dim = 1, operands: Operands = "apart") -> Dim:
-    r"""Return the least MAC of a matrix product of given multiply-adds, all three sizes free.
+    r"""Return the least MAC of a matrix product with given multiply-adds and free sizes.
 
     .. math:: mk + kn + mn \ge 3 (mnk)^{2/3}
 
@@ -99,10 +99,10 @@ def matmul_bound(multiply_adds: Dim, sharing: Dim = 1, operands: Operands = "apa
     multiply_adds : Dim
         ``B``. [multiply-add]
     sharing : Dim
-        For a batch of ``b`` products: batch of the first operand times batch of the second, over
-        ``b``; that is ``b`` if nothing is shared and 1 if one operand is the same for all. [1]
+        For a batch of ``N`` products: batch of the first operand times batch of the second, divided
+        by ``N``; that is ``N`` without sharing and 1 if all share one operand. [1]
     operands : {"apart", "equal", "shared"}
-        Whether the operands are two tensors, one and the same (``x @ x``), or share a buffer in
+        Whether the operands are two tensors, the same tensor (``x @ x``), or share a buffer in
         another way (``x @ x.T``).
 
     Returns
@@ -112,10 +112,11 @@ def matmul_bound(multiply_adds: Dim, sharing: Dim = 1, operands: Operands = "apa
 
     Notes
     -----
-    Inequality of means on the three operands, equality iff they are of one size (for one product:
-    ``m = n = k``). In ``x @ x`` all sizes are equal: :math:`2 B^{2/3}`. Operands of :math:`a` and
-    :math:`b` elements in one buffer touch at least :math:`(a + b)/2` of it, so that
-    :math:`a/2 + b/2 + mn \ge 3 (B^2/4)^{1/3}`, equal for ``x @ x.T`` with ``m = n = k / 2``.
+    The bound is the inequality of means on the three operands, with equality iff they have equal
+    size (for one product: ``m = n = k``). In ``x @ x`` all sizes are equal: :math:`2 B^{2/3}`.
+    Operands of :math:`a` and :math:`b` elements in one buffer touch at least :math:`(a + b)/2` of
+    it, so :math:`a/2 + b/2 + mn \ge 3 (B^2/4)^{1/3}`, with equality for ``x @ x.T`` with
+    ``m = n = k / 2``.
 
     Examples
     --------
@@ -133,11 +134,12 @@ def matmul_bound(multiply_adds: Dim, sharing: Dim = 1, operands: Operands = "apa
 
 
 def mac_lower_bound(subject: Subject, *inputs: Tensor, in_terms_of: str | None = None) -> Dim:
-    r"""Return the least MAC for the multiply-adds at hand, operator by operator.
+    r"""Return the least MAC for the given multiply-adds, operator by operator.
 
-    Convolutions and linear layers by :func:`convolution_bound`, matrix products by
-    :func:`matmul_bound`, every other operator by what it must read and write. A tensor in two slots
-    of an operator counts once, and operators that no output depends on do not count.
+    Convolutions and linear layers use :func:`convolution_bound`, matrix products
+    :func:`matmul_bound`; every other operator counts the elements that it must read and write. A
+    tensor in two slots of an operator counts once, and operators that no output depends on do not
+    count.
 
     Parameters
     ----------
@@ -145,19 +147,19 @@ def mac_lower_bound(subject: Subject, *inputs: Tensor, in_terms_of: str | None =
         A graph, or an operator with its ``inputs``.
     in_terms_of : str, optional
         Name of a symbol that stands for the multiply-adds of the subject, ``"B"`` as in the paper.
-        By default the bound is in the symbols of the subject.
+        By default the bound uses the symbols of the subject.
 
     Returns
     -------
     Dim
         Elements. [element] In terms of ``B``, ``bound.subs(dim("B"), multiply_adds(subject))`` is
-        the bound in the symbols of the subject. Where several operators multiply, the bound depends
-        on how ``B`` is shared among them: it is written in the symbols of the subject, without it.
+        the bound in the symbols of the subject. If several operators multiply, the bound depends
+        on how ``B`` is divided among them: it then uses the symbols of the subject, without ``B``.
 
     Raises
     ------
     DataError
-        If the subject has a symbol of the name ``in_terms_of``.
+        If the subject has a symbol named ``in_terms_of``.
 
     Examples
     --------
@@ -211,7 +213,7 @@ def _bound(node: Node, multiply_adds: Dim, views: Views) -> Dim:
 def _product_bound(node: Node, views: Views) -> Callable[[Dim], Dim]:
     """Return the bound of a multiplying operator as a function of its multiply-adds.
 
-    Of operands that a view repeats the elements count, not their places.
+    If a view repeats an operand, its elements count, not their places.
     """
     once = product(views.repeats(source) for source in node.sources)
     match node.op:
@@ -226,8 +228,8 @@ def _product_bound(node: Node, views: Views) -> Callable[[Dim], Dim]:
                 taps_read=product(taps(axis, axis.windows) for axis in axes),
             )
         case ConvTranspose(kernel=kernel, groups=groups):
-            # The mirror image: weights move B / P_i, and c1 c2 = B g / (P_i k). Of the P_i input
-            # pixels those count that land on the output.
+            # The mirror image: weights move B / A1, and c1 c2 = B g / (A1 kappa). Only input
+            # pixels that land on the output count.
             (x,), axes = node.inputs, scattered_axes(node.op, node.inputs[0])
             used, pixels = product((x.shape[0], *map(landing, axes))), _pixels(x)
             outputs = _over(_pixels(node.outputs[0]), once)
@@ -254,7 +256,7 @@ def _over(count: Dim, repeats: Dim) -> Dim:
 
 
 def _operands(node: Node, views: Views) -> Operands:
-    """Say whether the operands of a matrix product share a buffer."""
+    """Return whether the operands of a matrix product share a buffer."""
     if not node.sources or views.apart(*node.sources):
         return "apart"
     one, other = node.sources

@@ -1,4 +1,4 @@
-"""What a network moves at least through a fast memory of a given size, operator after operator."""
+"""Least traffic of a network, operator by operator, through a fast memory of a given size."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ from costmodel.ops.tensor import DTYPE_BYTES, Tensor
 
 
 def cache_lower_bound(subject: Subject, *inputs: Tensor, capacity: Dim) -> Dim:
-    r"""Return what a network moves at least that runs operator after operator, unfused.
+    r"""Return the least traffic of a network that runs one operator after the other, unfused.
 
     .. math::
 
-        Q \ge \max\left(Q_\infty,\; \sum_l \max\left(0,\; Q_l(S) - \min(S, I_l) - \min(S, O_l)
+        Q \ge \max\left(Q_\infty,\; \sum_l \max\left(0,\; Q_l(M) - \min(M, I_l) - \min(M, O_l)
         \right)\right)
 
     Fused or interleaved schedules may move less; for them only :func:`io_lower_bound` holds.
@@ -54,9 +54,9 @@ def cache_lower_bound(subject: Subject, *inputs: Tensor, capacity: Dim) -> Dim:
     ----------
     subject : DiGraph, Op or Prepared
         A graph, or an operator with its ``inputs``. Operators run one after the other, in any
-        order; the fast memory keeps its content from one to the next.
+        order; the fast memory keeps its content between operators.
     capacity : Dim
-        Elements that the fast memory holds, ``S``. [element]
+        Capacity of the fast memory, ``M``. [element]
 
     Returns
     -------
@@ -70,23 +70,22 @@ def cache_lower_bound(subject: Subject, *inputs: Tensor, capacity: Dim) -> Dim:
 
     Notes
     -----
-    :math:`Q_\infty` is :func:`io_lower_bound`, :math:`Q_l(S)` what operator :math:`l` moves alone,
-    from slow memory to slow memory: every element that it touches once, and for products,
-    convolutions and attention no less than :mod:`costmodel.counting.traffic` says. :math:`I_l` are
-    the elements of its operands that another operator makes or reads, :math:`O_l` those of its
-    outputs that do not leave the network.
+    :math:`Q_\infty` is :func:`io_lower_bound`. :math:`Q_l(M)` is the traffic of operator :math:`l`
+    alone, from slow memory to slow memory: every element that it touches once, and for products,
+    convolutions and attention at least the bounds of :mod:`costmodel.counting.traffic`.
+    :math:`I_l` are the elements of its operands that another operator makes or reads, :math:`O_l`
+    the elements of its outputs that do not leave the network.
 
-    *Proof.* Take any such schedule in which nothing is computed twice or without need. Count each
-    load for the operator that uses it first, a prefetch too, and each write for the operator that
-    made the element. Now run :math:`l` alone: the loads that are counted for it may be done as they
-    are, or when it starts. It misses operands that were in fast memory because another
-    operator loaded or made them: at most :math:`\min(S, I_l)`, load them. Outputs that the schedule
-    never writes stay in fast memory when :math:`l` ends, or they would be lost: at most
-    :math:`\min(S, O_l)`, write them. What results is a schedule of :math:`l` alone, of at least
-    :math:`Q_l(S)` moves. Everything counts only for results that an output depends on, and only
-    the operands that these need: others need not be made at all.
+    *Proof.* Take any such schedule without repeated or unnecessary computation. Attribute each
+    load, including prefetches, to the operator that first uses it, and each write to the operator
+    that made the element. Now run :math:`l` alone: its loads may happen at the same time or when it
+    starts. It lacks operands that were in fast memory because another operator loaded or made them:
+    load them, at most :math:`\min(M, I_l)`. Outputs that the schedule never writes must be in fast
+    memory when :math:`l` ends: write them, at most :math:`\min(M, O_l)`. The result is a schedule
+    of :math:`l` alone, with at least :math:`Q_l(M)` moves. Only results that an output depends on
+    count, and only the operands of these; others need not be made at all.
 
-    For small :math:`S` this is the sum over the operators, for large :math:`S` it is
+    For small :math:`M` the bound is the sum over the operators, for large :math:`M` it is
     :math:`Q_\infty`.
 
     Examples
@@ -107,12 +106,12 @@ def cache_lower_bound(subject: Subject, *inputs: Tensor, capacity: Dim) -> Dim:
 
 
 def fast_elements(subject: Subject, size: float) -> int:
-    """Return how many elements a memory of ``size`` bytes holds at most, of the smallest dtype.
+    """Return the largest number of elements, of the smallest dtype, in ``size`` bytes.
 
     Raises
     ------
     DataError
-        If it holds none.
+        If ``size`` is less than one element.
 
     Examples
     --------
@@ -128,7 +127,7 @@ def fast_elements(subject: Subject, size: float) -> int:
 
 
 class _Sharing:
-    """Which buffers and weights several operators of a network use."""
+    """The buffers and weights used by several operators of a network."""
 
     def __init__(self, demand: Demand) -> None:
         self._demand = demand
@@ -138,14 +137,14 @@ class _Sharing:
         self._users = Counter(named)
 
     def inputs(self, use: Use) -> Dim:
-        """Return the elements of the operands of ``use`` that others make or read [element]."""
+        """Return the operand elements of ``use`` that others make or read [element]."""
         sizes = [self._size(source) for source in use.reads if self._shared(source)]
         if self._users[use.node.weights] > 1:
             sizes += [w.elements for w in use.node.op.weights(*use.node.inputs)]
         return total(sizes)
 
     def outputs(self, use: Use) -> Dim:
-        """Return the elements of the outputs of ``use`` that do not leave the network [element]."""
+        """Return the output elements of ``use`` that do not leave the network [element]."""
         pairs = zip(use.node.outputs, use.leaves, strict=True)
         return total([y.elements - leaves for y, leaves in pairs])
 
@@ -161,12 +160,12 @@ class _Sharing:
 
 
 def compulsory(use: Use) -> Dim:
-    """Return what an operator alone touches for the results that are needed, each once."""
+    """Return the elements that an operator alone touches for the needed results, each once."""
     return total([*use.reads.values(), use.weights, *use.writes])
 
 
 def _apart(use: Use, demand: Demand, sharing: _Sharing, capacity: Dim) -> Dim:
-    """Return what the operator moves, less what it may find or leave in fast memory."""
+    """Return the traffic of the operator minus the elements found or left in fast memory."""
     alone = compulsory(use)
     pebbles = least_traffic(use, demand, capacity)
     if pebbles is not None:
@@ -182,7 +181,7 @@ def _is_zero(count: Dim) -> bool:
 
 
 def least_traffic(use: Use, demand: Demand, capacity: Dim) -> Dim | None:
-    """Return what the multiply-adds of one operator move at least; None where no bound is known."""
+    """Return the least traffic of one operator's multiply-adds; None if no bound is known."""
     op, x, box = use.node.op, use.node.inputs[:1], use.parts[0].box if use.parts else ()
     match op:
         case Conv():
@@ -206,12 +205,12 @@ def least_traffic(use: Use, demand: Demand, capacity: Dim) -> Dim | None:
 
 
 def _repeats(use: Use, demand: Demand, slots: int = 2) -> Dim:
-    """Return how often views repeat an element of the first operands, multiplied."""
+    """Return the product of the repetitions by views of the first operands."""
     return product(demand.views.repeats(source) for source in use.node.sources[:slots])
 
 
 def _matmul(op: MatMul, use: Use, demand: Demand, capacity: Dim) -> Dim:
-    """Return the bound of a product; one buffer in both slots bounds less."""
+    """Return the bound of a product; it is lower if both operands are one buffer."""
     (a, _), box = use.node.inputs, use.parts[0].box
     inner = a.shape[-2] if op.transpose_a else a.shape[-1]
     done = product((*box, inner))
@@ -245,6 +244,6 @@ def _attention(
 
 
 def _slots_apart(use: Use, demand: Demand) -> bool:
-    """Say whether the first two operands share no element for certain."""
+    """Return whether the first two operands certainly share no element."""
     sources = use.node.sources
     return not sources or demand.views.apart(sources[0], sources[1])

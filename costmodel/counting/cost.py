@@ -1,4 +1,4 @@
-"""What one operator costs, derived in one place from its loop nest or expansion."""
+"""Costs of one operator, derived in one place from its loop nest or expansion."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from costmodel.ops.tensor import DTYPE_BYTES, Tensor
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Additive costs. Quantities that combine by a maximum (peak memory, span) are not in here.
+    """Additive costs, without quantities that combine by a maximum (peak memory, span).
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class Cost:
 
     @property
     def mac(self) -> Dim:
-        """Memory access cost: everything read and written [element]."""
+        """Memory access cost: all elements read and written [element]."""
         return self.reads + self.weight_reads + self.writes
 
     @property
@@ -76,7 +76,7 @@ class Cost:
 
 
 def sum_costs(parts: list[Cost]) -> Cost:
-    """Return the sum of many costs, in one step for each quantity.
+    """Return the sum of many costs, with one addition per quantity.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def sum_costs(parts: list[Cost]) -> Cost:
 
 @dataclass(frozen=True, slots=True)
 class OpCost:
-    """Everything that follows from an operator on given inputs.
+    """All costs of an operator on given inputs.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ class OpCost:
     items : Dim
         Results that can be computed independently of each other. [1]
     span : Dim
-        Dependent steps to make one of them: the reduction runs in order. [step]
+        Dependent steps for one result; the reduction runs in order. [step]
     params : Dim
         Learned elements. [element]
     """
@@ -116,7 +116,7 @@ class OpCost:
 
 
 def op_cost(op: Op, inputs: tuple[Tensor, ...]) -> OpCost:
-    """Return the costs of ``op`` on ``inputs``; where its outputs are empty it costs nothing.
+    """Return the costs of ``op`` on ``inputs``; zero if its outputs are empty.
 
     Examples
     --------
@@ -129,7 +129,7 @@ def op_cost(op: Op, inputs: tuple[Tensor, ...]) -> OpCost:
     """
     try:
         return _cached(op, inputs)
-    except TypeError:  # dimensions that are arrays cannot be hashed
+    except TypeError:  # array dimensions are not hashable
         fields = tuple(op.fields().values())
         tensors = tuple((x.shape, x.dtype) for x in inputs)
         found: OpCost = once(
@@ -144,7 +144,7 @@ def _cost_of_arrays(op: Op, inputs: tuple[Tensor, ...]) -> OpCost:
 
 
 def _sizes(values: Iterable[Any]) -> Iterator[Dim]:
-    """Yield what fields and the shapes of tensors hold."""
+    """Yield the values of fields and of tensor shapes."""
     for value in values:
         if isinstance(value, tuple | Tensor):
             yield from _sizes(value.shape if isinstance(value, Tensor) else value)
@@ -158,9 +158,9 @@ def _cached(op: Op, inputs: tuple[Tensor, ...]) -> OpCost:
 
 
 def any_output(outputs: tuple[Tensor, ...]) -> Dim:
-    """Return 1 where an operator has something to make, 0 where all its outputs are empty.
+    """Return 0 where all outputs of an operator are empty, else 1.
 
-    Symbols stand for tensors that are not empty.
+    Symbols stand for non-empty tensors.
 
     Examples
     --------
@@ -203,7 +203,7 @@ def _nest_cost(
         weight_reads, weight_bytes = _traffic(weights, None)
     else:
         weight_reads = nest.weight_reads
-        # Statistics that are not learned (BatchNorm without affine) have the dtype of the input.
+        # Statistics without learned weights (BatchNorm without affine) have the dtype of the input.
         stored = (*weights, *inputs)
         weight_bytes = weight_reads * DTYPE_BYTES[stored[0].dtype] if stored else 0
     cost = Cost(
@@ -219,13 +219,13 @@ def _nest_cost(
     else:
         span = nest.chain
     work = cost.multiply_adds + cost.elementwise
-    if not is_symbolic(work):  # a chain of no points is none; symbols stand for some
+    if not is_symbolic(work):  # no points give no chain; symbols stand for at least one point
         span = span * minimum(1, work)
     return OpCost(cost, items, span, params)
 
 
 def _expansion_cost(expansion: Expansion, params: Dim) -> OpCost:
-    """Sum the costs of the steps; the span is the longest chain of steps through the program."""
+    """Sum the costs of the steps; the span is the longest chain through the program."""
     tensors = list(expansion.inputs)
     depth: list[Dim] = [0] * len(tensors)
     parts: list[OpCost] = []

@@ -1,7 +1,7 @@
-"""What a network needs of every tensor: from its outputs back to its inputs.
+"""Elements of every tensor that a network needs, from its outputs back to its inputs.
 
-An operator that no output depends on may be left out by a schedule, and so may results that nobody
-takes; a lower bound counts neither.
+A schedule may leave out operators that no output depends on, and unused results; lower bounds count
+neither.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from costmodel.ops import BroadcastTo, Constant, Input, Output, Parameter, Slice
 from costmodel.ops.tensor import Tensor
 
 GIVEN = (Input, Constant, Parameter)
-"""Operators whose outputs are there from the start."""
+"""Operators whose outputs exist from the start."""
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What one operator touches for the results that are needed.
+    """Elements that one operator touches for the needed results.
 
     Parameters
     ----------
     node : Node
         The operator.
     parts : tuple of Part
-        What is needed of its outputs.
+        The needed parts of its outputs.
     reads : mapping of Source to Dim
-        Elements that it touches of each buffer: a tensor in two slots counts once. [element]
+        Elements that it touches in each buffer; a tensor in two slots counts once. [element]
     weights : Dim
-        Elements that it touches of its weights. [element]
+        Elements that it touches in its weights. [element]
     writes : tuple of Dim
-        Elements that are needed of each output. [element]
+        Needed elements of each output. [element]
     leaves : tuple of Dim
         Elements of each output that are outputs of the network. [element]
     """
@@ -52,17 +52,17 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a network needs.
+    """The demand of a network.
 
     Parameters
     ----------
     uses : tuple of Use
-        Of every operator that an output depends on, in order; views and given tensors are not
-        among them.
+        One for every operator that an output depends on, in order, without views and given
+        tensors.
     given : mapping of Source to Dim
-        What operators take of inputs, constants and parameters. [element]
+        Elements of inputs, constants and parameters that operators use. [element]
     views : Views
-        Which tensors share a buffer.
+        The tensors that share a buffer.
     """
 
     uses: tuple[Use, ...]
@@ -71,9 +71,9 @@ class Demand:
 
 
 def demand_of(nodes: Iterable[Node]) -> Demand:
-    """Return what the nodes of a network, or of one operator, need of one another.
+    """Return the demand among the nodes of a network, or of one operator.
 
-    Where no node is an output, the results that no operator takes are outputs.
+    Without output nodes, results that no operator uses are the outputs.
 
     Examples
     --------
@@ -136,7 +136,7 @@ _Parts = defaultdict[Source, list[Part]]
 
 
 def _each_parameter_once(order: tuple[Node, ...]) -> tuple[Node, ...]:
-    """Let parameters that are tied, hence one tensor, be one node."""
+    """Merge tied parameters, which are one tensor, into one node."""
     first: dict[str, Node] = {}
     tied: dict[str, str] = {}
     for node in order:
@@ -159,7 +159,7 @@ def _alike(x: Tensor, y: Tensor) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """Which tensors share a buffer, by the views of a network.
+    """The tensors that share a buffer, by the views of a network.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ class Views:
     nodes: Mapping[str, Node]
 
     def chain(self, source: Source) -> list[Source]:
-        """Return a tensor, the tensors that it is a view of, and last the buffer of them all."""
+        """Return a tensor, the tensors it is a view of in order, and last their buffer."""
         found = [source]
         while source[0] in self.nodes and self.nodes[source[0]].op.is_view:
             source = self.nodes[source[0]].sources[0]
@@ -178,7 +178,7 @@ class Views:
         return found
 
     def reads(self, slots: Iterable[tuple[Source, Part]]) -> dict[Source, Dim]:
-        """Return how many elements of each buffer are touched by parts of its views."""
+        """Return the number of elements of each buffer touched by parts of its views."""
         wanted: _Parts = defaultdict(list)
         passed: dict[str, Node] = {}
         for source, part in slots:
@@ -198,13 +198,13 @@ class Views:
         return self.nodes[source[0]].outputs[source[1]].elements if known else parts[0].elements
 
     def repeats(self, source: Source) -> Dim:
-        """Return how many elements of a tensor are one element of its buffer at most [1]."""
+        """Return the largest number of elements of a tensor that are one buffer element [1]."""
         views = (self.nodes[name] for name, _ in self.chain(source)[:-1])
         grown = [(v.inputs[0], v.outputs[0]) for v in views if isinstance(v.op, BroadcastTo)]
         return product(_growth(x, y) for x, y in grown)
 
     def apart(self, one: Source, other: Source) -> bool:
-        """Say whether two tensors share no element for certain."""
+        """Return whether two tensors certainly share no element."""
         ours, theirs = self.chain(one), self.chain(other)
         if ours[-1] != theirs[-1]:
             return True
@@ -212,7 +212,7 @@ class Views:
         return any(self._cut(a, b) for a, b in pairs)
 
     def _cut(self, one: Source, other: Source) -> bool:
-        """Say whether two views are cuts of one tensor that lie beside each other."""
+        """Return whether two views are disjoint cuts of one tensor."""
         a, b = self.nodes[one[0]], self.nodes[other[0]]
         if isinstance(a.op, Split):
             return a.name == b.name and one[1] != other[1]
@@ -225,7 +225,7 @@ class Views:
 
 
 def _growth(x: Tensor, y: Tensor) -> Dim:
-    """Return how often an input that broadcasts is repeated."""
+    """Return the number of repetitions of a broadcast input."""
     before = [1] * (y.rank - x.rank) + list(x.shape)
     return product(n for size, n in zip(before, y.shape, strict=True) if not same(size, n))
 
@@ -239,7 +239,7 @@ def _largest_of(parts: list[Part], elements: Dim) -> Dim:
 
 
 def _through(view: Node, wanted: _Parts) -> None:
-    """Add to what is wanted of the input of a view what is wanted of its outputs."""
+    """Add the demand on the outputs of a view to the demand on its input."""
     parts = tuple(_most(wanted, (view.name, i), view) for i in range(len(view.outputs)))
     found = needs(view.op, view.inputs, parts)
     wanted[view.sources[0]].append(found.inputs[0])
@@ -259,7 +259,7 @@ def _untaken(order: tuple[Node, ...]) -> set[Source]:
 
 
 def written(node: Node) -> tuple[Dim, ...]:
-    """Return how many elements the operator can write of each output."""
+    """Return the number of elements of each output that the operator can write."""
     writes = None if node.op.expands else node.op.nest(*node.inputs).writes
     return tuple(y.elements for y in node.outputs) if writes is None else writes
 

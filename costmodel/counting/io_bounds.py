@@ -1,4 +1,4 @@
-"""What any schedule of a network moves at least, whatever is fused and however it is ordered."""
+"""Least traffic of any schedule of a network, with any fusion and order."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from costmodel.ops import Parameter
 
 
 def io_lower_bound(graph: nx.DiGraph | Prepared) -> Dim:
-    r"""Return what any schedule of the network moves at least: inputs, outputs, parameters.
+    r"""Return the least traffic of any schedule of the network: inputs, outputs, parameters.
 
     .. math:: Q \ge \sum_x |x| + \sum_w |w| + \sum_y |y|
 
-    over inputs :math:`x`, weights :math:`w` and outputs :math:`y`, of each the elements that are
-    touched.
+    over inputs :math:`x`, weights :math:`w` and outputs :math:`y`; only touched elements count.
 
     Returns
     -------
@@ -25,14 +24,14 @@ def io_lower_bound(graph: nx.DiGraph | Prepared) -> Dim:
 
     Notes
     -----
-    Each of these elements is in slow memory before the network runs, or must be there after it, so
-    it is moved once. Everything else could stay in a fast memory that is large enough: the bound
-    holds for fused and interleaved schedules, too.
+    Each of these elements is in slow memory before the network runs, or must be there afterwards,
+    so it moves at least once. A sufficiently large fast memory could hold everything else: the
+    bound also holds for fused and interleaved schedules.
 
-    Counted is only what a schedule cannot do without: of an input the largest part that one
-    operator touches (no pixels that a stride skips), of weights that operators share the most that
-    one of them touches, of an output what was written of it; nothing of operators that no output
-    depends on, nor of what only they or unused results need.
+    The bound counts only unavoidable elements: the largest part of an input that one operator
+    touches (without pixels skipped by a stride), the largest part of shared weights that one
+    operator touches, and the written part of an output. It excludes operators that no output
+    depends on, and elements needed only by them or by unused results.
 
     Examples
     --------
@@ -45,7 +44,7 @@ def io_lower_bound(graph: nx.DiGraph | Prepared) -> Dim:
 
 
 def least_io(demand: Demand, mac: Dim) -> Dim:
-    """Return the bound of a network whose demand and memory access cost are known [element]."""
+    """Return the bound of a network from its demand and memory access cost [element]."""
     learned: dict[str, Dim] = {}
     moved: list[Dim] = []
     for (name, _), count in demand.given.items():
@@ -61,13 +60,13 @@ def least_io(demand: Demand, mac: Dim) -> Dim:
 
 
 def _raise(learned: dict[str, Dim], name: str, count: Dim) -> None:
-    """Count the weights of a name by the user that touches most of them."""
+    """Count shared weights by the operator that touches most of them."""
     learned[name] = maximum(learned[name], count) if name in learned else count
 
 
 def _at_most_mac(bound: Dim, mac: Dim) -> Dim:
-    """Return the bound, but what the operators move where parts of the network have nothing to do.
+    """Return the bound, limited by the traffic of the operators if parts of the network are empty.
 
-    Attention without keys reads no queries. Symbols stand for tensors that are not empty.
+    Attention without keys reads no queries. Symbols stand for non-empty tensors.
     """
     return bound if is_symbolic(bound) or is_symbolic(mac) else minimum(bound, mac)

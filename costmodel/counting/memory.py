@@ -1,4 +1,4 @@
-"""Peak memory of activations over an order of execution."""
+"""Peak memory of activations for an order of execution."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from costmodel.ops import Parameter
 
 @dataclass(frozen=True, slots=True)
 class Buffers:
-    """Which buffers each operator makes and uses, views resolved."""
+    """The buffers that each operator makes and uses, with views resolved."""
 
     sizes: list[Dim]
     made: list[tuple[int, ...]]
@@ -38,7 +38,7 @@ def peak(graph: nx.DiGraph | Prepared, unit: str) -> Dim:
 
 
 def _is_chain(nodes: list[Node]) -> bool:
-    """Say whether every operator takes only from the one before it: there is one order only."""
+    """Return whether the graph is a chain, which has only one order."""
     return all(
         source == before.name
         for before, node in pairwise(nodes)
@@ -47,14 +47,14 @@ def _is_chain(nodes: list[Node]) -> bool:
 
 
 def _largest_step(buffers: Buffers) -> Dim:
-    """Return what the largest operator reads and writes: no order needs less memory."""
+    """Return the largest input and output size of one operator: a lower bound for any order."""
     sizes = buffers.sizes
     both = zip(buffers.made, buffers.used, strict=True)
     return max([sum([sizes[b] for b in (*made, *used)]) for made, used in both])
 
 
 def buffers_of(nodes: list[Node], unit: str) -> Buffers:
-    """Return the buffers of operators in order, views in those that they look into."""
+    """Return the buffers of operators in order; a view uses the buffer of its input."""
     sizes: list[Dim] = []
     made: list[tuple[int, ...]] = []
     used: list[frozenset[int]] = []
@@ -68,7 +68,7 @@ def buffers_of(nodes: list[Node], unit: str) -> Buffers:
                 continue
             holder[node.name, i] = len(sizes)
             fresh.append(len(sizes))
-            if isinstance(node.op, Parameter):  # counted by params(), in memory all the time
+            if isinstance(node.op, Parameter):  # counted by params(), always in memory
                 sizes.append(0)
             else:
                 sizes.append(tensor.elements if unit == "elements" else tensor.bytes)
@@ -99,7 +99,7 @@ def live_sizes(buffers: Buffers, order: list[int]) -> list[Dim]:
 
 
 def greedy_order(nodes: list[Node], buffers: Buffers) -> list[int]:
-    """Run next the ready operator that adds least memory; ties go to the earlier one."""
+    """Run the ready operator that adds least memory next; ties go to the earlier one."""
     index = {node.name: i for i, node in enumerate(nodes)}
     takers: list[list[int]] = [[] for _ in nodes]
     waiting = [0] * len(nodes)
@@ -135,7 +135,7 @@ def greedy_order(nodes: list[Node], buffers: Buffers) -> list[int]:
 
 
 def _largest(sizes: list[Dim]) -> Dim:
-    """Return the largest of ``sizes``; expressions that another one bounds are dropped."""
+    """Return the largest of ``sizes``; expressions bounded by another one are dropped."""
     if not any(is_symbolic(size) for size in sizes):
         return maximum(*sizes)
     kept: list[Dim] = []

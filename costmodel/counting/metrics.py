@@ -20,7 +20,7 @@ Unit = Literal["elements", "bytes"]
 
 
 def cost(subject: Subject, *inputs: Tensor) -> Cost:
-    """Return the additive costs, summed over the operators (no fusion).
+    """Return the additive costs, summed over the operators (without fusion).
 
     Parameters
     ----------
@@ -106,13 +106,13 @@ def mac(subject: Subject, *inputs: Tensor, unit: Unit = "elements") -> Dim:
 
     Notes
     -----
-    For a 1x1 convolution :math:`hw(c_1 + c_2) + c_1 c_2` :cite:p:`ma2018shufflenet`. Assumes each
-    operator moves each tensor once; nothing is fused, views are free.
+    For a 1x1 convolution :math:`hw(c_1 + c_2) + c_1 c_2` :cite:p:`ma2018shufflenet`. Assumes that
+    each operator moves each tensor once, without fusion, and that views are free.
 
-    The convention is the paper's: inputs count whole, also pixels that a stride skips; taps that
-    meet only padding count; a tensor in two slots of an operator counts twice; operators that no
-    output depends on count. What must move is less: the lower bounds count only elements that the
-    loops touch (:func:`~costmodel.counting.io_bounds.io_lower_bound`).
+    This is the convention of the paper: whole inputs count, including pixels skipped by a stride;
+    taps that meet only padding count; a tensor in two slots of an operator counts twice; operators
+    that no output depends on count. The unavoidable traffic is lower: lower bounds count only
+    elements that the loops touch (:func:`~costmodel.counting.io_bounds.io_lower_bound`).
 
     Examples
     --------
@@ -125,7 +125,7 @@ def mac(subject: Subject, *inputs: Tensor, unit: Unit = "elements") -> Dim:
 
 
 def params(subject: Subject, *inputs: Tensor, unit: Unit = "elements") -> Dim:
-    """Return the learned elements; weights that operators share count once.
+    """Return the learned elements; shared weights count once.
 
     Examples
     --------
@@ -158,7 +158,7 @@ def work(subject: Subject, *inputs: Tensor) -> Dim:
 def intensity(
     subject: Subject, *inputs: Tensor, per_multiply_add: int = 2, unit: Unit = "bytes"
 ) -> Dim:
-    """Return the arithmetic intensity: FLOPs for each byte moved, nothing fused.
+    """Return the arithmetic intensity without fusion: FLOPs per byte moved.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def intensity(
     per_multiply_add : {1, 2}
         2 gives FLOPs, 1 multiply-adds.
     unit : {"bytes", "elements"}
-        What traffic is counted in.
+        Unit of the traffic.
 
     Returns
     -------
@@ -184,16 +184,16 @@ def intensity(
     moved = mac(ready, unit=unit)
     done = flops(ready, per_multiply_add=per_multiply_add)
     if not is_symbolic(moved) and np.any(moved == 0):
-        raise DataError("arithmetic intensity is undefined where nothing is moved")
+        raise DataError("arithmetic intensity is undefined: the network moves nothing")
     return done / moved
 
 
 def activation_memory(graph: nx.DiGraph | Prepared, unit: Unit = "elements") -> Dim:
-    """Return the peak memory of activations over the best order that is known.
+    """Return the peak memory of activations over the best known order of execution.
 
-    A tensor lives from the operator that makes it to the last one that takes it; views share
-    memory. Orders tried: the order of insertion and one that frees memory greedily; finding the
-    best of all is NP-hard. For symbols and arrays only the first is taken.
+    A tensor lives from its producer to its last consumer; views share memory. The function tries
+    the insertion order and one that frees memory greedily; finding the best order is NP-hard. For
+    symbols and arrays it uses only the first.
 
     Returns
     -------
@@ -220,9 +220,9 @@ class ModuleCost:
     module : str
         Dotted path, ``""`` for operators outside modules.
     cost : Cost
-        Their sum.
+        Sum of their costs.
     operators : int
-        Their number.
+        Number of operators.
     """
 
     module: str
@@ -238,7 +238,7 @@ def by_module(graph: nx.DiGraph | Prepared, depth: int = 1) -> list[ModuleCost]:
     graph : DiGraph
         An op graph whose source has modules.
     depth : int
-        How many parts of the dotted path tell modules apart.
+        Number of parts of the dotted path that identify a module.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Work and span of a network: how much could run at the same time (guideline G3)."""
+"""Work and span of a network: its available parallelism (guideline G3)."""
 
 from __future__ import annotations
 
@@ -30,13 +30,12 @@ def span(subject: Subject, *inputs: Tensor) -> Dim:
     """Return the length of the longest chain of dependent steps (the critical path) [step].
 
     A reduction runs in order: ``c1`` multiply-adds for one output of a 1x1 convolution. A tree
-    would take about ``log2 c1`` steps, which no runtime does within one output.
+    would take about ``log2 c1`` steps, but no runtime builds one within a single output.
 
     Notes
     -----
-    For symbols the span comes in factored form: from each operator back to its immediate
-    dominator, the operator that every path passes, so that ``f + Max(p, q)`` does not double at
-    every fork and join.
+    The symbolic span is factored at immediate dominators (operators that every path passes), so
+    ``f + Max(p, q)`` does not double at every fork and join.
 
     Examples
     --------
@@ -61,7 +60,7 @@ def span(subject: Subject, *inputs: Tensor) -> Dim:
 
 
 def parallelism(subject: Subject, *inputs: Tensor) -> Dim:
-    """Return the average parallelism, work over span: processors that could be kept busy [1].
+    """Return the average parallelism, work over span: the number of processors kept busy [1].
 
     Examples
     --------
@@ -72,12 +71,12 @@ def parallelism(subject: Subject, *inputs: Tensor) -> Dim:
     ready = prepare(subject, *inputs)
     longest = span(ready)
     if not is_symbolic(longest) and np.any(longest == 0):
-        raise DataError("average parallelism is undefined where nothing is computed")
+        raise DataError("average parallelism is undefined: the network computes nothing")
     return work(ready) / longest
 
 
 def brent(subject: Subject, *inputs: Tensor, processors: Dim) -> Bracket:
-    r"""Return Brent's bracket of the steps that ``processors`` processors take.
+    r"""Return Brent's bracket of the number of steps on ``processors`` processors.
 
     .. math:: \max(\lceil W/P \rceil, S) \le T_P \le \frac{W - S}{P} + S
 
@@ -86,7 +85,7 @@ def brent(subject: Subject, *inputs: Tensor, processors: Dim) -> Bracket:
     subject : DiGraph, Op or Prepared
         A graph, or an operator with its ``inputs``.
     processors : Dim
-        Processors that do one step at a time, ``P``. [1]
+        Number of processors ``P``, each of which does one step at a time. [1]
 
     Returns
     -------
@@ -100,10 +99,11 @@ def brent(subject: Subject, *inputs: Tensor, processors: Dim) -> Bracket:
 
     Notes
     -----
-    A step takes one processor for one unit of time, so that :math:`P` of them need
-    :math:`\lceil W/P \rceil` for the work :math:`W`, and no fewer than the span :math:`S`. Run
-    level after level, level :math:`i` being the steps at depth :math:`i`: its :math:`w_i` steps
-    take :math:`\lceil w_i/P \rceil \le (w_i - 1)/P + 1`, and there are :math:`S` levels.
+    A step occupies one processor for one unit of time, so :math:`P` processors need at least
+    :math:`\lceil W/P \rceil` units for the work :math:`W`, and at least the span :math:`S`. For the
+    upper bound run level by level, where level :math:`i` contains the steps at depth :math:`i`: its
+    :math:`w_i` steps take :math:`\lceil w_i/P \rceil \le (w_i - 1)/P + 1`, and there are :math:`S`
+    levels.
 
     References
     ----------
@@ -125,7 +125,7 @@ def brent(subject: Subject, *inputs: Tensor, processors: Dim) -> Bracket:
 
 
 def kernels_in_series(graph: nx.DiGraph | Prepared) -> int:
-    """Return the most operators on one path, views not counted: the launches that cannot overlap.
+    """Return the largest number of operators on a path without views: launches in series [1].
 
     Examples
     --------
@@ -148,7 +148,7 @@ def _symbolic_span(nodes: tuple[Node, ...], spans: dict[str, Dim]) -> Dim:
     ends = [node.name for node in nodes if rooted.out_degree(node.name) == 0]
     rooted.add_edges_from((name, _SINK) for name in ends)
     dominator = nx.immediate_dominators(rooted, _ROOT)
-    # local[v]: the longest chain from the dominator of v (without it) to v (with it).
+    # local[v]: the longest chain from the dominator of v (excluded) to v (included).
     local: dict[object, Dim] = {}
     for name in (*(node.name for node in nodes), _SINK):
         chains = []

@@ -1,4 +1,4 @@
-"""What the metrics take: a graph, one operator with its input tensors, or a graph read once."""
+"""Subjects of the metrics: a graph, one operator with its input tensors, or a prepared graph."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from costmodel.ops.tensor import Tensor
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """A subject read once: what all metrics share (see :func:`prepare`).
+    """A subject read once, with the data that all metrics share (see :func:`prepare`).
 
     Parameters
     ----------
     nodes : tuple of Node
         The operators in order.
     costs : tuple of OpCost
-        What follows from each.
+        The costs of each.
     total : Cost
         The sum of their additive costs.
     name : str
-        Of the network.
+        Name of the network.
     known : dict
-        What metrics have worked out and others need, too.
+        Results of metrics that other metrics use again.
     """
 
     nodes: tuple[Node, ...]
@@ -40,13 +40,13 @@ class Prepared:
 
 
 Subject: TypeAlias = nx.DiGraph | Op | Prepared
-"""A graph, an operator (its input tensors are given beside it), or a graph that is prepared."""
+"""A graph, an operator (with its input tensors as further arguments), or a prepared graph."""
 
 
 def prepare(subject: Subject, *inputs: Tensor) -> Prepared:
-    """Read a graph once, for many metrics of one graph; each of them takes the result.
+    """Read a graph once for several metrics; all of them accept the result.
 
-    Later changes of the graph do not show in it.
+    It does not reflect later changes of the graph.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Memory over the course of an inference: what is live at each operator, and what holds it."""
+"""Memory over the course of an inference: live tensors at each operator, and their holders."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from costmodel.graph import Node
 from costmodel.ops import Input
 
 Held = Literal["last use", "frames"]
-"""How long a tensor lives: up to the last operator that takes it, or as Python frames hold it."""
+"""Lifetime of a tensor: up to its last consumer, or as long as Python frames hold it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Holder:
     name, module : str
         The operator that made it, and the dotted path of its module.
     size : int
-        [byte], or [element] where the timeline counts elements.
+        [byte], or [element] if the timeline counts elements.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Timeline:
     live : tuple of int
         Activations in memory while each of them runs.
     weights : int
-        Learned tensors, which are in memory all the time.
+        Learned tensors, which are always in memory.
     holders : tuple of Holder
         The tensors that make up the peak, largest first.
     """
@@ -66,7 +66,7 @@ class Timeline:
 
     @property
     def peak(self) -> int:
-        """Most memory of activations, without weights."""
+        """Peak memory of activations, without weights."""
         return max(self.live)
 
     @property
@@ -76,7 +76,7 @@ class Timeline:
 
     @property
     def total(self) -> int:
-        """Most memory of activations and weights."""
+        """Peak memory of activations and weights."""
         return self.peak + self.weights
 
 
@@ -90,10 +90,10 @@ def memory_timeline(subject: Subject, unit: Unit = "bytes", held: Held = "last u
     unit : {"bytes", "elements"}
         Of every size.
     held : {"last use", "frames"}
-        ``"last use"`` frees a tensor behind the last operator that takes it, in the order that
-        :func:`~costmodel.activation_memory` counts. ``"frames"`` follows eager Python code, in the
-        order of the program: the caller keeps the inputs of the network, and a module keeps each
-        tensor that it was given until its last operator has run.
+        ``"last use"`` frees a tensor after its last consumer, in the order used by
+        :func:`~costmodel.activation_memory`. ``"frames"`` follows eager Python code in program
+        order: the caller keeps the inputs of the network, and a module keeps its arguments until
+        its last operator has run.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def memory_timeline(subject: Subject, unit: Unit = "bytes", held: Held = "last u
 
 
 def _holders(nodes: list[Node], buffers: Buffers, order: list[int], peak: int) -> list[Holder]:
-    """Return what is in memory at step ``peak``, largest first."""
+    """Return the tensors in memory at step ``peak``, largest first."""
     made = {b: i for i in order[: peak + 1] for b in buffers.made[i]}
     needed = {b for i in order[peak:] for b in (*buffers.made[i], *buffers.used[i])}
     found = [
@@ -149,9 +149,10 @@ def _holders(nodes: list[Node], buffers: Buffers, order: list[int], peak: int) -
 
 
 def _held_by_frames(nodes: list[Node], buffers: Buffers) -> Buffers:
-    """Let the last operator of each module use what the module was given, the last of all inputs.
+    """Let the last operator of each module use the arguments of the module.
 
-    A module is its dotted path and all longer ones; what is made outside is given to it.
+    A module is its dotted path and all longer ones; its arguments are tensors made outside. The
+    last operator of the network uses the inputs.
     """
     maker = {b: i for i, made in enumerate(buffers.made) for b in made}
     last: dict[tuple[str, ...], int] = {}

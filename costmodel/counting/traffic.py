@@ -1,8 +1,9 @@
-r"""Least traffic of one operator through a fast memory of :math:`S` elements: the formulas.
+r"""Least traffic of one operator through a fast memory of :math:`M` elements: the formulas.
 
-All hold for the classical multiply-adds in any order, each done once, not for Winograd, Fourier
-transforms or Strassen, which do others. The network's bound that they make is
-:func:`~costmodel.counting.cache_bounds.cache_lower_bound`.
+The formulas hold for the classical multiply-adds in any order, each done once. They do not hold for
+Winograd, Fourier transforms or Strassen, which do other ones.
+:func:`~costmodel.counting.cache_bounds.cache_lower_bound` combines them into the bound of a
+network.
 """
 
 from __future__ import annotations
@@ -15,60 +16,61 @@ from costmodel.algebra.symbols import Dim, is_symbolic, maximum, minimum, produc
 def product_traffic(multiply_adds: Dim, capacity: Dim, reuse: Dim = 1) -> Dim:
     r"""Return the least traffic of matrix products or of a convolution [element].
 
-    .. math:: Q \ge \frac{2B}{\sqrt{RS}} - 2S
+    .. math:: Q \ge \frac{2B}{\sqrt{\rho M}} - 2M
 
     Parameters
     ----------
     multiply_adds : Dim
-        ``B``, of all products together (groups, images, heads), taps on padding left out.
+        ``B``, of all products together (groups, images, heads), without taps on padding.
         [multiply-add]
     capacity : Dim
-        Elements that the fast memory holds, ``S``. [element]
+        Capacity of the fast memory, ``M``. [element]
     reuse : Dim
-        Most taps that one input pixel meets, ``R``; of a transposed convolution, one output pixel;
-        1 for matrix products. Times the places of an operand that are one element, where a view
-        repeats it. [1]
+        Largest number of taps that meet one input pixel (for a transposed convolution, one output
+        pixel), ``rho``; 1 for matrix products. If a view repeats elements of an operand, multiplied
+        by the number of places of one element. [1]
 
     Returns
     -------
     Dim
-        Elements read and written; negative where the bound says nothing.
+        Elements read and written; negative if the bound is vacuous.
 
     Notes
     -----
     *Cost.* Every result is written at least once, after its last multiply-add. Count the first
-    access to a result as a read, and its last write not at all: the number of moves stays the
-    same or falls, and now nothing enters the fast memory but by a read.
+    access to a result as a read, and do not count its last write: the number of moves does not
+    increase, and elements now enter the fast memory only by reads.
 
-    *Phases.* Cut the schedule into phases of :math:`2S` reads, the last one shorter. In a phase the
-    multiply-adds have at most :math:`S` operands that were there and :math:`2S` that are read: with
-    :math:`a` inputs, :math:`b` weights and :math:`c` results, :math:`a + b + c \le 3S`.
+    *Phases.* Divide the schedule into phases of :math:`2M` reads; the last one may be shorter. The
+    multiply-adds of a phase use at most :math:`M` operands present at its start and :math:`2M` that
+    are read: with :math:`a` inputs, :math:`b` weights and :math:`c` results,
+    :math:`a + b + c \le 3M`.
 
     *One product.* By :cite:t:`loomis1949inequality`, a set of triples :math:`(i, j, k)` that
     projects on :math:`a`, :math:`b` and :math:`c` pairs has at most :math:`\sqrt{abc}`.
 
     *Separate products.* They share the operands of a phase:
     :math:`\sum_i \sqrt{a_i b_i c_i} \le \sum_i \left(\frac{a_i + b_i + c_i}{3}\right)^{3/2} \le
-    \left(\frac{\sum_i a_i + b_i + c_i}{3}\right)^{3/2} \le S^{3/2}`, as :math:`x^{3/2}` is
+    \left(\frac{\sum_i a_i + b_i + c_i}{3}\right)^{3/2} \le M^{3/2}`, as :math:`x^{3/2}` is
     superadditive.
 
-    *Convolutions.* For one tap :math:`t` an input pixel belongs to one output pixel, so that the
-    multiply-adds of the tap are those of a product: :math:`F_t \le \sqrt{a_t b_t c}`. A pixel meets
-    at most :math:`R` taps, and each weight belongs to one: :math:`\sum_t a_t \le R a` and
+    *Convolutions.* For one tap :math:`t` an input pixel belongs to one output pixel, so the
+    multiply-adds of the tap form a product: :math:`F_t \le \sqrt{a_t b_t c}`. A pixel meets
+    at most :math:`\rho` taps, and each weight belongs to one: :math:`\sum_t a_t \le \rho a` and
     :math:`\sum_t b_t = b`. By Cauchy-Schwarz :math:`F \le \sum_t \sqrt{a_t b_t c} \le
-    \sqrt{R\,a\,b\,c}`, and with groups as above. For a transposed convolution
-    input and output change places.
+    \sqrt{\rho\,a\,b\,c}`, and for groups as above. For a transposed convolution, swap
+    input and output.
 
-    *Views.* Of an operand whose elements stand in at most :math:`r` places each, ``BroadcastTo``
-    say, :math:`a` elements are :math:`r a` places, so that :math:`F \le \sqrt{r a b c}`.
+    *Views.* If each element of an operand is in at most :math:`r` places, for example after
+    ``BroadcastTo``, :math:`a` elements are :math:`r a` places, so :math:`F \le \sqrt{r a b c}`.
 
-    *Sum.* A phase does at most :math:`F = \sqrt{R}\,S^{3/2}` multiply-adds, so that there are at
-    least :math:`B/F - 1` full ones of :math:`2S` reads.
+    *Sum.* A phase does at most :math:`F = \sqrt{\rho}\,M^{3/2}` multiply-adds, so there are at
+    least :math:`B/F - 1` full phases of :math:`2M` reads.
 
     The pebble game is that of :cite:t:`hong1981io`, the constant for one product that of
     :cite:t:`smith2019tight`; for convolutions compare :cite:t:`demmel2018communication` and
-    :cite:t:`chen2020communication`. The form :math:`2B/\sqrt{S} + mn` that is often quoted is false
-    for inner sizes below about :math:`2\sqrt{S}`.
+    :cite:t:`chen2020communication`. The form :math:`2B/\sqrt{M} + mn` that is often quoted is false
+    for inner sizes below about :math:`2\sqrt{M}`.
 
     Examples
     --------
@@ -83,28 +85,29 @@ def product_traffic(multiply_adds: Dim, capacity: Dim, reuse: Dim = 1) -> Dim:
 def gram_traffic(multiply_adds: Dim, capacity: Dim, diagonal: Dim, repeats: Dim = 1) -> Dim:
     r"""Return the least traffic of a product of a matrix with itself transposed [element].
 
-    .. math:: Q \ge \frac{B - B_d}{\sqrt{2S}} - 2S
+    .. math:: Q \ge \frac{B - B_d}{\sqrt{2M}} - 2M
 
     Parameters
     ----------
     multiply_adds : Dim
-        ``B``, of both triangles: :math:`n^2 m` for ``x @ x.T`` of ``n`` rows. [multiply-add]
+        ``B``, of both triangles: :math:`n^2 k` for ``x @ x.T`` of ``n`` rows. [multiply-add]
     capacity : Dim
-        Elements that the fast memory holds, ``S``. [element]
+        Capacity of the fast memory, ``M``. [element]
     diagonal : Dim
-        Those of the diagonal, ``B_d``: :math:`n m`. [multiply-add]
+        Multiply-adds of the diagonal, ``B_d``: :math:`n k`. [multiply-add]
     repeats : Dim
-        Places of an element in the one operand times those in the other, where views repeat it:
-        ``S`` is multiplied by them in the root, as in :func:`product_traffic`. [1]
+        If views repeat elements: places of an element in one operand times those in the other.
+        ``M`` under the root is multiplied by it, as in :func:`product_traffic`. [1]
 
     Notes
     -----
-    Both operands are one buffer, and a schedule may compute one triangle and copy it. So count a
-    multiply-add of an unordered pair of different rows once: at least :math:`(B - B_d)/2`. A phase
-    that has :math:`u_k` elements of column :math:`k` of the matrix and :math:`c` results does at
-    most :math:`\min(u_k^2/2, c)` of column :math:`k`, and :math:`\min(x, y) \le \sqrt{xy}`, in all
-    :math:`\sum_k u_k \sqrt{c/2} \le u \sqrt{c/2}`. With :math:`u + c \le 3S` that is at most
-    :math:`2S\sqrt{S/2} = \sqrt{2}\,S^{3/2}`, at :math:`u = 2S`; a phase has :math:`2S` reads, as in
+    Both operands are one buffer, and a schedule may compute one triangle and copy it. Therefore
+    count the multiply-adds of an unordered pair of different rows once: at least
+    :math:`(B - B_d)/2`. A phase with :math:`u_j` elements of column :math:`j` of the matrix and
+    :math:`c` results does at most :math:`\min(u_j^2/2, c)` of column :math:`j`. As
+    :math:`\min(x, y) \le \sqrt{xy}`, the total is at most
+    :math:`\sum_j u_j \sqrt{c/2} \le u \sqrt{c/2}`. With :math:`u + c \le 3M` this is at most
+    :math:`2M\sqrt{M/2} = \sqrt{2}\,M^{3/2}`, at :math:`u = 2M`. A phase has :math:`2M` reads, as in
     :func:`product_traffic`. The leading term is that of :cite:t:`beaumont2022symmetric`.
 
     Examples
@@ -119,16 +122,16 @@ def gram_traffic(multiply_adds: Dim, capacity: Dim, diagonal: Dim, repeats: Dim 
 def square_traffic(multiply_adds: Dim, capacity: Dim, repeats: Dim = 1) -> Dim:
     r"""Return the least traffic of ``x @ x``, whose operands are one buffer [element].
 
-    .. math:: Q \ge \frac{B}{\sqrt{S}} - 2S
+    .. math:: Q \ge \frac{B}{\sqrt{M}} - 2M
 
-    Where views repeat elements, ``S`` is multiplied by ``repeats`` in the root, as in
+    If views repeat elements, ``M`` under the root is multiplied by ``repeats``, as in
     :func:`gram_traffic`.
 
     Notes
     -----
     With :math:`u` elements of the matrix and :math:`c` results a phase does at most
-    :math:`\sqrt{u\,u\,c}`; at :math:`u + c \le 3S` that is at most :math:`2S\sqrt{S}`. Phases as in
-    :func:`product_traffic`.
+    :math:`\sqrt{u\,u\,c}` multiply-adds, which for :math:`u + c \le 3M` is at most
+    :math:`2M\sqrt{M}`. Phases are those of :func:`product_traffic`.
 
     Examples
     --------
@@ -145,46 +148,46 @@ def attention_traffic(
 
     .. math::
 
-        Q \ge \max\left(N \min\left(\frac{d^2}{S}, \frac{1}{2}\right) - S + |O|,\;
-        \frac{N d^2}{S + d\sqrt{S}} - S\right)
+        Q \ge \max\left(N \min\left(\frac{d^2}{M}, \frac{1}{2}\right) - M + |O|,\;
+        \frac{N d^2}{M + d\sqrt{M}} - M\right)
 
     Parameters
     ----------
     scores : Dim
-        Pairs of a query and a key that sees it, over images and heads, ``N``. [1]
+        Pairs of a query and a key that it attends to, over images and heads, ``N``. [1]
     depth : Dim
         Elements of a query, ``d``. [element]
     outputs : Dim
         Elements of the output, ``|O|``. [element]
     capacity : Dim
-        Elements that the fast memory holds, ``S``. [element]
+        Capacity of the fast memory, ``M``. [element]
     repeats : Dim
-        Places of an element among the queries times those among the keys, where views repeat
-        it. [1]
+        If views repeat elements: places of an element among the queries times those among the
+        keys. [1]
 
     Notes
     -----
-    A score is a sum of :math:`d` products. It may be spilled or dropped when it has been used, and
-    is computed once.
+    A score is a sum of :math:`d` products. It is computed once and may be spilled or dropped after
+    its use.
 
-    *First form.* Cut the schedule into phases of :math:`S` reads. Count the scores whose last
-    multiply-add lies in a phase. Of these, :math:`p` had others before: each has a partial sum that
-    was there or is read. The rest have their whole query and key in the phase: with :math:`x_h`
-    queries and :math:`y_h` keys of head :math:`h` they are at most
-    :math:`\sum_h x_h y_h \le (\sum_h (x_h + y_h)/2)^2`. As :math:`p + d \sum_h (x_h + y_h) \le 2S`,
-    a phase finishes at most :math:`p + (2S - p)^2/(4d^2)`, which is convex in :math:`p`: at most
-    :math:`\max(2S, S^2/d^2)`. So there are at least :math:`S(N/\max(2S, S^2/d^2) - 1)` reads; the
-    outputs are written besides.
+    *First form.* Divide the schedule into phases of :math:`M` reads. Count the scores whose last
+    multiply-add is in a phase. Of these, :math:`p` had earlier ones: each has a partial sum that
+    was present or is read. For the others, the whole query and key are in the phase: with
+    :math:`x_h` queries and :math:`y_h` keys of head :math:`h` there are at most
+    :math:`\sum_h x_h y_h \le (\sum_h (x_h + y_h)/2)^2`. As :math:`p + d \sum_h (x_h + y_h) \le 2M`,
+    a phase completes at most :math:`p + (2M - p)^2/(4d^2)` scores, which is convex in :math:`p`: at
+    most :math:`\max(2M, M^2/d^2)`. There are therefore at least
+    :math:`M(N/\max(2M, M^2/d^2) - 1)` reads; the outputs are written in addition.
 
-    *Second form.* Cut it into phases of :math:`S` moves. Scores whose multiply-adds all lie in a
-    phase make at most :math:`d\,(S/d)^2` of them, as before. Of every other score that is worked
-    on, a partial sum was there, is read, is written, or stays: with those,
-    :math:`a + b + c \le 2S + S`, and their multiply-adds are at most
-    :math:`\sqrt{abc} \le S^{3/2}`. So a phase does at most :math:`S^2/d + S^{3/2}` of the
+    *Second form.* Divide it into phases of :math:`M` moves. Scores with all multiply-adds in one
+    phase account for at most :math:`d\,(M/d)^2` of them, as before. Every other score in progress
+    has a partial sum that was present, is read, is written, or stays. For these
+    :math:`a + b + c \le 2M + M`, and their multiply-adds are at most
+    :math:`\sqrt{abc} \le M^{3/2}`. A phase therefore does at most :math:`M^2/d + M^{3/2}` of the
     :math:`N d` multiply-adds.
 
-    *Views.* Where :math:`x` elements of the queries are :math:`r_q x` places and :math:`y` of the
-    keys :math:`r_k y`, there are :math:`r = r_q r_k` times as many pairs, and
+    *Views.* If :math:`x` elements of the queries are in :math:`r_q x` places and :math:`y` elements
+    of the keys in :math:`r_k y`, there are :math:`r = r_q r_k` times as many pairs, and
     :math:`\sqrt{r}` times as many multiply-adds in :math:`\sqrt{abc}`: both forms hold with
     :math:`d/\sqrt{r}` for :math:`d`.
 

@@ -1,4 +1,4 @@
-"""The operators: one file a family, one frozen dataclass an operator."""
+"""The operators: one file per family, one frozen dataclass per operator."""
 
 from costmodel.ops.attention import Attention, AttentionMix, AttentionScores
 from costmodel.ops.base import Expansion, Nest, Op, Program, Step
@@ -105,4 +105,4 @@ OPERATORS: dict[str, type[Op]] = {
     for name, value in globals().items()
     if isinstance(value, type) and issubclass(value, Op) and value is not Op
 }
-"""Every operator by name: what a graph file may hold."""
+"""All operators allowed in a graph file, by name."""

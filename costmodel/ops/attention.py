@@ -14,7 +14,7 @@ from costmodel.ops.tensor import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Attention(Op):
-    r"""Scaled dot-product attention of queries on keys and values.
+    r"""Scaled dot-product attention of queries over keys and values.
 
     Inputs are ``q [..., heads, L, d]``, ``k [..., kv heads, S, d]`` and
     ``v [..., kv heads, S, e]``.
@@ -22,12 +22,12 @@ class Attention(Op):
     Parameters
     ----------
     causal : bool
-        Whether query ``i`` sees only keys ``j <= i``; only those pairs are counted.
+        Whether query ``i`` attends only to keys ``j <= i``; only those pairs count.
 
     Notes
     -----
-    Expands into scores, softmax and mix, which move the ``L x S`` scores through memory four
-    times. A fused (flash) kernel moves the inputs and the output only: that is the difference
+    Attention expands into scores, softmax and mix, which move the ``L x S`` scores through memory
+    four times. A fused (flash) kernel moves only the inputs and the output. This is the difference
     between ``mac`` of the graph and the traffic of the lowered kernel.
 
     .. math:: B = h\,p\,(d + e) \qquad p = LS \text{ or the lower triangle}
@@ -68,7 +68,7 @@ class Attention(Op):
 
 @dataclass(frozen=True, slots=True)
 class AttentionScores(Op):
-    """Products of every query with every key it sees; the scale is folded into the queries.
+    """Products of every query with every key it attends to; the scale is folded into the queries.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ class AttentionScores(Op):
 
 @dataclass(frozen=True, slots=True)
 class AttentionMix(Op):
-    """Sums of the values, weighted by the attention of every query.
+    """Sums of the values, weighted by the attention weights of every query.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ class AttentionMix(Op):
         pairs = product(outer) * _pairs(length, keys, self.causal)
         return Nest(
             parallel=(*weights.shape[:-1], v.shape[-1]),
-            # Behind a mask the last query sees no more keys than there are queries.
+            # With a mask the last query attends to at most as many keys as there are queries.
             reduced=(minimum(length, keys) if self.causal else keys,),
             points=pairs * v.shape[-1],
             multiply_adds=1,
@@ -163,7 +163,7 @@ class AttentionMix(Op):
 
 
 def _check_heads(what: str, queries: Tensor, keys: Tensor) -> None:
-    """Raise ``ShapeError`` unless batches agree and a head of keys serves as many of queries."""
+    """Raise ``ShapeError`` unless batches agree and key heads divide query heads."""
     if not all(map(same, queries.shape[:-3], keys.shape[:-3])):
         raise ShapeError(f"{what} batch of {queries} and {keys} differs")
     heads, shared = queries.shape[-3], keys.shape[-3]
@@ -172,7 +172,7 @@ def _check_heads(what: str, queries: Tensor, keys: Tensor) -> None:
 
 
 def _shared(queries: Tensor, keys: Tensor) -> Dim:
-    """Return how many heads of queries a head of keys serves [1]."""
+    """Return the number of query heads per key head [1]."""
     heads, shared = queries.shape[-3], keys.shape[-3]
     return 1 if same(heads, shared) else exact_div(heads, shared, "query heads")
 

@@ -1,7 +1,7 @@
-"""What an operator is: fields, a shape rule, a loop nest or an expansion, and the kernel it starts.
+"""The base of operators: fields, a shape rule, a loop nest or an expansion, and a kernel.
 
-Multiply-adds, traffic, parallel items and span are never written per operator: they follow from
-the nest in :mod:`costmodel.counting.cost`.
+Operators do not define multiply-adds, traffic, parallel items and span: these follow from the nest
+in :mod:`costmodel.counting.cost`.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from costmodel.ops.tensor import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Nest:
-    """The loop nest of an operator: what is iterated, what each iteration does, what is touched.
+    """The loop nest of an operator: its loops, the work of an iteration, the touched elements.
 
     Parameters
     ----------
     parallel : tuple of Dim
         Extents of the loops whose iterations are independent. [1]
     reduced : tuple of Dim
-        Extents of the loops that accumulate into one result, run in order. [1]
+        Extents of the reduction loops, which accumulate into one result in order. [1]
     points : Dim, optional
-        Innermost iterations in total where the loops do not fill a box: a triangle, as in causal
-        attention; by default the product of all extents. [1]
+        Total number of innermost iterations if the loops do not fill a box, such as the triangle of
+        causal attention; by default the product of all extents. [1]
     multiply_adds : int
         Multiply-adds of one innermost iteration. [multiply-add]
     elementwise : int
@@ -46,14 +46,14 @@ class Nest:
     extra : Dim
         Operations outside the loops, independent of each other. [operation]
     chain : Dim, optional
-        Dependent operations of the longest chain; by default those of the reduced loops, then the
+        Operations on the longest dependent chain; by default those of the reduction loops, then the
         epilogue. [step]
     reads : tuple of Dim, optional
-        Elements read of each input; by default each input whole, once. [element]
+        Elements read from each input; by default the whole input, once. [element]
     weight_reads : Dim, optional
-        Elements read of the weights; by default all, once. [element]
+        Elements read from the weights; by default all, once. [element]
     writes : tuple of Dim, optional
-        Elements written of each output; by default each whole, once. [element]
+        Elements written to each output; by default the whole output, once. [element]
     """
 
     parallel: tuple[Dim, ...] = ()
@@ -70,12 +70,12 @@ class Nest:
 
 
 VIEW = Nest(reads=(), weight_reads=0, writes=())
-"""The nest of an operator that moves nothing and computes nothing: a view of its input."""
+"""The nest of an operator without traffic and arithmetic: a view of its input."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One operator of an expansion and the numbers of the values that it reads.
+    """One operator of an expansion and the numbers of its input values.
 
     Values are numbered in order: the inputs of the expanded operator first, then the outputs of
     each step.
@@ -87,19 +87,18 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """A straight-line program that an operator stands for.
+    """A straight-line program equivalent to an operator.
 
     Parameters
     ----------
     inputs : tuple of Tensor
-        What the program starts with: the operator's inputs, or the state of one time step.
+        The inputs of the program: those of the operator, or the state of one time step.
     steps : tuple of Step
         The program, in order.
     outputs : tuple of int
-        The numbers of the values that are the operator's outputs.
+        The numbers of the output values.
     times : Dim
-        How often the program runs, one run after the other (the time steps of a recurrent
-        network). [1]
+        Number of dependent runs of the program (the time steps of a recurrent network). [1]
     """
 
     inputs: tuple[Tensor, ...]
@@ -108,7 +107,7 @@ class Expansion:
     times: Dim = 1
 
     def operators(self) -> Iterator[tuple[Op, tuple[Tensor, ...]]]:
-        """Yield the operator of every step with the tensors that it takes."""
+        """Yield the operator of every step with its input tensors."""
         tensors = list(self.inputs)
         for step in self.steps:
             taken = tuple(tensors[i] for i in step.inputs)
@@ -118,7 +117,7 @@ class Expansion:
 
 @dataclass
 class Program:
-    """Records the steps of an expansion; values are handed around as their numbers.
+    """Records the steps of an expansion; values are represented by their numbers.
 
     Examples
     --------
@@ -158,21 +157,21 @@ _FIELD_TYPES: dict[str, tuple[type, ...]] = {
     "Padding": (*_SIZE, tuple, str),
     "int | tuple[Dim, ...]": (int, tuple),
 }
-"""What a field of each annotation may hold; of any other, a tuple."""
+"""Allowed types of a field by its annotation; a tuple for any other annotation."""
 
 
 class Op:
-    """Base of all operators. A subclass is a frozen dataclass and final.
+    """Base of all operators. Subclasses must be final frozen dataclasses.
 
-    It gives the shape rule :meth:`infer`, the tensors of its :meth:`weights`, and either
-    :meth:`nest` or :meth:`expand`. It names the kinds of kernel that it may start
-    (``kernel_kinds``), and where there are several, :meth:`kernel_kind` says which. A kind that is
-    made of matrix products needs :meth:`products`, unless the operator expands.
+    A subclass defines the shape rule :meth:`infer`, the tensors of its :meth:`weights`, and either
+    :meth:`nest` or :meth:`expand`. It lists the kinds of kernel that it may start
+    (``kernel_kinds``); if there are several, :meth:`kernel_kind` selects one. A kind that consists
+    of matrix products requires :meth:`products`, unless the operator expands.
 
     Raises
     ------
     TypeError
-        When a subclass is defined that leaves out one of these.
+        At the definition of a subclass without one of these.
     """
 
     __slots__ = ()
@@ -192,7 +191,7 @@ class Op:
         if "__post_init__" in vars(cls):
             cls.__post_init__ = _naming_field(cls.__post_init__)  # type: ignore[attr-defined]
 
-    # No abstract base class: instance checks of one are slow, and lowering makes many.
+    # Not an abstract base class: its instance checks are slow, and lowering makes many.
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Return the output tensors, or raise :class:`~costmodel.errors.ShapeError`."""
         raise NotImplementedError(f"{type(self).__name__} has no shape rule")
@@ -206,7 +205,7 @@ class Op:
         return VIEW
 
     def expand(self, *inputs: Tensor) -> Expansion | None:
-        """Return the program that this operator stands for, or None where it is one nest."""
+        """Return the program equivalent to this operator, or None if it is a single nest."""
         return None
 
     def kernel_kind(self, *inputs: Tensor) -> str:
@@ -215,7 +214,7 @@ class Op:
         return only
 
     def products(self, *inputs: Tensor) -> tuple[Product, ...]:
-        """Return the matrix products that its multiply-adds are, by default of its expansion."""
+        """Return the matrix products of its multiply-adds, by default those of its expansion."""
         expansion = self.expand(*inputs)
         if expansion is None:
             return ()
@@ -226,7 +225,7 @@ class Op:
         )
 
     def functions(self, *inputs: Tensor) -> Mapping[str, Dim]:
-        """Return how often it evaluates each transcendental function, by default its expansion.
+        """Return the evaluations of each transcendental function, by default of its expansion.
 
         The names are those of :data:`costmodel.ops.elementwise.TRANSCENDENTAL`.
         """
@@ -240,20 +239,20 @@ class Op:
         return counts
 
     def pieces(self, *inputs: Tensor) -> Dim:
-        """Return the pieces that it handles one after the other; 0 for one sweep [1].
+        """Return the number of pieces handled one after the other; 0 for one sweep [1].
 
-        The planes of a batch normalization; the rows of a softmax or layer normalization; the runs
-        of elements that a channel shuffle finds side by side.
+        Pieces are the planes of a batch normalization, the rows of a softmax or layer
+        normalization, and the contiguous runs of a channel shuffle.
         """
         return 0
 
     def merged(self, *inputs: Tensor) -> Dim:
-        """Return the rows whose mean and variance are found together; 0 without a mean [1]."""
+        """Return the rows whose mean and variance are computed together; 0 without a mean [1]."""
         return 0
 
     @property
     def expands(self) -> bool:
-        """Whether the operator stands for a program of others and has no nest of its own."""
+        """Whether the operator expands into a program of others and has no nest of its own."""
         return type(self).expand is not Op.expand
 
     def fields(self) -> dict[str, object]:
@@ -261,7 +260,7 @@ class Op:
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
 
     def with_fields(self, **changes: object) -> Self:
-        """Return the operator with other ``changes``; the sizes that stay are sizes already.
+        """Return the operator with ``changes``; unchanged sizes are not checked again.
 
         Examples
         --------
@@ -272,9 +271,9 @@ class Op:
         return type(self)(**{**{k: taken(v) for k, v in self.fields().items()}, **changes})
 
     def check_fields(self) -> None:
-        """Raise ``DataError`` unless every field holds what its annotation says.
+        """Raise ``DataError`` unless every field has the type of its annotation.
 
-        Only files and graphs made by hand need this; sizes are checked by the operators.
+        Only files and graphs made by hand need this; the operators check sizes.
         """
         for entry in dataclasses.fields(self):  # type: ignore[arg-type]
             value: Any = getattr(self, entry.name)
@@ -300,7 +299,7 @@ class Op:
 
 
 def _naming_field(post_init: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Return ``post_init`` so that a value of the wrong type is refused with its field named."""
+    """Wrap ``post_init`` so that errors about wrong types name the field."""
 
     @functools.wraps(post_init)
     def checked(self: Op) -> None:
@@ -314,21 +313,21 @@ def _naming_field(post_init: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 def _undeclared(cls: type[Op]) -> str:
-    """Return what the definition of an operator leaves out, ``""`` if nothing."""
+    """Return a fault in the definition of an operator, ``""`` if there is none."""
     kinds = vars(cls).get("kernel_kinds")
     if not isinstance(kinds, tuple):
         return (
-            "does not say which kernel it starts: it needs kernel_kinds, a tuple of kinds "
+            "does not name the kernel that it starts: it needs kernel_kinds, a tuple of kinds "
             "(costmodel.kinds.KINDS), () if it launches nothing"
         )
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
         return f"starts the unknown kind {unknown[0]!r}; known are {', '.join(KINDS)}"
     if len(kinds) > 1 and cls.kernel_kind is Op.kernel_kind:
-        return f"starts one of {', '.join(kinds)}: it needs kernel_kind to say which"
+        return f"starts one of {', '.join(kinds)}: it needs kernel_kind to select one"
     made = any(KINDS[kind].product for kind in kinds)
     if made and cls.products is Op.products and cls.expand is Op.expand:
-        return f"starts {', '.join(kinds)}: it needs products, the matrix products that this is"
+        return f"starts {', '.join(kinds)}: it needs products, its matrix products"
     return ""
 
 

@@ -42,7 +42,7 @@ class Conv(Op):
     stride, dilation : Dim or tuple of Dim
         Step between windows and between taps. [1]
     padding : int, tuple, or "same"
-        Zeros added along each axis, one number or a (before, after) pair an axis; ``"same"`` gives
+        Zeros added along each axis, a number or a (before, after) pair per axis; ``"same"`` makes
         outputs of ``ceil(size / stride)``.
     groups : Dim
         Groups ``g``; ``groups = c1`` is a depthwise convolution. [1]
@@ -51,12 +51,12 @@ class Conv(Op):
 
     Notes
     -----
-    .. math:: B = n\,o\,c_2\,(c_1/g)\,k \qquad
-              \mathrm{MAC} = n\,i\,c_1 + n\,o\,c_2 + c_1 c_2 k / g
+    .. math:: B = A_2 c_2\,(c_1/g)\,\kappa \qquad
+              \mathrm{MAC} = A_1 c_1 + A_2 c_2 + c_1 c_2 \kappa / g
 
-    with ``i`` and ``o`` the input and output pixels and ``k`` the taps. Taps that fall on padding
-    count as multiply-adds, as everywhere in the field; the input is counted whole, also where a
-    stride larger than the kernel skips pixels.
+    with ``A1`` and ``A2`` the input and output pixels of the whole batch and ``kappa`` the taps.
+    Taps on padding count as multiply-adds, as is usual in the field. The whole input counts as
+    read, even if a stride larger than the kernel skips pixels.
 
     Examples
     --------
@@ -142,15 +142,15 @@ class ConvTranspose(Op):
     out_channels, kernel, stride, dilation, groups, bias
         As in :class:`Conv`.
     padding : int or tuple
-        Pixels cut off the output along each axis.
+        Pixels cropped from the output along each axis.
     output_padding : Dim or tuple of Dim
         Extra pixels at the far end of the output. [1]
 
     Notes
     -----
-    Multiply-adds are those of the scattered form, ``n i c1 (c2/g) k`` with ``i`` input pixels;
-    counters that take the output pixels instead are wrong by ``stride**2``. An output is the sum of
-    at most ``(c1/g) ceil(k/s)`` products an axis, which is its span, and a bias.
+    Multiply-adds are those of the scattered form, ``A1 c1 (c2/g) kappa`` with ``A1`` input pixels;
+    counters that use the output pixels instead are wrong by ``stride**2``. An output is the sum of
+    at most ``(c1/g) ceil(k/s)`` products per axis of ``k`` taps, which is its span, and a bias.
 
     Examples
     --------
@@ -214,8 +214,8 @@ class ConvTranspose(Op):
         (x,) = inputs
         per_group = exact_div(self.out_channels, self.groups)
         output = self.infer(x)[0].elements
-        # Input pixels are independent but for the sums where their windows overlap; the bias is
-        # one addition for each output, which the input loops do not run over.
+        # Input pixels are independent except for the sums of overlapping windows. The bias is one
+        # addition per output, which the input loops do not cover.
         points = x.shape[0] * product(x.shape[2:]) * per_group * self.groups
         channels = exact_div(x.shape[1], self.groups)
         axes = zip(x.shape[2:], self.kernel, self.stride, self.dilation, strict=True)
@@ -245,10 +245,10 @@ class ConvTranspose(Op):
 
 @dataclass(frozen=True, slots=True)
 class DeformConv(Op):
-    r"""Deformable convolution: every tap reads where an offset moves it to, interpolated.
+    r"""Deformable convolution: every tap reads an interpolated value at an offset position.
 
     Inputs are ``x [n, c1, h, w]``, ``offsets [n, 2 o k, h', w']`` and, if ``modulated``, a weight
-    for each sample ``[n, o k, h', w']``, with ``k`` the taps and ``o`` the offset groups.
+    for each sample ``[n, o k, h', w']``, with ``k`` taps and ``o`` offset groups.
 
     Parameters
     ----------
@@ -263,9 +263,9 @@ class DeformConv(Op):
 
     Notes
     -----
-    Multiply-adds are those of the convolution. Each of the :math:`n h' w' c_1 k` samples takes 7
-    operations more (a weighted sum of 4 neighbours), and one for its weight. Libraries write the
-    samples to memory and read them again (im2col): that is not counted here.
+    Multiply-adds are those of the convolution. Each of the :math:`A_2 c_1 \kappa` samples takes 7
+    further operations (a weighted sum of 4 neighbours), and one for its weight. Libraries write the
+    samples to memory and read them again (im2col), which is not counted here.
 
     Examples
     --------
@@ -333,7 +333,7 @@ class DeformConv(Op):
         return (dataclasses.replace(p, winograd=False, fourier=False),)
 
     def _convolution(self) -> Conv:
-        """Return the convolution whose taps are moved."""
+        """Return the convolution without offsets."""
         return Conv(**{name: taken(getattr(self, name)) for name in _FIELDS})
 
 

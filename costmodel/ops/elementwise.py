@@ -1,4 +1,4 @@
-"""Operators that treat every element alone: activations, arithmetic, casts."""
+"""Elementwise operators: activations, arithmetic, casts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from costmodel.ops.base import Nest, Op
 from costmodel.ops.broadcast import broadcast_shapes
 from costmodel.ops.tensor import REAL_OF, Tensor
 
-# Arithmetic operations for one element; a transcendental function counts as one.
+# Arithmetic operations per element; a transcendental function counts as one.
 UNARY: dict[str, int] = {
     "abs": 1,
     "ceil": 1,
@@ -92,7 +92,7 @@ TRANSCENDENTAL = frozenset(
         "tanh",
     }
 )
-"""Kinds whose time is that of a transcendental function, more than of their operations."""
+"""Kinds whose time is dominated by a transcendental function."""
 _BOOLEAN = {
     "and",
     "equal",
@@ -115,10 +115,10 @@ class Elementwise(Op):
     ----------
     kind : str
         A key of :data:`UNARY`, :data:`BINARY` or :data:`TERNARY`; ``"special"`` and
-        ``"special_of_two"`` stand for the functions that have no name here (``lgamma``, ``hypot``),
-        which count as one operation, like every transcendental function.
+        ``"special_of_two"`` stand for functions without a name here (``lgamma``, ``hypot``), which
+        count as one operation, like every transcendental function.
     value : float, optional
-        A number that takes the place of the second input of a binary kind.
+        A number in place of the second input of a binary kind.
 
     Notes
     -----
@@ -155,7 +155,7 @@ class Elementwise(Op):
             raise ShapeError(
                 f"Elementwise {self.kind!r} takes {self.operands} inputs, got {len(inputs)}"
             )
-        # The condition of `where` is boolean: the branches give the dtype.
+        # The condition of `where` is Boolean: the branches determine the dtype.
         dtype = "bool" if self.kind in _BOOLEAN else inputs[-1].dtype
         if self.kind == "abs":
             dtype = REAL_OF.get(dtype, dtype)
@@ -172,7 +172,7 @@ class Elementwise(Op):
         return Nest(parallel=self.infer(*inputs)[0].shape, elementwise=operations)
 
     def functions(self, *inputs: Tensor) -> Mapping[str, Dim]:
-        # A function without a name here takes about the time of a power: several polynomials.
+        # An unnamed function takes about the time of a power: several polynomials.
         name = "pow" if self.kind.startswith("special") else self.kind
         return {name: self.infer(*inputs)[0].elements} if name in TRANSCENDENTAL else {}
 
@@ -184,7 +184,7 @@ class PReLU(Op):
     Parameters
     ----------
     shared : bool
-        Whether all channels have one slope.
+        Whether all channels share one slope.
 
     Examples
     --------
@@ -209,7 +209,7 @@ class PReLU(Op):
 
 @dataclass(frozen=True, slots=True)
 class Cast(Op):
-    """Conversion of every element to another dtype: a read and a write, no arithmetic.
+    """Conversion of every element to another dtype: a read and a write without arithmetic.
 
     Examples
     --------

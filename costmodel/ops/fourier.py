@@ -11,32 +11,32 @@ from costmodel.ops.tensor import REAL_OF, Tensor
 from costmodel.ops.window import check_sizes
 
 TRANSFORMS = ("complex", "real", "inverse_real")
-"""From complex to complex, from a real signal to half its spectrum, and back."""
+"""Complex to complex, real signal to half of its spectrum, and the inverse of the latter."""
 
 
 @dataclass(frozen=True, slots=True)
 class FourierTransform(Op):
-    r"""Fourier transform along ``axes``, by halving (fast Fourier transform).
+    r"""Fast Fourier transform along ``axes``.
 
     Parameters
     ----------
     axes : tuple of int
-        The axes that are transformed; of a real signal, the last of them is halved.
+        The transformed axes; a real transform halves the last of them.
     kind : {"complex", "real", "inverse_real"}
-        What is transformed to what; the two directions of a complex one cost the same.
+        The transform; both directions of a complex one cost the same.
     length : Dim
-        Size of the real signal along the last of ``axes``, of the inverse of a real transform
+        Size of the real signal along the last of ``axes``, for the inverse of a real transform
         only. [element]
 
     Notes
     -----
-    A butterfly makes two results out of two in ten operations (a complex product and two sums).
-    With :math:`N` points in all and :math:`n_i` along axis :math:`i`:
+    A butterfly computes two results from two values in ten operations (a complex product and two
+    sums). With :math:`N` points in total and :math:`n_i` along axis :math:`i`:
 
     .. math:: 5 N \sum_i \lceil \log_2 n_i \rceil
 
-    For real signals :math:`N` is that of half the spectrum. Sums and products do not come in
-    pairs, so that these are operations and no multiply-adds; the scale is not counted
+    For real signals :math:`N` is that of half of the spectrum. Sums and products do not come in
+    pairs, so they count as operations, not as multiply-adds; the scale is not counted
     (:cite:t:`cooley1965algorithm`).
 
     Examples

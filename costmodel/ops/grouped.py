@@ -1,4 +1,4 @@
-"""Products of rows with one of several learned matrices each: experts."""
+"""Products of each row with one of several learned matrices: experts."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from costmodel.ops.window import check_sizes
 
 @dataclass(frozen=True, slots=True)
 class GroupedLinear(Op):
-    r"""Every row times the matrix of its expert (grouped product, mixture of experts).
+    r"""The product of every row with the matrix of its expert (mixture of experts).
 
-    Inputs are ``x [rows, in]``, sorted by expert, and where each expert's rows end.
+    Inputs are ``x [rows, in]``, sorted by expert, and the end of the rows of each expert.
 
     Parameters
     ----------
@@ -27,13 +27,13 @@ class GroupedLinear(Op):
 
     Notes
     -----
-    A row meets one expert, so that only the experts that are chosen work: ``x`` has a row for each
-    token and each of the experts that it is sent to, and
+    ``x`` has one row for each token and each expert that the token is routed to, so only the
+    selected experts work:
 
     .. math:: B = \text{rows} \cdot \text{in} \cdot \text{out}
 
-    Which experts have rows depends on the data: as many are read as can be, ``min(experts,
-    rows)``, and their rows count as equally many.
+    The selected experts depend on the data. The count assumes the largest possible number,
+    ``min(experts, rows)``, with equal numbers of rows.
 
     Examples
     --------

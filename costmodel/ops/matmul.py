@@ -1,4 +1,4 @@
-"""Products of matrices: with learned weights (linear) and of two activations (matmul)."""
+"""Matrix products: with learned weights (linear) and of two activations (matmul)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from costmodel.ops.window import check_sizes
 
 
 def real_products(x: Tensor) -> int:
-    """Return the products of real numbers in one of numbers like those of ``x`` [multiply-add].
+    """Return the real multiply-adds in one product of elements of ``x`` [multiply-add].
 
-    (a + bi)(c + di) is four products and their sums: four multiply-adds into two accumulators.
+    The complex product (a + bi)(c + di) is four multiply-adds into two accumulators.
 
     Examples
     --------
@@ -28,7 +28,7 @@ def real_products(x: Tensor) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Linear(Op):
-    """Product with a learned matrix over the last axis of an input of any rank.
+    """Product with a learned matrix along the last axis of an input of any rank.
 
     Parameters
     ----------
@@ -77,12 +77,12 @@ class Linear(Op):
 
 @dataclass(frozen=True, slots=True)
 class MatMul(Op):
-    """Product of two activations over their last two axes; leading axes broadcast.
+    """Product of two activations on their last two axes; leading axes broadcast.
 
     Parameters
     ----------
     transpose_a, transpose_b : bool
-        Whether the last two axes of the first or second input are swapped first, without a copy.
+        Whether to swap the last two axes of the first or second input first, without a copy.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Operators that move or rename elements without computing: views, copies, look-ups."""
+"""Operators that move or rename elements without arithmetic: views, copies, look-ups."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Reshape(Op):
     Parameters
     ----------
     shape : tuple of Dim
-        The new shape; one entry may be -1 and is worked out. [element]
+        The new shape; one entry may be -1 and is inferred. [element]
 
     Examples
     --------
@@ -78,12 +78,12 @@ class Reshape(Op):
 
 @dataclass(frozen=True, slots=True)
 class Transpose(Op):
-    """The axes in another order, without a copy; a :class:`Contiguous` after it makes the copy.
+    """The axes in another order, without a copy; a following :class:`Contiguous` makes the copy.
 
     Parameters
     ----------
     order : tuple of int
-        The axis of the input that each axis of the output takes.
+        The input axis of each output axis.
 
     Examples
     --------
@@ -137,7 +137,7 @@ class BroadcastTo(Op):
 
 @dataclass(frozen=True, slots=True)
 class Contiguous(Op):
-    """A copy of the input in the order of its axes: one read and one write of everything.
+    """A copy of the input in the order of its axes: one read and one write of all elements.
 
     Examples
     --------
@@ -156,11 +156,11 @@ class Contiguous(Op):
 
 @dataclass(frozen=True, slots=True)
 class Merge(Op):
-    """A tensor after a part of its memory was written in place: the second input is that part.
+    """A tensor after the second input was written in place to part of its memory.
 
-    It costs nothing, since what computed the part has written it. It keeps the order: whatever
-    reads the tensor afterwards depends on the part. Which elements were written does not change
-    what anything costs and is not kept.
+    It costs nothing, because the producer of the part has written it. It preserves the order: later
+    reads of the tensor depend on the part. The positions of the written elements do not affect any
+    cost and are not stored.
 
     Examples
     --------
@@ -183,12 +183,12 @@ class Merge(Op):
 
 @dataclass(frozen=True, slots=True)
 class ChannelShuffle(Op):
-    """Interleaves the channels of ``groups`` groups: reshape, transpose, copy.
+    """Interleaving of the channels of ``groups`` groups: reshape, transpose, copy.
 
     Parameters
     ----------
     groups : Dim
-        Groups that are mixed. [1]
+        Number of interleaved groups. [1]
 
     Examples
     --------
@@ -218,12 +218,12 @@ class ChannelShuffle(Op):
 
 @dataclass(frozen=True, slots=True)
 class Concat(Op):
-    """The inputs one after the other along ``axis``, copied.
+    """The inputs concatenated along ``axis``, copied.
 
     Parameters
     ----------
     axis : int
-        The axis that grows.
+        The concatenated axis.
 
     Examples
     --------
@@ -256,7 +256,7 @@ class Concat(Op):
 
 @dataclass(frozen=True, slots=True)
 class Split(Op):
-    """The input cut along ``axis`` into several views.
+    """The input split along ``axis`` into several views.
 
     Parameters
     ----------
@@ -308,11 +308,11 @@ class Slice(Op):
     axis : int
         The axis that is cut.
     start : int
-        The first element kept.
+        The first element.
     size : Dim
-        How many elements are kept. [1]
+        Number of elements. [1]
     step : int
-        Distance between elements kept.
+        Distance between elements.
 
     Examples
     --------
@@ -364,12 +364,12 @@ class Pad(Op):
     def __post_init__(self) -> None:
         if not isinstance(self.padding, tuple):
             raise ShapeError(
-                f"Pad padding must be a tuple, one entry an axis, got {self.padding!r}"
+                f"Pad padding must be a tuple, one entry per axis, got {self.padding!r}"
             )
         object.__setattr__(self, "padding", as_padding(self.padding, len(self.padding)))
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        need_rank(self, inputs[0], len(self.padding), "one padding an axis")
+        need_rank(self, inputs[0], len(self.padding), "one padding per axis")
         sizes = zip(inputs[0].shape, self.padding, strict=True)
         return (inputs[0].with_shape(*(size + a + b for size, (a, b) in sizes)),)
 
@@ -384,7 +384,7 @@ class PixelShuffle(Op):
     Parameters
     ----------
     factor : Dim
-        How much height and width grow. [1]
+        Factor by which height and width grow. [1]
 
     Examples
     --------
@@ -411,7 +411,7 @@ class PixelShuffle(Op):
 
 @dataclass(frozen=True, slots=True)
 class Embedding(Op):
-    """Rows of a learned table, one for each index.
+    """Rows of a learned table, one per index.
 
     Parameters
     ----------
@@ -424,7 +424,7 @@ class Embedding(Op):
 
     Notes
     -----
-    Reads the indices and one row an index, not the whole table.
+    Reads the indices and one row per index, not the whole table.
 
     Examples
     --------
@@ -453,12 +453,12 @@ class Embedding(Op):
 
 @dataclass(frozen=True, slots=True)
 class Gather(Op):
-    """Elements of the first input along ``axis``, picked by the indices of the second; copied.
+    """Elements of the first input along ``axis``, selected by the indices of the second; copied.
 
     Parameters
     ----------
     axis : int
-        The axis that is picked from.
+        The indexed axis.
 
     Examples
     --------
@@ -484,14 +484,14 @@ _MOST_PARTS = 2**16
 
 
 def _may_fit(size: Dim, available: Dim) -> bool:
-    """Say whether ``size`` is at most ``available``, or a symbol leaves that open."""
+    """Return whether ``size`` is, or for symbols may be, at most ``available``."""
     if isinstance(size, sympy.Expr) or isinstance(available, sympy.Expr):
         return (size - available).is_positive is not True
     return bool(np.all(size <= available))
 
 
 def _exact_rest(x: Tensor, known: list[Dim]) -> Dim:
-    """Return the elements of ``x`` over the product of ``known``."""
+    """Return the elements of ``x`` divided by the product of ``known``."""
     rest = exact_div(exact_product(x.shape), exact_product(known), "Reshape elements")
     return rest.astype(float) if isinstance(rest, np.ndarray) and rest.dtype == object else rest
 

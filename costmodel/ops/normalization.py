@@ -13,17 +13,17 @@ from costmodel.ops.window import check_sizes
 
 @dataclass(frozen=True, slots=True)
 class BatchNorm(Op):
-    """Batch normalization with fixed statistics: one scale and shift a channel.
+    """Batch normalization with fixed statistics: one scale and shift per channel.
 
     Parameters
     ----------
     affine : bool
-        Whether scale and shift are learned. The two statistics are read in any case.
+        Whether scale and shift are learned. The two statistics are always read.
 
     Notes
     -----
-    Two operations an element and 4 (or 2) reads a channel. The statistics are read and are not
-    counted as parameters: they are not learned by gradient, and published counts leave them out.
+    Two operations per element and 4 (or 2) reads per channel. The statistics count as read but not
+    as parameters: they are not learned by gradient descent, and published counts omit them.
 
     Examples
     --------
@@ -57,23 +57,23 @@ class BatchNorm(Op):
 
 @dataclass(frozen=True, slots=True)
 class LayerNorm(Op):
-    """Normalization over the last ``axes`` axes with statistics of the data.
+    """Normalization over the last ``axes`` axes with the statistics of the data.
 
     Parameters
     ----------
     axes : int
-        Number of trailing axes that are normalized together.
+        Number of trailing axes normalized together.
     affine : bool
         Whether scale and shift are learned.
     rms : bool
-        Whether only the root mean square is divided out (RMSNorm): no mean, no shift.
+        Whether to divide only by the root mean square (RMSNorm), without mean and shift.
     bias : bool
-        Whether an affine layer normalization has a shift besides the scale.
+        Whether an affine layer normalization has a shift in addition to the scale.
 
     Notes
     -----
-    Operations an element: mean 1, centre 1, square and sum 2, scale 1, and 2 for scale and shift;
-    RMSNorm: square and sum 2, scale 1, and 1 for the learned scale. One read, one write.
+    Operations per element: mean 1, subtraction 1, square and sum 2, division 1, and 2 for scale and
+    shift. RMSNorm: square and sum 2, division 1, and 1 for the learned scale. One read, one write.
 
     Examples
     --------
@@ -119,7 +119,7 @@ class GroupNorm(Op):
     groups : Dim
         Groups of channels. [1]
     affine : bool
-        Whether a scale and shift a channel are learned.
+        Whether a scale and shift per channel are learned.
 
     Examples
     --------
@@ -186,5 +186,5 @@ class LocalResponseNorm(Op):
         return (inputs[0],)
 
     def nest(self, *inputs: Tensor) -> Nest:
-        # A square and a sum for each neighbour, then scale, power and division.
+        # A square and a sum per neighbour, then scale, power and division.
         return Nest(parallel=inputs[0].shape, elementwise=2 * self.size + 3)

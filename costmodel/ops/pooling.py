@@ -33,10 +33,10 @@ class Pool(Op):
     stride, dilation, padding
         As in :class:`~costmodel.ops.Conv`.
     ceil_mode : bool
-        Whether a last window that is not full counts.
+        Whether a partial last window counts.
     include_pad : bool
-        Whether an average counts the padding: by default it does, as torch's; ONNX's does not. The
-        cost is the same, the values are not.
+        Whether an average counts the padding, as torch does by default and ONNX does not. The cost
+        is the same either way; the values differ.
 
     Examples
     --------
@@ -78,7 +78,7 @@ class Pool(Op):
 
 @dataclass(frozen=True, slots=True)
 class AdaptivePool(Op):
-    """Pooling to a given output size; ``(1, 1)`` is global pooling.
+    """Pooling to a fixed output size; ``(1, 1)`` is global pooling.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class AdaptivePool(Op):
 
     Notes
     -----
-    Windows have ``ceil(input/output)`` taps an axis, which is exact where the output size divides
+    Windows have ``ceil(input/output)`` taps per axis, which is exact if the output size divides
     the input size.
 
     Examples

@@ -1,4 +1,4 @@
-"""Matrix products: the form in which kernels carry out multiply-adds."""
+"""Matrix products: the form in which kernels execute multiply-adds."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ class Product:
 
     .. math:: B = \text{times} \cdot \text{batch} \cdot m n k
 
-    unless only a part of these is needed.
+    unless only part of them is needed.
 
     Parameters
     ----------
     batch : Dim
         Independent products: groups of a convolution, batch of a batched product. [1]
     m, n, k : Dim
-        Output channels or rows, output pixels or columns, reduced length. [1]
+        Output channels or rows, output pixels or columns, reduction length. [1]
     height, width : Dim
-        Output pixels of one image of a convolution, ``n`` being images times these: the width is
-        its last axis, the height all others; else 1. [1]
+        Output pixels of one image of a convolution, where ``n`` is images times both: the width is
+        the last axis, the height all others; else 1. [1]
     taps : Dim
-        Positions of the window of a convolution; else 1. [1]
+        Taps of the window of a convolution; else 1. [1]
     winograd : bool
         Whether it is a 2-d 3x3 convolution of stride and dilation 1, not a depthwise one.
     times : Dim
-        Runs that depend on each other: the steps of a recurrent layer. [1]
+        Dependent runs: the steps of a recurrent layer. [1]
     needed : Dim, optional
-        Multiply-adds that are needed where the product is not a full box: the lower triangle of a
-        causal attention. By default all. [multiply-add]
+        Needed multiply-adds if the product is not a full box, such as the lower triangle of causal
+        attention. By default all. [multiply-add]
     fourier : bool
         Whether it is a dense convolution of stride and dilation 1 with a window of any size.
     axes : int
         Axes of the window of a convolution; else 2. [1]
     shared : Dim
-        Products in a row that have one operand in common: query heads of a head of keys. [1]
+        Consecutive products that share one operand: query heads per key head. [1]
 
     Examples
     --------
@@ -67,12 +67,12 @@ class Product:
 
     @property
     def multiply_adds(self) -> Dim:
-        """Multiply-adds that are needed [multiply-add]."""
+        """Needed multiply-adds [multiply-add]."""
         return self.dense if self.needed is None else self.needed
 
     @property
     def share(self) -> Dim:
-        """Multiply-adds that are needed over those of the full box; 1 of an empty one [1]."""
+        """Needed multiply-adds divided by those of the full box; 1 for an empty one [1]."""
         if self.needed is None:
             return 1
         dense = self.dense

@@ -1,8 +1,9 @@
-r"""Which positions along one axis the taps of sliding windows reach.
+r"""Positions along one axis that the taps of sliding windows reach.
 
 Window :math:`i` of :math:`o` puts tap :math:`t` of :math:`k` on position
-:math:`i s + t d - b` of an axis of :math:`h` positions; what falls outside is padding. Only lower
-bounds ask for this: costs count taps on padding and skipped pixels as the paper does.
+:math:`i s + t d - b` of an axis of :math:`h` positions, with dilation :math:`d` and padding
+:math:`b`; positions outside are padding. Only lower bounds use this: costs count taps on padding
+and skipped pixels, as the paper does.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ class Axis(NamedTuple):
     Parameters
     ----------
     size : Dim
-        Positions that are not padding, ``h``. [1]
+        Positions without padding, ``h``. [1]
     windows : Dim
         Windows, ``o``. [1]
     kernel, stride, dilation : Dim
         Taps of a window, step between windows, step between taps: ``k``, ``s``, ``d``. [1]
     before, after : Dim
-        Padding in front, ``b``, and behind. [1]
+        Padding before, ``b``, and after. [1]
     """
 
     size: Dim
@@ -43,11 +44,11 @@ class Axis(NamedTuple):
 
 
 _MOST_TAPS = 4096
-"""Taps, or classes of them, that are looked at one after the other; of more, only the first."""
+"""Maximum number of taps, or classes of taps, examined individually; the rest is ignored."""
 
 
 def reuse(axis: Axis) -> Dim:
-    r"""Return at most how many taps meet one position, over all windows [1].
+    r"""Return the largest number of taps that meet one position, over all windows [1].
 
     .. math:: \lceil k / (s / \gcd(s, d)) \rceil
 
@@ -70,11 +71,11 @@ def common(stride: Dim, dilation: Dim) -> Dim:
     if isinstance(stride, int) and isinstance(dilation, int):
         return gcd(stride, dilation)
     both = np.gcd(np.asarray(stride, np.int64), np.asarray(dilation, np.int64))
-    return both + stride * 0  # of the kind of array that the stride is
+    return both + stride * 0  # an array of the type of the stride
 
 
 class _Gcd(sympy.Function):  # type: ignore[misc]
-    """The greatest common divisor of whole numbers; that of sympy is one of polynomials."""
+    """Greatest common divisor of integers; that of sympy is for polynomials."""
 
     is_integer = True
     is_positive = True
@@ -87,7 +88,7 @@ class _Gcd(sympy.Function):  # type: ignore[misc]
 
     @staticmethod
     def _imp_(a: Dim, b: Dim) -> Dim:
-        """At arrays sympy takes this; they come as floats, of which NumPy has no divisor."""
+        """Evaluate at arrays, which sympy passes as floats, for which NumPy has no gcd."""
         return np.gcd(np.asarray(a, np.int64), np.asarray(b, np.int64))
 
 
@@ -95,9 +96,9 @@ _Gcd.__name__ = "gcd"
 
 
 def most_taps(pixels: Dim, kernel: Dim, stride: Dim, dilation: Dim) -> Dim:
-    """Return how many taps of a transposed convolution land on one output pixel at most [1].
+    """Return the largest number of taps of a transposed convolution on one output pixel [1].
 
-    Of neighbouring taps that do, the input pixels lie ``dilation / gcd(stride, dilation)`` apart.
+    The input pixels of neighbouring such taps are ``dilation / gcd(stride, dilation)`` apart.
 
     Examples
     --------
@@ -112,7 +113,7 @@ def most_taps(pixels: Dim, kernel: Dim, stride: Dim, dilation: Dim) -> Dim:
 
 
 def _by_entry(function: Callable[..., Dim]) -> Callable[..., Dim]:
-    """Let a function of numbers and symbols take arrays: it is called once for distinct entries."""
+    """Extend a function of numbers and symbols to arrays: one call per distinct entry."""
     cached = lru_cache(maxsize=1 << 14)(function)
 
     @wraps(function)
@@ -126,7 +127,7 @@ def _by_entry(function: Callable[..., Dim]) -> Callable[..., Dim]:
         entries = [tuple(map(int, column)) for column in distinct.T]
         found = [cached(Axis(*entry[:width]), *entry[width:]) for entry in entries]
         dtype = np.int64 if max(found) < 2**53 else np.float64
-        nothing = total(value * 0 for value in values)  # an array of the kind and shape of them all
+        nothing = total(value * 0 for value in values)  # an array of the common type and shape
         return nothing + np.array(found, dtype)[np.ravel(back)].reshape(nothing.shape)
 
     return of
@@ -134,7 +135,7 @@ def _by_entry(function: Callable[..., Dim]) -> Callable[..., Dim]:
 
 @_by_entry
 def touched(axis: Axis) -> Dim:
-    """Return how many positions some tap meets [1].
+    """Return the number of positions that some tap meets [1].
 
     Examples
     --------
@@ -155,7 +156,7 @@ def touched(axis: Axis) -> Dim:
 
 
 def inside(axis: Axis, tap: Dim) -> Dim:
-    """Return how many windows have their tap number ``tap`` inside the axis [1].
+    """Return the number of windows with tap number ``tap`` inside the axis [1].
 
     Examples
     --------
@@ -171,7 +172,7 @@ def inside(axis: Axis, tap: Dim) -> Dim:
 
 @_by_entry
 def hits(axis: Axis) -> Dim:
-    """Return how many pairs of a window and a tap lie inside the axis [1].
+    """Return the number of (window, tap) pairs inside the axis [1].
 
     Examples
     --------
@@ -185,7 +186,7 @@ def hits(axis: Axis) -> Dim:
 
 @_by_entry
 def taps(axis: Axis, windows: Dim) -> Dim:
-    """Return how many taps lie inside for certain, of any ``windows`` of the windows [1].
+    """Return the number of taps that are certainly inside, for any ``windows`` windows [1].
 
     Examples
     --------
@@ -202,7 +203,7 @@ def taps(axis: Axis, windows: Dim) -> Dim:
 
 
 def _unpadded(axis: Axis) -> Dim:
-    """Return how many windows have all their taps inside [1]."""
+    """Return the number of windows with all taps inside [1]."""
     size, windows, kernel, stride, dilation, before, _ = axis
     last = ceil_div(size + before - (kernel - 1) * dilation, stride)
     if same(before, 0) and same(last, windows):
@@ -212,7 +213,7 @@ def _unpadded(axis: Axis) -> Dim:
 
 @_by_entry
 def landing(axis: Axis) -> Dim:
-    """Return how many windows have a tap inside the axis, of symbols with dilation at least [1].
+    """Return the number of windows with a tap inside the axis; a lower bound for some symbols [1].
 
     Examples
     --------
@@ -222,7 +223,7 @@ def landing(axis: Axis) -> Dim:
     size, windows, kernel, stride, dilation, before, _ = axis
     shortest = size - dilation
     if isinstance(shortest, int) and shortest < 0:
-        return hits(axis)  # taps lie further apart than the axis is long: at most one is inside
+        return hits(axis)  # taps are further apart than the axis is long: at most one is inside
     if isinstance(shortest, sympy.Expr) and shortest.is_nonnegative is not True:
         return inside(axis, 0)
     first = maximum(0, ceil_div(before - (kernel - 1) * dilation, stride))
@@ -231,7 +232,7 @@ def landing(axis: Axis) -> Dim:
 
 
 def _touched_at_sight(axis: Axis) -> Dim | None:
-    """Return a plain answer for symbols where there is one."""
+    """Return a closed form for symbols if there is one."""
     size, windows, kernel, stride, dilation, before, after = axis
     close = same(dilation, 1)
     if close and _surely(kernel - stride):
@@ -248,19 +249,19 @@ def _touched_at_sight(axis: Axis) -> Dim | None:
 
 
 def _surely(difference: Dim) -> bool:
-    """Say whether a number or an expression is at least 0 for certain."""
+    """Return whether a number or an expression is certainly at least 0."""
     if isinstance(difference, sympy.Expr):
         return difference.is_nonnegative is True
     return bool(difference >= 0)
 
 
 def _touched_by_blocks(axis: Axis) -> Dim:
-    """Count windows whose taps adjoin: blocks of ``k`` in every ``s`` positions."""
+    """Count windows with adjoining taps: blocks of ``k`` in every ``s`` positions."""
     size, windows, kernel, stride, _, before, _ = axis
     end = (windows - 1) * stride + kernel
 
     def met(position: Dim) -> Dim:
-        """Return how many positions before ``position`` are met, padding included."""
+        """Return the number of positions before ``position`` that are met, including padding."""
         up_to = minimum(position, end)
         return (up_to // stride) * minimum(kernel, stride) + minimum(up_to % stride, kernel)
 
@@ -268,7 +269,7 @@ def _touched_by_blocks(axis: Axis) -> Dim:
 
 
 def _touched_by_class(axis: Axis, first: int, step: int) -> Dim:
-    """Count what the taps ``first``, ``first + step`` ... meet: positions of one remainder of s."""
+    """Count the positions met by taps ``first``, ``first + step`` ...: one remainder modulo s."""
     size, windows, kernel, stride, dilation, before, _ = axis
     lag = dilation // gcd(stride, dilation)  # windows between two taps of the class
     taps_here = -(-(kernel - first) // step)

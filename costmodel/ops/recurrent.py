@@ -1,4 +1,4 @@
-"""Recurrent networks: LSTM, GRU and the plain cell."""
+"""Recurrent networks: LSTM, GRU and the simple cell."""
 
 from __future__ import annotations
 
@@ -31,23 +31,24 @@ class Recurrent(Op):
     hidden : Dim
         Hidden features ``H``. [1]
     layers : int
-        Layers on top of each other.
+        Number of stacked layers.
     bidirectional : bool
-        Whether each layer also runs backwards; outputs are concatenated.
+        Whether each layer also runs backwards; the outputs are concatenated.
     bias : bool
-        Whether each of the two products of a cell has a bias (as in torch).
+        Whether each of the two products of a cell has a bias (as in PyTorch).
     projection : Dim
-        Features ``P`` that the hidden state of an LSTM is projected to; 0 for none. [1]
+        Size ``P`` of the projected hidden state of an LSTM; 0 for no projection. [1]
 
     Notes
     -----
-    A layer is one product of all inputs with the input weights, then one step after the other: a
-    product with the hidden weights and the gate arithmetic. ``G`` gates, ``I`` input features:
+    A layer is one product of all inputs with the input weights, followed by sequential steps, each
+    a product with the hidden weights and the gate arithmetic. With ``T`` steps, a batch of ``n``,
+    ``G`` gates and ``I`` input features:
 
     .. math:: B = T n\, G H (I + H) \qquad B = T n\, H (G (I + P) + P) \text{ with a projection}
 
-    The steps depend on each other, so that the span grows with ``T`` and the hidden weights are
-    read at every step.
+    The steps depend on each other, so the span grows with ``T`` and every step reads the hidden
+    weights.
 
     Examples
     --------
@@ -102,8 +103,8 @@ class Recurrent(Op):
         return program.finish(layer)
 
     def products(self, *inputs: Tensor) -> tuple[Product, ...]:
-        # Layers and directions of one size are one product that runs several times; the product of
-        # all inputs and that of each step, which take turns, stay apart.
+        # Layers and directions of one size are one product with several runs. The product of all
+        # inputs and that of each step alternate and stay separate.
         merged: list[tuple[int, Product]] = []
         for number, found in enumerate(Op.products(self, *inputs)):
             for i, (turn, p) in enumerate(merged):
@@ -123,7 +124,7 @@ class Recurrent(Op):
 
 @dataclass(frozen=True, slots=True)
 class RecurrentSteps(Op):
-    """The steps of one recurrent layer, after the product of all inputs is done.
+    """The steps of one recurrent layer, after the product of all inputs.
 
     Parameters
     ----------
@@ -170,7 +171,7 @@ class RecurrentSteps(Op):
         (x,) = inputs
         time, batch, gates = x.shape
         state, cell = x.with_shape(batch, _state(self)), x.with_shape(batch, self.hidden)
-        # Values: the gates of this step from the input, the hidden state, the cell state.
+        # Values: this step's gates from the input, the hidden state, the cell state.
         program = Program([x.with_shape(batch, gates), state, cell])
         product = program.add(Linear(taken(gates), bias=self.bias), 1)
         hidden = {"lstm": _lstm, "gru": _gru, "rnn": _rnn}[self.kind](program, product)
@@ -184,7 +185,7 @@ def _projects(op: Recurrent | RecurrentSteps) -> bool:
 
 
 def _state(op: Recurrent | RecurrentSteps) -> Dim:
-    """Return the features of the hidden state, which is what the layer hands on."""
+    """Return the features of the hidden state, the output of the layer."""
     return op.projection if _projects(op) else op.hidden
 
 

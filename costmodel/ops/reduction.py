@@ -24,7 +24,7 @@ REDUCTIONS: dict[str, int] = {
     "sum": 1,
     "var": 4,
 }
-"""Arithmetic operations for each element that is reduced [operation]."""
+"""Arithmetic operations per reduced element [operation]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,9 @@ class Reduce(Op):
     kind : str
         A key of :data:`REDUCTIONS`; ``"cumsum"`` keeps the shape.
     axes : tuple of int
-        The axes that are reduced.
+        The reduced axes.
     keepdims : bool
-        Whether reduced axes stay with size 1.
+        Whether to keep reduced axes with size 1.
 
     Examples
     --------
@@ -85,14 +85,14 @@ class Softmax(Op):
     Parameters
     ----------
     axis : int
-        The axis that sums to one.
+        The normalized axis.
     causal : bool
-        Whether a mask leaves out what lies above the diagonal of the last two axes; only the rest
-        is computed and moved.
+        Whether a mask hides the elements above the diagonal of the last two axes; only the others
+        are computed and moved.
 
     Notes
     -----
-    Operations an element: maximum, subtraction, exponential, sum, division.
+    Operations per element: maximum, subtraction, exponential, sum, division.
 
     Examples
     --------
@@ -138,7 +138,7 @@ class Softmax(Op):
 
 
 def lower_triangle(rows: Dim, columns: Dim) -> Dim:
-    """Return how many pairs (i, j) have j <= i: what a causal mask keeps [element].
+    """Return the number of pairs (i, j) with j <= i, which a causal mask keeps [element].
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Parts of an image at a fixed size."""
+"""Regions of an image, resampled to a fixed size."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from costmodel.ops.window import as_sizes, check_sizes
 class RoiAlign(Op):
     r"""Boxes of an image, each resampled to ``output`` pixels.
 
-    Inputs are ``x [n, c, h, w]``, the boxes ``[k, 4]`` or ``[k, 5]`` (with the number of the image
-    first), and where it has no fifth column the number of each box's image.
+    Inputs are ``x [n, c, h, w]``, the boxes ``[k, 4]`` or ``[k, 5]`` (with the image index first),
+    and for ``[k, 4]`` the image index of each box.
 
     Parameters
     ----------
     output : tuple of Dim
         Height and width of a result. [1]
     samples : Dim
-        Samples of a result along each axis, of which the mean is taken. [1]
+        Samples per result along each axis; their mean is the result. [1]
 
     Notes
     -----
-    A sample is the weighted sum of four neighbours: four products and their sums, which go on into
-    the mean. The arithmetic on positions, shared by all channels, is not counted; the image counts
-    as read whole, wherever the boxes are.
+    A sample is the weighted sum of four neighbours: four products and sums, continued into the
+    mean. The arithmetic on positions, shared by all channels, is not counted. The whole image
+    counts as read, wherever the boxes are.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Images at other pixels: resized, or sampled where a grid says."""
+"""Resampled images: resized, or sampled at the positions of a grid."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from costmodel.ops.base import Nest, Op, need_rank
 from costmodel.ops.tensor import Tensor
 from costmodel.ops.window import as_sizes, need_pixels
 
-# Operations for one output element: none, or the weighted sum of 2^2 or 4^2 neighbours.
+# Operations per output element: none, or the weighted sum of 2^2 or 4^2 neighbours.
 RESIZES: dict[str, int] = {"nearest": 0, "bilinear": 7, "bicubic": 31}
 
 
 @dataclass(frozen=True, slots=True)
 class Resize(Op):
-    """The input at another resolution.
+    """The input resized to another resolution.
 
     Parameters
     ----------
@@ -65,8 +65,8 @@ class GridSample(Op):
     Notes
     -----
     An output element is the weighted sum of :math:`2^r` (linear) or :math:`4^r` (cubic) neighbours
-    of :math:`r` axes: as many products, one sum less. The arithmetic on positions, shared by all
-    channels, is not counted; the image counts as read whole, wherever the grid points.
+    on :math:`r` axes: as many products, and one sum less. The arithmetic on positions, shared by
+    all channels, is not counted. The whole image counts as read, wherever the grid points.
 
     Examples
     --------
@@ -91,7 +91,7 @@ class GridSample(Op):
             )
         if not same(grid.shape[-1], x.rank - 2) or not same(grid.shape[0], x.shape[0]):
             raise ShapeError(
-                f"GridSample needs {x.rank - 2} coordinates a position and the batch of {x}, "
+                f"GridSample needs {x.rank - 2} coordinates per position and the batch of {x}, "
                 f"got the grid {grid}"
             )
         return (x.with_shape(*x.shape[:2], *grid.shape[1:-1]),)

@@ -1,4 +1,4 @@
-"""Operators whose work is comparisons: sorting, searching, finding what a mask selects."""
+"""Operators based on comparisons: sorting, searching, selecting by a mask."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from costmodel.ops.window import check_sizes
 
 @dataclass(frozen=True, slots=True)
 class Sort(Op):
-    r"""The largest elements along ``axis`` in order, and where they were: a sort, or top k.
+    r"""The largest elements along ``axis`` in order, and their indices: a sort, or top k.
 
     Parameters
     ----------
     keep : Dim
-        How many are kept; the size of the axis for a sort. [element]
+        Number of elements kept; the size of the axis for a sort. [element]
     axis : int
-        The axis that is sorted.
+        The sorted axis.
 
     Notes
     -----
-    Comparisons of a heap of ``k`` elements that ``n`` pass through, and of a merge sort where
-    ``k = n``, at least one an element:
+    The count is the comparisons of ``n`` elements passing through a heap of ``k``, or of a merge
+    sort for ``k = n``, at least one per element:
 
     .. math:: n \max(1, \lceil \log_2 k \rceil)
 
@@ -66,16 +66,16 @@ class Sort(Op):
 
 @dataclass(frozen=True, slots=True)
 class NonZero(Op):
-    """The positions of the elements that are not zero, a row of coordinates each.
+    """The positions of the nonzero elements, one row of coordinates each.
 
     Parameters
     ----------
     count : Dim
-        How many there are: it depends on the data, along which the network was imported. [1]
+        Their number, which depends on the data used at import. [1]
 
     Notes
     -----
-    Every element is tested once. What a mask selects is gathered at these positions.
+    Every element is tested once. A selection by mask gathers at these positions.
 
     Examples
     --------
@@ -101,13 +101,13 @@ class NonZero(Op):
 
 @dataclass(frozen=True, slots=True)
 class SearchSorted(Op):
-    """The place of every value between sorted boundaries, found by halving.
+    """The index of every value among sorted boundaries, by binary search.
 
     Inputs are ``boundaries [..., n]`` and ``values [..., m]``.
 
     Notes
     -----
-    ``n`` boundaries have ``n + 1`` places between them: ``ceil(log2(n + 1))`` comparisons a value.
+    ``n`` boundaries make ``n + 1`` intervals: ``ceil(log2(n + 1))`` comparisons per value.
 
     Examples
     --------
@@ -133,20 +133,20 @@ class SearchSorted(Op):
 
 @dataclass(frozen=True, slots=True)
 class NonMaxSuppression(Op):
-    r"""The boxes that overlap no better one: detections that are kept.
+    r"""Non-maximum suppression: the boxes that overlap no box with a higher score.
 
-    Inputs are ``boxes [n, 4]`` and ``scores [n]``; the output holds the numbers of the kept boxes.
+    Inputs are ``boxes [n, 4]`` and ``scores [n]``; the output has the indices of the kept boxes.
 
     Parameters
     ----------
     kept : Dim
-        How many are kept: it depends on the data, along which the network was imported. [1]
+        Number of kept boxes, which depends on the data used at import. [1]
 
     Notes
     -----
-    A sort of the scores, the area of every box (3 operations), and for every kept box its overlap
-    with all (13 operations: four edges, two sizes, each at least 0, their product, the union, its
-    part, a comparison):
+    The count is a sort of the scores, the area of every box (3 operations), and the overlap of
+    every kept box with all boxes (13 operations: four edges, two sizes, their clamping to 0, their
+    product, the union, the ratio, a comparison):
 
     .. math:: n \lceil \log_2 n \rceil + 3 n + 13\, k n
 
@@ -184,28 +184,28 @@ class NonMaxSuppression(Op):
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingBag(Op):
-    """Sums of rows of a learned table, one sum a bag of indices.
+    """Sums of rows of a learned table, one sum per bag of indices.
 
-    Inputs are the indices, and where the bags are of unequal sizes the place at which each begins.
+    Inputs are the indices, and for bags of unequal sizes the offset of each bag.
 
     Parameters
     ----------
     rows, features : Dim
         Rows of the table, and elements of a row. [1], [element]
     bags : Dim
-        Sums that are made. [1]
+        Number of sums. [1]
     mean : bool
         Whether each sum is divided by its number of rows.
     weighted : bool
-        Whether each row is multiplied by a weight of its own, the last input.
+        Whether each row is multiplied by its own weight, the last input.
     dtype : str
         Dtype of the table.
 
     Notes
     -----
-    Reads one row an index, not the whole table; the rows pass through no memory of their own. An
-    element of a row is added once, where it is weighted after a product. The span is that of bags
-    of one size.
+    Reads one row per index, not the whole table; the rows are not written to memory. Each element
+    of a row is added once, after one product if it is weighted. The span assumes bags of equal
+    size.
 
     Examples
     --------
@@ -248,7 +248,7 @@ class EmbeddingBag(Op):
 
 
 def _rounded_up(count: Dim, bags: Dim) -> Dim:
-    """Return the rows of a bag where all are alike; no bag has none."""
+    """Return the rows per bag if all bags are equal; 0 without bags."""
     if isinstance(count, sympy.Expr) or isinstance(bags, sympy.Expr):
         return sympy.ceiling(count / bags)
     return -(-count // maximum(1, bags))

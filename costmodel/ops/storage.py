@@ -1,4 +1,4 @@
-"""Memory taken in another way, and elements written into a tensor that exists."""
+"""Reinterpreted memory, and elements written into an existing tensor."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from costmodel.ops.tensor import DTYPE_BYTES, Tensor
 
 @dataclass(frozen=True, slots=True)
 class StridedView(Op):
-    """Elements of the input at steps of its memory, without a copy; they may come up again.
+    """A strided view of the input without a copy; elements may repeat.
 
-    Windows that overlap, diagonals, and all that has steps of its own. A :class:`Contiguous` after
-    it makes the copy (an unfolded image).
+    Overlapping windows, diagonals, and other custom strides. A :class:`Contiguous` after it makes
+    the copy (an unfolded image).
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ class StridedView(Op):
 
 @dataclass(frozen=True, slots=True)
 class Bitcast(Op):
-    """The same bytes as elements of another dtype, without a copy: the last axis changes.
+    """The same bytes as elements of another dtype, without a copy; the last axis changes.
 
-    A complex tensor is one of its real and imaginary parts side by side.
+    A complex tensor consists of interleaved real and imaginary parts.
 
     Parameters
     ----------
@@ -78,17 +78,17 @@ class Bitcast(Op):
 
 @dataclass(frozen=True, slots=True)
 class Scatter(Op):
-    """The first input with other elements where indices say.
+    """The first input with the elements at given indices replaced.
 
-    Inputs are the tensor, the indices (left out for a slice) and last what is written.
+    Inputs are the tensor, the indices (omitted for a slice) and last the written values.
 
     Parameters
     ----------
     accumulate : bool
-        Whether what is written is added to what is there, or otherwise combined with it.
+        Whether written values are added to the old ones, or otherwise combined with them.
     copies : bool
-        Whether the rest of the tensor moves into a new one; else it stays where it is, and only
-        what is written moves.
+        Whether the rest of the tensor is copied to a new one; otherwise it stays in place and only
+        the written values move.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A tensor as the cost model sees it: a shape and an element type, no data."""
+"""A tensor of the cost model: a shape and an element type, without data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DTYPE_BYTES: dict[str, int] = {
 FLOATING = frozenset({"float64", "float32", "tf32", "float16", "bfloat16", "float8"})
 """The floating-point dtypes."""
 REAL_OF: dict[str, str] = {"complex64": "float32", "complex128": "float64"}
-"""The dtype of the two parts of a complex number."""
+"""The dtype of the real and imaginary parts of a complex number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class Tensor:
     Parameters
     ----------
     shape : tuple of Dim
-        Sizes, outermost first; images are batch, channels, height, width. A size may be 0: the
-        tensor is empty and costs nothing. [element]
+        Sizes, outermost first; images are batch, channels, height, width. A size may be 0; the
+        tensor is then empty and costs nothing. [element]
     dtype : str
         A key of :data:`DTYPE_BYTES`.
 
@@ -67,9 +67,9 @@ class Tensor:
 
     @classmethod
     def inferred(cls, shape: tuple[Dim, ...], dtype: str) -> Tensor:
-        """Return the tensor of a shape that a shape rule has inferred from valid ones.
+        """Return the tensor of a shape that a shape rule inferred from valid ones.
 
-        Its sizes are taken to divide and to fit (:func:`~costmodel.algebra.sizes.check_dim`).
+        Its sizes are assumed to divide and to fit (:func:`~costmodel.algebra.sizes.check_dim`).
 
         Examples
         --------
@@ -100,11 +100,11 @@ class Tensor:
 
     @property
     def is_complex(self) -> bool:
-        """Whether an element is two numbers: a real and an imaginary part."""
+        """Whether an element has a real and an imaginary part."""
         return self.dtype in REAL_OF
 
     def with_shape(self, *shape: Dim) -> Tensor:
-        """Return a tensor of the same dtype and another shape that is inferred from valid ones."""
+        """Return a tensor of the same dtype and another shape, inferred from valid ones."""
         return Tensor.inferred(shape, self.dtype)
 
     def __str__(self) -> str:

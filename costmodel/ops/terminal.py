@@ -1,4 +1,4 @@
-"""Where tensors enter and leave a graph."""
+"""Operators at which tensors enter and leave a graph."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from costmodel.ops.tensor import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Input(Op):
-    """A tensor that the caller gives.
+    """A tensor passed by the caller.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Input(Op):
 
 @dataclass(frozen=True, slots=True)
 class Constant(Op):
-    """A tensor that is part of the network and not learned; free until it is used.
+    """A tensor of the network that is not learned; free until it is used.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class Constant(Op):
 
 @dataclass(frozen=True, slots=True)
 class Parameter(Op):
-    """A learned tensor that is used as an activation: a position embedding, a class token.
+    """A learned tensor used as an activation: a position embedding, a class token.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class Parameter(Op):
 
     Notes
     -----
-    Free until it is used: the operator that takes it counts the read.
+    It is free until it is used: the consuming operator counts the read.
 
     Examples
     --------
@@ -109,7 +109,7 @@ class Parameter(Op):
 
 @dataclass(frozen=True, slots=True)
 class Output(Op):
-    """A tensor that the caller gets.
+    """A tensor returned to the caller.
 
     Examples
     --------

@@ -13,9 +13,9 @@ from costmodel.ops.base import Op
 from costmodel.ops.tensor import Tensor
 
 Window: TypeAlias = Any
-"""One number for all axes, or a tuple of one number an axis; stored as the tuple."""
+"""One number for all axes, or a tuple with one number per axis; stored as the tuple."""
 Padding: TypeAlias = Any
-"""``"same"``, one number, or one number or (before, after) pair an axis; stored as pairs."""
+"""``"same"``, a number, or a number or (before, after) pair per axis; stored as pairs."""
 
 
 def as_sizes(value: Window, rank: int, smallest: int = 1) -> tuple[Dim, ...]:
@@ -61,12 +61,14 @@ def window_size(
     dilation: Window,
     ceil_mode: bool = False,
 ) -> tuple[Dim, ...]:
-    r"""Return how many windows fit along each spatial axis of ``x``.
+    r"""Return the number of windows along each spatial axis of ``x``.
 
-    .. math:: o = \lceil (i + p - d(k - 1)) / s \rceil
-                = \lfloor (i + p - d(k - 1) - 1) / s \rfloor + 1
+    .. math:: o = \lceil (i + p - \delta(\kappa - 1)) / s \rceil
+                = \lfloor (i + p - \delta(\kappa - 1) - 1) / s \rfloor + 1
 
-    A window whose sizes are symbols is taken to fit.
+    with ``i`` positions, ``p`` padding, and ``kappa`` taps of dilation ``delta`` and stride ``s``.
+
+    Windows of symbolic sizes are assumed to fit.
 
     Raises
     ------
@@ -107,7 +109,7 @@ def need_pixels(op: Op, x: Tensor) -> None:
 
 
 def check_sizes(op: Op, *names: str, smallest: int = 1) -> None:
-    """Turn the fields of ``op`` called ``names`` into plain sizes.
+    """Convert the fields ``names`` of ``op`` to plain sizes.
 
     Raises
     ------
@@ -122,7 +124,7 @@ def check_sizes(op: Op, *names: str, smallest: int = 1) -> None:
 
 
 def _holds_less(size: Dim, limit: int) -> bool:
-    """Say whether a number, or one of an array, is less than ``limit``; symbols are not."""
+    """Return whether a number, or an array entry, is less than ``limit``; False for symbols."""
     if isinstance(size, int):
         return size < limit
     return isinstance(size, np.ndarray) and bool((size < limit).any())

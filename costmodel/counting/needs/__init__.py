@@ -1,8 +1,8 @@
-"""Which elements an operator touches for the results that are needed of it: lower bounds only.
+"""Elements that an operator touches for its needed results; used by lower bounds only.
 
-Costs count operands whole, as the paper does. A lower bound may count only elements that no
-schedule can do without: not the pixels that a stride skips, not the taps that meet only padding,
-and nothing for results that nobody takes.
+Costs count whole operands, as the paper does. A lower bound may count only elements that every
+schedule needs: no pixels skipped by a stride, no taps that meet only padding, and nothing for
+unused results.
 """
 
 from costmodel.counting.needs import layers, movement, pointwise, products, windows  # noqa: F401

@@ -1,4 +1,4 @@
-"""Parts of tensors, and the table of what operators need."""
+"""Parts of tensors, and the table of the elements that operators need."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Part:
     Parameters
     ----------
     box : tuple of Dim
-        They contain all combinations of so many positions of each axis. [1]
+        They contain all combinations of this many positions along each axis. [1]
     elements : Dim
-        How many they are at least, the box or more: a triangle. [element]
+        Their least number: the box, or more for a triangle. [element]
     seen : bool
         Whether a causal mask hides none of them.
     """
@@ -46,7 +46,7 @@ class Part:
         return cls(box, product(box))
 
     def made(self, all_elements: Dim, written: Dim) -> Dim:
-        """Return how many elements of a tensor are written at least, where a mask hides some.
+        """Return the least number of written elements of a tensor if a mask hides some.
 
         Examples
         --------
@@ -64,7 +64,7 @@ class Part:
     def covers(self, elements: Dim) -> Dim:
         """Return 1 where the part has ``elements`` elements, else 0; elementwise for arrays.
 
-        Symbols cover what they equal.
+        A symbol covers an equal symbol.
 
         Examples
         --------
@@ -78,12 +78,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What an operator needs to make parts of its outputs.
+    """Elements that an operator needs to make parts of its outputs.
 
     Parameters
     ----------
     inputs : tuple of Part
-        Of each input.
+        The part of each input.
     weights : Dim
         Learned elements and statistics. [element]
     """
@@ -98,19 +98,19 @@ def whole(x: Tensor) -> Part:
 
 
 def some(x: Tensor, there: Dim) -> Part:
-    """Return all of a tensor where ``there`` is 1, nothing of it where it is 0."""
+    """Return the whole tensor where ``there`` is 1, nothing where it is 0."""
     if isinstance(there, int) and there == 1:
         return whole(x)
     return Part(tuple(size * there for size in x.shape), x.elements * there)
 
 
 def scattered(x: Tensor, count: Dim, there: Dim) -> Part:
-    """Return ``count`` elements of a tensor, wherever they lie, where ``there`` is 1."""
+    """Return ``count`` elements anywhere in a tensor where ``there`` is 1."""
     return Part((0,) * x.rank, minimum(count, x.elements) * there)
 
 
 def largest(parts: Sequence[Part], elements: Dim) -> Part:
-    """Return the largest part of a tensor of ``elements``; of symbols the first, if none is whole.
+    """Return the largest part of a tensor; among symbols the first, unless one is whole.
 
     Examples
     --------
@@ -139,10 +139,10 @@ def _larger(a: Part, b: Part, elements: Dim) -> Part:
 
 
 def needs(op: Op, inputs: tuple[Tensor, ...], parts: tuple[Part, ...]) -> Needs:
-    """Return what ``op`` touches of its inputs and weights to make ``parts`` of its outputs.
+    """Return the elements of inputs and weights that ``op`` touches for ``parts`` of its outputs.
 
-    Whatever the schedule, it touches these elements, or as many others. Indices are taken to pick
-    different elements, positions of a grid to fall on different pixels.
+    Every schedule touches these elements, or as many others. Indices are assumed to select
+    different elements, and grid positions to fall on different pixels.
 
     Examples
     --------
@@ -159,7 +159,7 @@ def needs(op: Op, inputs: tuple[Tensor, ...], parts: tuple[Part, ...]) -> Needs:
     found = needs_of(op, inputs, parts)
     if not parts or isinstance(made, sympy.Expr | int):
         return found
-    there = minimum(1, made)  # nothing is touched where there is nothing to make
+    there = minimum(1, made)  # without results nothing is touched
     taken = (
         Part(tuple(n * there for n in p.box), p.elements * there, p.seen) for p in found.inputs
     )
@@ -168,9 +168,9 @@ def needs(op: Op, inputs: tuple[Tensor, ...], parts: tuple[Part, ...]) -> Needs:
 
 @singledispatch
 def needs_of(op: Op, inputs: tuple[Tensor, ...], parts: tuple[Part, ...]) -> Needs:
-    """Return what ``op`` needs: by default what its nest reads if all is needed, else nothing.
+    """Return the need of ``op``: by default the reads of its nest if all is needed, else nothing.
 
-    Operators register what is true of them beyond that.
+    Operators register stronger rules.
     """
     outputs = op.infer(*inputs)
     nest = None if op.expands else op.nest(*inputs)
@@ -192,7 +192,7 @@ def needs_of(op: Op, inputs: tuple[Tensor, ...], parts: tuple[Part, ...]) -> Nee
 
 
 def every_axis(shape: tuple[Dim, ...], box: tuple[Dim, ...]) -> tuple[Dim, ...]:
-    """Return the box of an operand of ``shape`` that broadcasts to where ``box`` lies."""
+    """Return the box of an operand of ``shape`` that broadcasts to ``box``."""
     tail = box[len(box) - len(shape) :]
     return tuple(
         minimum(size, n) if not same(size, n) else n for size, n in zip(shape, tail, strict=True)

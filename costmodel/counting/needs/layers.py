@@ -1,4 +1,4 @@
-"""What recurrent layers need."""
+"""Elements needed by recurrent layers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from costmodel.ops.tensor import Tensor
 def _recurrent(
     op: Recurrent | RecurrentSteps, inputs: tuple[Tensor, ...], parts: tuple[Part, ...]
 ) -> Needs:
-    """Say that steps need as many inputs, and all features all weights; nothing of fewer."""
+    """Need as many inputs as steps, and all weights for all features; claim nothing for fewer."""
     (part,), (x,) = parts, inputs
     (y,) = op.infer(x)
     steps, images, features = part.box

@@ -1,4 +1,4 @@
-"""What views and copies need: which part of the input a part of the output is."""
+"""Elements needed by views and copies: the part of the input for a part of the output."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _slice(op: Slice, inputs: Tensors, parts: Parts) -> Needs:
 
 @needs_of.register
 def _split(op: Split, inputs: Tensors, parts: Parts) -> Needs:
-    """Parts that are whole but for the axis that is cut lie side by side."""
+    """Join parts that are whole except along the cut axis."""
     (x,) = inputs
     axis = need_axis(op, x, op.axis)
     along = []
@@ -65,7 +65,7 @@ def _split(op: Split, inputs: Tensors, parts: Parts) -> Needs:
 
 @needs_of.register
 def _reshape(op: Reshape, inputs: Tensors, parts: Parts) -> Needs:
-    """Axes that are merged or cut keep their part if it is whole, or if they were one axis."""
+    """Keep the part of merged or split axes if it is whole, or if they were one axis."""
     (part,), (x,) = parts, inputs
     (y,) = op.infer(x)
     if same(part.elements, y.elements):
@@ -86,9 +86,9 @@ def _reshape(op: Reshape, inputs: Tensors, parts: Parts) -> Needs:
 def _group(
     x: tuple[Dim, ...], y: tuple[Dim, ...], i: int, j: int
 ) -> tuple[tuple[Dim, ...], tuple[Dim, ...], int, int]:
-    """Return the next axes of ``x`` and ``y`` of the same number of elements, and where they end.
+    """Return the next axes of ``x`` and ``y`` with equal numbers of elements, and their ends.
 
-    The fewest axes for numbers; all that are left where that cannot be told.
+    These are the fewest axes for numbers, and all remaining ones if sizes cannot be compared.
     """
     ends = sorted(
         ((a, b) for a in range(i, len(x) + 1) for b in range(j, len(y) + 1) if a + b > i + j),

@@ -1,4 +1,4 @@
-"""What operators need that treat elements alone, or normalize along some axes."""
+"""Elements needed by elementwise operators and by normalizations along some axes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Parts = tuple[Part, ...]
 @needs_of.register(Identity)
 @needs_of.register(LocalResponseNorm)
 def _alone(op: Op, inputs: Tensors, parts: Parts) -> Needs:
-    """Take of every input the element of each result, of one that broadcasts the shared one."""
+    """Need one element of every input per result; broadcast inputs share theirs."""
     (part,) = parts
     return Needs(tuple(_broadcast(x, part) for x in inputs))
 
@@ -84,7 +84,7 @@ def _softmax(op: Softmax, inputs: Tensors, parts: Parts) -> Needs:
 
 
 def triangle(shape: tuple[Dim, ...], points: Dim, there: Dim) -> Part:
-    """Return what a causal mask leaves of a tensor: a rectangle below the diagonal, and more."""
+    """Return the part of a tensor that a causal mask keeps: a rectangle, and more."""
     *outer, rows, columns = shape
     above = rows // 2 if isinstance(rows, int) else 0
     below = rows - above

@@ -1,4 +1,4 @@
-"""What products of matrices and attention need."""
+"""Elements needed by matrix products and attention."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ def _matmul(op: MatMul, inputs: Tensors, parts: Parts) -> Needs:
 
 
 def seen_pairs(op: Attention | AttentionScores | AttentionMix, queries: Dim, keys: Dim) -> Dim:
-    """Return how many pairs ``queries`` of the queries see at least [1]."""
+    """Return the least number of (query, key) pairs of any ``queries`` queries [1]."""
     return lower_triangle(queries, keys) if op.causal else queries * keys
 
 
 def _shared(heads: Dim, x: Tensor, of: Tensor) -> Dim:
-    """Return the heads of ``of`` that ``heads`` of the heads of ``x`` take at least."""
+    """Return the least number of heads of ``of`` used by any ``heads`` heads of ``x``."""
     if same(heads, x.shape[-3]):
         return of.shape[-3]
     return ceil_div(heads, exact_div(x.shape[-3], of.shape[-3]))
 
 
 def _keys(op: Attention | AttentionMix, queries: Dim, keys: Dim) -> Dim:
-    """Return how many keys so many queries see at least: behind a mask no more than they are."""
+    """Return the least number of keys seen by this many queries: as many, with a mask."""
     return minimum(queries, keys) if op.causal else keys
 
 

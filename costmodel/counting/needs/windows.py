@@ -1,4 +1,4 @@
-"""What sliding windows need: the pixels and taps that meet."""
+"""Elements needed by sliding windows: the pixels and taps that meet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Parts = tuple[Part, ...]
 
 
 def axes_of(op: Conv | Pool | DeformConv, x: Tensor) -> list[Axis]:
-    """Return the axes that the windows of a convolution or pooling slide along."""
+    """Return the axes along which the windows of a convolution or pooling slide."""
     windows = op.infer(x)[0].shape[2:]
     found = []
     for i, (size, out) in enumerate(zip(x.shape[2:], windows, strict=True)):
@@ -38,14 +38,14 @@ def scattered_axes(op: ConvTranspose, x: Tensor) -> list[Axis]:
 
 
 def pairs_of(axis: Axis, windows: Dim) -> Dim:
-    """Return how many taps inside the axis any ``windows`` of the windows have at least [1]."""
+    """Return the least number of taps inside the axis of any ``windows`` windows [1]."""
     if same(windows, axis.windows):
         return hits(axis)
     return maximum(0, hits(axis) - (axis.windows - windows) * axis.kernel)
 
 
 def _pixels(axis: Axis, windows: Dim) -> Dim:
-    """Return how many positions any ``windows`` of the windows meet at least [1]."""
+    """Return the least number of positions met by any ``windows`` windows [1]."""
     if same(windows, axis.windows):
         return touched(axis)
     missing = axis.windows - windows
@@ -62,7 +62,7 @@ def _few(kernel: Dim) -> bool:
 
 
 def _grouped(part: Dim, size: Dim, groups: Dim, channels: Dim) -> Dim:
-    """Return the channels on the other side of the groups that ``part`` of ``size`` lie in."""
+    """Return the channels on the other side of the groups with ``part`` of ``size`` channels."""
     if same(part, size):
         return channels
     return ceil_div(part, exact_div(size, groups)) * exact_div(channels, groups)
@@ -93,14 +93,14 @@ def _transposed(op: ConvTranspose, inputs: Tensors, parts: Parts) -> Needs:
 
 
 def scattered_pairs(axis: Axis, outputs: Dim) -> Dim:
-    """Return how many pairs of an input pixel and a tap land on any ``outputs`` pixels [1]."""
+    """Return the number of (input pixel, tap) pairs that land on any ``outputs`` pixels [1]."""
     if same(outputs, axis.size):
         return hits(axis)
     return maximum(0, hits(axis) - (axis.size - outputs) * reuse(axis))
 
 
 def _scattering(axis: Axis, outputs: Dim) -> Dim:
-    """Return how many input pixels land on any ``outputs`` pixels at least [1]."""
+    """Return the least number of input pixels that land on any ``outputs`` pixels [1]."""
     if same(outputs, axis.size):
         return landing(axis)
     lost = (axis.size - outputs) * reuse(axis)
@@ -108,7 +108,7 @@ def _scattering(axis: Axis, outputs: Dim) -> Dim:
 
 
 def _landed(axis: Axis, outputs: Dim) -> Dim:
-    """Return how many taps land on any ``outputs`` pixels at least [1]."""
+    """Return the least number of taps that land on any ``outputs`` pixels [1]."""
     if same(outputs, axis.size):
         return taps(axis, axis.windows)
     lost = (axis.size - outputs) * reuse(axis)
@@ -144,7 +144,7 @@ def _adaptive(op: AdaptivePool, inputs: Tensors, parts: Parts) -> Needs:
     (part,), (x,) = parts, inputs
     box = []
     for size, windows, n in zip(x.shape[2:], op.output, part.box[2:], strict=True):
-        # Windows adjoin or overlap and meet every pixel; one has at most so many taps.
+        # Windows adjoin or overlap and meet every pixel; each has at most this many taps.
         lost = (windows - n) * (ceil_div(size, windows) + 1)
         box.append(size if same(windows, n) else maximum(0, size - lost))
     return Needs((Part.of(*part.box[:2], *box),))
@@ -155,7 +155,7 @@ def _resize(op: Resize, inputs: Tensors, parts: Parts) -> Needs:
     (part,), (x,) = parts, inputs
     box = []
     for size, out, n in zip(x.shape[2:], op.output, part.box[2:], strict=True):
-        # Results come from different pixels, or from as many as there are.
+        # Results come from different pixels, or from all pixels.
         box.append(maximum(ceil_div(n, ceil_div(out, size)), minimum(size, out) - (out - n)))
     return Needs((Part.of(*part.box[:2], *box),))
 
@@ -170,7 +170,7 @@ def _grid_sample(op: GridSample, inputs: Tensors, parts: Parts) -> Needs:
 
 
 def _scattered(x: Tensor, images: Dim, channels: Dim, pixels: Dim) -> Part:
-    """Return ``pixels`` of an image that may lie anywhere: no box, unless they are all."""
+    """Return ``pixels`` pixels anywhere in an image: not a box, unless they are all of it."""
     there = Part.of(pixels).covers(product(x.shape[2:]))
     box = (images, channels, *(n * there for n in x.shape[2:]))
     return Part(box, product((images, channels, pixels)))
