@@ -160,7 +160,7 @@ GridSample two 1 1 one two
     ("text", "message"),
     [
         ("", "the first line of an ncnn .param file must be 7767517"),
-        ("7767517\nlayers\n", "line 2 should give the numbers"),
+        ("7767517\nlayers\n", "line 2 must give the numbers"),
         ("7767517\n3 3\nInput data 0 1 data\n", "line 2 gives 3 layers but 1 follow"),
         ("7767517\n1 1\nInput data 0 x data\n", "net.param, line 3: expected 'type name"),
         ("7767517\n1 1\nReLU r 1 1 nothing out\n", "layer 'r' takes 'nothing', made by none"),

@@ -13,7 +13,7 @@ _NAMED: dict[tuple[float | None, float | None], str] = {
 def clip_kind(low: float | None, high: float | None) -> str:
     """Return the element-wise kind that clips to ``low`` and ``high``; None is no limit.
 
-    One limit costs what a rectifier costs, whichever number it is.
+    A single limit costs as much as a rectifier, whatever its value.
 
     Examples
     --------

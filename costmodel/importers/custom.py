@@ -1,4 +1,4 @@
-"""Operators of your own: what torch or ONNX calls them, and what they are made of."""
+"""Custom operators: their names in torch or ONNX, and the operators that they emit."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from costmodel.importers.torch_module.call import ATEN, Result
 from costmodel.importers.torch_module.call import Call as TorchCall
 
 TorchHandler: TypeAlias = Callable[[TorchCall], Result]
-"""What an operator of torch is made of: a function that emits it."""
+"""A function that emits the operators of a custom torch operator."""
 OnnxHandler: TypeAlias = Callable[[OnnxCall], OnnxResult]
-"""What an operator of ONNX is made of."""
+"""A function that emits the operators of a custom ONNX operator."""
 
 
 def torch_operator(name: str) -> Callable[[TorchHandler], TorchHandler]:
-    """Return a decorator that says what an operator of torch is made of.
+    """Return a decorator that registers the function of a custom torch operator.
 
     The function takes the call (:class:`~costmodel.importers.torch_module.call.Call`): its tensors
     are ``call.operand(name)`` and its other arguments ``call.get(name)``, by the names of the
@@ -50,7 +50,7 @@ def torch_operator(name: str) -> Callable[[TorchHandler], TorchHandler]:
 
 
 def onnx_operator(name: str) -> Callable[[OnnxHandler], OnnxHandler]:
-    """Return a decorator that says what an operator of ONNX is made of.
+    """Return a decorator that registers the function of a custom ONNX operator.
 
     The function takes the call (:class:`~costmodel.importers.onnx_file.call.Call`): its tensors are
     ``call.operand(0)``, ``call.operand(1)`` and so on, its attributes ``call.attribute(name)``.

@@ -1,4 +1,4 @@
-"""What all importers share: emitting nodes, stored tensors, placeholders, coverage."""
+"""Common parts of all importers: emitting nodes, stored tensors, placeholders, coverage."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Emitter:
 
     @contextmanager
     def module(self, path: str) -> Iterator[None]:
-        """Put what is emitted inside the ``with`` block into the module at dotted ``path``."""
+        """Put nodes emitted inside the ``with`` block into the module at dotted ``path``."""
         before, self._module = self._module, path
         try:
             yield
@@ -152,7 +152,7 @@ class Emitter:
         return self.add(Transpose(order), x)
 
     def weight_name(self, weight: Operand) -> str:
-        """Return the name that an operator with these learned tensors carries.
+        """Return the weights name of an operator with these learned tensors.
 
         A weight that is computed has the name of the node that makes it: as the first of that name
         the node counts, with what it has learned itself, so that nothing counts twice. Where the
@@ -169,7 +169,7 @@ class Emitter:
         return name
 
     def owns_bias(self, weight: str, bias: Operand | None) -> bool:
-        """Say whether ``bias`` always goes with ``weight``: only then one operator holds both.
+        """Return whether ``bias`` always occurs with ``weight``: only then one operator has both.
 
         Where the weight is a node already, that node is what counts, and it has no bias.
         """
@@ -178,7 +178,7 @@ class Emitter:
         return owner == key and key is not None
 
     def note(self, value: Value, note: Note) -> Value:
-        """Note what the source says about the operator of ``value`` and its fields do not keep."""
+        """Record facts of the source that the fields of the operator of ``value`` do not keep."""
         self._notes[value.node] = note
         return value
 
@@ -204,7 +204,7 @@ class Emitter:
         inputs : sequence of Operand
             What it takes.
         bounded : bool
-            Whether its shapes say how much work it may be: not where it runs a program of its own.
+            Whether its shapes limit its work; False for an operator that runs another program.
         """
         taken_in = tuple(x.tensor for x in inputs)
         hidden = Hidden(taken_in, tuple(outputs), bounded and bool(outputs))

@@ -19,7 +19,7 @@ _SYMBOL = 64
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """What is known of an unknown operator: the tensors that it takes and makes.
+    """Known facts of an unknown operator: its input and output tensors.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Hidden:
         Its tensors.
     bounded : bool
         Whether its work follows from their shapes. It does not where it runs a program of its own
-        (a loop, a branch), or where what it makes is not known.
+        (a loop, a branch), or if its results are not known.
     """
 
     inputs: Sequence[Tensor]
@@ -41,7 +41,7 @@ class Hidden:
         return " -> ".join(", ".join(map(str, side)) or "nothing" for side in sides)
 
     def work(self) -> int:
-        r"""Return the most multiply-adds that such an operator is taken to hide [multiply-add].
+        r"""Return the most multiply-adds that the shapes let it hide [multiply-add].
 
         Every result is taken for a sum over as many products as the shapes allow: over the longest
         axis of an input, or over a weight for each of the fewest outputs that it can have,

@@ -29,7 +29,7 @@ def linear(
     emit : Emitter
         The graph.
     x, weight, bias : Operand
-        The factors and what is added.
+        The factors and the addend.
     transposed : bool
         Whether ``weight`` is ``[out, in]`` as in torch, else ``[in, out]``.
     """

@@ -132,7 +132,7 @@ class Registry(Generic[Handler]):
 
 
 def load_modules(package: ModuleType) -> tuple[str, ...]:
-    """Import every module of the folder of ``package``, so that what they register is known.
+    """Import all modules in the folder of ``package`` to run their registrations.
 
     A new file needs no other line. The folder may be part of a zip file.
 

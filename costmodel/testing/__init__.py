@@ -1,6 +1,6 @@
 """Tests for authors of operators and graphs; they need the extra ``testing`` (hypothesis).
 
-:func:`assert_operator` checks everything that holds for an operator. :func:`cases`,
+:func:`assert_operator` checks all properties of an operator. :func:`cases`,
 :func:`templates` and :func:`symbolic_cases` draw operators with inputs that fit, :func:`graphs` and
 :func:`symbolic_graphs` whole networks. The strategy of a new operator is one function beside its
 family, registered under the operator's name:

@@ -1,4 +1,4 @@
-"""One public check of everything that holds for an operator, for authors of operators."""
+"""One public check of all properties of an operator, for authors of operators."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from costmodel.timing.workload import workloads
 
 Tensors: TypeAlias = tuple[Tensor, ...]
 Emission: TypeAlias = Callable[[Op, Tensors], None]
-"""Turns an operator on inputs into the code of another library, and raises where that fails."""
+"""Runs an operator on inputs in another library, and raises an error if that fails."""
 _Check: TypeAlias = Callable[[Op, Tensors], Iterable[str]]
 
 _ROUNDING = 1 + 1e-9
-"""What a bound with a square root may lie above a whole number."""
+"""Tolerance of a bound with a square root above an integer."""
 _PLATFORMS = ("gtx-1080-ti/torch-eager", "raspberry-pi-4/ncnn")
-"""Where kernels are timed: a GPU and a CPU."""
+"""Platforms on which kernels are timed: a GPU and a CPU."""
 
 
 def assert_operator(
     op: Op, *inputs: Tensor, oracle: Oracle | None = None, emit: Emission | None = None
 ) -> None:
-    """Check everything that holds for an operator, and report all that is wrong at once.
+    """Check all properties of an operator, and report all faults at once.
 
     Its fields (hashable, frozen, of the annotated types), its place in ``costmodel.ops.OPERATORS``,
     its strategy, its number of inputs, its shape rule, its costs on ints, arrays and symbols, its
@@ -62,9 +62,9 @@ def assert_operator(
     Raises
     ------
     AssertionError
-        Its message names every fault, one a line.
+        Its message lists every fault, one per line.
     DataError
-        If an input has sizes that are no ints.
+        If an input has sizes that are not ints.
 
     Examples
     --------

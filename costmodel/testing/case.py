@@ -1,4 +1,4 @@
-"""An operator with fitting inputs, and one whose sizes are left open.
+"""An operator with valid inputs, and a template with open sizes.
 
 The families of operators register their strategies here, in :data:`STRATEGIES`.
 """
@@ -33,7 +33,7 @@ IMAGE: Bounds = {"n": (0, 2), "c": (0, 4), "h": (5, 7), "w": (5, 7)}
 
 
 class Case(NamedTuple):
-    """An operator and input tensors that it takes."""
+    """An operator and valid input tensors."""
 
     op: ops.Op
     inputs: tuple[Tensor, ...]
@@ -44,7 +44,7 @@ class Case(NamedTuple):
         Raises
         ------
         ShapeError
-            If the operator cannot take the inputs.
+            If the operator does not accept the inputs.
 
         Examples
         --------
@@ -63,7 +63,7 @@ class Case(NamedTuple):
 class Template:
     """An operator with open sizes.
 
-    Filled with ints, arrays or symbols it gives the same operator in the three worlds that the
+    Filled with ints, arrays or symbols it gives the same operator in the three domains that the
     formulas are written for.
 
     Parameters
@@ -71,7 +71,7 @@ class Template:
     build : callable
         Takes a size for each name and returns the operator with its inputs.
     variants : tuple of dict
-        Some sizes that fit, by name. In the first all are positive, as symbols are; in the others
+        Some valid sizes, by name. In the first all are positive, like symbols; in the others
         some may be 0.
 
     Examples
@@ -118,7 +118,7 @@ def _sizes(bounds: Bounds) -> SearchStrategy[dict[str, int]]:
 def dtypes() -> SearchStrategy[str]:
     """Return a strategy for any real dtype of a tensor.
 
-    Counting loops take shapes only: they do not see that a complex number is two.
+    Counting loops get only shapes, so they cannot tell that a complex number is two numbers.
     """
     return st.sampled_from(sorted(set(DTYPE_BYTES) - set(REAL_OF)))
 

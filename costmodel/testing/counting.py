@@ -20,7 +20,7 @@ Shape: TypeAlias = tuple[int, ...]
 
 @dataclass
 class Count:
-    """What the loops of one operator counted.
+    """The counts of the loops of one operator.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Count:
     multiply_adds, elementwise : int
         Multiply-adds, and other arithmetic operations. [multiply-add], [operation]
     touched : list of set
-        The distinct indices of each input that were really visited.
+        The distinct visited indices of each input.
     weights, written : set
         The distinct indices of the weights that were read, and of the outputs that were written.
     reads, weight_reads, writes : int, optional
@@ -53,7 +53,7 @@ Oracle: TypeAlias = Callable[..., Count]
 
 
 def count_problems(op: Op, inputs: tuple[Tensor, ...], counted: Count) -> list[str]:
-    """Return where the formulas of ``op`` differ from what its loops counted, a line each.
+    """Return differences of the formulas of ``op`` from the counts of its loops, one per line.
 
     Examples
     --------
@@ -67,7 +67,7 @@ def count_problems(op: Op, inputs: tuple[Tensor, ...], counted: Count) -> list[s
     """
     cost = op_cost(op, inputs).cost
     if counted.outputs and not any(map(math.prod, counted.outputs)):
-        # There is nothing to make: nothing is touched either.
+        # Without results nothing is touched.
         return [] if cost == Cost() else [f"it makes nothing, but it costs {cost}"]
     whole = sum(math.prod(x.shape) for x in inputs)
     pairs: dict[str, tuple[object, object]] = {

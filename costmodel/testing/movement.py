@@ -57,7 +57,7 @@ def _reshape(draw: DrawFn) -> Template:
             ]
         )
     )
-    # A size that is worked out cannot stand beside an empty batch.
+    # An inferred size is not possible with an empty batch.
     bounds = IMAGE | {"n": (1, 2)}
     return fill(draw, bounds, lambda s: Case(ops.Reshape(shape(s)), images(s)))
 

@@ -24,11 +24,11 @@ Place = tuple[int, int]
 """Number of an input, and of one of its axes."""
 
 _TEMPLATES = 8
-"""How many templates of a strategy are tried."""
+"""Number of templates tried per strategy."""
 
 
 def figures(op: Op, inputs: tuple[Tensor, ...]) -> Figures:
-    """Return everything that follows from ``op`` on ``inputs``, by name, output sizes included.
+    """Return all figures of ``op`` on ``inputs``, by name, including output sizes.
 
     Examples
     --------
@@ -59,10 +59,10 @@ def figures(op: Op, inputs: tuple[Tensor, ...]) -> Figures:
 
 
 def opened_problems(op: Op, inputs: tuple[Tensor, ...]) -> list[str]:
-    """Return where ``op`` differs when sizes of ``inputs`` are arrays or symbols, a line each.
+    """Return differences of ``op`` when sizes of ``inputs`` are arrays or symbols, one per line.
 
-    Equal sizes are opened together, or one by one where the shape rule refuses that; what it
-    refuses then, too, stays a number.
+    Equal sizes are opened together, or one by one if the shape rule rejects that; sizes that it
+    still rejects stay numbers.
 
     Examples
     --------
@@ -81,7 +81,7 @@ def opened_problems(op: Op, inputs: tuple[Tensor, ...]) -> list[str]:
 
 
 def template_problems(template: Template) -> list[str]:
-    """Return where arrays and symbols in a template differ from its variants, a line each."""
+    """Return differences of arrays and symbols in a template from its variants, one per line."""
     numbers = [figures(*template.concrete(i)) for i in range(len(template.variants))]
     arrays = _at_arrays(figures(*template.arrays()), len(numbers))
     # Symbols are positive, and so are all sizes of the first variant.
@@ -92,7 +92,7 @@ def template_problems(template: Template) -> list[str]:
 
 
 def strategy_problems(cls: type[Op]) -> tuple[str, ...]:
-    """Return why the sizes of an operator cannot be left open as its strategy does, a line each."""
+    """Return faults of the strategy with open sizes of an operator, one per line."""
     try:
         strategy = STRATEGIES[cls.__name__]
     except DataError as error:
@@ -129,7 +129,7 @@ def _draw_templates(
     found: dict[str, None],
 ) -> None:
     template = data.draw(strategy)
-    if found:  # one faulty template says enough
+    if found:  # one faulty template is enough
         return
     drawn = type(template.concrete().op)
     if drawn is not cls:
@@ -188,7 +188,7 @@ def _plain(value: Any) -> Dim:
 
 
 def _at_symbols(found: Figures, variants: Sequence[dict[str, int]]) -> list[Figures]:
-    """Return the figures with numbers put in the place of symbols."""
+    """Return the figures with symbols replaced by numbers."""
     return [
         {name: substitute(value, dict(values)) for name, value in found.items()}
         for values in variants

@@ -1,4 +1,4 @@
-"""Strategies for operators by name; each is written beside its family.
+"""Strategies for operators by name, each defined next to its family.
 
 Examples
 --------
@@ -35,7 +35,7 @@ def templates(name: str | None = None) -> SearchStrategy[Template]:
 
 
 def cases(name: str | None = None) -> SearchStrategy[Case]:
-    """Return a strategy for operators (of class ``name``) with int sizes and fitting inputs.
+    """Return a strategy for operators (of class ``name``) with int sizes and valid inputs.
 
     Inputs may be empty.
 
@@ -48,7 +48,7 @@ def cases(name: str | None = None) -> SearchStrategy[Case]:
 
 
 def symbolic_cases(name: str | None = None) -> SearchStrategy[tuple[Case, dict[str, int]]]:
-    """Return a strategy for symbolic operators, each with numbers for its symbols that fit.
+    """Return a strategy for symbolic operators, each with valid numbers for its symbols.
 
     Raises
     ------

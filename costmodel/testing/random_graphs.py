@@ -1,4 +1,4 @@
-"""Random op graphs that are valid: forks, joins, views, shared weights, several ends."""
+"""Random valid op graphs: forks, joins, views, shared weights, several outputs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from costmodel.graph.builder import Builder, Value
 
 @st.composite
 def graphs(draw: DrawFn, max_steps: int = 12) -> nx.DiGraph:
-    """Draw a valid op graph with int sizes: forks, joins, views, shared weights, several ends."""
+    """Draw a valid op graph of int sizes: forks, joins, views, shared weights, several outputs."""
     n, h, w = (draw(st.integers(low, most)) for low, most in ((0, 3), (1, 12), (1, 12)))
     return _grow(draw, (n, h, w), max_steps)
 

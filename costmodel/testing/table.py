@@ -1,4 +1,4 @@
-"""A table with one entry for each operator, filled beside the family of the operator."""
+"""A table with one entry per operator, filled next to the family of the operator."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Entry = TypeVar("Entry")
 
 
 class OperatorTable(Generic[Entry]):
-    """Something that every operator has, by the operator's name; a name in use is refused.
+    """A table with one entry per operator name; rejects duplicates.
 
     Parameters
     ----------
     what : str
         The name of an entry, for messages: ``"strategy"``.
     place : str
-        Where an entry is written, for messages.
+        Location of an entry, for messages.
 
     Examples
     --------
@@ -44,7 +44,7 @@ class OperatorTable(Generic[Entry]):
         self._entries: dict[str, Entry] = {}
 
     def register(self, name: str) -> Callable[[Entry], Entry]:
-        """Return a decorator that files an entry under the operator's ``name``.
+        """Return a decorator that registers an entry under the operator's ``name``.
 
         Raises
         ------

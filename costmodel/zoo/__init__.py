@@ -1,4 +1,4 @@
-"""Networks, blocks and single operators that are ready to be counted."""
+"""Ready-made networks, blocks and single operators."""
 
 from costmodel.zoo.blocks import g1_stack as g1_stack
 from costmodel.zoo.blocks import g2_stack as g2_stack

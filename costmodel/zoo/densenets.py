@@ -53,7 +53,7 @@ def densenet(
 
     Notes
     -----
-    A layer concatenates all maps before it anew, as plain torch code does. The four DenseNets of
+    Each layer concatenates all previous maps again, as plain torch code does. The four DenseNets of
     the ShuffleNet v2 paper follow its Table 5 with growth rates that are not printed.
 
     Examples
@@ -109,8 +109,8 @@ def condensenet(
 
     Notes
     -----
-    By the authors' code: each 1x1 group convolution reads channels picked by a learned index, the
-    linear layer the better half of its features. The printed 529 and 274 M (Table 8) count each
+    As in the authors' code, each 1x1 group convolution reads channels selected by a learned index,
+    the linear layer the better half of its features. The printed 529 and 274 M (Table 8) count each
     ReLU, pooling tap and bias as one more: 516.6 and 261.5 M are multiply-adds.
 
     Examples
@@ -141,5 +141,5 @@ def condensenet(
 
 
 def _picked(b: Builder, x: Value, channels: Dim) -> Value:
-    """Add the choice of ``channels`` channels by a fixed index."""
+    """Add the selection of ``channels`` channels by a fixed index."""
     return b.add(Gather(1), x, b.add(Constant((channels,), "int64"), name="index"))

@@ -1,4 +1,4 @@
-"""What the zoo's networks share: images, convolutions with their batch norm, heads, widths."""
+"""Parts shared by the zoo's networks: images, convolutions with batch norm, heads, widths."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def image(b: Builder, size: Size, batch: Dim, dtype: str) -> Value:
 
 
 def half_up(k: Size) -> tuple[Dim, Dim]:
-    """Return the padding that keeps the size of an odd window: ``k // 2`` an axis."""
+    """Return the padding of an odd window that keeps the size: ``k // 2`` per axis."""
     height, width = pair(k)
     return height // 2, width // 2
 
@@ -61,7 +61,7 @@ def half_up(k: Size) -> tuple[Dim, Dim]:
 def conv(
     b: Builder, x: Value, out: Dim, k: int = 1, stride: int = 1, groups: Dim = 1, bias: bool = False
 ) -> Value:
-    """Add a ``k`` x ``k`` convolution that keeps the size but for its stride."""
+    """Add a ``k`` x ``k`` convolution that keeps the size except for its stride."""
     return b.add(Conv(out, (k, k), stride, k // 2, groups=groups, bias=bias), x)
 
 
@@ -124,7 +124,7 @@ def squeeze_excite(
 
 
 def flatten(b: Builder, x: Value) -> Value:
-    """Add a view with one row an image."""
+    """Add a view with one row per image."""
     return b.add(Reshape(taken((x.shape[0], product(x.shape[1:])))), x)
 
 

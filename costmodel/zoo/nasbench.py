@@ -23,7 +23,7 @@ from costmodel.zoo.layers import (
 )
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-"""What an edge of a cell may be."""
+"""The operations of an edge in a cell."""
 
 Cell = tuple[tuple[tuple[str, int], ...], ...]
 """For each node after the input: (operation, source node) of each edge into it."""
@@ -59,10 +59,10 @@ def nasbench201(
 
     Notes
     -----
-    As the benchmark's torch code runs it: an edge ``none`` multiplies its input by zero, a skip is
-    the input itself, and a node adds its edges to the number 0 with Python's ``sum``, so that the
-    first of them is an addition of zero. Runtimes that fold constants drop all of that. The
-    multiply-adds are those of the benchmark but for the bias of the last layer, which it adds.
+    The graph follows the benchmark's torch code: an edge ``none`` multiplies its input by zero, a
+    skip is the input itself, and a node adds its edges to the number 0 with Python's ``sum``, so
+    that the first of them is an addition of zero. Runtimes that fold constants drop all of that.
+    The multiply-adds are those of the benchmark but for the bias of the last layer, which it adds.
 
     Examples
     --------

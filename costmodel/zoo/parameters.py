@@ -1,4 +1,4 @@
-"""What the parameters of the zoo's functions may hold, as values and as text in a spec."""
+"""Valid parameters of the zoo's functions, as values and as text in a spec."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from costmodel.zoo.blocks import Structure
 
 Network = Callable[..., nx.DiGraph]
 MAX_COUNT = 256
-"""Most layers, blocks, parts ... that a network of the zoo may have."""
+"""Maximum number of layers, blocks, parts ... of a network of the zoo."""
 MAX_NUMBER = 1e12
-"""Largest number that is not a size."""
+"""Maximum of a number that is not a size."""
 MAX_ENTRIES = 64
-"""Most entries of a shape or a list of channels."""
+"""Maximum number of entries in a shape or a list of channels."""
 _PLAIN_SYMBOL = re.compile(r"[A-Za-z]\d*")
 _SYMBOL = "dim:"
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What one type of parameter holds.
+    """One type of parameter.
 
     Parameters
     ----------
     words : str
-        What would be right, for an error.
+        Description of valid values, for errors.
     accepts : callable
-        Whether a value is right.
+        Whether a value is valid.
     parse : callable
         A value from text; raises ``ValueError`` or ``DataError``.
     sizes : bool
-        Whether it holds one size or several.
+        Whether it is one size or several.
     """
 
     words: str
@@ -148,9 +148,9 @@ def _names_in(value: Any) -> list[str]:
 
 
 def _is_plain(symbol: str) -> bool:
-    """Say whether a name is a symbol without doubt: a letter with a number, or a parameter's own.
+    """Return whether a name is clearly a symbol: a letter with a number, or a parameter name.
 
-    Any other word in place of a number is more often a slip: ``size=large``, ``batch=auto``.
+    Other words in place of a number are usually mistakes: ``size=large``, ``batch=auto``.
     """
     return _PLAIN_SYMBOL.fullmatch(symbol) is not None or symbol in _PARAMETERS
 
@@ -226,7 +226,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _parse_dims(text: str) -> tuple[Dim, ...]:
-    """Read sizes apart by commas, or numbers apart by x.
+    """Read sizes separated by commas, or numbers separated by x.
 
     >>> _parse_dims("64,c"), _parse_dims("64x56")
     ((64, c), (64, 56))

@@ -88,16 +88,16 @@ NETWORKS: dict[str, Network] = {
     "identity": identity,
     "softmax": softmax,
 }
-"""Every network of the zoo by name."""
+"""All networks of the zoo by name."""
 
 
 def find(name: str) -> Network:
-    """Return the zoo function called ``name``.
+    """Return the zoo function named ``name``.
 
     Raises
     ------
     DataError
-        If there is none; close names are listed.
+        If there is none; lists close names.
 
     Examples
     --------
@@ -116,7 +116,7 @@ def find(name: str) -> Network:
 
 
 def build(name: str, **parameters: Any) -> nx.DiGraph:
-    """Return the network of the zoo called ``name``.
+    """Return the network of the zoo named ``name``.
 
     Parameters
     ----------

@@ -64,7 +64,7 @@ def shufflenet_v1(
     Bottlenecks are a quarter of the unit's output; the first 1x1 convolution of stage 2 has no
     groups. Conv1 has 24 channels, but 12 (16 for 8 groups) at 0.5x and 48 at 2x: the papers do not
     say so; it is in the authors' code and needed for the printed counts. Widths
-    whose bottlenecks the groups do not divide are refused (2 and 4 groups at 0.5x).
+    whose bottlenecks are not divisible by the groups are rejected (2 and 4 groups at 0.5x).
 
     Examples
     --------
@@ -154,8 +154,8 @@ def xception_like(
 
     Notes
     -----
-    The stages 144, 288, 576 are those of the small network of Light-Head R-CNN, which the v2 paper
-    took its Xception from; the inside of its blocks is not known, and none that was tried gives the
+    The stages 144, 288, 576 are those of the small network of Light-Head R-CNN, from which the v2
+    paper took its Xception; the inside of its blocks is unknown, and no tried variant gives the
     printed 40, 145, 305, 525 M multiply-adds at all four widths.
 
     Examples

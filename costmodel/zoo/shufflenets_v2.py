@@ -36,7 +36,7 @@ CHANNELS: dict[float, tuple[int, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """What all units of a network have in common."""
+    """Settings common to all units of a network."""
 
     se: bool = False
     residual: bool = False

@@ -269,7 +269,7 @@ def attention(
     keys, kv_heads : Dim, optional
         Keys and their heads, by default as many as queries and heads. [1]
     causal : bool
-        Whether query i sees only keys up to i.
+        Whether query i attends only to keys up to i.
     dtype : str
         Element type.
 
@@ -290,7 +290,7 @@ def attention(
 
 
 def identity(shape: Shape = (1, 64, 56, 56), dtype: str = "float32") -> nx.DiGraph:
-    """Return a network that returns its input: what is measured is the call of a network.
+    """Return a network that returns its input, to measure the call of a network.
 
     Examples
     --------

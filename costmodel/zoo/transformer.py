@@ -137,7 +137,7 @@ def gpt2(
     vocabulary: Dim = 50257,
     dtype: str = "float32",
 ) -> nx.DiGraph:
-    """Return GPT-2 :cite:p:`radford2019language` reading a whole sequence, all logits made.
+    """Return GPT-2 :cite:p:`radford2019language` on a whole sequence, with all logits.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def gpt2(
 
     Notes
     -----
-    The last product takes the token table for its matrix: its parameters count once, its traffic
+    The last product uses the token table as its matrix: its parameters count once, its traffic
     twice.
 
     Examples
@@ -188,7 +188,7 @@ def _pre_norm_layer(b: Builder, x: Value, heads: Dim, act: str, causal: bool) ->
 
 
 def _attention(b: Builder, x: Value, heads: Dim, fused: bool, causal: bool = False) -> Value:
-    """Add self-attention; ``fused`` makes queries, keys and values in one linear layer."""
+    """Add self-attention; ``fused`` computes queries, keys and values in one linear layer."""
     batch, length, features = x.shape
     with b.module("attention"):
         if fused:

@@ -43,7 +43,7 @@ def show(results: Sequence[Result], console: Console) -> None:
 
 
 def reached(results: Iterable[Result]) -> bool:
-    """Say whether enough networks get in and every count is equal or explained."""
+    """Return whether enough networks get in and every count is equal or explained."""
     verdicts = Counter(result.verdict for result in results)
     tried = verdicts.total() - verdicts[NOT_INSTALLED]
     inside = tried - verdicts["not in"] - verdicts["broken"]

@@ -85,7 +85,7 @@ def _with(node: ast.expr, **fields: object) -> ast.expr:
 
 
 def _is_text(node: ast.BinOp) -> bool:
-    """Say whether either side is text, which is put together and not calculated."""
+    """Return whether either side is text, which is put together and not calculated."""
     return any(
         isinstance(side, ast.JoinedStr)
         or (isinstance(side, ast.Constant) and isinstance(side.value, str))

@@ -133,7 +133,7 @@ def _slots(node: ast.AST) -> Iterator[_Slot]:
 
 
 def _is_table(node: ast.AST) -> bool:
-    """Say whether a node is a table: rows of numbers or text, of which no other is more right."""
+    """Return whether a node is a table: rows of numbers or text, which have no correct change."""
     rows = getattr(node, "elts", ()) if isinstance(node, ast.List | ast.Tuple) else ()
     return bool(rows) and all(
         isinstance(row, ast.Tuple) and all(isinstance(e, ast.Constant) for e in row.elts)

@@ -41,7 +41,7 @@ def from_ncnn(param_path: str | os.PathLike[str], input_shape: Sequence[Dim]) ->
     int8 (``int8_scale_term`` up to 100) another makes float32 of the result.
 
     Post-processing of detectors (``DetectionOutput``, ``Yolov3DetectionOutput``, ``PriorBox``)
-    depends on data or is constant: what it takes are outputs of the graph, and
+    depends on data or is constant: its inputs become outputs of the graph, and
     ``graph.graph["unknown"]`` and ``["coverage"]`` say so.
 
     Examples

@@ -1,4 +1,4 @@
-"""What a handler of an ncnn layer sees of the network."""
+"""Interface of the network for handlers of ncnn layers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Blobs(Protocol):
     input_shape: tuple[Dim, ...]
 
     def inputs(self, layer: Layer) -> list[Operand]:
-        """Return what ``layer`` takes; blobs of layers that are left out are skipped."""
+        """Return the inputs of ``layer``; blobs of omitted layers are skipped."""
 
 
 LAYERS: Registry[Callable[[Blobs, Layer], Operand | list[Operand]]] = Registry("ncnn")

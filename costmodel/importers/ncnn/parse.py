@@ -25,7 +25,7 @@ _LARGEST = 3.5e38
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer: its type, name, what it takes and makes, and its numbered parameters.
+    """One layer: its type, name, inputs, outputs and numbered parameters.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def parse(lines: list[str], name: str) -> list[Layer]:
         raise DataError(f"{name}: the first line of an ncnn .param file must be {MAGIC}")
     counts = lines[1].split() if len(lines) > 1 else []
     if len(counts) != 2 or not all(map(_COUNT.fullmatch, counts)):
-        raise DataError(f"{name}: line 2 should give the numbers of layers and blobs")
+        raise DataError(f"{name}: line 2 must give the numbers of layers and blobs")
     if int(counts[0]) > MAX_LAYERS:
         raise DataError(f"{name}: {counts[0]} layers are too many (at most {MAX_LAYERS})")
     written = [(i, line) for i, line in enumerate(lines[2:], 3) if line.strip()]

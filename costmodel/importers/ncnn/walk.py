@@ -12,7 +12,7 @@ from costmodel.importers.registry import Occurrence
 POST_PROCESSING = frozenset(
     {"DetectionOutput", "YoloDetectionOutput", "Yolov3DetectionOutput", "PriorBox"}
 )
-"""Layers that are left out: what they make depends on data or is constant."""
+"""Omitted layers: their results depend on data or are constant."""
 
 
 class Walk:
@@ -34,7 +34,7 @@ class Walk:
         self._takers: Counter[str] = Counter()
 
     def inputs(self, layer: Layer) -> list[Operand]:
-        """Return what ``layer`` takes; blobs of layers that are left out are skipped."""
+        """Return the inputs of ``layer``; blobs of omitted layers are skipped."""
         self._takers.update(layer.inputs)
         return [self.blobs[blob] for blob in layer.inputs if blob not in self._left_out]
 
@@ -46,7 +46,7 @@ class Walk:
         self.blobs |= dict(zip(layer.outputs, outputs, strict=False))
 
     def leave_out(self, layer: Layer, outputs: dict[str, Operand]) -> None:
-        """Leave ``layer`` out: what it takes becomes output of the graph."""
+        """Omit ``layer``: its inputs become outputs of the graph."""
         if layer.kind != "PriorBox":  # reads sizes only
             outputs |= {b: self.blobs[b] for b in layer.inputs if b not in self._left_out}
         self._takers.update(layer.inputs)
@@ -54,5 +54,5 @@ class Walk:
         self.emit.placeholder(Occurrence(layer.kind, layer.name, "post-processing"), [], [])
 
     def is_loose(self, blob: str) -> bool:
-        """Say whether nothing takes ``blob``."""
+        """Return whether ``blob`` has no consumer."""
         return blob in self.blobs and not self._takers[blob]

@@ -41,7 +41,7 @@ class Items:
 
 
 Made: TypeAlias = "Operand | Items"
-"""What a node makes in one of its outputs."""
+"""The value of one output of a node."""
 Result: TypeAlias = "Made | Sequence[Made | None]"
 
 
@@ -57,7 +57,7 @@ class Tensors(Protocol):
         """Return the tensor called ``name`` as it was before it was made floating-point."""
 
     def made(self, name: str) -> Made:
-        """Return what is called ``name``: a tensor, or a list of tensors."""
+        """Return the value called ``name``: a tensor, or a list of tensors."""
 
     def known(self, name: str) -> Any:
         """Return the value of the tensor called ``name`` if it is known, else None."""
@@ -69,10 +69,10 @@ class Tensors(Protocol):
         """Note that ``name`` is ``source`` in the type ``dtype``, made where it is asked for."""
 
     def is_stored(self, name: str) -> bool:
-        """Say whether the tensor called ``name`` is stored in the file."""
+        """Return whether the tensor called ``name`` is stored in the file."""
 
     def is_learned(self, name: str) -> bool:
-        """Say whether the tensor called ``name`` comes from the network and not the exporter."""
+        """Return whether tensor ``name`` stems from the network and not from the exporter."""
 
     def only_taker(self, name: str) -> Any:
         """Return the node that alone takes the tensor called ``name``, or None."""
@@ -84,10 +84,10 @@ class Tensors(Protocol):
         """Return the node that makes the tensor called ``name``, or None."""
 
     def is_used(self, name: str) -> bool:
-        """Say whether a node takes the tensor called ``name``, or it leaves the network."""
+        """Return whether tensor ``name`` is used by a node or is an output of the network."""
 
     def merge(self, node: Any, name: str) -> None:
-        """Take ``node`` as done by the one that makes tensor ``name``, and makes what it makes."""
+        """Merge ``node`` into the node that makes tensor ``name``; it has the same results."""
 
     def skip(self, node: Any) -> None:
         """Take ``node`` as done by one that comes later."""
@@ -105,7 +105,7 @@ class Tensors(Protocol):
         """Note whether an attention with a mask counts the triangle, or else the square."""
 
     def declared(self, name: str) -> Tensor | None:
-        """Return what the file states of the tensor called ``name``, or None."""
+        """Return the type that the file states for tensor ``name``, or None."""
 
     def new_size(self, name: str) -> Dim:
         """Return a symbol for a size that depends on data, called like ``name``."""
@@ -130,11 +130,11 @@ class Body(Protocol):
         """Walk over the nodes of the body."""
 
     def result(self, name: str) -> tuple[Made | None, Any]:
-        """Return what the body hands on under ``name``: the tensor, and its value if known."""
+        """Return the tensor that the body returns under ``name``, and its value if known."""
 
 
 class Call:
-    """One node of the file: its inputs, attributes, and what it makes.
+    """One node of the file: its inputs, attributes and results.
 
     Parameters
     ----------
@@ -163,11 +163,11 @@ class Call:
         return attribute(self.node, name, default)
 
     def has(self, slot: int) -> bool:
-        """Say whether input ``slot`` is given."""
+        """Return whether input ``slot`` is given."""
         return slot < len(self.node.input) and bool(self.node.input[slot])
 
     def makes(self, output: int) -> bool:
-        """Say whether output ``output`` is named and used."""
+        """Return whether output ``output`` is named and used."""
         names = self.node.output
         return output < len(names) and bool(names[output]) and self.walk.is_used(names[output])
 
@@ -192,7 +192,7 @@ class Call:
         return self.walk.quantized(name) if self._quantized else self.walk.operand(name)
 
     def made(self, slot: int = 0) -> Made:
-        """Return what stands in input ``slot``: a tensor, or a list of tensors."""
+        """Return the value of input ``slot``: a tensor, or a list of tensors."""
         if not self.has(slot):
             raise DataError(f"its input {slot} is missing")
         return self.walk.made(self.node.input[slot])
@@ -219,7 +219,7 @@ class Call:
         return self.walk.known(self.node.input[slot]) if self.has(slot) else None
 
     def holds_only(self, slot: int, number: float) -> bool:
-        """Say whether input ``slot`` is known, and ``number`` in every place."""
+        """Return whether input ``slot`` is known and equal to ``number`` in all entries."""
         value = self.peek(slot)
         return value is not None and bool(np.all(value == number))
 

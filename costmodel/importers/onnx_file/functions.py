@@ -57,7 +57,7 @@ def standard_function(node: Any, version: int, made: Sequence[Any]) -> Any:
         return message if message.node else None
     except MemoryError:
         raise
-    except Exception:  # the library raises what it meets
+    except Exception:  # the library raises errors of any class
         return None
 
 

@@ -20,7 +20,7 @@ _ALWAYS: dict[str, tuple[int, ...]] = {
     "RMSNormalization": (1,),
     "RNN": (1, 2, 3),
 }
-"""Slots of operators that hold what a network has learned."""
+"""Slots of operators for learned tensors."""
 
 
 def weights_among(graph: Any) -> frozenset[str]:

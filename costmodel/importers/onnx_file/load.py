@@ -1,4 +1,4 @@
-"""Reading the protobuf message: its tensors, element types and what it says about itself."""
+"""Reading the protobuf message: its tensors, element types and metadata."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def load_model(path: Path) -> Any:
         model = onnx.load_model_from_string(content)
     except MemoryError:
         raise
-    except Exception:  # the protobuf runtimes differ in what they raise
+    except Exception:  # protobuf runtimes raise different errors
         raise DataError(f"{path}: not an ONNX model, or cut short") from None
     if not model.graph.node and not model.graph.output:
         raise DataError(f"{path}: not an ONNX model: it has no nodes and no outputs")
@@ -148,7 +148,7 @@ def stored_tensor(message: Any) -> Tensor:
 
 
 def array_of(message: Any, most: int = MAX_ELEMENTS) -> Any:
-    """Return what a tensor message holds; None where it is large or lies in another file.
+    """Return the value of a tensor message; None if it is large or in another file.
 
     No other file is ever read.
 
@@ -166,7 +166,7 @@ def array_of(message: Any, most: int = MAX_ELEMENTS) -> Any:
         value = np.asarray(onnx.numpy_helper.to_array(message))
     except MemoryError:
         raise
-    except Exception:  # the library raises what it meets
+    except Exception:  # the library raises errors of any class
         raise DataError(f"the data of tensor {shown(message.name)!r} is broken") from None
     return value if value.dtype.kind not in "OUSc" else None
 

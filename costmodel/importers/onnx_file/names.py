@@ -12,7 +12,7 @@ _LONGEST = 80
 _LONGEST_SCOPES = 4096
 _LONGEST_MODULE = 200
 _UNNAMED = frozenset({"", "None", "none", "unk", "unknown", "dynamic"})
-"""What exporters write where a size has no name."""
+"""Placeholders that exporters write for unnamed sizes."""
 
 
 def shown(name: str) -> str:
@@ -46,7 +46,7 @@ def some(names: Iterable[str]) -> list[str]:
 
 
 def is_named(name: str) -> bool:
-    """Say whether a file gives a size a name, and not a mark that there is none.
+    """Return whether the name of a size is a real name and not a placeholder.
 
     >>> is_named("batch"), is_named("?"), is_named("None")
     (True, False, False)
@@ -72,7 +72,7 @@ def full_name(node: Any) -> str:
 
 
 def place(node: Any) -> str:
-    """Return the name of a node, or of what it makes."""
+    """Return the name of a node, or of its result."""
     return shown(node.name or (node.output[0] if node.output else "") or "a node without name")
 
 

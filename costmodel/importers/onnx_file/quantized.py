@@ -87,11 +87,11 @@ class Quantized:
                 self._carried.update(node.output if carried else ())
 
     def runs_on_integers(self, node: Any) -> bool:
-        """Say whether ``node`` runs on the integers behind its inputs."""
+        """Return whether ``node`` runs on the integers before its dequantized inputs."""
         return id(node) in self._integer
 
     def stays(self, name: str) -> bool:
-        """Say whether a tensor that such a node makes is handed on as integers."""
+        """Return whether the result of such a node is used as integers."""
         return name in self._carried
 
 

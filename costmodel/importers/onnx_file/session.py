@@ -1,4 +1,4 @@
-"""What the walks over one file share: the graph they build, limits, what the file says."""
+"""State shared by the traversals of one file: the graph, limits, statements of the file."""
 
 from __future__ import annotations
 
@@ -99,19 +99,19 @@ class Session:
         return self._known <= 0
 
     def notes(self) -> tuple[str, ...]:
-        """Return what a reader of the totals must know."""
+        """Return notes that qualify the totals."""
         return tuple(
             _NOTES[causal].format(f"{n} attention" + ("s" if n > 1 else ""))
             for causal, n in sorted(self.masks.items())
         )
 
     def keep(self, elements: int) -> bool:
-        """Say whether an array of so many elements may still be kept."""
+        """Return whether another array of this many elements may be kept."""
         self._known -= elements + 16
         return self._known > 0
 
     def stated(self, name: str) -> Tensor | None:
-        """Return what the file states of the tensor called ``name``, or None."""
+        """Return the type that the file states for tensor ``name``, or None."""
         entry = self._stated.get(name)
         return None if entry is None else declared_tensor(entry, self.sizes)
 

@@ -46,7 +46,7 @@ class Sizes:
         return self._found[name]
 
     def knows(self, name: str) -> bool:
-        """Say whether ``name`` is a size of its own, and not a formula in some."""
+        """Return whether ``name`` is a size and not a formula of sizes."""
         return name in self._found or (is_named(name) and name.isidentifier())
 
     def new(self, name: str) -> Dim:
@@ -132,7 +132,7 @@ def _tensor(shape: tuple[Dim, ...], dtype: str, where: str) -> Tensor:
 
 
 def declared_tensor(entry: Any, sizes: Sizes) -> Tensor | None:
-    """Return what a file states of a tensor that a node makes; None where it leaves that open.
+    """Return the type that a file states for the result of a node; None if it states none.
 
     Only sizes that are numbers or plain names are a statement; a formula in names is not read.
     """

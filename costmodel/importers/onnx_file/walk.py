@@ -1,4 +1,4 @@
-"""Walking over an ONNX graph or body, one handler an operator type."""
+"""Traversal of an ONNX graph or body, with one handler per operator type."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from costmodel.ops.tensor import Tensor
 _PROGRAMS = ("If", "Loop", "Scan", "SequenceMap")
 """Operators that run a program of their own."""
 _SAME_SHAPE = frozenset({"Abs", "Exp", "Identity", "Log", "Neg", "Relu", "Sigmoid", "Sqrt", "Tanh"})
-"""Operators whose result has shape and dtype of what they take."""
+"""Operators whose result has the shape and dtype of their input."""
 _FOLLOWED = 8
 _MOST_SLOTS = 4096
 """Most inputs, and most outputs, of a node. [tensor]"""
@@ -137,7 +137,7 @@ class Walk:
             self._made[name] = Stored(name, tensor, tensor.dtype not in _NOT_LEARNED)
 
     def made(self, name: str) -> Made:
-        """Return what is called ``name``: a tensor, or a list of tensors."""
+        """Return the value called ``name``: a tensor, or a list of tensors."""
         found = self._made.get(name)
         if isinstance(found, _Deferred):
             found = self._made[name] = self.emit.add(Cast(found.dtype), self.operand(found.source))
@@ -180,11 +180,11 @@ class Walk:
         self._made[name] = _Deferred(source, dtype)
 
     def is_stored(self, name: str) -> bool:
-        """Say whether the tensor called ``name`` is stored in the file."""
+        """Return whether the tensor called ``name`` is stored in the file."""
         return isinstance(self._peek(name), Stored)
 
     def is_learned(self, name: str) -> bool:
-        """Say whether the tensor called ``name`` comes from the network and not the exporter."""
+        """Return whether tensor ``name`` stems from the network and not from the exporter."""
         found = self._peek(name)
         return isinstance(found, Stored) and found.key in self.session.learned
 
@@ -206,11 +206,11 @@ class Walk:
         return self._makers.get(name)
 
     def is_used(self, name: str) -> bool:
-        """Say whether a node takes the tensor called ``name``, or it leaves the network."""
+        """Return whether tensor ``name`` is used by a node or is an output of the network."""
         return self._uses[name] > 0
 
     def merge(self, node: Any, name: str) -> None:
-        """Take ``node`` as done by the one that makes tensor ``name``, and makes what it makes."""
+        """Merge ``node`` into the node that makes tensor ``name``; it has the same results."""
         self._merged[id(node)] = name
 
     def skip(self, node: Any) -> None:
@@ -236,7 +236,7 @@ class Walk:
         self.session.masks[causal] += 1
 
     def declared(self, name: str) -> Tensor | None:
-        """Return what the file states of the tensor called ``name``, or None."""
+        """Return the type that the file states for tensor ``name``, or None."""
         if self._depth:
             return None
         found = self.session.stated(name)
@@ -316,7 +316,7 @@ class Walk:
                 self._made[name] = self._floating(name, x) if integers else x
 
     def _floating(self, name: str, x: Made) -> Made:
-        """Return what a node on integers makes: integers only where they are wanted as such."""
+        """Return the result of an integer node: integers only if consumers use them as such."""
         if self._quantized.stays(name) or not isinstance(x, Value):
             return x
         return self.emit.add(Cast("float32"), x) if "int" in x.tensor.dtype else x
@@ -394,7 +394,7 @@ class Walk:
         return True
 
     def _is_weight(self, name: str) -> bool:
-        """Say whether a stored tensor is learned: several numbers that are not integers."""
+        """Return whether a stored tensor is learned: several numbers that are not integers."""
         found = self._peek(name)
         return isinstance(found, Stored) and found.learned and found.tensor.elements != 1
 
@@ -430,7 +430,7 @@ class Walk:
         return [next(made) if name else None for name in call.node.output]
 
     def _stated_shape(self, name: str, occurrence: Occurrence) -> Tensor:
-        """Return the shape that the file or ONNX itself gives for what is not known."""
+        """Return the shape of an unknown result, from the file or from ONNX's shape inference."""
         found = self.declared(name)
         if found is None:
             found = self.session.inferred(name) if self._depth == 0 else None
@@ -474,7 +474,7 @@ class GraphBody:
         self._walk.run()
 
     def result(self, name: str) -> tuple[Made | None, Any]:
-        """Return what the body hands on under ``name``: the tensor, and its value if known."""
+        """Return the tensor that the body returns under ``name``, and its value if known."""
         return self._walk.made(name), self._walk.known(name)
 
 

@@ -21,7 +21,7 @@ _DEEPEST_PRODUCT = 3  # products in products: a number, and two that make a cube
 
 
 class Note(Enum):
-    """What a source says about an operator and its fields do not keep."""
+    """Facts of the source about an operator that its fields do not keep."""
 
     OTHER = auto()
     """It costs what its kind says and computes something else: other slopes, ``2 / x``."""
@@ -76,7 +76,7 @@ class Pieces:
         return tensor
 
     def inputs(self, value: Source) -> tuple[Source, ...]:
-        """Return what the operator takes that makes ``value``."""
+        """Return the inputs of the operator that makes ``value``."""
         name = value[0]
         if name not in self._inputs:
             self._inputs[name] = sources_of(self.graph, name)
@@ -87,7 +87,7 @@ class Pieces:
         self._inputs.pop(name, None)
 
     def is_plain(self, value: Source) -> bool:
-        """Say whether the operator that makes ``value`` scales by one and shifts by zero."""
+        """Return whether the operator that makes ``value`` scales by one and shifts by zero."""
         return self._notes.get(value[0]) is Note.PLAIN
 
     def operands(self, value: Source, kind: str) -> tuple[Source, ...]:
@@ -140,12 +140,12 @@ class Pieces:
         return number, whole
 
     def near(self, value: Source, number: float, wanted: float) -> bool:
-        """Say whether ``number`` is ``wanted``, as the dtype of ``value`` rounds it."""
+        """Return whether ``number`` is ``wanted``, as the dtype of ``value`` rounds it."""
         tolerance = _ROUNDING.get(self.tensor(value).dtype, _EXACT)
         return math.isclose(number, wanted, rel_tol=tolerance)
 
     def uncast(self, value: Source) -> Source:
-        """Return what ``value`` was before it was cast to this floating-point type."""
+        """Return ``value`` before its cast to this floating-point type."""
         cast = isinstance(self.op(value), Cast) and "float" in self.tensor(value).dtype
         return self.inputs(value)[0] if cast else value
 
@@ -170,4 +170,4 @@ Pattern: TypeAlias = Callable[[Pieces, Source], Whole | None]
 """Returns the operator that stands for the pieces that make a value, or None."""
 
 EXPORTED: Registry[Pattern] = Registry("pattern of exported")
-"""What exporters take apart, by the name that the operator's node gets."""
+"""Operators decomposed by exporters, by the name of the merged node."""

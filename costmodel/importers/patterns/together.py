@@ -1,4 +1,4 @@
-"""Puts the pieces of an operator together."""
+"""Merges the pieces of a decomposed operator."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _fits(pieces: Pieces, name: str, whole: Whole) -> bool:
 
 
 def _is_weight(graph: nx.DiGraph, node: str, named: Counter[str]) -> bool:
-    """Say whether another operator has its weights from ``node``, by name and without an edge."""
+    """Return whether another operator uses the weights of ``node`` by name, without an edge."""
     attributes = graph.nodes[node]
     inputs = (graph.nodes[source]["outputs"][i] for source, i in sources_of(graph, node))
     return named[attributes["weights"]] > 1 and not attributes["op"].weights(*inputs)

@@ -1,4 +1,4 @@
-"""Torch modules: what a copy of them does, run once."""
+"""Torch modules, imported by recording one run of a copy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def from_torch(
 ) -> nx.DiGraph:
     """Return the op graph of a torch module at inference.
 
-    A copy of the module runs once, in eval mode, and what it does is recorded. The user's module is
+    A copy of the module runs once, in eval mode, and its calls are recorded. The user's module is
     not touched. Weights may be on the ``meta`` device: only what follows from inputs, constants and
     buffers is computed. Where the code asks for values that follow from weights, it runs on real
     tensors, and the graph holds along the given input.

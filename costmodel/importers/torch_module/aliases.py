@@ -22,7 +22,7 @@ class Borrowed(Enum):
 
 
 class Memory:
-    """The memory that tensors share, and what is known of its content.
+    """Memory shared by tensors, and the known facts of its content.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Memory:
 
 
 class Record:
-    """What a tensor object of torch is in the program.
+    """The representation of a torch tensor in the program.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ class Aliases:
         record.version = memory.version
 
     def _view_again(self, record: Record, parent: Record) -> None:
-        """Make a view anew, since what it is a view of has changed."""
+        """Recreate a view after a write to its base."""
         source, old = self.read(parent), record.view.node
         assert old is not None
         args, kwargs = _replaced((old.args, old.kwargs), record.seen, source)

@@ -10,7 +10,7 @@ from costmodel.importers.torch_module.facts import Facts
 
 
 class Apart:
-    """Finds the function of torch that does with others what an operator does."""
+    """Finds torch's decomposition of an operator into others."""
 
     def way(self, op: Any, facts: Facts) -> Callable[..., Any] | None:
         """Return a function with the arguments of ``op`` that runs other operators, or None."""
@@ -28,7 +28,7 @@ class Apart:
 
 
 def plain_program(op: Any) -> Callable[..., Any] | None:
-    """Return what an operator that takes functions does in plain operators, or None."""
+    """Return the plain operators of an operator with functions as arguments, or None."""
     import torch
 
     programs: dict[str, Callable[..., Any]] = {"cond": _branch, "scan": _scan}

@@ -14,7 +14,7 @@ _ATOMS = frozenset({int, type(None), str, torch.dtype, torch.layout, torch.memor
 
 
 class Records(Protocol):
-    """What knows the tensors of a run."""
+    """An object that knows the tensors of a run."""
 
     aliases: Aliases
 

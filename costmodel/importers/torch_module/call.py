@@ -14,7 +14,7 @@ from costmodel.importers.torch_module.program import Node
 from costmodel.ops.tensor import DTYPE_BYTES, Tensor
 
 Result: TypeAlias = Operand | Sequence[Operand | None] | None
-"""What a node makes: a tensor, several (None where we do not follow one), or none."""
+"""The result of a node: a tensor, several (None for untracked ones), or none."""
 
 
 class Tensors(Protocol):
@@ -23,7 +23,7 @@ class Tensors(Protocol):
     emit: Emitter
 
     def operand(self, node: Any) -> Operand | None:
-        """Return what a node of the program stands for."""
+        """Return the value of a node of the program."""
 
     def size(self, value: Any) -> Dim:
         """Return a size that is an int, a SymInt or a node that computes one."""
@@ -33,7 +33,7 @@ class Tensors(Protocol):
 
 
 class Call:
-    """One node of the exported program: its arguments by name, and what it makes.
+    """One node of the exported program: its arguments by name, and its results.
 
     Parameters
     ----------
@@ -120,13 +120,13 @@ class Call:
         return self._arguments[name].meta["val"]
 
     def is_used(self, output: int) -> bool:
-        """Say whether anything takes output ``output`` of several."""
+        """Return whether output ``output`` of several has a consumer."""
         if isinstance(self.node, Node):
             return self.node.is_used(output)
         return any(user.args[1] == output and user.users for user in self.node.users)
 
     def is_view(self, of: str) -> bool:
-        """Say whether the first output shares the storage of argument ``of``."""
+        """Return whether the first output shares the storage of argument ``of``."""
         ours, theirs = self.metas[0], self.meta_of(of)
         return bool(ours.untyped_storage()._cdata == theirs.untyped_storage()._cdata)
 
@@ -136,7 +136,7 @@ ATEN: Registry[Callable[[Call], Result]] = Registry("ATen")
 
 
 DROPOUTS = ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")
-"""What does nothing at inference."""
+"""Operators without effect at inference."""
 
 
 @cache
@@ -163,10 +163,10 @@ def dtype_name(dtype: Any) -> str:
 
 
 def is_node(value: Any) -> bool:
-    """Say whether ``value`` is a node of the program."""
+    """Return whether ``value`` is a node of the program."""
     return hasattr(value, "all_input_nodes")
 
 
 def is_tensor(value: Any) -> bool:
-    """Say whether ``value`` is a (fake) tensor."""
+    """Return whether ``value`` is a (fake) tensor."""
     return hasattr(value, "untyped_storage")

@@ -1,4 +1,4 @@
-"""Running a copy of a module once and recording what it does."""
+"""Running a copy of a module once and recording its calls."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from costmodel.importers.torch_module.surroundings import Surroundings
 
 
 def capture(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
-    """Return what ``module`` does on these inputs.
+    """Return the recorded program of ``module`` on these inputs.
 
     It runs on tensors without data; where its code asks for values that follow from weights, on
     real ones.
@@ -99,7 +99,7 @@ def _below_autograd() -> Iterator[None]:
 
 
 def _without_values(module: Any, args: Any, kwargs: Any) -> str | None:
-    """Return what has no values, None if everything has."""
+    """Return a description of the tensors without values, None if all have values."""
     for name, tensor in (*module.named_parameters(), *module.named_buffers()):
         if tensor.device.type == "meta" and not torch.nn.parameter.is_lazy(tensor):
             return str(name)

@@ -68,7 +68,7 @@ def _refused(name: str, dynamic: dict[str, Axes], error: Exception) -> DataError
 
 
 def _is_masked(node: Any) -> bool:
-    """Say whether a node is an attention that has a tensor for a mask."""
+    """Return whether a node is an attention with a tensor as mask."""
     if node.op != "call_function" or packet_name(node.target) != ATTENTION:
         return False
     return (node.args[3] if len(node.args) > 3 else node.kwargs.get("attn_mask")) is not None
@@ -97,7 +97,7 @@ def _prepared(module: Any, leaves: list[Any], axes: Mapping[tuple[int, int], Siz
 
 
 def _shapes(leaves: Sequence[Any], axes: Mapping[tuple[int, int], Size]) -> Any:
-    """Return what ``torch.export`` must know of the symbolic axes."""
+    """Return the description of symbolic axes for ``torch.export``."""
     # Only multiples need a name: without one torch finds by itself what a size may be.
     multiples = {name for name, factor in axes.values() if factor > 1}
     named = {name: torch.export.Dim(f"_{name}", min=2) for name in multiples}

@@ -1,4 +1,4 @@
-"""What the schema of an operator of torch says, worked out once a run."""
+"""Facts from the schema of a torch operator, derived once per run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ASKS = frozenset(
     {"_local_scalar_dense", "equal", "is_nonzero", "item", "resolve_neg", "nonzero_numpy"}
     | {"argwhere", "torchvision.nms"}
 )
-"""What hands values to Python (``resolve_neg`` precedes ``tolist`` and ``numpy``), or sizes that
+"""Operators that pass values to Python (``resolve_neg`` precedes ``tolist``), or sizes that
 depend on them, without a tag that says so."""
 _PASSED = frozenset({"detach_", "requires_grad_", "lift_fresh"})
 """Operators that only torch's own books need."""
@@ -31,7 +31,7 @@ _OTHER_IS_SHAPE = frozenset({"to", "type_as", "expand_as", "view_as", "reshape_a
 
 
 class Facts:
-    """What a recorder must know of an operator.
+    """Facts of an operator for the recorder.
 
     Parameters
     ----------
@@ -87,5 +87,5 @@ class Facts:
 
 
 def _is_quiet(schema: Any) -> bool:
-    """Say whether it draws numbers in training only: dropouts and attention."""
+    """Return whether it draws random numbers in training only: dropout and attention."""
     return not _MODES.isdisjoint(a.name for a in schema.arguments)

@@ -37,7 +37,7 @@ class Output(NamedTuple):
 _SPECS: dict[Any, Spec] = {}
 _MADE: dict[Any, Any] = {}
 _MOST = 50_000
-"""A cache of what operators make of shapes, and how many entries it may have."""
+"""A cache of the output shapes of operators, and its maximum number of entries."""
 
 
 class Kernels:
@@ -83,7 +83,7 @@ class Kernels:
     def run(
         self, op: Any, args: Any, kwargs: Any, tensors: Sequence[Tensor], key: Any
     ) -> tuple[Any, list[Output] | None]:
-        """Return what ``op`` makes, without its values, and what is known of each output.
+        """Return the results of ``op`` without values, and the known facts of each output.
 
         Parameters
         ----------

@@ -8,7 +8,7 @@ from torch import Tensor
 
 ATTENTION = "scaled_dot_product_attention"
 _NEVER = -1e4
-"""What is added to a score that must not count: this or less, in whichever dtype."""
+"""Largest number added to a masked score, in any dtype."""
 _TEXTS = {
     True: "{} with a causal mask as a tensor: the triangle is counted, as with is_causal",
     False: "{} with a mask as a tensor: the full square is counted",
@@ -16,7 +16,7 @@ _TEXTS = {
 
 
 def text(count: int, causal: bool) -> str:
-    """Return what is said of ``count`` attentions that have a tensor for a mask."""
+    """Return the note about ``count`` attentions with a tensor as mask."""
     return _TEXTS[causal].format(f"{count} attention" + ("s" if count > 1 else ""))
 
 
@@ -28,7 +28,7 @@ class Masks:
         self._counts: Counter[bool] = Counter()
 
     def is_causal(self, mask: Tensor, known: bool) -> bool:
-        """Say whether ``mask`` lets every token see itself and what is before it, and no more.
+        """Return whether ``mask`` is causal: every token attends to itself and earlier tokens only.
 
         Parameters
         ----------
@@ -42,7 +42,7 @@ class Masks:
         return causal
 
     def notes(self) -> tuple[str, ...]:
-        """Return what a reader of the totals must know."""
+        """Return notes that qualify the totals."""
         return tuple(text(n, causal) for causal, n in sorted(self._counts.items()))
 
     def _looked_at(self, mask: Tensor) -> bool:

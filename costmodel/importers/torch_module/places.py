@@ -1,4 +1,4 @@
-"""Where an operator stands in a module, and which operators are not known."""
+"""Locations of operators in a module, and the unknown operators."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def unknown_nodes(nodes: Iterable[Any]) -> list[Occurrence]:
 
 
 def takes_functions(node: Any) -> bool:
-    """Say whether a node runs functions that it is given: ``cond``, ``scan`` and others."""
+    """Return whether a node calls functions among its arguments: ``cond``, ``scan`` and others."""
     kinds = {kind.__name__ for kind in type(node.target).__mro__}
     return "HigherOrderOperator" in kinds and not str(node.target).startswith("wrap_with_")
 

@@ -116,13 +116,13 @@ class Node:
         return list(_tensors((self.args, self.kwargs)))
 
     def is_used(self, output: int) -> bool:
-        """Say whether anything takes output ``output``."""
+        """Return whether output ``output`` has a consumer."""
         return output in self.used
 
 
 @dataclass
 class Program:
-    """What one run of a module did.
+    """The record of one run of a module.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ import torch
 
 
 def has_compiler() -> bool:
-    """Say whether the compiler of torch is loaded."""
+    """Return whether the compiler of torch is loaded."""
     return "torch._dynamo" in sys.modules
 
 

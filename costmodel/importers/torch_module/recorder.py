@@ -36,7 +36,7 @@ class ValuesNeededError(BaseException):
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[misc]
-    """Records what runs inside its ``with`` block.
+    """Records the operators that run inside its ``with`` block.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         bound = Bound(self, args, kwargs)
         if facts.name == "index":
             for tensor, record in zip(bound.tensors[1:], bound.records[1:], strict=True):
-                if is_mask(tensor):  # how many are set decides the shape
+                if is_mask(tensor):  # the number of set elements decides the shape
                     self._asked(facts, record)
         if facts.lengths is not None:
             self._asked(facts, bound.records[facts.lengths])
@@ -140,13 +140,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         if isinstance(out, Tensor):
             return self._recorded(func, facts, bound, [out], outputs, level)[0]
         if not isinstance(out, list | tuple):
-            if facts.writes:  # what it returns is what it has written
+            if facts.writes:  # it returns the written tensors
                 self._recorded(func, facts, bound, written(facts, args, kwargs), None, level)
             return out
         return type(out)(self._recorded(func, facts, bound, out, outputs, level))
 
     def _before_writing(self, facts: Facts, tensors: Sequence[Tensor]) -> None:
-        """Keep what is not the run's own before it is written, or refuse where that is large."""
+        """Save tensors from outside the run before a write; reject large ones."""
         for tensor in tensors:
             memory = self.record_of(tensor).memory
             if memory.borrowed is Borrowed.WEIGHT:
@@ -173,7 +173,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         outputs: Sequence[Output | None] | None,
         level: int,
     ) -> list[Any]:
-        """Add the node of an operator to the program and say what its outputs are."""
+        """Add the node of an operator to the program and register its outputs."""
         if not facts.writes and any(outs[0] is t for t in bound.tensors):
             if not facts.is_dropout:
                 return list(outs)  # it did nothing
@@ -214,7 +214,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         return list(outs)
 
     def _masked_causally(self, bound: Bound, node: Node) -> bool:
-        """Say whether an attention has a tensor for a mask that is a causal one."""
+        """Return whether an attention has a causal mask as a tensor."""
         mask = node.kwargs.get("attn_mask", node.args[3] if len(node.args) > 3 else None)
         if mask is None:
             return False
@@ -228,7 +228,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         return causal
 
     def _higher_order(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """Run an operator that takes functions (``cond``, ``scan``): what they do is recorded."""
+        """Run an operator on functions (``cond``, ``scan``) and record their calls."""
         kernel, name, start = plain_program(func), func.name(), len(self.program.nodes)
         if kernel is None:
             out = func(*args, **kwargs)
@@ -237,7 +237,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
                 out = kernel(*args, **kwargs)
             if name not in ATEN:
                 return out
-        # One operator: what it consists of is not recorded.
+        # One operator: its parts are not recorded.
         del self.program.nodes[start:]
         bound = Bound(self, args, kwargs)
         node = self._node(func, bound.args, bound.kwargs, name)
@@ -303,7 +303,7 @@ def written(facts: Facts, args: Any, kwargs: Any) -> list[Tensor]:
 
 
 def _folds(facts: Facts, bound: Bound) -> bool:
-    """Say whether an operator makes a constant of the network that need not be an operator.
+    """Return whether an operator makes a constant that need not be an operator.
 
     No handler knows it and everything that it takes is a constant; or it takes numbers alone.
     """

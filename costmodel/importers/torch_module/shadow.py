@@ -1,7 +1,7 @@
 """A copy of a module that runs in its place, so that the user's objects are never written.
 
 Modules, containers, bound methods, closures and plain objects are copied; whatever else they hold
-is shared. Tensors are what the caller makes of them.
+is shared. The caller converts tensors.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _ATOMS = frozenset({int, float, bool, str, bytes, complex, type(None), type, typ
 
 
 class Copier:
-    """Copies what is reachable from a module or its inputs, each object once.
+    """Copies all objects reachable from a module or its inputs, each once.
 
     Parameters
     ----------
     tensor : callable
-        Returns what stands for a tensor, given it and the dotted path at which it was found.
+        Returns the stand-in of a tensor, given it and its dotted path.
     located : callable, optional
-        Returns what stands for the ``forward`` of a module, given it and the path of the module.
+        Returns the stand-in of the ``forward`` of a module, given it and the path of the module.
     scripted : callable, optional
-        Returns what stands for a module of TorchScript, given it and its path.
+        Returns the stand-in of a TorchScript module, given it and its path.
     """
 
     def __init__(
@@ -185,9 +185,9 @@ class Copier:
 
 
 def _is_plain(kind: type) -> bool:
-    """Say whether an object of this class is its attributes, so that a copy of them is a copy.
+    """Return whether copying the attributes copies an object of this class.
 
-    Not what the interpreter and torch bring, not what cleans up when it dies, no singletons.
+    False for classes of the interpreter and torch, classes with finalizers, and singletons.
     """
     origin = kind.__module__.split(".")[0]
     ours = origin != "torch" or kind.__module__.startswith(_OF_MODULES)

@@ -1,4 +1,4 @@
-"""What the commonest operators make, where torch works it out slowly: the shape of their input."""
+"""Shape rules of common operators for which torch is slow: the shape of their input."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 Shape: TypeAlias = tuple[int, ...]
 Rule: TypeAlias = Callable[[Any, Sequence[Tensor]], Shape | None]
-"""Returns the shape that an operator makes of its arguments and the tensors among them, contiguous
+"""Returns the output shape of an operator from its arguments and their tensors, contiguous
 and of the dtype of the first, or None where torch must say it."""
 
 

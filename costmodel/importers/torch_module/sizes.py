@@ -13,10 +13,10 @@ from costmodel.errors import DataError
 from costmodel.importers.registry import UnsupportedFormError
 
 Axes: TypeAlias = int | tuple[str, int] | Sequence[tuple[int | str, int]]
-"""What a symbol stands for: an axis of the first input, or pairs of an input, by number or name,
+"""Axes of a symbol: an axis of the first input, or pairs of an input, by number or name,
 and an axis of it."""
 Size: TypeAlias = tuple[str, int]
-"""The symbol of an axis and how often it is taken: ``32*k``."""
+"""The symbol of an axis and its multiple: ``32*k``."""
 
 _SIZE = re.compile(r"(?:(\d+)\s*\*\s*)?([A-Za-z_]\w*)")
 
@@ -32,7 +32,7 @@ def axes_of(
     Parameters
     ----------
     dynamic : mapping
-        Symbols or multiples of one, ``"n"`` or ``"32*k"``, and what they stand for.
+        Symbols or multiples of one, ``"n"`` or ``"32*k"``, and their axes.
     names : sequence of str
         The name of each tensor; a name of what holds several stands for all of them.
     numbers : mapping

@@ -1,4 +1,4 @@
-"""What stands for the tensors of a module and its inputs while a copy of it runs."""
+"""Stand-ins for the tensors of a module and its inputs while a copy of it runs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Stored:
                     self._learned.add(id(tensor))
 
     def __call__(self, tensor: Tensor, path: str) -> Tensor:
-        """Return what stands for a stored tensor that is found at ``path``."""
+        """Return the stand-in of a stored tensor found at ``path``."""
         name = self._names.get(id(tensor), path)
         learned = id(tensor) in self._learned
         if torch.nn.parameter.is_lazy(tensor):
@@ -120,7 +120,7 @@ class Given:
         return self._names[number]
 
     def __call__(self, tensor: Tensor, path: str) -> Tensor:
-        """Return what stands for an input that is found at ``path``."""
+        """Return the stand-in of an input found at ``path``."""
         values = self._real or tensor.numel() <= LARGEST
         made = _data(tensor, values and tensor.device.type != "meta", clone=True)
         level = UNKNOWN if made.device.type == "meta" else DATA

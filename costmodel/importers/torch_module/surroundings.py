@@ -13,7 +13,7 @@ _CACHED = type(functools.lru_cache(lambda: None))
 
 
 class Surroundings:
-    """Puts back what the containers and caches around ``module`` held, at the end of a ``with``.
+    """Restores the containers and caches around ``module`` at the end of a ``with`` block.
 
     Those of its classes and of the files that define them, not of torch.
     """
@@ -29,7 +29,7 @@ class Surroundings:
         self._cached = [(x, x.cache_info().currsize) for x in found if type(x) is _CACHED]
 
     def __enter__(self) -> None:
-        """Do nothing: what is held is known."""
+        """Do nothing: the state was saved at the start."""
 
     def __exit__(self, *error: object) -> None:
         """Put back what was there."""

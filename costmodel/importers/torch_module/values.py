@@ -42,7 +42,7 @@ class Values:
     def run(
         self, func: Any, facts: Facts, bound: Bound, args: Any, kwargs: Any
     ) -> tuple[Any, Sequence[Output | None] | None, int]:
-        """Run an operator; return its result, what is known of it, and whether it has values."""
+        """Run an operator; return its result, the known facts of it, and whether it has values."""
         drawn = facts.random
         if self.real:
             return func(*args, **kwargs), None, DATA if drawn else bound.level
@@ -75,5 +75,5 @@ class Values:
 
 
 def is_mask(tensor: Tensor) -> bool:
-    """Say whether ``tensor``, as an index, says of each element whether it is taken."""
+    """Return whether ``tensor``, as an index, is a mask."""
     return tensor.dtype in (torch.bool, torch.uint8)

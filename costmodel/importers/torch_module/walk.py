@@ -88,7 +88,7 @@ class Walk:
         )
 
     def operand(self, node: Any) -> Operand | None:
-        """Return what a node of the program stands for."""
+        """Return the value of a node of the program."""
         value = self._values.get(node)
         if value is None and isinstance(node, Made) and node.node is None:
             # A stored tensor that is met for the first time.
@@ -229,7 +229,7 @@ class Walk:
 
 
 def _is_single(node: Any) -> bool:
-    """Say whether an operator returns a tensor and no list of tensors."""
+    """Return whether an operator returns a tensor and not a list of tensors."""
     return isinstance(node, Node) or not isinstance(node.meta.get("val"), list | tuple)
 
 

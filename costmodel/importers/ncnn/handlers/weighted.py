@@ -171,7 +171,7 @@ def _pooling(walk: Blobs, layer: Layer) -> Operand:
     (x,) = walk.inputs(layer)
     kind = "avg" if layer.integer(0) else "max"
     if layer.integer(4):
-        # Global pooling hands on one number a channel, without axes for the pixels.
+        # Global pooling returns one number per channel, without spatial axes.
         y: Operand = walk.emit.add(AdaptivePool(kind, (1, 1)), x)
         return walk.emit.reshape(y, y.shape[:2])
     if layer.integer(7):

@@ -36,7 +36,7 @@ def shape_array(shape: tuple[Dim, ...]) -> np.ndarray:
 
 
 def fold(node: Any, inputs: list[Any]) -> list[Any] | None:
-    """Return what ``node`` makes of known ``inputs``, or None where that is not worth knowing."""
+    """Return the result of ``node`` for known ``inputs``, or None if it is not tracked."""
     given = [x for x in inputs if x is not None]
     if sum(x.size for x in given) > _MOST_TAKEN:
         return None
@@ -57,17 +57,17 @@ def fold(node: Any, inputs: list[Any]) -> list[Any] | None:
 
 
 def symbols_among(inputs: list[Any]) -> int:
-    """Return how many entries of known arrays may be symbols."""
+    """Return the maximum number of symbolic entries in known arrays."""
     return sum(x.size for x in inputs if x is not None and x.dtype == object)
 
 
 def fits(shape: Any) -> bool:
-    """Say whether a result of ``shape`` is small enough to be known."""
+    """Return whether a result of ``shape`` is small enough to be known."""
     return math.prod(int(size) for size in shape) <= MAX_FOLDED
 
 
 def fit_together(*arrays: Any) -> bool:
-    """Say whether arrays that are broadcast against each other make a small one."""
+    """Return whether the broadcast shape of arrays is small."""
     return fits(np.broadcast_shapes(*(array.shape for array in arrays)))
 
 
@@ -80,7 +80,7 @@ def _is_worth(value: Any) -> bool:
 
 
 def _is_plain(entry: Any) -> bool:
-    """Say whether an entry is a size that arithmetic stays quick with."""
+    """Return whether an entry is a size with fast arithmetic."""
     if isinstance(entry, sympy.Expr):
         small = all(abs(number) < _LARGEST for number in entry.atoms(sympy.Integer))
         return small and int(entry.count_ops()) <= _MOST_OPERATIONS

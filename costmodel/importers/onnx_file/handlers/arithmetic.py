@@ -29,7 +29,7 @@ _BINARY = {
     "Xor": "xor",
 }
 _BITS = {"BitShift": "mul", "BitwiseAnd": "min", "BitwiseOr": "max", "BitwiseXor": "sub"}
-"""Operations on bits: one operation an element that keeps the dtype."""
+"""Bitwise operations: one operation per element, same dtype."""
 _COMMUTATIVE = frozenset({"add", "and", "equal", "max", "min", "mul", "or", "xor"})
 
 

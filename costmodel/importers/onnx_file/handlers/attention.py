@@ -85,7 +85,7 @@ def widened(call: Call, mask: Operand, scores: Operand) -> Operand:
 
 
 def is_causal(asked: bool, q: Operand, k: Operand, new: Any) -> bool:
-    """Say whether the triangle is counted: not where one query sees all keys, or more are cached.
+    """Return whether to count the triangle: not for a single query or with a longer cache.
 
     The triangle of queries that follow cached keys has these in front: all pairs count there.
     """
@@ -112,7 +112,7 @@ def join_heads(call: Call, y: Operand) -> Operand:
 
 
 def behind(call: Call, x: Operand, slot: int) -> Operand:
-    """Put what an earlier step has left in input ``slot`` before ``x``."""
+    """Concatenate the cache in input ``slot`` with ``x``."""
     past = call.optional(slot)
     return x if past is None or 0 in past.shape else call.emit.add(Concat(2), past, x)
 

@@ -145,7 +145,7 @@ def _cached(call: Call, x: Operand, slot: int) -> Operand:
 
 
 def _shares_buffer(call: Call, output: int, past: Operand) -> bool:
-    """Say whether the file states that the cache keeps its size: a buffer that is partly full."""
+    """Return whether the file states a cache of fixed size: a partly filled buffer."""
     names = call.node.output
     stated = call.walk.declared(names[output]) if output < len(names) else None
     present: Tensor | None = stated

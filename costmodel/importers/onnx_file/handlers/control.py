@@ -41,7 +41,7 @@ def _costs(branch: Any) -> bool:
 
 
 def _handed_on(call: Call, results: list[tuple[Made | None, Any]]) -> list[Made | None]:
-    """Note what is known of the results, and return their tensors."""
+    """Record the known properties of the results, and return their tensors."""
     for name, (_, known) in zip(call.node.output, results, strict=False):
         if name and known is not None:
             call.walk.note_known(name, known)

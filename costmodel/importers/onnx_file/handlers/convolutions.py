@@ -39,7 +39,7 @@ def convolution(call: Call, x: Operand, weight: Operand, bias: Operand | None) -
 
 
 def numbers(call: Call, name: str, rank: int, default: int) -> tuple[int, ...]:
-    """Return an attribute that holds one number an axis.
+    """Return an attribute with one number per axis.
 
     Raises
     ------

@@ -100,7 +100,7 @@ def _mel(call: Call) -> Result:
 
 
 def _windowed(call: Call, shape: Sequence[Dim]) -> Operand:
-    """Compute a window: a cosine an element."""
+    """Compute a window: one cosine per element."""
     dtype = dtype_of(call.attribute("output_datatype", 1), "the window")
     counted = Stored(f"{call.node.output[0]} place", Tensor(taken(tuple(shape)), dtype), False)
     return call.emit.add(Elementwise("cos"), counted)

@@ -19,7 +19,7 @@ _LONGEST = 4
 
 
 def is_triangle(mask: Any, q: Operand, k: Operand) -> bool:
-    """Say whether a known mask hides from every query what comes after it, and nothing else.
+    """Return whether a known mask hides exactly the keys after each query.
 
     The last two axes but one of ``q`` and ``k`` are the queries and the keys.
     """
@@ -36,7 +36,7 @@ def is_triangle(mask: Any, q: Operand, k: Operand) -> bool:
 
 
 def masked_later(call: Call, a: Operand, b: Operand) -> bool:
-    """Say whether the product ``a @ b`` is that of queries and keys behind a causal mask.
+    """Return whether ``a @ b`` is the product of queries and keys under a causal mask.
 
     Then all nodes up to the product with the values are done by the last of them.
     """

@@ -42,7 +42,7 @@ def _group_norm(call: Call) -> Result:
     scale = call.operand(1)
     if scale.shape == (x.shape[1],):
         return normalized(call, GroupNorm(groups, affine=_affine(call)), x, 1, 2)
-    # One scale and shift a group (the first version of the operator), not a channel.
+    # One scale and shift per group (the first version of the operator), not per channel.
     batch, channels, *pixels = x.shape
     y: Operand = call.emit.add(GroupNorm(groups, affine=False), x)
     y = call.emit.reshape(y, (batch, groups, -1))
@@ -103,12 +103,12 @@ def _scaled(call: Call, y: Operand, scale: int, shift: int) -> Operand:
 
 
 def _affine(call: Call) -> bool:
-    """Say whether scale and shift are learned: the format has no form without them."""
+    """Return whether scale and shift are learned; the format requires them in any case."""
     return not (_stands_in(call, 1, 1) and (not call.has(2) or _stands_in(call, 2, 0)))
 
 
 def _stands_in(call: Call, slot: int, number: int) -> bool:
-    """Say whether an exporter has put a constant in the place of a tensor that there is not."""
+    """Return whether an exporter wrote a constant in place of an absent tensor."""
     if not call.has(slot):
         return True
     return not call.walk.is_learned(call.node.input[slot]) and call.holds_only(slot, number)

@@ -66,7 +66,7 @@ def _gather_nd(call: Call) -> Result:
 
 @HANDLERS.register("ScatterND", "ScatterElements", "Scatter", "TensorScatter")
 def _scatter(call: Call) -> Result:
-    """Write part of a copy: what is kept and what is written move once."""
+    """Write part of a copy: kept and written elements move once."""
     x = call.operand(0)
     if call.kind == "TensorScatter":
         places = [call.operand(2)] if call.has(2) else []

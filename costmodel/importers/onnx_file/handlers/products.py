@@ -24,7 +24,7 @@ ACTIVATIONS = {
     "Swish": "silu",
     "Tanh": "tanh",
 }
-"""Kinds of the activations that a runtime fuses into what stands before them."""
+"""Kinds of the activations that a runtime fuses into the preceding operator."""
 
 
 def activated(call: Call, y: Operand) -> Operand:

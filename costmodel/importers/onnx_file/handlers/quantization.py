@@ -11,7 +11,7 @@ from costmodel.ops.tensor import FLOATING, Tensor
 
 @HANDLERS.register("QuantizeLinear", "com.microsoft.QuantizeLinear")
 def _quantize(call: Call) -> Result:
-    """Emit the conversion to integers; what is made of integers already is them."""
+    """Emit the conversion to integers, unless the value is already computed in integers."""
     x = call.operand()
     dtype = _integer_dtype(call)
     if isinstance(x, Stored):
@@ -68,7 +68,7 @@ def as_floats(call: Call, y: Operand) -> Made:
 
 
 def _is_scale(call: Call, name: str) -> bool:
-    """Say whether a tensor is a scale: stored, or computed from the scale of a range."""
+    """Return whether a tensor is a scale: stored, or computed from the scale of a range."""
     if call.walk.is_stored(name) or call.walk.known(name) is not None:
         return True
     maker = call.walk.maker(name)

@@ -35,7 +35,7 @@ def _reduce(call: Call) -> Result:
 
 
 def _around(call: Call, x: Operand, axes: tuple[int, ...]) -> Operand:
-    """Emit a reduction with what is computed of every element before and behind it."""
+    """Emit a reduction with the elementwise operations before and after it."""
     if call.kind == "ReduceLogSumExp":
         x = call.emit.add(Elementwise("exp"), x)
     if not axes and call.kind in ("ReduceL1", "ReduceSumSquare"):
@@ -102,7 +102,7 @@ def _arg(call: Call) -> Result:
 
 @HANDLERS.register("CumSum", "CumProd")
 def _cumulate(call: Call) -> Result:
-    """Emit sums along an axis; which one it is does not change what they cost."""
+    """Emit sums along an axis; the choice of axis does not affect the cost."""
     x, axes = call.operand(), call.peek(1)
     axis = len(x.shape) - 1 if axes is None else an_axis(int(axes.item()), len(x.shape))
     return call.emit.add(Reduce("cumsum", (axis,)), x)

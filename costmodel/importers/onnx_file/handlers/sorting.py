@@ -1,4 +1,4 @@
-"""ONNX operators that sort, search and select: how much they find depends on the data."""
+"""ONNX operators that sort, search and select; the size of their results depends on the data."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _sorted(call: Call, x: Operand, keep: Dim) -> list[Made | None]:
 
 
 def found(call: Call, output: int, axis: int) -> Dim:
-    """Return how much is found: what the file states, or a symbol with the output's name."""
+    """Return the size of the result: as stated in the file, or a symbol named after the output."""
     name = call.node.output[output]
     stated = call.walk.declared(name)
     if stated is not None and axis < len(stated.shape):

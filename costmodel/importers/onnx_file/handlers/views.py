@@ -104,7 +104,7 @@ def _transpose(call: Call) -> Result:
 
 
 def _keeps_order(shape: Sequence[Dim], order: Sequence[int]) -> bool:
-    """Say whether only axes of size 1 move, so that no element does."""
+    """Return whether only axes of size 1 move, so that no element does."""
     moving = [axis for axis in order if not same(shape[axis], 1)]
     return moving == sorted(moving)
 

@@ -15,7 +15,7 @@ _MOST_EPSILON = 0.1
 
 
 class _Core(NamedTuple):
-    """What is normalized, over which axes, and whether by its root mean square alone."""
+    """The normalized value, its axes, and whether only its root mean square divides it."""
 
     x: Source
     axes: tuple[int, ...]

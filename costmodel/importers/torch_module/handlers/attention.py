@@ -32,7 +32,7 @@ def _attention(call: Call) -> Result:
         mask, causal = None, True
     y = attend(call.emit, q, k, v, mask, causal)
     y = call.emit.reshape(y, call.output.shape)
-    # Fused forms hand on what a backward pass needs, too.
+    # Fused forms also return values for the backward pass.
     return y if len(call.metas) < 2 else (y, *[None] * (len(call.metas) - 1))
 
 

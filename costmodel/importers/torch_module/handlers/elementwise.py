@@ -11,7 +11,7 @@ from costmodel.importers.torch_module.handlers.sorting import places
 from costmodel.ops import Elementwise, PReLU, Split
 from costmodel.ops.tensor import Tensor
 
-# The kind says what an element costs: names that cost the same share one.
+# The kind determines the cost per element: names of equal cost share one.
 _UNARY = {
     "abs": "abs",
     "ceil": "ceil",

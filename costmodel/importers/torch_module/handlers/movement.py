@@ -161,7 +161,7 @@ def _repeat(call: Call) -> Result:
     x = call.emit.reshape(x, padded)
     if all(same(a, 1) or same(a, b) for a, b in zip(padded, shape, strict=True)):
         return call.emit.add(Contiguous(), _broadcast(call, x))
-    # An axis of more than one element is repeated: a view with the copies as an axis of their own.
+    # An axis of more than one element is repeated: a view with the copies as a separate axis.
     times = call.sizes("repeats") if "repeats" in call else call.sizes("dims")
     times = (1,) * (len(shape) - len(times)) + times
     apart = [size for old in padded for size in (1, old)]

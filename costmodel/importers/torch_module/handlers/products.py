@@ -20,7 +20,7 @@ def _linear(call: Call) -> Result:
 
 
 def _dense(call: Call, *names: str) -> Operand:
-    """Return a factor; of one that is sparse, how many products there are is not known."""
+    """Return a factor; rejects sparse ones, whose number of products is unknown."""
     for name in names:
         if call.optional(name) is not None:
             layout = str(getattr(call.meta_of(name), "layout", "torch.strided"))

@@ -49,7 +49,7 @@ def _recurrent(call: Call) -> Result:
 
 
 def _stacked(call: Call, states: list[Operand], output: int) -> Operand | None:
-    """Return the last states of all layers as a view of what the layers made.
+    """Return the last states of all layers as a view of the layer outputs.
 
     The cells of an LSTM with a projection are wider than that, and which rows of a packed sequence
     are last depends on the data: there it is a view of the right shape.
@@ -85,7 +85,7 @@ def _packed(call: Call, op: Recurrent, rows: Operand, name: str | None) -> Opera
 
 @ATEN.register("_pack_padded_sequence")
 def _pack(call: Call) -> Result:
-    """Copy the rows that are not padding, step by step; how many each step has is a number."""
+    """Copy the rows without padding, step by step; the rows of each step are a number."""
     rows = call.emit.add(StridedView(taken(call.output.shape)), call.operand("input"))
     sizes = Stored(f"{call.node.name}_sizes", call.outputs[1], learned=False)
     return call.emit.add(Contiguous(), rows), sizes
@@ -126,5 +126,5 @@ def _last_states(emit: Emitter, y: Operand, hidden: Dim, directions: int) -> lis
 
 
 def _end(time: object) -> int:
-    # Where a view begins does not change what it costs; a symbolic length has no last number.
+    # The start of a view does not affect its cost; a symbolic length has no last number.
     return time - 1 if isinstance(time, int) else 0

@@ -37,7 +37,7 @@ def _deform_conv(call: Call) -> Result:
 
 @ATEN.register("torchvision.roi_align")
 def _roi_align(call: Call) -> Result:
-    """Emit samples of boxes; where torchvision takes as many as a box has pixels, two an axis."""
+    """Emit samples of boxes; two per axis where torchvision adapts them to the box size."""
     ratio = call.get("sampling_ratio", -1)
     size = (call.size("pooled_height"), call.size("pooled_width"))
     op = RoiAlign(taken(size), ratio if ratio > 0 else 2)

@@ -1,4 +1,4 @@
-"""Sorting, searching and counting: what is found depends on the data."""
+"""Sorting, searching and counting; results depend on the data."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _nonzero_numpy(call: Call) -> Result:
 
 
 def places(call: Call, x: Operand) -> list[Operand]:
-    """Emit the places of what is not zero, one output for each axis."""
+    """Emit the positions of nonzero elements, one output per axis."""
     found = call.emit.add(NonZero(taken(call.output.shape[0])), x)
     columns = call.emit.add_many(Split(1, len(x.shape)), found)
     return [call.emit.reshape(column, call.output.shape) for column in columns]

@@ -14,7 +14,7 @@ from costmodel.ops import Elementwise
 
 @ATEN.fall_back
 def by_tag(name: str) -> Callable[[Call], Result] | None:
-    """Return the handler of an operator by its tags, None where torch has none or does not know.
+    """Return the handler of an operator by its torch tags, None if they do not decide.
 
     Examples
     --------
@@ -33,7 +33,7 @@ def by_tag(name: str) -> Callable[[Call], Result] | None:
 
 
 def pointwise(call: Call) -> Result:
-    """Emit one operation an element, of as many operands as there are tensors."""
+    """Emit one operation per element, with all tensors as operands."""
     if not call.metas:
         return None  # a number that the program asks for
     kinds = ("not", "equal") if call.output.dtype == "bool" else ("special", "special_of_two")

@@ -37,7 +37,7 @@ def _scatter_rows(call: Call) -> Result:
 
 @ATEN.register("index_put", "_unsafe_index_put", "_index_put_impl")
 def _index_put(call: Call) -> Result:
-    """Write where tensors of indices meet; one number behind a mask is a choice an element."""
+    """Write where tensors of indices meet; one number under a mask is one selection per element."""
     target, new = call.operand("self"), call.operand("values")
     nodes = call.get("indices")
     indices = [x for n in nodes if n is not None and (x := call.walk.operand(n)) is not None]
@@ -58,7 +58,7 @@ def _index_put(call: Call) -> Result:
 
 
 def _spread(call: Call, target: Operand, new: Operand | None, shape: Sequence[Dim]) -> Operand:
-    """Return what is written as a tensor of ``shape``; a number has no tensor of its own."""
+    """Return the written values as a tensor of ``shape``; a number has no tensor."""
     if new is None:
         new = Stored(f"{call.node.name}_number", target.tensor.with_shape(), learned=False)
     if same(new.tensor.elements, product(shape)):
