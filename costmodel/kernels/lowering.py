@@ -8,7 +8,6 @@ Each pass below is one rule; :mod:`costmodel.kernels.fusion` is the last.
 from __future__ import annotations
 
 from collections.abc import Mapping
-
 from dataclasses import replace
 
 from costmodel.algebra.sizes import taken
