@@ -80,7 +80,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "backreferences_dir": None,
     "subsection_order": ExplicitOrder(
-        [f"examples/{name}" for name in ("guidelines", "platforms", "paper", "trust")]
+        [f"examples/{name}" for name in ("guidelines", "design", "platforms", "paper", "trust")]
     ),
     "within_subsection_order": "FileNameSortKey",
     "remove_config_comments": True,
