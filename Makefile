@@ -49,7 +49,7 @@ $(VENV)/run: pyproject.toml
 $(VENV)/test: $(VENV)/run
 	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	$(BIN)/pip install --quiet $(TORCH)
-	$(BIN)/pip install --quiet -e ".[onnx,plot,arm,ncnn]" --group test --group dev
+	$(BIN)/pip install --quiet -e ".[onnx,onnxruntime,plot,arm,ncnn]" --group test --group dev
 	touch $@
 
 $(VENV)/docs: $(VENV)/test

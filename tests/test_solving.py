@@ -111,7 +111,7 @@ def test_local_search_is_as_good_as_a_grid_and_says_that_it_is_local(minimize, l
     a, b = (x.ravel() for x in np.meshgrid(*[np.arange(4, 97, 4)] * 2))
     every = cm.at(graph, a=a, b=b)
     counts = {
-        "multiply_adds": cm.flops(every),
+        "multiply_adds": cm.multiply_adds(every),
         "params": cm.params(every),
         "mac": cm.mac(every),
         "latency": cm.latency(every, PI).seconds,

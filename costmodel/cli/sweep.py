@@ -61,11 +61,11 @@ def sweep(
 ) -> None:
     """Predict all variants of a design space; filter and rank them.
 
-    Columns: latency [s], flops [multiply-add], params and mac [element].
+    Columns: latency [s], multiply_adds, flops (2 each), params and mac [element].
 
     Example: costmodel sweep nasbench201 -p rk3399/tflite --sample 500 --best 20
 
-    Example: costmodel sweep shufflenet_v2 -p rk3399/tflite --where "flops<150e6"
+    Example: costmodel sweep shufflenet_v2 -p rk3399/tflite --where "multiply_adds<150e6"
     --pareto latency,params -o front.parquet
 
     Example: costmodel sweep mobilenet_v1 -p rk3399/tflite --choose width=0.5,0.75,1.0
@@ -182,7 +182,7 @@ def _print(found: Sweep) -> None:
         said = ", ".join(f"{name}={value}" for name, value in found.variant(row).items())
         table.add_row(
             seconds(float(columns["latency"][row])),
-            count(int(columns["flops"][row])),
+            count(int(columns["multiply_adds"][row])),
             count(int(columns["params"][row])),
             said,
         )

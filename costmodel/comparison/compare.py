@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import networkx as nx
 import numpy as np
 
-from costmodel.counting.metrics import flops, mac, params
+from costmodel.counting.metrics import mac, multiply_adds, params
 from costmodel.counting.subject import prepare
 from costmodel.errors import DataError, GraphError
 from costmodel.graph import free_symbols, nodes_in_order
@@ -172,7 +172,7 @@ def compare(
                 "values"
             )
     ready = [prepare(graph) for _, graph in named]
-    counts = [(int(flops(r)), int(mac(r)), int(params(r))) for r in ready]
+    counts = [(int(multiply_adds(r)), int(mac(r)), int(params(r))) for r in ready]
     entries: list[Entry] = []
     blocks: list[np.ndarray] = []
     for place in map(load_platform, places):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import networkx as nx
 
-from costmodel.counting.metrics import flops, mac, params
+from costmodel.counting.metrics import mac, multiply_adds, params
 from costmodel.counting.subject import prepare
 from costmodel.errors import CostModelError, DataError, GraphError
 from costmodel.graph import free_symbols, validate
@@ -214,7 +214,7 @@ def _made(case: Case) -> Iterable[tuple[Rewrite, nx.DiGraph]]:
 
 def _steady(graph: nx.DiGraph, changed: nx.DiGraph) -> bool:
     """Say whether the multiply-adds stay, but for what rounding to whole packs changes."""
-    now, then = int(flops(graph)), int(flops(changed))
+    now, then = int(multiply_adds(graph)), int(multiply_adds(changed))
     return abs(then - now) <= STEADY * now
 
 
@@ -226,7 +226,7 @@ def _same_outputs(before: Sequence[Tensor], after: Sequence[Tensor], inputs: int
 
 def _counts(graph: nx.DiGraph) -> tuple[int, int, int]:
     ready = prepare(graph)
-    return int(flops(ready)), int(params(ready)), int(mac(ready))
+    return int(multiply_adds(ready)), int(params(ready)), int(mac(ready))
 
 
 def _finding(

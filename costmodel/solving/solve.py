@@ -11,7 +11,7 @@ import sympy
 
 from costmodel.algebra.symbols import Dim
 from costmodel.counting.cost import op_cost
-from costmodel.counting.metrics import activation_memory, flops, mac, params
+from costmodel.counting.metrics import activation_memory, mac, multiply_adds, params
 from costmodel.counting.subject import prepare
 from costmodel.errors import DataError
 from costmodel.graph import at, free_symbols
@@ -22,7 +22,7 @@ from costmodel.solving.posynomial import posynomial
 from costmodel.solving.search import STARTS, search
 
 QUANTITIES: Mapping[str, Callable[..., Dim]] = {
-    "multiply_adds": flops,
+    "multiply_adds": multiply_adds,
     "mac": mac,
     "params": params,
     "memory": activation_memory,

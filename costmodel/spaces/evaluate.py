@@ -11,14 +11,14 @@ import numpy as np
 
 from costmodel.algebra.arrays import computed_once
 from costmodel.algebra.symbols import Dim
-from costmodel.counting.metrics import flops, mac, params
+from costmodel.counting.metrics import flops, mac, multiply_adds, params
 from costmodel.counting.subject import Prepared, prepare
 from costmodel.platforms import Platform
 from costmodel.prediction.latency import latency
 from costmodel.prediction.table import Lowered, lowered, table_of
 from costmodel.spaces.space import Space
 
-COLUMNS = ("latency", "flops", "params", "mac")
+COLUMNS = ("latency", "multiply_adds", "flops", "params", "mac")
 """Latency [s], multiply-adds [multiply-add], parameters and memory access cost [element]."""
 
 
@@ -49,7 +49,7 @@ def evaluate(
     ...               sizes=("c1", "c2", "h", "w"))
     >>> found = evaluate(space, load_platform("gtx-1080-ti/paper"), np.arange(2), ("flops",))
     >>> found["flops"].tolist()
-    [3136.0, 6272.0]
+    [6272.0, 12544.0]
     """
     result = {name: np.empty(len(numbers)) for name in wanted}
     single = _Singles(platform, wanted)
@@ -133,4 +133,9 @@ def _plain(value: np.generic) -> int | float:
     return found
 
 
-_METRICS: Mapping[str, Callable[[Prepared], Dim]] = {"flops": flops, "params": params, "mac": mac}
+_METRICS: Mapping[str, Callable[[Prepared], Dim]] = {
+    "multiply_adds": multiply_adds,
+    "flops": flops,
+    "params": params,
+    "mac": mac,
+}

@@ -41,8 +41,8 @@ class Sweep:
     platform : str
         Where they run.
     columns : mapping
-        ``variant``, the number of each, and ``latency`` [s], ``flops`` [multiply-add], ``params``
-        and ``mac`` [element]; the fastest first.
+        ``variant``, the number of each, and ``latency`` [s], ``multiply_adds``, ``flops`` (two
+        for each multiply-add), ``params`` and ``mac`` [element]; the fastest first.
     seen : int
         Variants that were predicted.
     """

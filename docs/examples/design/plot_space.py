@@ -19,11 +19,11 @@ ax = plots.swept(found)
 
 # %%
 # The front, fastest first.
-front = cm.sweep(space, "gtx-1080-ti/paper", sample=200, front=("latency", "flops"))
+front = cm.sweep(space, "gtx-1080-ti/paper", sample=200, front=("latency", "multiply_adds"))
 order = front.columns["latency"].argsort()
 scale = 1e3 if "ms" in ax.get_ylabel() else 1e6
 ax.step(
-    front.columns["flops"][order] / 1e6,
+    front.columns["multiply_adds"][order] / 1e6,
     front.columns["latency"][order] * scale,
     where="post",
     color="#D55E00",
