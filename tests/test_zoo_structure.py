@@ -12,6 +12,7 @@ import pytest
 import costmodel as cm
 from costmodel import zoo
 from costmodel.errors import CostModelError, DataError, ShapeError
+from costmodel.graph import nodes_in_order
 from costmodel.graph.serialize import from_json, to_json
 from costmodel.ops import (
     ChannelShuffle,
@@ -286,3 +287,15 @@ def test_single_operators_match_their_operators() -> None:
 def test_shufflenet_v1_widths_that_groups_do_not_divide() -> None:
     with pytest.raises(ShapeError, match="not divisible by 4"):
         zoo.shufflenet_v1(0.5, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "in_series", "windows"), [("nasnet_a", 13, 8), ("pnasnet5", 15, 9)]
+)
+def test_the_fragments_of_a_searched_cell(name: str, in_series: int, windows: int) -> None:
+    """13 in NASNet-A (Ma et al. 2018, G3), where a separable convolution is two in series, or 8."""
+    cell = [n for n in nodes_in_order(cm.network(name)) if n.name.startswith("stage1.2.")]
+    depthwise = [n for n in cell if isinstance(n.op, Conv) and n.op.groups != 1]
+    pools = [n for n in cell if isinstance(n.op, Pool)]
+    assert len(depthwise) + len(pools) == in_series
+    assert len(depthwise) // 2 + len(pools) == windows

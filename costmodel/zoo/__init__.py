@@ -19,6 +19,8 @@ from costmodel.zoo.mobilenets import mobilenet_v1 as mobilenet_v1
 from costmodel.zoo.mobilenets import mobilenet_v2 as mobilenet_v2
 from costmodel.zoo.mobilenets_v3 import mobilenet_v3 as mobilenet_v3
 from costmodel.zoo.nasbench import nasbench201 as nasbench201
+from costmodel.zoo.nasnets import nasnet_a as nasnet_a
+from costmodel.zoo.nasnets import pnasnet5 as pnasnet5
 from costmodel.zoo.registry import NETWORKS as NETWORKS
 from costmodel.zoo.registry import build as build
 from costmodel.zoo.resnets import resnet as resnet

@@ -16,6 +16,7 @@ from costmodel.zoo.igcv import igcv3
 from costmodel.zoo.mobilenets import mobilenet_v1, mobilenet_v2
 from costmodel.zoo.mobilenets_v3 import mobilenet_v3
 from costmodel.zoo.nasbench import nasbench201
+from costmodel.zoo.nasnets import nasnet_a, pnasnet5
 from costmodel.zoo.parameters import Network, check_values
 from costmodel.zoo.resnets import resnet, resnet18, resnet50
 from costmodel.zoo.shufflenets_v1 import shufflenet_v1, shufflenet_v1_50, xception_like
@@ -54,6 +55,8 @@ NETWORKS: dict[str, Network] = {
     "mobilenet_v2": mobilenet_v2,
     "mobilenet_v3": mobilenet_v3,
     "nasbench201": nasbench201,
+    "nasnet_a": nasnet_a,
+    "pnasnet5": pnasnet5,
     "resnet": resnet,
     "resnet18": resnet18,
     "resnet50": resnet50,
