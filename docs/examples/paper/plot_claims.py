@@ -61,7 +61,8 @@ for offset, runtime, hatch in ((-0.2, "paper", ""), (0.2, "torch-eager", "//")):
         ratios.append(pair[0].seconds / pair[1].seconds)
     ax.bar(np.arange(2) + offset, ratios, 0.4, label=runtime, hatch=hatch, edgecolor="k")
 ax.axhline(1, color="k", linestyle=":")
-ax.set(xticks=range(2), xticklabels=cases, ylabel="time, relative to the dense convolution")
+ax.set(xticks=range(2), xticklabels=cases, ylabel="time over that of the dense one")
+ax.set_xlabel("3x3 convolution that is decomposed")
 ax.legend()
 
 # %%
@@ -75,7 +76,8 @@ for platform in (GPU, ARM):
     print(f"{platform}: a 3x3 convolution takes {times[0] / times[1]:.1f} times as long as a 1x1")
 
 # %%
-# **MAC's order is time's order in Table 1**: the same multiply-adds at four ratios of channels, on the GPU.
+# **MAC's order is time's order in Table 1**: the same multiply-adds at four ratios of channels, on
+# the GPU.
 fig, ax = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
 for c1, c2 in ((128, 128), (90, 180), (52, 312), (36, 432)):
     net = cm.network(f"g1_stack?c1={c1}&c2={c2}")
