@@ -26,7 +26,7 @@ LIMITS = {
     "exponent": 64,
     "exponent of a symbol": 16,
 }
-"""What an expression may have at most. Sympy looks through every pair of arguments of ``Max``, and
+"""Maximum sizes of an expression. Sympy looks through every pair of arguments of ``Max``, and
 takes three times as long for each function around another."""
 _SECONDS = 1.0
 """Maximum processor time for one expression. [s]"""

@@ -24,14 +24,14 @@ def torch_operator(name: str) -> Callable[[TorchHandler], TorchHandler]:
     The function takes the call (:class:`~costmodel.importers.torch_module.call.Call`): its tensors
     are ``call.operand(name)`` and its other arguments ``call.get(name)``, by the names of the
     schema. It adds operators with ``call.emit.add(op, *tensors)`` and returns the output, or a list
-    of several. Their shape rules are the shape of the operator, their nests its cost. Torch's own
-    shapes are checked against them.
+    of several. Their shape rules and nests determine the shapes and the cost. The shapes of torch
+    are checked against them.
 
     Parameters
     ----------
     name : str
-        Namespace and name as in ``torch.library``: ``"mylib::banded"``. An operator that is known
-        already gets another handler.
+        Namespace and name as in ``torch.library``: ``"mylib::banded"``. The function replaces the
+        handler of a known operator.
 
     Raises
     ------
@@ -78,5 +78,5 @@ def onnx_operator(name: str) -> Callable[[OnnxHandler], OnnxHandler]:
 def _key(name: str) -> str:
     space, colons, operator = name.partition("::") if isinstance(name, str) else ("", "", "")
     if not (space and colons and operator):
-        raise DataError(f'an operator is named "namespace::name", as "mylib::banded", got {name!r}')
+        raise DataError(f'an operator name must be "namespace::name", got {name!r}')
     return f"{space}.{operator}"

@@ -33,7 +33,7 @@ from costmodel.ops.tensor import Tensor
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor that the source stores: it becomes a node only if it is used as an activation.
+    """A stored tensor of the source; it becomes a node only if it is used as an activation.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ class Emitter:
         inputs: Sequence[Operand],
         bounded: bool = True,
     ) -> tuple[Value, ...]:
-        """Emit free views in the place of an unknown operator, so that the graph stays connected.
+        """Emit free views in place of an unknown operator, so that the graph stays connected.
 
         The outputs have the right shapes and depend on the first input; they cost nothing, apart
         from the conversion of one element where the dtype changes. The work that the operator may
@@ -221,7 +221,7 @@ class Emitter:
     ) -> nx.DiGraph:
         """Return the graph, with the coverage noted.
 
-        Channel shuffles that are written out, and what ``patterns`` find, are one operator.
+        Decomposed channel shuffles, and matches of ``patterns``, become one operator.
         """
         values = [*(self.value(x) for x in outputs), *self._kernels]
         graph = self._builder.finish(*values)

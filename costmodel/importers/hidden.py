@@ -1,4 +1,4 @@
-"""How much work unknown operators may hide, and the share of a network that is counted."""
+"""Work that unknown operators may hide, and the counted share of a network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from costmodel.counting.metrics import cost
 from costmodel.ops.tensor import Tensor
 
 _SYMBOL = 64
-"""Size that every symbol stands for where a share is asked for. [element]"""
+"""Size that replaces every symbol in a share. [element]"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Hidden:
     def work(self) -> int:
         r"""Return the most multiply-adds that the shapes let it hide [multiply-add].
 
-        Every result is taken for a sum over as many products as the shapes allow: over the longest
+        Every result counts as a sum over as many products as the shapes allow: over the longest
         axis of an input, or over a weight for each of the fewest outputs that it can have,
         :math:`|w| / \min n_i` with :math:`n_i > 1` (a convolution, whose window and channels are
         summed over), ``w`` being each floating tensor but the first, all of them added up.
@@ -63,11 +63,11 @@ class Hidden:
 
 
 def coverage(graph: nx.DiGraph, hidden: Iterable[Hidden]) -> float:
-    """Return the share of the work of a network that is counted, at least [1].
+    """Return a lower bound of the counted share of the work of a network [1].
 
-    Work is multiply-adds and other operations. What is unknown counts with the most that it may
-    hide (:meth:`Hidden.work`); where that does not follow from shapes, with as much as all that is
-    counted, so that one such operator leaves a half. Symbols stand for 64.
+    Work is multiply-adds and other operations. An unknown operator counts with the most that it may
+    hide (:meth:`Hidden.work`). If shapes give no limit, it counts as much as all
+    counted work, so one such operator leaves a half. Symbols are replaced by 64.
 
     Examples
     --------

@@ -20,7 +20,7 @@ class UnsupportedFormError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """An operator that is not known: its foreign name, where it occurs, and why, if it is a form.
+    """An unknown operator: its foreign name, its location, and the unsupported form, if any.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Occurrence:
     where : str
         Module path and node name in the source.
     reason : str
-        What about a known operator is not supported; ``""`` for an unknown one.
+        The unsupported form of a known operator; ``""`` for an unknown one.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Registry(Generic[Handler]):
         self._find: Callable[[str], Handler | None] = lambda name: None
 
     def register(self, *names: str) -> Callable[[Handler], Handler]:
-        """Return a decorator that files a handler under ``names``; a name in use is refused."""
+        """Return a decorator that registers a handler under ``names``; rejects duplicates."""
 
         def file(handler: Handler) -> Handler:
             for name in names:
@@ -82,7 +82,7 @@ class Registry(Generic[Handler]):
         return file
 
     def replacing(self, name: str) -> Callable[[Handler], Handler]:
-        """Return a decorator that files the handler of a user under ``name``.
+        """Return a decorator that registers a user's handler under ``name``.
 
         It goes before any other of that name, whichever was there first: a cell of a notebook runs
         more than once, and ours are loaded when they are needed.

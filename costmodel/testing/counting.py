@@ -33,8 +33,8 @@ class Count:
     weights, written : set
         The distinct indices of the weights that were read, and of the outputs that were written.
     reads, weight_reads, writes : int, optional
-        Where the convention of the library is another than what the loops touch: what it counts. By
-        default every input whole, and every index of ``weights`` and of ``written``. [element]
+        The count of the library, if its convention differs from the elements that the loops touch.
+        By default every input whole, and every index of ``weights`` and of ``written``. [element]
     """
 
     outputs: list[Shape] = field(default_factory=list)

@@ -49,8 +49,8 @@ def igcv3(
     -----
     Both 1x1 convolutions have two groups, with a permutation of channels after each; ReLU6 only
     after the depthwise convolution. The last convolution has 1280 channels, more above width 1.
-    Printed are 210, 318 and 610 M: at width 1 that is 313 M multiply-adds and 5 M ReLU6; what 0.7
-    and 1.4 mean could not be recovered (175 and 590 M here).
+    The paper prints 210, 318 and 610 M: at width 1 that is 313 M multiply-adds and 5 M ReLU6. The
+    meaning of 0.7 and 1.4 could not be recovered (175 and 590 M here).
 
     Examples
     --------

@@ -17,22 +17,22 @@ def from_ncnn(param_path: str | os.PathLike[str], input_shape: Sequence[Dim]) ->
     Parameters
     ----------
     param_path : path
-        The ``.param`` file; the weights beside it are not needed.
+        The ``.param`` file; its weight file is not needed.
     input_shape : sequence of Dim
         Batch, channels, height, width of the input.
 
     Returns
     -------
     DiGraph
-        ncnn has no batch axis; ours is put in front. Activations that a layer has fused are nodes
-        of their own, which lowering fuses again.
+        ncnn has no batch axis; one is added in front. Activations fused into a layer are nodes
+        here, which lowering fuses again.
 
     Raises
     ------
     DataError
-        If the file is no ncnn text.
+        If the file is not an ncnn text file.
     UnknownOperatorError
-        Naming every unknown layer type and where it occurs.
+        Lists every unknown layer type and its locations.
 
     Notes
     -----

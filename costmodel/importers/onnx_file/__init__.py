@@ -21,22 +21,22 @@ def from_onnx(
 ) -> nx.DiGraph:
     """Return the op graph of an ONNX file.
 
-    Shapes are worked out by ``costmodel`` from the shapes of the inputs; weights are not read, so
-    that external data may be missing. Loading runs no code and opens no other file.
+    ``costmodel`` infers all shapes from the shapes of the inputs. Weights are not read, so
+    external data may be missing. Loading runs no code and opens no other file.
 
     Parameters
     ----------
     path : path
         The file.
     strict : bool
-        Whether unknown operators raise. Otherwise free views stand in for them, the graph carries
-        ``graph.graph["coverage"]``, the share of the work that is counted, at least, and
-        ``graph.graph["unknown"]``, their names and places: print both beside every total.
+        Whether unknown operators are an error. Otherwise free views replace them, the graph has
+        ``graph.graph["coverage"]``, a lower bound of the counted share of the work, and
+        ``graph.graph["unknown"]``, their names and locations: print both with every total.
     inputs : mapping, optional
-        Shapes of inputs by name, where the file leaves them open or others are wanted; ``""`` names
+        Shapes of inputs by name, to fix open sizes or to override those of the file; ``""`` names
         the only input.
     dims : mapping, optional
-        A number or symbol for each named size of the file, whatever characters the name has.
+        A number or symbol for each named size of the file; names may have any characters.
     **sizes : Dim
         The same: ``batch=1``, ``batch=costmodel.dim("n")``.
 
@@ -46,21 +46,21 @@ def from_onnx(
         A ``Transpose`` of ONNX makes a copy, so a :class:`~costmodel.ops.Contiguous` follows it;
         a ``Reshape`` is a view. A ``MatMul`` with a stored matrix and the ``Add`` of a stored
         vector after it are one :class:`~costmodel.ops.Linear`. Computations on shapes are folded.
-        Activations and normalizations that exporters take apart are one operator again.
+        Activations and normalizations decomposed by exporters are merged into one operator.
         ``graph.graph["notes"]`` says which masks of attention count the triangle.
 
     Raises
     ------
     DataError
-        If the file is no ONNX model, or an input has no shape at all.
+        If the file is not an ONNX model, or an input has no shape.
     UnknownOperatorError
-        Naming every unknown operator and where it occurs.
+        Lists every unknown operator and its locations.
 
     Notes
     -----
-    Sizes that the file leaves open, and lengths that depend on data, are symbols with the file's
+    Open sizes of the file, and lengths that depend on data, are symbols with the file's
     names. An operator between ``DequantizeLinear`` and ``QuantizeLinear`` runs on the integers.
-    Inputs that feed nothing but slots of weights are weights.
+    Inputs used only in weight slots are weights.
     """
     from costmodel.importers.onnx_file.reader import read  # its handlers are read when a file is
 

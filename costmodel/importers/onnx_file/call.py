@@ -1,4 +1,4 @@
-"""One node of an ONNX file, as the handlers see it."""
+"""One node of an ONNX file, for the handlers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from costmodel.importers.registry import Registry, UnsupportedFormError
 from costmodel.ops.tensor import Tensor
 
 MOST_AXES = 64
-"""Most axes of a tensor."""
+"""Maximum number of axes of a tensor."""
 
 
 class DependsOnDataError(UnsupportedFormError):
@@ -26,14 +26,14 @@ class DependsOnDataError(UnsupportedFormError):
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """A list of tensors, or an optional one that is not there: what ONNX calls a sequence.
+    """A list of tensors (a sequence of ONNX), or an absent optional tensor.
 
     Parameters
     ----------
     tensors : tuple of Operand
         The tensors.
     optional : bool
-        Whether it stands for an optional value that is empty.
+        Whether it represents an empty optional value.
     """
 
     tensors: tuple[Operand, ...]
@@ -46,7 +46,7 @@ Result: TypeAlias = "Made | Sequence[Made | None]"
 
 
 class Tensors(Protocol):
-    """The tensors of a graph or body: all that a handler may ask of the walk over it."""
+    """The tensors of a graph or body: the interface of the traversal for handlers."""
 
     emit: Emitter
 
@@ -143,7 +143,7 @@ class Call:
     node : NodeProto
         The node.
     quantized : bool
-        Whether it runs on the integers that stand behind its inputs.
+        Whether it runs on the integers before its dequantized inputs.
     """
 
     def __init__(self, walk: Tensors, node: Any, quantized: bool = False) -> None:
@@ -224,7 +224,7 @@ class Call:
         return value is not None and bool(np.all(value == number))
 
     def sizes(self, slot: int, name: str = "", most: int = MOST_AXES) -> list[Dim] | None:
-        """Return sizes that are given as input ``slot`` or attribute ``name``, at most ``most``."""
+        """Return at most ``most`` sizes, given as input ``slot`` or attribute ``name``."""
         value = self.known(slot, name)
         if value is not None and value.size > most:
             raise ShapeError(f"{value.size} sizes are too many (at most {most})")

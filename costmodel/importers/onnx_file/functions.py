@@ -1,4 +1,4 @@
-"""Functions: those that a file defines, and operators that ONNX defines by others."""
+"""Functions: those defined in a file, and operators that ONNX defines by others."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def standard_function(node: Any, version: int, made: Sequence[Any]) -> Any:
     version : int
         The version of its domain's operators.
     made : sequence
-        What stands in its inputs: tensors, lists, or None where nothing does.
+        The values of its inputs: tensors, lists, or None for absent ones.
     """
     schema = schema_of(node, version)
     if schema is None:

@@ -18,15 +18,15 @@ from costmodel.ops.tensor import Tensor
 from costmodel.reading import is_file, read_bytes
 
 MAX_BYTES = 2**31
-"""Largest file that is read: the limit of the format itself. [byte]"""
+"""Maximum file size: the limit of the format itself. [byte]"""
 BYTES_OF_A_NODE = 40
-"""Least that a node of an exporter takes, with its names. [byte]"""
+"""Minimum size of an exported node, with its names. [byte]"""
 FEWEST_NODES = 10_000
-"""Nodes that a file of any size may have. [node]"""
+"""Number of nodes allowed in a file of any size. [node]"""
 MAX_ELEMENTS = 4096
-"""Largest tensor that is worth knowing: shapes, axes, scales. [element]"""
+"""Maximum size of a tensor with tracked values: shapes, axes, scales. [element]"""
 MAX_FOLDED = 2**20
-"""Largest tensor that is computed while importing: a mask of attention. [element]"""
+"""Maximum size of a tensor computed during import: a mask of attention. [element]"""
 _SIGNATURE = "pkg.torch.export.ExportedProgram.graph_signature"
 _EXTERNAL = 1
 _DTYPES = {
@@ -60,7 +60,7 @@ def load_model(path: Path) -> Any:
     Raises
     ------
     DataError
-        If the file cannot be read or is no ONNX model.
+        If the file cannot be read or is not an ONNX model.
     """
     import onnx
 
@@ -83,8 +83,8 @@ def load_model(path: Path) -> Any:
 
 
 def _content(path: Path) -> bytes:
-    """Return the bytes of a plain file: a device would go on up to the limit, which is large."""
-    with contextlib.suppress(OSError, ValueError):  # no path at all: what reads it says so
+    """Return the bytes of a plain file; a device would be read up to the large limit."""
+    with contextlib.suppress(OSError, ValueError):  # not a path: the reader reports it
         if os.path.exists(path) and not is_file(path):
             raise DataError(f"{path}: cannot be read: not a plain file")
     return read_bytes(path, MAX_BYTES)

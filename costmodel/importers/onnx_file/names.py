@@ -1,4 +1,4 @@
-"""Names that a file gives: shown in messages, as symbols, as places in the modules of a network."""
+"""Names in a file: in messages, as symbols, as locations in the modules of a network."""
 
 from __future__ import annotations
 

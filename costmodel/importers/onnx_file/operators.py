@@ -1,4 +1,4 @@
-"""Which operators of a file are known: by a handler, or as a function of others."""
+"""Known operators of a file: by a handler, or as a function of others."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from costmodel.importers.onnx_file.names import full_name, place
 from costmodel.importers.registry import Occurrence
 
 FREE = frozenset({"Shape", "Size", "Constant"})
-"""Operators of which the walk takes care itself."""
+"""Operators that the traversal handles itself."""
 _MOST_BODIES = 10_000
 
 
 def key_of(node: Any) -> str:
-    """Return the name under which the handler of a node is filed."""
+    """Return the registered name of the handler of a node."""
     domain = node.domain
     return str(node.op_type) if domain in ("", "ai.onnx") else f"{domain}.{node.op_type}"
 

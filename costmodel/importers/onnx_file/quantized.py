@@ -1,6 +1,6 @@
-"""Which nodes of a quantised graph run on integers.
+"""Nodes of a quantized graph that run on integers.
 
-In the QDQ form, a ``DequantizeLinear`` stands before every operator and a ``QuantizeLinear`` behind
+In the QDQ form, a ``DequantizeLinear`` precedes every operator and a ``QuantizeLinear`` follows
 it. A runtime runs the operator on the integers, and folds the scales into it.
 """
 
@@ -47,7 +47,7 @@ _CARRIERS = frozenset(
         "Unsqueeze",
     }
 )
-"""Operators that run on integers where all that they take and make is quantised."""
+"""Operators that run on integers if all their inputs and outputs are quantized."""
 _INTEGERS = "QuantizeLinear"
 _FLOATS = "DequantizeLinear"
 
@@ -98,7 +98,7 @@ class Quantized:
 def _lead_to_integers(
     nodes: Sequence[Any], takers: Mapping[str, Sequence[Any]], outputs: Collection[str]
 ) -> set[str]:
-    """Return the tensors that are only quantised, at once or behind operators that carry them."""
+    """Return the tensors used only in quantized form, directly or after data movement."""
     leads: set[str] = set()
     for node in reversed(nodes):
         for name in node.output:

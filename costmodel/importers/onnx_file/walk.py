@@ -41,18 +41,18 @@ from costmodel.ops import Cast
 from costmodel.ops.tensor import Tensor
 
 _PROGRAMS = ("If", "Loop", "Scan", "SequenceMap")
-"""Operators that run a program of their own."""
+"""Operators that run a nested program."""
 _SAME_SHAPE = frozenset({"Abs", "Exp", "Identity", "Log", "Neg", "Relu", "Sigmoid", "Sqrt", "Tanh"})
 """Operators whose result has the shape and dtype of their input."""
 _FOLLOWED = 8
 _MOST_SLOTS = 4096
-"""Most inputs, and most outputs, of a node. [tensor]"""
+"""Maximum number of inputs and of outputs of a node. [tensor]"""
 _NOT_LEARNED = ("int64", "bool")
 
 
 @dataclass(frozen=True, slots=True)
 class _Deferred:
-    """A tensor in another type, made where it is asked for."""
+    """A tensor in another type, made on demand."""
 
     source: str
     dtype: str
@@ -64,15 +64,15 @@ class Walk:
     Parameters
     ----------
     session : Session
-        What the walks over one file share.
+        The state shared by the traversals of one file.
     nodes : sequence of NodeProto
         The nodes, in order.
     outputs : sequence of str
-        The names of what leaves it.
+        The names of its outputs.
     outer : Walk, optional
-        The walk over what holds a body: its tensors are known inside.
+        The traversal of the enclosing graph, whose tensors are known inside.
     depth : int
-        How many bodies and functions are around it.
+        Number of enclosing bodies and functions.
     module : str
         The module path of nodes that have none of their own.
     versions : mapping, optional
@@ -93,7 +93,7 @@ class Walk:
             raise DataError(f"{session.path}: functions or bodies nest deeper than {DEEPEST}")
         self.session = session
         self.emit = session.emit
-        # One Python object a node, so that id() tells them apart.
+        # One Python object per node, so that id() identifies it.
         self._nodes = list(nodes)
         self._outer = outer
         self._depth = depth
@@ -116,7 +116,7 @@ class Walk:
                 self._uses[name] += 1
         self._quantized = Quantized(self._nodes, self._takers, set(outputs))
 
-    # What stands under a name.
+    # Values by name.
 
     def bind(self, name: str, made: Made | None, known: Any = None) -> None:
         """Give a name its tensor, its known value, or both."""
@@ -284,13 +284,13 @@ class Walk:
         except UnknownOperatorError:
             raise
         except CostModelError as error:
-            # What a body raises says already where.
+            # Errors of a body already have a location.
             text = str(error)
             prefix = "" if text.startswith(str(self.session.path)) else f"{where}: "
             raise _same_kind(error)(f"{prefix}{text}") from None
         except MemoryError:
             raise
-        except Exception:  # whatever a file provokes: it ends as one sentence that names the node
+        except Exception:  # any fault of a file becomes one sentence that names the node
             raise DataError(f"{where}: its attributes do not fit its inputs") from None
         finally:
             self._module = module
@@ -366,7 +366,7 @@ class Walk:
         return [inner.made(inside) if name else None for name, inside in wanted]
 
     def _fold(self, node: Any) -> bool:
-        """Work out what depends on shapes and constants only; say whether that was possible."""
+        """Fold a node on shapes and constants only; return whether that was possible."""
         if node.domain not in ("", "ai.onnx"):
             return False
         if node.op_type == "Constant":
@@ -450,11 +450,11 @@ class GraphBody:
     graph : GraphProto
         Its message.
     outer : Walk
-        The walk over what holds it.
+        The traversal of the enclosing graph.
     depth : int
-        How many bodies and functions are around it.
+        Number of enclosing bodies and functions.
     module : str
-        The module path of what holds it.
+        The module path of the enclosing node.
     """
 
     def __init__(self, graph: Any, outer: Walk, depth: int, module: str) -> None:

@@ -1,7 +1,7 @@
-"""Several operators of a source that are one operator of ours.
+"""Patterns: several operators of a source that are one operator here.
 
-Users write a channel shuffle as reshape, transpose, copy and reshape; exporters take activations
-and normalizations apart. A pattern is a function of the value that the last of the pieces makes: it
-says which operator stands for all of them, or None. It only looks: :mod:`.together` sees to it that
-nothing else takes what is computed in between.
+Users write a channel shuffle as reshape, transpose, copy and reshape; exporters decompose
+activations and normalizations. A pattern is a function of the value that the last of the pieces
+makes. It returns the operator that replaces all of them, or None. :mod:`.together` then checks that
+intermediate values have no other consumer.
 """

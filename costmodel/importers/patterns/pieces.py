@@ -1,4 +1,4 @@
-"""An op graph as the patterns see it: who makes a value, from what, with which numbers."""
+"""An op graph for the patterns: the producer of a value, its inputs and its numbers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Note(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """The operator that stands for several.
+    """The operator that replaces several.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ class Pieces:
     ) -> tuple[float, tuple[Source, ...]]:
         """Return number and factors of ``value``.
 
-        Factors that are products themselves are taken apart if nothing else takes them; powers are
+        Factors that are products themselves are split if they have no other consumer; powers are
         repeated factors.
         """
         number, factors = self._factors(value)

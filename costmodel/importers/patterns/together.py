@@ -18,13 +18,13 @@ def put_together(
 ) -> nx.DiGraph:
     """Return ``graph`` with one operator for what ``patterns`` find in several.
 
-    What is computed in between must be taken by nothing else and be no output. The last pieces come
+    Intermediate values must have no other consumer and must not be outputs. The last pieces come
     first, so that a whole that holds another one is found before it.
 
     Parameters
     ----------
     graph : DiGraph
-        An op graph whose nodes follow what feeds them; it is used up.
+        An op graph in topological order; it is modified.
     patterns : mapping
         Patterns by the name that the node of the operator gets.
     notes : mapping

@@ -21,51 +21,51 @@ def from_torch(
     """Return the op graph of a torch module at inference.
 
     A copy of the module runs once, in eval mode, and its calls are recorded. The user's module is
-    not touched. Weights may be on the ``meta`` device: only what follows from inputs, constants and
-    buffers is computed. Where the code asks for values that follow from weights, it runs on real
-    tensors, and the graph holds along the given input.
+    not modified. Weights may be on the ``meta`` device: only values that follow from inputs,
+    constants and buffers are computed. If the code needs values that follow from weights, it runs
+    on real tensors, and the graph holds for the given input.
 
     Parameters
     ----------
     module : torch.nn.Module
         The network.
     *inputs, **keywords : Any
-        What ``forward`` is called with: tensors, containers of tensors, or objects that hold them,
-        such as caches. Values matter only where the code looks at them. An input that is called
+        The arguments of ``forward``: tensors, containers of tensors, or objects that hold them,
+        such as caches. Values matter only if the code branches on them. An input named
         ``strict`` or ``dynamic`` must be given by position.
     strict : bool
-        Whether unknown operators raise. Otherwise free views stand in for them, the graph carries
-        ``graph.graph["coverage"]``, the share of the work that is counted, at least, and
-        ``graph.graph["unknown"]``, their names and places: print both beside every total.
+        Whether unknown operators are an error. Otherwise free views replace them, the graph has
+        ``graph.graph["coverage"]``, a lower bound of the counted share of the work, and
+        ``graph.graph["unknown"]``, their names and locations: print both with every total.
     dynamic : mapping, optional
         Symbolic sizes: for each symbol (``"n"``) or multiple of one (``"32*k"``) the axis of the
-        first input that it stands for, or a sequence of (input, axis) pairs. An input goes by its
-        number or its name; the name of what holds several tensors stands for all of them. Symbols
+        first input that it replaces, or a sequence of (input, axis) pairs. An input is given by its
+        number or its name; the name of a container of tensors selects all of them. Symbols
         need ``torch.export``.
 
     Returns
     -------
     DiGraph
-        Nodes carry the dotted path of their ``module``; operators that share a parameter carry the
+        Nodes have the dotted path of their ``module``; operators that share a parameter have the
         same ``weights`` name, so that it counts once while its traffic counts each time.
-        ``graph.graph["along"]`` names where the code looked at values that depend on the inputs,
-        and ``graph.graph["notes"]`` says what holds for every total.
+        ``graph.graph["along"]`` lists the places where the code used values that depend on the
+        inputs, and ``graph.graph["notes"]`` has notes that qualify the totals.
 
     Raises
     ------
     UnknownOperatorError
         Naming every unknown operator and where it occurs.
     DataError
-        If the module cannot run, or fixes a size that ``dynamic`` asks for.
+        If the module cannot run, or fixes a size named in ``dynamic``.
 
     Notes
     -----
     Views are recognized by shared storage: a reshape that torch must copy has a
-    :class:`~costmodel.ops.Contiguous` before it. In-place operators are imported as what they
-    compute; where they write a part of a tensor, a :class:`~costmodel.ops.Merge` leads to every
-    later read of it.
+    :class:`~costmodel.ops.Contiguous` before it. In-place operators are imported as the operators
+    that they compute; if they write part of a tensor, a :class:`~costmodel.ops.Merge` precedes
+    every later read of it.
 
-    A causal mask of ``scaled_dot_product_attention`` that is a tensor counts as ``is_causal`` does
+    A causal mask passed to ``scaled_dot_product_attention`` as a tensor counts like ``is_causal``
     if its values are known; any other mask counts the full square.
 
     Examples

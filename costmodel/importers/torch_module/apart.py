@@ -1,4 +1,4 @@
-"""How torch takes operators apart that have no handler."""
+"""Torch's decompositions of operators without a handler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running ``torch.export`` on a copy of the module, where sizes must stay symbols."""
+"""Running ``torch.export`` on a copy of the module, for symbolic sizes."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _alias(tensor: Any, path: str) -> Any:
 def _prepared(module: Any, leaves: list[Any], axes: Mapping[tuple[int, int], Size]) -> list[Any]:
     """Move the inputs to the device of the module and enlarge symbolic axes of one unit.
 
-    Torch takes a size of 0 or 1 for a constant, because such axes broadcast.
+    Torch treats a size of 0 or 1 as a constant, because such axes broadcast.
     """
     devices = {p.device for p in module.parameters()}
     device = devices.pop() if len(devices) == 1 else None
@@ -114,7 +114,7 @@ def _shapes(leaves: Sequence[Any], axes: Mapping[tuple[int, int], Size]) -> Any:
 
 
 def _decompose_unknown(program: Any) -> Any:
-    """Let torch take unknown operators apart, and what that makes, where it knows how."""
+    """Let torch decompose unknown operators, recursively, where it can."""
     for _ in range(_MOST_ROUNDS):
         before, program = program, _decompose_once(program)
         if program is before:
@@ -123,7 +123,7 @@ def _decompose_unknown(program: Any) -> Any:
 
 
 _MOST_ROUNDS = 8
-"""How deep operators are taken apart: a bound on a loop that ends by itself."""
+"""Maximum depth of decompositions: a bound on a loop that terminates anyway."""
 
 
 def _decompose_once(program: Any) -> Any:

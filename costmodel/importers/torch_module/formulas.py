@@ -14,7 +14,7 @@ from costmodel.importers.torch_module.call import ATEN, Call, dtype_name, is_ten
 from costmodel.ops.tensor import Tensor
 
 _FAMILIES = ("attention", "layers", "products", "recurrent", "sampling")
-"""Handlers of operators that may be products; what users register is taken, too."""
+"""Handlers of operators that may be products, including those that users register."""
 
 
 def flop_formulas() -> dict[Any, Callable[..., int]]:

@@ -1,4 +1,4 @@
-"""Which masks of attention leave out the upper triangle, seen from their values."""
+"""Recognition of causal masks of attention by their values."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Masks:
         mask : Tensor
             A mask of attention: of truth values, or of numbers that are added to the scores.
         known : bool
-            Whether its values are there; otherwise it is taken for any other mask.
+            Whether its values are known; otherwise it counts as a general mask.
         """
         causal = known and self._looked_at(mask)
         self._counts[causal] += 1

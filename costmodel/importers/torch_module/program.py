@@ -1,7 +1,7 @@
 """A recorded program: operators with plain arguments, as one run of the module made them.
 
-It has the face that handlers know of a node of ``torch.export``: ``target``, ``args``, ``kwargs``,
-``name`` and ``meta["val"]``, so that they serve both.
+It has the interface of a node of ``torch.export``: ``target``, ``args``, ``kwargs``,
+``name`` and ``meta["val"]``, so handlers work for both.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Made:
     node : Node, optional
         What makes it; None for inputs and stored tensors.
     output : int
-        Which output of ``node`` it is.
+        Number of the output of ``node``.
     name : str
         The name of an input or of a stored tensor.
     learned : bool
@@ -135,7 +135,7 @@ class Program:
     asked : list of str
         Where the code asked for values that depend on the inputs: the program holds along them.
     notes : tuple of str
-        What a reader of a total must know.
+        Notes that qualify the totals.
     """
 
     inputs: list[Made] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Which operators of a run are computed, and which have shapes alone."""
+"""Execution of recorded operators: computed, or with shapes only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Walking over an exported program, one handler an ATen operator."""
+"""Traversal of an exported program, with one handler per ATen operator."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class Walk:
             learned = node.name in signature.inputs_to_parameters
             return Stored(stored[node.name], self.tensor(meta), learned)
         if node.name not in given:
-            return None  # what orders effects, such as checks, and holds nothing
+            return None  # an ordering token of effects such as checks, without a value
         number, name = given[node.name]
         shape = self.sizes.bind_input(number, meta.shape)
         return self.emit.input(shape, dtype_name(meta.dtype), name)

@@ -1,4 +1,4 @@
-"""Computations on shapes, done with NumPy while importing; modules here are loaded by listing."""
+"""Computations on shapes with NumPy during import; all modules of this folder are loaded."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ FOLDS: Registry[Callable[[Any, list[Any]], Any]] = Registry("foldable ONNX")
 given. It returns an array, a list of one an output, or None where it does not know."""
 _MOST_TAKEN = 4 * MAX_FOLDED
 _MOST_SYMBOLS = 256
-"""Largest array of symbols that is worked on. [element]"""
+"""Maximum size of an array with symbols. [element]"""
 _MOST_OPERATIONS = 30
-"""Longest formula of a size. [operation]"""
+"""Maximum length of the formula of a size. [operation]"""
 _LARGEST = 2**63
 
 
@@ -47,7 +47,7 @@ def fold(node: Any, inputs: list[Any]) -> list[Any] | None:
             made = FOLDS[node.op_type](node, inputs)
     except MemoryError:
         raise
-    except Exception:  # what does not fit is for the handler to say
+    except Exception:  # the handler reports invalid inputs
         return None
     if made is None:
         return None

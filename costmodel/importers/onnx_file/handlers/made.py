@@ -75,8 +75,8 @@ def _multinomial(call: Call) -> Result:
 
 
 def _drawn(call: Call, shape: Sequence[Dim], code: int | None, dtype: str = "float32") -> Operand:
-    """Write numbers that are drawn; drawing counts nothing."""
-    dtype = dtype if code is None else dtype_of(code, "what is drawn")
+    """Write random numbers; drawing them costs nothing."""
+    dtype = dtype if code is None else dtype_of(code, "its random numbers")
     seed = Stored(f"{call.node.output[0]} seed", Tensor((), dtype), learned=False)
     return call.emit.add(Contiguous(), call.emit.add(BroadcastTo(taken(tuple(shape))), seed))
 

@@ -25,7 +25,7 @@ def _batch_norm(call: Call) -> Result:
     x = call.operand()
     if not call.attribute("training_mode", 0):
         return normalized(call, BatchNorm(affine=_affine(call)), x, 1, 2)
-    # Statistics of the data, channel by channel: what instance normalization computes.
+    # Statistics of the data per channel, as in instance normalization.
     y = normalized(call, GroupNorm(taken(x.shape[1]), affine=_affine(call)), x, 1, 2)
     return [y, *_statistics(call, x, tuple(i for i in range(len(x.shape)) if i != 1), False)]
 

@@ -1,1 +1,1 @@
-"""Patterns of what exporters take apart; every module of this folder is loaded by listing."""
+"""Patterns of operators decomposed by exporters; all modules of this folder are loaded."""

@@ -58,7 +58,7 @@ def _index_select(call: Call) -> Result:
 
 @ATEN.register("gather", "take_along_dim", "take")
 def _gather(call: Call) -> Result:
-    """Pick single elements: as many reads as there are indices."""
+    """Select single elements: one read per index."""
     flat = call.emit.reshape(call.operand("self"), (call.operand("self").tensor.elements,))
     y = call.emit.add(Gather(0), flat, call.operand("index", "indices"))
     return call.emit.reshape(y, call.output.shape)
@@ -66,14 +66,14 @@ def _gather(call: Call) -> Result:
 
 @ATEN.register("index", "_unsafe_index")
 def _index(call: Call) -> Result:
-    """Pick by tensors of indices; a mask stands for the places where it is true."""
+    """Select by tensors of indices; a mask selects the positions where it is true."""
     x = call.operand("self")
     entries = [None if n is None else call.walk.operand(n) for n in call.get("indices")]
     if all(entry is None for entry in entries):
         raise UnsupportedFormError("indices that are not followed")
     x, indices, axes = _flat_masks(call, x, entries)
     if axes != list(range(axes[0], axes[-1] + 1)):
-        # What is picked comes first where the axes are apart.
+        # Selected axes come first if they are not adjacent.
         rest = [i for i in range(len(x.shape)) if i not in axes]
         x, axes = call.emit.transpose(x, [*axes, *rest]), list(range(len(axes)))
     merged = product(x.shape[axis] for axis in axes)

@@ -89,7 +89,7 @@ def _padding(call: Call, kernel: Sequence[Dim]) -> Any:
 def _batch_norm(call: Call) -> Result:
     x = call.operand("input")
     if call.get("training", False):
-        # Statistics of the data, channel by channel: what instance normalization computes.
+        # Statistics of the data per channel, as in instance normalization.
         return _normalize(call, GroupNorm(taken(x.shape[1]), affine="weight" in call))
     return _normalize(call, BatchNorm(affine="weight" in call))
 
