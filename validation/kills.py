@@ -1,4 +1,4 @@
-"""The command ``kills``: campaigns that are killed at random moments lose no finished round."""
+"""The command ``kills``: campaigns killed at random moments must lose no finished round."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from validation.measuring.rounds import StoredTurn
 from validation.measuring.store import Result, Store
 
 PLAN = Plan(precision=1.0, budget=60.0, warm_up=0.02, turn=0.02, rounds=8, min_samples=3)
-"""Eight rounds of each network, whatever the machine: so that lost or repeated ones show."""
+"""Eight rounds per network on any machine, so that lost or repeated ones are visible."""
 GROUP = 10
 _FIRST = "from validation.kills import killed; killed({path!r}, {count})"
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What one kill left, and what came of resuming.
+    """The state after one kill, and the result of resuming.
 
     Parameters
     ----------
     after : float
         When it was killed. [s]
     results, rounds : int
-        Results and turns of unfinished networks that were on the disk then.
+        Results, and rounds of unfinished networks, on the disk at that time.
     torn : int
-        Lines that were cut off.
+        Truncated lines.
     faults : tuple of str
-        What was lost, repeated or not resumed: a sentence each.
+        Lost, repeated or unresumed networks, one sentence each.
     """
 
     after: float
@@ -62,7 +62,7 @@ def kills(
     """Kill (SIGKILL) a campaign of short networks at random moments, resume it, and count rounds.
 
     No round that was on the disk may be lost or measured again, and every resumed campaign must
-    end with all results. Exit 1 where one does not. For example:
+    end with all results. The exit code is 1 if one does not. For example:
 
     python -m validation kills --kills 50
     """
@@ -88,7 +88,7 @@ def kills(
 
 
 def trial(path: Path, networks: int, after: float) -> Trial:
-    """Start a campaign, kill it, look at what it left, and resume it."""
+    """Start a campaign, kill it, inspect its files, and resume it."""
     _kill(_start(path, networks), after)
     campaign = campaign_of(networks)
     left = Store(path)
@@ -125,7 +125,7 @@ class _Tally:
 
 
 class _Counting(Store):
-    """A store that counts what is appended after the kill."""
+    """A store that counts the lines appended after the kill."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -144,7 +144,7 @@ class _Counting(Store):
 def _faults(
     campaign: Campaign, store: _Counting, results: dict[str, Result], kept: dict[str, int]
 ) -> list[str]:
-    """Return what went wrong, by the independent counts of the file and of the store."""
+    """Return the faults, by the independent counts of the file and of the store."""
     found = []
     for spec in campaign.specs:
         end, new = campaign.result(spec, store), store.tally.turns.get(spec, 0)

@@ -1,4 +1,4 @@
-"""The command ``speed``: how long things take on this machine, beside the goals."""
+"""The command ``speed``: durations on this machine, compared to the goals."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ _SEED = 18
 
 @dataclass(frozen=True)
 class Task:
-    """Something whose time has a goal.
+    """A task with a goal for its time.
 
     Parameters
     ----------
     name : str
-        What is done.
+        Description of the task.
     goal : float
-        What it may take. [s]
+        Time allowed. [s]
     run : callable
-        Does it once.
+        Runs it once.
     repeats : int
-        How often it is done; the fastest counts.
+        Number of runs; the fastest counts.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Task:
 
 
 def speed() -> None:
-    """Time the tasks that have a goal, in one process on one core.
+    """Time all tasks with a goal, in one process on one core.
 
     For example:
 
@@ -87,7 +87,7 @@ def best_of(run: Callable[[], object], repeats: int) -> float:
 
 
 def tasks() -> list[Task]:
-    """Return what is timed; what a task starts from is made here, outside its time."""
+    """Return the timed tasks; their inputs are made here, outside the timed part."""
     deep = chain(OPERATORS)
     hundred = chain(200)  # two operators a kernel
     rows = measurements(ROWS)

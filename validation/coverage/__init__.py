@@ -1,1 +1,1 @@
-"""Which networks get in, and whether their counts equal an independent count."""
+"""Import of a list of networks, with their counts compared to an independent count."""

@@ -1,4 +1,4 @@
-"""The command ``coverage``: a fixed list of networks, in or not, with two counts of each."""
+"""The command ``coverage``: import of a fixed list of networks, with two counts of each."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def coverage(
     ] = False,
     json: Annotated[
         Path | None,
-        typer.Option(help="File of results, one JSON object a line; what it holds is not run."),
+        typer.Option(help="File of results, one JSON object per line; skips networks in it."),
     ] = None,
 ) -> None:
-    """Import a fixed list of networks and hold their counts against an independent count.
+    """Import a fixed list of networks and compare their counts to an independent count.
 
     Every network runs with random weights on one small input, on one thread, in a child process.
     Networks whose library is not installed are listed as such; all of them need `pip install
-    "nn-costmodel[networks]"`. Next to a torch that is built for CPUs only, torchvision has to be
-    of the same build. The status is 1 where fewer than 98 % get in, or a count differs.
+    "nn-costmodel[networks]"`. With a CPU build of torch, torchvision must be
+    of the same build. The exit code is 1 if fewer than 98 % import, or a count differs.
 
     For example:
 
@@ -71,7 +71,7 @@ def coverage(
 
 
 def chosen(quick: bool, only: list[str]) -> list[str]:
-    """Return the names that are asked for, in the order of the list.
+    """Return the requested names, in the order of the list.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The kinds of difference to the independent count, and formulas of their operators."""
+"""The kinds of difference from the independent count, and formulas of their operators."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 MOST = 10
-"""Kinds of difference that the table may hold. [1]"""
+"""Maximum number of kinds of difference in the table. [1]"""
 _FILE = Path(__file__).with_name("differences.toml")
 
 
@@ -48,7 +48,7 @@ def differences() -> dict[str, Difference]:
 
 
 def reasons() -> dict[str, str]:
-    """Return why each kind of difference is there."""
+    """Return the reason of each kind of difference."""
     return {kind.name: kind.reason for kind in _kinds()}
 
 
@@ -94,7 +94,7 @@ def _complex(first: int) -> Callable[..., int]:
 
 
 def _deformable(args: Any, out: Any) -> int:
-    """Multiply-adds of the convolution whose taps are moved."""
+    """Multiply-adds of a deformable convolution."""
     weight = args[1]
     return int(out.numel() * weight[0].numel())
 

@@ -1,4 +1,4 @@
-"""How a network of the coverage list is called: its module and what it is given."""
+"""The call of a network in the coverage list: its module and its arguments."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Call:
         return self.module(*self.args, **self.kwargs)
 
     def fresh(self) -> Call:
-        """Return the same call with arguments that no pass has written to: caches grow."""
+        """Return the same call with fresh arguments, because passes may grow caches."""
         args, kwargs = copy.deepcopy((self.args, dict(self.kwargs)))
         return Call(self.module, args, kwargs)
 

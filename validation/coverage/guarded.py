@@ -11,13 +11,13 @@ from typing import Any
 from validation.coverage.result import Result
 
 _LIMIT = 300.0
-"""Time of one network after which it is given up. [s]"""
+"""Time limit of one network. [s]"""
 _PATIENCE = 10.0
 """Time for a process without work to end by itself. [s]"""
 
 
 def measure_named(name: str, onnx: bool = False) -> Result:
-    """Measure a network of the list, with ``onnx`` by way of files, too."""
+    """Measure a network of the list, with ``onnx`` also through files."""
     from validation.coverage.measure import measure
     from validation.coverage.networks import networks
 
@@ -54,7 +54,7 @@ def measured(
 
 
 class _Child:
-    """A process that measures the networks that it is told, libraries loaded and warm."""
+    """A process that measures the requested networks, with libraries loaded and warm."""
 
     def __init__(self, task: Callable[[str], Result]) -> None:
         context = multiprocessing.get_context("spawn")
@@ -97,7 +97,7 @@ def _serve(connection: Connection, task: Callable[[str], Result]) -> None:
     from validation.coverage.entry import Call
     from validation.coverage.ours import our_graph
 
-    our_graph(Call(torch.nn.Linear(2, 2).eval(), (torch.zeros(1, 2),)))  # loads what is loaded once
+    our_graph(Call(torch.nn.Linear(2, 2).eval(), (torch.zeros(1, 2),)))  # loads the libraries
     connection.send(None)
     while True:
         try:
@@ -108,7 +108,7 @@ def _serve(connection: Connection, task: Callable[[str], Result]) -> None:
 
 
 def _be_quiet() -> None:
-    """Send what libraries print to nowhere: results come by the connection."""
+    """Discard output of libraries; results come through the connection."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(nowhere, stream)

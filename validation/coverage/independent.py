@@ -31,8 +31,8 @@ class Count:
 def independent_count(call: Call) -> Count:
     """Return the multiply-adds of one forward pass.
 
-    Attention and recurrent layers are taken apart into their products: the kernels that torch
-    fuses, and those of its library for CPUs, are not all seen.
+    Attention and recurrent layers are decomposed into their products: the kernels that torch
+    fuses, and those of its CPU library, are not all visible to the counter.
     """
     with (
         taken_apart(call.module),
@@ -53,7 +53,7 @@ def flop_counter() -> Any:
 
 @contextmanager
 def taken_apart(module: Any) -> Iterator[None]:
-    """Run without gradients, and without fused attention, whose products are not seen."""
+    """Run without gradients, and without fused attention, whose products are not visible."""
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -68,7 +68,7 @@ def taken_apart(module: Any) -> Iterator[None]:
 
 @contextmanager
 def _plain_recurrence() -> Iterator[None]:
-    """Run without the library that runs recurrent layers on CPUs as one operator."""
+    """Run without the CPU library that runs recurrent layers as one operator."""
     import torch
 
     before = torch._C._get_mkldnn_enabled()
@@ -81,7 +81,7 @@ def _plain_recurrence() -> Iterator[None]:
 
 @contextmanager
 def without_gradients(module: Any) -> Iterator[None]:
-    """Let no parameter want a gradient: the counter's hooks fail on those among arguments."""
+    """Disable gradients of all parameters: the hooks of the counter fail on them as arguments."""
     from torch.nn.parameter import is_lazy
 
     learned = [p for p in module.parameters() if not is_lazy(p) and p.requires_grad]
@@ -96,7 +96,7 @@ def without_gradients(module: Any) -> Iterator[None]:
 
 @contextmanager
 def _missed() -> Iterator[Counter[str]]:
-    """Count what the operators of the table of differences are worth, as they run."""
+    """Count the multiply-adds of the operators in the table of differences as they run."""
     from torch.utils._python_dispatch import TorchDispatchMode
 
     found: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""One network of the list: whether it gets in, both counts, and three times."""
+"""One network of the list: its import, both counts, and three times."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def measure(network: Network, onnx: bool = False) -> Result:
 
     With ``onnx``, also export it and count the files.
 
-    Both counts start from the same weights and inputs, each from a module of its own: neither sees
-    what the other leaves behind. So do their times.
+    Both counts start from the same weights and inputs, each from its own module, so neither sees
+    side effects of the other. The same holds for their times.
     """
     import torch
 
@@ -75,7 +75,7 @@ def _build(network: Network) -> Call:
 def _times(call: Call) -> tuple[dict[str, float], str]:
     """Return the best time of the other counters, and why fvcore does not work.
 
-    Torch's counter runs as it has to if it is to see attention, in all else as fast as it can.
+    Torch's counter runs with the settings needed to see attention, otherwise as fast as possible.
     """
     import torch
 
@@ -111,7 +111,7 @@ def _best(task: Callable[[Call], object], call: Call) -> float:
 
 
 def _count_again(before: int, call: Call) -> None:
-    """Import and count once more, which must give the same."""
+    """Import and count once more; the result must be the same."""
     count = full_square(our_graph(call))
     if count != before:
         raise MeasuringError(f"imported once more it counts {count:,}, after {before:,}")
@@ -132,7 +132,7 @@ def _count_with_fvcore(call: Call) -> int:
 
 
 def _positional(call: Call) -> tuple[Any, tuple[Any, ...]]:
-    """Return a module that takes what the call gives by name after what it gives by place."""
+    """Return a module that takes keyword arguments by position after the positional ones."""
     import torch
 
     if not call.kwargs:

@@ -1,4 +1,4 @@
-"""Our count of a network, as it is compared with the independent one."""
+"""Our count of a network, comparable with the independent one."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from validation.coverage.entry import Call
 
 
 def our_graph(call: Call) -> nx.DiGraph:
-    """Return the graph of a network, every operator known."""
+    """Return the graph of a network; all its operators must be known."""
     from costmodel import from_torch
 
     return from_torch(call.module, *call.args, **call.kwargs)
 
 
 def full_square(graph: nx.DiGraph) -> int:
-    """Return the multiply-adds with every product of attention in full.
+    """Return the multiply-adds with all products of attention counted in full.
 
-    The library counts only what a causal mask leaves; the kernels that the independent count sees
-    make all scores.
+    The library counts only the triangle under a causal mask; the kernels in the independent count
+    compute all scores.
 
     Examples
     --------

@@ -24,23 +24,23 @@ class Result:
     name : str
         Of the network.
     missing : tuple of str
-        Libraries that it needs and that are not installed: then nothing was tried.
+        Required libraries that are not installed; then nothing was tried.
     broken : str
         Why the network cannot be built, run or counted independently: a fault of the list.
     failure : str
-        Why it does not get in, one sentence; ``""`` where it does.
+        Why it does not import, one sentence; ``""`` if it does.
     ours, independent : int, optional
         The counts; None where there is none. [multiply-add]
     missed : mapping
-        For each kind of difference, what the independent count leaves out. [multiply-add]
+        For each kind of difference, the count missing from the independent one. [multiply-add]
     seconds : mapping
         Best times of the :data:`COUNTERS`, of those that work. [s]
     fvcore : str
         Why fvcore fails; ``""`` where it does not.
     files : mapping
-        The result of each exporter to ONNX, where they were asked for.
+        The result of each exporter to ONNX, if requested.
     predicted : mapping
-        Then also the latency that is predicted for the module, by platform. [s]
+        In that case also the predicted latency of the module, by platform. [s]
 
     Examples
     --------
@@ -80,7 +80,7 @@ class Result:
 
 
 def read_results(path: Path) -> dict[str, Result]:
-    """Return the results of a file by name; a line that was cut off at its end is left out.
+    """Return the results of a file by name, without a truncated last line.
 
     Raises
     ------

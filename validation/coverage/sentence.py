@@ -6,7 +6,7 @@ from costmodel import CostModelError
 
 
 def sentence(error: Exception) -> str:
-    r"""Return an error as its first line, with its class where it is not one of ours.
+    r"""Return an error as its first line, with its class if it is not from this project.
 
     Examples
     --------

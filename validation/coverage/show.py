@@ -14,15 +14,15 @@ from validation.coverage.result import COUNTERS, NOT_INSTALLED, Result
 from validation.coverage.through_onnx import ENGINES, EXPORTERS, Exported
 
 STRICT_GOAL = 0.98
-"""Share of the networks that get in. [1]"""
+"""Required share of imported networks. [1]"""
 LATENCY_GOAL = 0.01
-"""How far apart the predictions of a module and of its file may be. [1]"""
+"""Maximum difference of the predictions for a module and for its file. [1]"""
 _REASON = 100
-"""Length of a reason that is not ours to mend. [character]"""
+"""Length of a reason outside this project. [character]"""
 
 
 def show(results: Sequence[Result], console: Console) -> None:
-    """Print a line for each network, then what does not get in, then shares and times."""
+    """Print one line per network, then the failures, then shares and times."""
     table = Table(title=f"{len(results)} networks")
     table.add_column("network", overflow="fold")
     for heading in ("our count", "independent"):
@@ -43,7 +43,7 @@ def show(results: Sequence[Result], console: Console) -> None:
 
 
 def reached(results: Iterable[Result]) -> bool:
-    """Return whether enough networks get in and every count is equal or explained."""
+    """Return whether enough networks import and every count is equal or explained."""
     verdicts = Counter(result.verdict for result in results)
     tried = verdicts.total() - verdicts[NOT_INSTALLED]
     inside = tried - verdicts["not in"] - verdicts["broken"]
@@ -121,7 +121,7 @@ def _medians(results: Sequence[Result]) -> list[str]:
 
 
 def _files(results: Sequence[Result]) -> list[str]:
-    """Return what each exporter writes, what gets in, and whether it counts as the module does."""
+    """Return the written and imported files of each exporter, and how their counts compare."""
     lines = []
     for exporter in EXPORTERS:
         tried = {r.name: (r, r.files[exporter]) for r in results if exporter in r.files}

@@ -1,4 +1,4 @@
-"""The same network by the other way in: exported to ONNX, by either exporter of torch."""
+"""The same network through ONNX, by both exporters of torch."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Exported:
     count : int, optional
         Our count of the file; None where there is none. [multiply-add]
     unwritten : str
-        Why torch writes no file; ``""`` where it does.
+        Why torch writes no file; ``""`` if it does.
     failure : str
-        Why the file does not get in; ``""`` where it does.
+        Why the file does not import; ``""`` if it does.
     seconds : mapping
-        What is predicted for the file on each of the :data:`ENGINES`. [s]
+        The predicted latency of the file on each of the :data:`ENGINES`. [s]
     """
 
     count: int | None = None

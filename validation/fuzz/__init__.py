@@ -1,1 +1,1 @@
-"""Fuzzing: every reader of files and texts fed with what no one should have written."""
+"""Fuzzing: all readers of files and texts with invalid inputs."""

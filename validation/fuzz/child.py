@@ -24,11 +24,11 @@ from validation.fuzz.mutations import mutated
 from validation.fuzz.readers import READERS, WORDS, Reader
 
 SECONDS = 2.0
-"""Processor time that one input may take. [s]"""
+"""Maximum processor time for one input. [s]"""
 MEMORY = 500 * 2**20
-"""Memory that a batch may take beyond what the process has at its start. [byte]"""
+"""Maximum memory of a batch beyond that of the process at its start. [byte]"""
 _STUCK = 60.0
-"""Time after which a child that does not answer is ended. [s]"""
+"""Time after which an unresponsive child is terminated. [s]"""
 
 
 class TooLongError(BaseException):
@@ -37,12 +37,12 @@ class TooLongError(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """An input that a reader does not take as it should.
+    """An input that a reader mishandles.
 
     Parameters
     ----------
     kind : {"crash", "hang", "memory"}
-        What is wrong.
+        The fault.
     what : str
         The exception and where it was raised.
     content : bytes
@@ -56,14 +56,14 @@ class Fault:
 
 @dataclass
 class Tally:
-    """What became of the inputs of one reader.
+    """The results of the inputs of one reader.
 
     Parameters
     ----------
     inputs, accepted : int
         Inputs read, and those that were valid.
     faults : list of Fault
-        The others that were not refused in one sentence.
+        Inputs that were neither accepted nor rejected in one sentence.
     """
 
     inputs: int = 0
@@ -71,7 +71,7 @@ class Tally:
     faults: list[Fault] = field(default_factory=list)
 
     def add(self, other: Tally) -> None:
-        """Add what became of further inputs."""
+        """Add the results of further inputs."""
         self.inputs += other.inputs
         self.accepted += other.accepted
         self.faults += other.faults
@@ -132,7 +132,7 @@ def run_batch(name: str, seed: int, size: int) -> Tally:
 
 
 def _lost(name: str, seed: int, at: int, kind: str, what: str) -> Tally:
-    """Return what is known of a batch whose child is gone: the input that it was reading."""
+    """Return the result of a batch whose child died: the input that it was reading."""
     content = _input(name, seed, at)
     return Tally(at + 1, 0, [Fault(kind, what, content)])
 

@@ -1,4 +1,4 @@
-"""The command ``fuzz``: every reader against inputs that no one should have written."""
+"""The command ``fuzz``: all readers with invalid inputs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from validation.fuzz.child import MEMORY, SECONDS, Fault, Tally, run_batch, seed
 from validation.fuzz.readers import READERS
 
 CORPUS = Path("tests") / "fuzz_corpus"
-"""Where inputs that were not taken as they should go; a test reads all of them."""
+"""Folder of mishandled inputs; a test reads all of them."""
 _BATCH = 250
 _SHOWN = 5
 
@@ -30,12 +30,10 @@ def fuzz(
         float, typer.Option(min=0.1, help="How long, shared equally by the readers. [s]")
     ] = 60.0,
     seed: Annotated[int, typer.Option(help="Start of the pseudo-random inputs.")] = 0,
-    corpus: Annotated[
-        Path, typer.Option(help="Folder for inputs that are not taken as they should.")
-    ] = CORPUS,
+    corpus: Annotated[Path, typer.Option(help="Folder for mishandled inputs.")] = CORPUS,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Feed readers with broken files: only errors of the library, in 2 s and 500 MB, may come out.
+    """Feed readers broken files; only errors of the library, within 2 s and 500 MB, are allowed.
 
     Exit codes: 0 no fault, 1 faults, 2 bad input, 130 interrupted.
 
@@ -64,18 +62,18 @@ def fuzz(
 
 
 def run(tallies: dict[str, Tally], seconds: float, seed: int, batch: int = _BATCH) -> None:
-    """Read batches of inputs in turns until the time is over, at least one of each reader.
+    """Read batches of inputs in turn until the time is over, at least one per reader.
 
     Parameters
     ----------
     tallies : dict
         By reader; filled.
     seconds : float
-        How long. [s]
+        Duration. [s]
     seed : int
         Start of the pseudo-random inputs.
     batch : int
-        Inputs of one turn.
+        Inputs per turn.
     """
     names = [name for name in tallies if seeds_of(name)]
     spent = dict.fromkeys(names, 0.0)
@@ -89,7 +87,7 @@ def run(tallies: dict[str, Tally], seconds: float, seed: int, batch: int = _BATC
 
 
 def figures(tallies: dict[str, Tally]) -> dict[str, dict[str, float | list[str]]]:
-    """Return what became of the inputs, by reader."""
+    """Return the results of the inputs, by reader."""
     return {
         name: {
             "inputs": tally.inputs,

@@ -1,4 +1,4 @@
-"""Inputs that are made up: expressions by their grammar, and texts by hypothesis."""
+"""Generated inputs: expressions by their grammar, and texts by hypothesis."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def expression(rng: random.Random, depth: int = 0) -> str:
 def texts(words: tuple[str, ...]) -> list[str]:
     """Return texts of words and any characters, by hypothesis; none where it is not installed.
 
-    They are the same in every process, so that an input can be made again.
+    They are the same in every process, so that inputs are reproducible.
     """
     try:
         from hypothesis import HealthCheck, Phase, given, settings

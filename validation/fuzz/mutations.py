@@ -1,4 +1,4 @@
-"""Inputs: valid contents with changes that files really have, and some that only foes make."""
+"""Inputs: valid contents with realistic and with malicious changes."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _put(content: bytes, what: re.Pattern[bytes], instead: str, rng: random.Rand
 
 
 def _tree_changed(content: bytes, rng: random.Random) -> bytes:
-    """Return JSON (one document, or one a line) with some of its values changed."""
+    """Return JSON (one document, or one per line) with some of its values changed."""
     lines = content.split(b"\n") if b'"schema"' in content.split(b"\n")[0] else [content]
     at = rng.randrange(len(lines))
     try:
@@ -125,7 +125,7 @@ def _tree_changed(content: bytes, rng: random.Random) -> bytes:
 
 
 def _places(tree: Any) -> list[tuple[Any, Any]]:
-    """Return where a value stands in a tree: its owner and its key."""
+    """Return the location of a value in a tree: its owner and its key."""
     found: list[tuple[Any, Any]] = []
     waiting = [tree]
     while waiting:
@@ -139,7 +139,7 @@ def _places(tree: Any) -> list[tuple[Any, Any]]:
 
 
 def _value(rng: random.Random, other: tuple[Any, Any]) -> Any:
-    """Return a value for a place: of another place, or one that rarely fits."""
+    """Return a value from another location, or one that is rarely valid."""
     owner, key = other
     plain: tuple[Any, ...] = (
         None,

@@ -1,4 +1,4 @@
-"""The readers that are fuzzed: valid texts to start from, and how one text is read."""
+"""The fuzzed readers: their valid seeds, and the function that reads one text."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Reader:
     Parameters
     ----------
     suffix : str
-        Of its files; ``""`` where it takes a text.
+        Suffix of its files; ``""`` if it reads text.
     seeds : callable
-        Gives valid contents.
+        Returns valid contents.
     read : callable
         Reads the file at a path, or a text.
     """
@@ -51,7 +51,7 @@ class Reader:
         Raises
         ------
         CostModelError
-            If it is refused; anything else that is raised is a fault of the reader.
+            If the input is rejected; any other exception is a fault of the reader.
         """
         if not self.suffix:
             self.read(content.decode("utf-8", "surrogateescape"))
@@ -164,4 +164,4 @@ WORDS = (
     *("network", "seconds", "settings", "timing", "schema", "float16", "int8", "host", "paper"),
     *("ceiling(", "floor(", "Max(", "Min(", "sqrt(", "dim:", "layers=", "size=", "threads="),
 )
-"""Words of the formats, put in anywhere."""
+"""Words of the formats, inserted anywhere."""

@@ -1,1 +1,1 @@
-"""Mutation testing: change one point of the library, and see whether a test notices."""
+"""Mutation testing: change one point of the library, and check whether a test fails."""

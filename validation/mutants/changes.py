@@ -1,4 +1,4 @@
-"""What an expression is changed into."""
+"""The changes of an expression."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _NAMES = {
 
 
 def changes(node: ast.AST) -> Iterator[ast.expr]:
-    """Yield what an expression can be changed into, by one change each.
+    """Yield all variants of an expression with one change each.
 
     Examples
     --------

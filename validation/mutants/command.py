@@ -1,4 +1,4 @@
-"""The command ``mutants``: change single points of the library, and count what the tests notice."""
+"""The command ``mutants``: change single points of the library, and count failing tests."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from validation.mutants.worker import KILLED as KILLED
 from validation.mutants.worker import SURVIVED as SURVIVED
 
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
-"""Mutants that no test can kill, each with the reason."""
+"""Equivalent mutants, which no test can kill, each with the reason."""
 _BUDGET = 120.0
-"""Time of the tests that are run for one mutant, as they were observed. [s]"""
+"""Budget for the observed time of the tests of one mutant. [s]"""
 _START = 40.0
 _SLACK = 4.0
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a mutant.
+    """The verdict on a mutant.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def mutants(
                 if verdict.result == SURVIVED:
                     label = f"survived {verdict.tests} tests: {verdict.mutant.label}"
                     progress.console.print(label, soft_wrap=True, markup=False)
-    finally:  # what was judged before an interruption counts
+    finally:  # verdicts before an interruption count
         if as_json is not None:
             write_atomically(as_json, json.dumps([_plain(v) for v in verdicts], indent=1))
         _summarize(console, verdicts)
@@ -134,7 +134,7 @@ def judge(chosen: Sequence[Mutant], suite: Suite, root: Path, processes: int) ->
 
 
 def _check_unchanged(chosen: Sequence[Mutant], suite: Suite, root: Path) -> None:
-    """Refuse to judge where a module that is not changed seems to be killed, too."""
+    """Raise an error if an unchanged module seems to be killed, too."""
     plain = replace(chosen[0], source=(root / chosen[0].path).read_text(encoding="utf-8"))
     for verdict in judge([plain], suite, root, 1):
         if verdict.result != SURVIVED:

@@ -1,4 +1,4 @@
-"""The single points of a module that can be changed: each gives a mutant of the module."""
+"""The points of a module that can be changed; each gives one mutant."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Mutant:
 
     @property
     def label(self) -> str:
-        """Where the mutant stands and what changed.
+        """The location of the mutant and its change.
 
         Examples
         --------

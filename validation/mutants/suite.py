@@ -1,4 +1,4 @@
-"""Which tests run which line, and how long each takes."""
+"""The tests that run each line, and their durations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from costmodel.graph.serialize import write_atomically
 from validation.errors import MeasuringError
 
 _TOO_LONG = 20.0
-"""Tests that take longer are left out. [s]"""
+"""Longer tests are skipped. [s]"""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def observe(root: Path) -> Suite:
 
 
 def load(path: Path) -> Suite:
-    """Read what :func:`save` has written."""
+    """Read a file written by :func:`save`."""
     found = json.loads(path.read_text(encoding="utf-8"))
     lines = {file: {int(n): t for n, t in by.items()} for file, by in found["lines"].items()}
     return Suite(found["seconds"], lines)

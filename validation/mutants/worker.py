@@ -1,7 +1,7 @@
-"""A process that has the heavy libraries loaded, and forks one child for each mutant.
+"""A process with the heavy libraries loaded that forks one child per mutant.
 
 It imports nothing of ``costmodel``, so that every child can import the mutant in its place. It
-reads one JSON line a mutant and writes one JSON line a result.
+reads one JSON line per mutant and writes one JSON line per result.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Replaced(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     Parameters
     ----------
     module, path, source : str
-        Dotted name, file that it stands for, source.
+        Dotted name, file that it replaces, source.
     """
 
     def __init__(self, module: str, path: str, source: str) -> None:
@@ -84,7 +84,7 @@ def _child(job: dict[str, Any]) -> int:
 
     mutant = Replaced(job["module"], os.path.abspath(job["path"]), job["source"])
     files = list(dict.fromkeys(test.split("::")[0] for test in job["tests"]))
-    # What is loaded here already cannot have its assertions rewritten, and need not.
+    # Modules loaded here cannot have their assertions rewritten, and need not.
     options = [
         "-x",
         "-q",
@@ -97,7 +97,7 @@ def _child(job: dict[str, Any]) -> int:
 
 
 def _judge(job: dict[str, Any]) -> str:
-    """Run the tests of one mutant in a child and return what became of it."""
+    """Run the tests of one mutant in a child and return the result."""
     pid = os.fork()
     if pid == 0:
         os.setsid()
