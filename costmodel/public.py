@@ -1,4 +1,4 @@
-"""All names of the package; they are imported when the first of them is asked for."""
+"""All public names of the package, imported on first use of any of them."""
 
 from costmodel import zoo as zoo
 from costmodel.algebra.symbols import dim as dim

@@ -32,7 +32,7 @@ EXAMPLES = {
 }
 
 _PREFIXES = ("f", "p", "n", "µ", "m", "", "k", "M", "G", "T", "P", "E", "Z")
-"""Prefixes that are worked out here, each a thousand times the one before it.
+"""Prefixes handled here, each a thousand times the previous one.
 
 Pint takes 0.3 s to start; it reads what these do not, and the tests hold both to one another.
 """

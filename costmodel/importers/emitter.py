@@ -38,7 +38,7 @@ class Stored:
     Parameters
     ----------
     key : str
-        The name under which it is stored; views of part of it have a name of their own.
+        The name under which it is stored; views of part of it have separate names.
     tensor : Tensor
         Its shape and dtype.
     learned : bool
@@ -55,7 +55,7 @@ class Stored:
         return self.tensor.shape
 
     def view(self, shape: Sequence[Dim], part: str = "") -> Stored:
-        """Return a view in another shape; ``part`` names it where it is not the whole."""
+        """Return a view in another shape; ``part`` names a view of part of it."""
         key = f"{self.key}[{part}]" if part else self.key
         return Stored(key, self.tensor.with_shape(*shape), self.learned)
 
@@ -154,10 +154,10 @@ class Emitter:
     def weight_name(self, weight: Operand) -> str:
         """Return the weights name of an operator with these learned tensors.
 
-        A weight that is computed has the name of the node that makes it: as the first of that name
-        the node counts, with what it has learned itself, so that nothing counts twice. Where the
-        weight depends on an input of the network, it becomes an output too: the operator takes it
-        without an edge, and what makes it must not look like dead code.
+        A computed weight has the name of its producer: as the first of that name
+        the node counts, with its own learned tensors, so nothing counts twice. If the
+        weight depends on an input of the network, it also becomes an output: the operator uses it
+        without an edge, and its producer must not look like dead code.
         """
         if isinstance(weight, Stored) and weight.learned:
             return weight.key
@@ -171,7 +171,7 @@ class Emitter:
     def owns_bias(self, weight: str, bias: Operand | None) -> bool:
         """Return whether ``bias`` always occurs with ``weight``: only then one operator has both.
 
-        Where the weight is a node already, that node is what counts, and it has no bias.
+        If the weight is already a node, that node counts, and it has no bias.
         """
         key = bias.key if isinstance(bias, Stored) else None
         owner = self._biases.setdefault(weight, None if weight in self._nodes else key)
@@ -191,14 +191,14 @@ class Emitter:
     ) -> tuple[Value, ...]:
         """Emit free views in place of an unknown operator, so that the graph stays connected.
 
-        The outputs have the right shapes and depend on the first input; they cost nothing, apart
-        from the conversion of one element where the dtype changes. The work that the operator may
+        The outputs have the right shapes and depend on the first input. They cost nothing, apart
+        from the conversion of one element if the dtype changes. The work that the operator may
         hide lowers the coverage (:func:`~costmodel.importers.hidden.coverage`).
 
         Parameters
         ----------
         occurrence : Occurrence
-            The operator and its place.
+            The operator and its location.
         outputs : sequence of Tensor
             What it makes.
         inputs : sequence of Operand

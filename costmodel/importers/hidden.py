@@ -26,7 +26,7 @@ class Hidden:
     inputs, outputs : sequence of Tensor
         Its tensors.
     bounded : bool
-        Whether its work follows from their shapes. It does not where it runs a program of its own
+        Whether its work follows from their shapes. It does not if the operator runs a program
         (a loop, a branch), or if its results are not known.
     """
 

@@ -67,7 +67,7 @@ def convolve(
     bias: Operand | None,
     *others: Operand,
 ) -> Value:
-    """Emit ``op``, its weights named after ``weight``; without a bias of its own, one is added.
+    """Emit ``op`` with weights named after ``weight``; adds the bias if ``op`` has none.
 
     ``others`` are the inputs behind ``x``: the offsets of a deformable convolution.
     """

@@ -95,7 +95,7 @@ class Registry(Generic[Handler]):
         return file
 
     def fall_back(self, find: Callable[[str], Handler | None]) -> Callable[[str], Handler | None]:
-        """File, as a decorator, what returns a handler for a name without one of its own, or None.
+        """Register, as a decorator, a function that finds handlers for names without one.
 
         Examples
         --------
@@ -134,7 +134,7 @@ class Registry(Generic[Handler]):
 def load_modules(package: ModuleType) -> tuple[str, ...]:
     """Import all modules in the folder of ``package`` to run their registrations.
 
-    A new file needs no other line. The folder may be part of a zip file.
+    A new file needs no further registration. The folder may be part of a zip file.
 
     Returns
     -------
@@ -152,9 +152,9 @@ def load_modules(package: ModuleType) -> tuple[str, ...]:
 
 
 def refuse_unknown(importer: str, unknown: Iterable[Occurrence]) -> None:
-    """Raise one error that names the operators of ``unknown`` and where they occur.
+    """Raise one error that lists the operators of ``unknown`` and their locations.
 
-    A long list ends in the number of those that are left out.
+    A long list ends with the number of omitted ones.
 
     Raises
     ------

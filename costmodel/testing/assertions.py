@@ -235,7 +235,7 @@ def _time_problems(op: Op, inputs: Tensors) -> Iterator[str]:
 
 def _json_problems(op: Op, inputs: Tensors) -> Iterator[str]:
     if OPERATORS.get(type(op).__name__) is not type(op):
-        return  # no file may hold it, which is said already
+        return  # not allowed in files, which is reported already
     graph = Case(op, inputs).graph()
     again = from_json(to_json(graph))
     if _contents(again) != _contents(graph):

@@ -36,9 +36,9 @@ def from_ncnn(param_path: str | os.PathLike[str], input_shape: Sequence[Dim]) ->
 
     Notes
     -----
-    Layers with int8 weights take int8 inputs: where the input is
-    not int8 yet a :class:`~costmodel.ops.Cast` quantizes it, and where the layer does not hand on
-    int8 (``int8_scale_term`` up to 100) another makes float32 of the result.
+    Layers with int8 weights need int8 inputs: if the input is
+    not yet int8, a :class:`~costmodel.ops.Cast` quantizes it, and if the layer does not return
+    int8 (``int8_scale_term`` up to 100), another converts the result to float32.
 
     Post-processing of detectors (``DetectionOutput``, ``Yolov3DetectionOutput``, ``PriorBox``)
     depends on data or is constant: its inputs become outputs of the graph, and

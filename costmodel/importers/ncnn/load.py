@@ -59,5 +59,5 @@ def _emit(walk: Walk, layer: Layer) -> None:
         refuse_unknown("from_ncnn", [Occurrence(layer.kind, layer.name, str(reason))])
     except CostModelError as error:
         raise ShapeError(f"from_ncnn, {where}: {error}") from None
-    except Exception:  # whatever a file provokes: it ends as one sentence that names the layer
+    except Exception:  # any fault of a file becomes one sentence that names the layer
         raise DataError(f"from_ncnn, {where}: its parameters do not fit its inputs") from None

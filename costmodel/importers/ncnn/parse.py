@@ -11,16 +11,16 @@ from costmodel.reading import read_text
 
 MAGIC = "7767517"
 MAX_BYTES = 64 * 2**20
-"""Largest file that is read. [byte]"""
+"""Maximum file size. [byte]"""
 MAX_LAYERS = 20_000
-"""Most layers of a file."""
+"""Maximum number of layers in a file."""
 MAX_BLOBS = 4096
-"""Most blobs that a layer takes or makes."""
+"""Maximum number of input or output blobs of a layer."""
 _SHAPE_HINTS = -23330
 _FIRST_ARRAY = -23300
 _COUNT = re.compile(r"[0-9]{1,9}")
 _LARGEST = 3.5e38
-"""Above the largest number that a file can mean, of float32."""
+"""Upper bound of a number in a file, above the float32 range."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def read(path: Path) -> list[Layer]:
     Raises
     ------
     DataError
-        Naming the file and line that is wrong.
+        Names the file and the faulty line.
     """
     return parse(read_text(path, MAX_BYTES).splitlines(), path.name)
 

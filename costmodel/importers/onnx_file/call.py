@@ -54,7 +54,7 @@ class Tensors(Protocol):
         """Return the tensor called ``name``; a known array becomes a constant."""
 
     def quantized(self, name: str) -> Operand:
-        """Return the tensor called ``name`` as it was before it was made floating-point."""
+        """Return the tensor called ``name`` before its conversion to floating point."""
 
     def made(self, name: str) -> Made:
         """Return the value called ``name``: a tensor, or a list of tensors."""
@@ -63,10 +63,10 @@ class Tensors(Protocol):
         """Return the value of the tensor called ``name`` if it is known, else None."""
 
     def note_known(self, name: str, value: Any) -> None:
-        """Note the value of the tensor called ``name``."""
+        """Record the value of the tensor called ``name``."""
 
     def defer(self, name: str, source: str, dtype: str) -> None:
-        """Note that ``name`` is ``source`` in the type ``dtype``, made where it is asked for."""
+        """Register ``name`` as ``source`` in the type ``dtype``, converted on demand."""
 
     def is_stored(self, name: str) -> bool:
         """Return whether the tensor called ``name`` is stored in the file."""
@@ -75,10 +75,10 @@ class Tensors(Protocol):
         """Return whether tensor ``name`` stems from the network and not from the exporter."""
 
     def only_taker(self, name: str) -> Any:
-        """Return the node that alone takes the tensor called ``name``, or None."""
+        """Return the only consumer of the tensor called ``name``, or None."""
 
     def first_taker(self, name: str) -> Any:
-        """Return the first node that takes the tensor called ``name``, or None."""
+        """Return the first consumer of the tensor called ``name``, or None."""
 
     def maker(self, name: str) -> Any:
         """Return the node that makes the tensor called ``name``, or None."""
@@ -90,7 +90,7 @@ class Tensors(Protocol):
         """Merge ``node`` into the node that makes tensor ``name``; it has the same results."""
 
     def skip(self, node: Any) -> None:
-        """Take ``node`` as done by one that comes later."""
+        """Mark ``node`` as merged into a later one."""
 
     def keep_for(self, node: Any, operands: tuple[Operand, ...]) -> None:
         """Keep tensors for a node that comes later."""
@@ -102,13 +102,13 @@ class Tensors(Protocol):
         """Return the values of a mask, which may be large, if they are known, else None."""
 
     def note_mask(self, causal: bool) -> None:
-        """Note whether an attention with a mask counts the triangle, or else the square."""
+        """Record whether an attention with a mask counts the triangle or the square."""
 
     def declared(self, name: str) -> Tensor | None:
         """Return the type that the file states for tensor ``name``, or None."""
 
     def new_size(self, name: str) -> Dim:
-        """Return a symbol for a size that depends on data, called like ``name``."""
+        """Return a symbol for a data-dependent size, named after ``name``."""
 
     def version(self, domain: str) -> int:
         """Return the version of the operators of ``domain``."""
@@ -127,7 +127,7 @@ class Body(Protocol):
         """Give the body an input: a tensor, a value that is known, or both."""
 
     def run(self) -> None:
-        """Walk over the nodes of the body."""
+        """Import the nodes of the body."""
 
     def result(self, name: str) -> tuple[Made | None, Any]:
         """Return the tensor that the body returns under ``name``, and its value if known."""

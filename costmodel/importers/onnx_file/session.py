@@ -15,13 +15,13 @@ from costmodel.importers.onnx_file.shapes import Sizes, declared_tensor
 from costmodel.ops.tensor import Tensor
 
 MOST_STEPS = 30_000
-"""Most nodes that loops and functions may add to those of the file. [node]"""
+"""Maximum number of nodes added by loops and functions. [node]"""
 MOST_RECKONED = 3_000
-"""Most entries with symbols that arithmetic on shapes may have. [element]"""
+"""Maximum number of symbolic entries in arithmetic on shapes. [element]"""
 MOST_KNOWN = 16_000_000
-"""Most elements of known arrays that are kept. [element]"""
+"""Maximum number of stored elements of known arrays. [element]"""
 DEEPEST = 40
-"""Deepest nesting of functions, branches and loops."""
+"""Maximum nesting of functions, branches and loops."""
 
 _NOTES = {
     True: "{} with a causal mask as a tensor: the triangle is counted, as with is_causal",
@@ -30,7 +30,7 @@ _NOTES = {
 
 
 class Session:
-    """One file while it is imported.
+    """One file during its import.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Session:
     sizes : Sizes
         The named sizes of the file.
     trusted : bool
-        Whether the shapes that the file states hold; not where the caller gives others.
+        Whether stated shapes are valid; False if the caller overrides them.
     """
 
     def __init__(self, model: Any, path: Path, sizes: Sizes, trusted: bool) -> None:
@@ -64,7 +64,7 @@ class Session:
         self._inferred: dict[str, Tensor] | None = None
 
     def step(self) -> None:
-        """Count a node that is walked over.
+        """Count one imported node.
 
         Raises
         ------
@@ -79,12 +79,12 @@ class Session:
             )
 
     def reckon(self, elements: int) -> None:
-        """Count arithmetic on sizes that are symbols.
+        """Count arithmetic on symbolic sizes.
 
         Raises
         ------
         DataError
-            If there is so much that it takes long.
+            If there is too much of it.
         """
         self._reckoned -= elements
         if self._reckoned < 0:
@@ -95,7 +95,7 @@ class Session:
 
     @property
     def is_full(self) -> bool:
-        """Whether so many known arrays are kept that no more are computed."""
+        """Whether the limit of stored arrays is reached, so that no more are computed."""
         return self._known <= 0
 
     def notes(self) -> tuple[str, ...]:
@@ -116,7 +116,7 @@ class Session:
         return None if entry is None else declared_tensor(entry, self.sizes)
 
     def new_size(self, name: str) -> Dim:
-        """Return a symbol for a size that depends on data, called like ``name``."""
+        """Return a symbol for a data-dependent size, named after ``name``."""
         return self.sizes.new(f"{name}_length")
 
     def inferred(self, name: str) -> Tensor | None:

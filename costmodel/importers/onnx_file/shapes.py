@@ -1,4 +1,4 @@
-"""Shapes that a file states: of its inputs, and of what its operators make."""
+"""Shapes stated in a file: of its inputs and of the results of its operators."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from costmodel.ops.tensor import Tensor
 
 _MOST_AXES = 64
 _MOST_SYMBOLS = 64
-"""Most sizes that a file may leave open. [1]"""
+"""Maximum number of open sizes in a file. [1]"""
 
 
 class Sizes:
@@ -40,7 +40,7 @@ class Sizes:
         self._used = {str(s) for size in given.values() for s in _symbols(size)}
 
     def named(self, name: str) -> Dim:
-        """Return the size that the file calls ``name``."""
+        """Return the size named ``name`` in the file."""
         if name not in self._found:
             self._found[name] = self.new(name)
         return self._found[name]
@@ -50,7 +50,7 @@ class Sizes:
         return name in self._found or (is_named(name) and name.isidentifier())
 
     def new(self, name: str) -> Dim:
-        """Return a symbol of its own, called like ``name``."""
+        """Return a new symbol, named after ``name``."""
         stem = identifier(name)
         count, free = 1, stem
         while free in self._used:

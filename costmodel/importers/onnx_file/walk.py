@@ -159,7 +159,7 @@ class Walk:
         return found
 
     def quantized(self, name: str) -> Operand:
-        """Return the tensor called ``name`` as it was before it was made floating-point."""
+        """Return the tensor called ``name`` before its conversion to floating point."""
         found = self._made.get(name)
         return self.operand(found.source if isinstance(found, _Deferred) else name)
 
@@ -172,11 +172,11 @@ class Walk:
         return self._outer.known(name)
 
     def note_known(self, name: str, value: Any) -> None:
-        """Note the value of the tensor called ``name``."""
+        """Record the value of the tensor called ``name``."""
         self._known[name] = value
 
     def defer(self, name: str, source: str, dtype: str) -> None:
-        """Note that ``name`` is ``source`` in the type ``dtype``, made where it is asked for."""
+        """Register ``name`` as ``source`` in the type ``dtype``, converted on demand."""
         self._made[name] = _Deferred(source, dtype)
 
     def is_stored(self, name: str) -> bool:
@@ -194,11 +194,11 @@ class Walk:
         return self._outer._peek(name)
 
     def only_taker(self, name: str) -> Any:
-        """Return the node that alone takes the tensor called ``name``, or None."""
+        """Return the only consumer of the tensor called ``name``, or None."""
         return self._takers[name][0] if self._uses[name] == 1 and name in self._takers else None
 
     def first_taker(self, name: str) -> Any:
-        """Return the first node that takes the tensor called ``name``, or None."""
+        """Return the first consumer of the tensor called ``name``, or None."""
         return self._takers[name][0] if name in self._takers else None
 
     def maker(self, name: str) -> Any:
@@ -214,7 +214,7 @@ class Walk:
         self._merged[id(node)] = name
 
     def skip(self, node: Any) -> None:
-        """Take ``node`` as done by one that comes later."""
+        """Mark ``node`` as merged into a later one."""
         self._skipped.add(id(node))
 
     def keep_for(self, node: Any, operands: tuple[Operand, ...]) -> None:
@@ -232,7 +232,7 @@ class Walk:
         return array_of(message, MAX_FOLDED) if found is None and message is not None else found
 
     def note_mask(self, causal: bool) -> None:
-        """Note whether an attention with a mask counts the triangle, or else the square."""
+        """Record whether an attention with a mask counts the triangle or the square."""
         self.session.masks[causal] += 1
 
     def declared(self, name: str) -> Tensor | None:
@@ -249,7 +249,7 @@ class Walk:
         return found
 
     def new_size(self, name: str) -> Dim:
-        """Return a symbol for a size that depends on data, called like ``name``."""
+        """Return a symbol for a data-dependent size, named after ``name``."""
         return self.session.new_size(name)
 
     def version(self, domain: str) -> int:
@@ -342,7 +342,7 @@ class Walk:
         return self._function(call, standard)
 
     def _function(self, call: Call, function: Any) -> Result:
-        """Walk over the body of a function, on what its call gives it."""
+        """Import the body of a function with the arguments of its call."""
         node = call.node
         nodes = resolved(function.node, call_attributes(function, node))
         versions = {entry.domain: entry.version for entry in function.opset_import}
@@ -468,7 +468,7 @@ class GraphBody:
         self._walk.bind(name, made, known)
 
     def run(self) -> None:
-        """Walk over the nodes of the body."""
+        """Import the nodes of the body."""
         for message in self._graph.initializer:
             self._walk.store(message, message.name)
         self._walk.run()
@@ -479,7 +479,7 @@ class GraphBody:
 
 
 def _taken_names(node: Any) -> list[str]:
-    """Return the names that a node takes, those that its bodies take from outside included."""
+    """Return the input names of a node, including those that its bodies use from outside."""
     names = list(node.input)
     for entry in node.attribute:
         if entry.type == 5:

@@ -21,7 +21,7 @@ from costmodel.importers.torch_module.surroundings import Surroundings
 def capture(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
     """Return the recorded program of ``module`` on these inputs.
 
-    It runs on tensors without data; where its code asks for values that follow from weights, on
+    It runs on tensors without data; if its code needs values that follow from weights, on
     real ones.
 
     Raises

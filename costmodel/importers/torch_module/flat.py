@@ -1,4 +1,4 @@
-"""A module whose inputs and outputs are tensors, around one with any other inputs and outputs."""
+"""A module with tensors as inputs and outputs that wraps one with arbitrary ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from costmodel.importers.torch_module.shadow import Copier
 from costmodel.importers.torch_module.standins import argument_names
 
 PREFIX = "net"
-"""The name of the inner module, which stands before every name that torch gives."""
+"""The name of the inner module, the prefix of all names from torch."""
 
 
 class Inputs:

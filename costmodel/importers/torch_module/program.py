@@ -12,7 +12,7 @@ from typing import Any
 
 
 class Storage:
-    """Where tensors lie: two that share it are views of one another."""
+    """The storage of tensors; two with the same storage are views of one another."""
 
     __slots__ = ("_cdata",)
 
@@ -133,7 +133,7 @@ class Program:
     outputs : list of Made
         The tensors that were returned.
     asked : list of str
-        Where the code asked for values that depend on the inputs: the program holds along them.
+        Places where the code used values that depend on the inputs; the program holds for them.
     notes : tuple of str
         Notes that qualify the totals.
     """

@@ -32,7 +32,7 @@ from costmodel.importers.torch_module.values import Values, is_mask
 
 
 class ValuesNeededError(BaseException):
-    """The code asks for values that this run does not have; no ``except Exception`` hides it."""
+    """The code needs values that this run does not have; ``except Exception`` does not hide it."""
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[misc]
@@ -41,8 +41,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
     Parameters
     ----------
     real : bool
-        Whether every operator is computed. Otherwise only what follows from inputs, constants and
-        buffers is, and the rest has shapes alone.
+        Whether every operator is computed. Otherwise only values that follow from inputs, constants
+        and buffers are, and the rest has only shapes.
     """
 
     def __init__(self, real: bool) -> None:
@@ -249,7 +249,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         return out
 
     def _reshaped(self, func: Any, bound: Bound, args: Any, kwargs: Any) -> Any:
-        """Run what changes the shape of a tensor in place: from now on it is a view of itself."""
+        """Run an in-place change of shape, after which the tensor is a view of itself."""
         out = func(*args, **kwargs)
         before = bound.records[0]
         node = self._node(func, bound.args, bound.kwargs, self._facts[func].name)
@@ -282,7 +282,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         return stem if count == 1 else f"{stem}_{count - 1}"
 
     def _asked(self, facts: Facts, record: Record) -> None:
-        """Note that the code looks at values, or stop where this run has none."""
+        """Record that the code uses values, or stop if this run has none."""
         made = record.made
         asked = facts.name if made.node is None or facts.returns_tensor else made.node.name
         place = f"{asked.rstrip('_0123456789')} in {self.path[-1] or 'the network'}"

@@ -1,4 +1,4 @@
-"""A copy of a module that runs in its place, so that the user's objects are never written.
+"""A copy of a module that runs in its place, so that the user's objects are never modified.
 
 Modules, containers, bound methods, closures and plain objects are copied; whatever else they hold
 is shared. The caller converts tensors.
@@ -63,7 +63,7 @@ class Copier:
         return self._remember(x, self._copied(x, kind, path))
 
     def discard(self) -> None:
-        """Take the copied modules apart: they hold themselves, and nobody else holds them."""
+        """Break the reference cycles of the copied modules."""
         for module in self._modules:
             module.__dict__.clear()
         self._memo.clear()

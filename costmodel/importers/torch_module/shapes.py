@@ -67,7 +67,7 @@ def _linear(args: Any, tensors: Sequence[Tensor]) -> Shape | None:
 
 
 def _grouped(args: Any, tensors: Sequence[Tensor]) -> Shape | None:
-    """Torch has a shape rule of its own, for one dtype only; its kernels take others, too."""
+    """Torch's own shape rule accepts one dtype only, while its kernels accept others."""
     x, weights = tensors[:2]
     fits = x.dim() == 2 and weights.dim() == 3 and x.shape[1] == weights.shape[1]
     return (x.shape[0], weights.shape[2]) if fits else None

@@ -56,7 +56,7 @@ _ALIKE = {
     "Softsign": "softplus",
     "Tan": "sin",
 }
-"""Functions without a kind of their own: they count as one that costs the same."""
+"""Functions without their own kind: they use a kind of equal cost."""
 
 
 @HANDLERS.register(*_UNARY)

@@ -76,7 +76,7 @@ def _statistics(call: Call, x: Operand, axes: tuple[int, ...], keep: bool) -> li
 def normalized(
     call: Call, op: BatchNorm | GroupNorm | LayerNorm, x: Operand, scale: int, shift: int
 ) -> Operand:
-    """Emit a normalization whose scale and shift stand in these slots."""
+    """Emit a normalization with scale and shift in these slots."""
     factor = call.optional(scale)
     if op.affine and factor is not None and not isinstance(factor, Stored):
         return _scaled(call, call.emit.add(op.with_fields(affine=False), x), scale, shift)
@@ -91,7 +91,7 @@ def normalized(
 
 
 def _scaled(call: Call, y: Operand, scale: int, shift: int) -> Operand:
-    """Emit scale and shift one by one: they are computed, or have another shape."""
+    """Emit scale and shift separately, if they are computed or have another shape."""
     last = "Layer" in call.kind or "RMS" in call.kind
     trailing = [] if last else [1] * (len(y.shape) - 2)
     for kind, slot in (("mul", scale), ("add", shift)):

@@ -28,7 +28,7 @@ ACTIVATIONS = {
 
 
 def activated(call: Call, y: Operand) -> Operand:
-    """Emit the activation that attribute ``activation`` says is fused into the node."""
+    """Emit the activation fused into the node, named by attribute ``activation``."""
     name = call.attribute("activation")
     if not name:
         return y
@@ -91,7 +91,7 @@ def multiplied(call: Call, a: Operand, b: Operand, bias: Operand | None = None) 
 
 
 def bias_after(call: Call, weight: Stored) -> Stored | None:
-    """Return the stored vector that the only next node adds; that node is then done with."""
+    """Return the stored vector added by the only consumer, and merge that node."""
     name = call.node.output[0]
     taker = call.walk.only_taker(name)
     if taker is None or taker.op_type != "Add" or len(taker.input) != 2:
@@ -147,9 +147,9 @@ def _gemm_fast_gelu(call: Call) -> Result:
 
 @HANDLERS.register("com.microsoft.MatMulNBits", "com.microsoft.MatMulBnb4")
 def _matmul_n_bits(call: Call) -> Result:
-    """Emit a product with a matrix of few bits, in the type of its input.
+    """Emit a product with a low-bit matrix, in the type of its input.
 
-    The matrix is stored in blocks; its sizes stand in the attributes ``K`` and ``N``.
+    The matrix is stored in blocks; the attributes ``K`` and ``N`` are its sizes.
     """
     x, packed = call.operand(0), call.operand(1)
     rows, columns = call.attribute("K"), call.attribute("N")

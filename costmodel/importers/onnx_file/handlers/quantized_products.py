@@ -117,7 +117,7 @@ def _qlinear_mean(call: Call) -> Result:
 
 @HANDLERS.register(f"{_MS}QLinearConcat")
 def _qlinear_concat(call: Call) -> Result:
-    """Join tensors that stand in every third input, behind the scale and zero of the result."""
+    """Join tensors in every third input, after the scale and zero point of the result."""
     parts = [call.operand(slot) for slot in range(2, len(call.node.input), 3)]
     if not parts:
         raise DataError("it has no inputs")

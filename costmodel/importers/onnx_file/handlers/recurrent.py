@@ -12,7 +12,7 @@ from costmodel.ops import Cast, Recurrent, Slice
 
 @HANDLERS.register("LSTM", "GRU", "RNN")
 def _recurrent(call: Call) -> Result:
-    """Emit the layer; like torch, ONNX hands on [time, directions, batch, hidden]."""
+    """Emit the layer; ONNX returns [time, directions, batch, hidden]."""
     x, weight, inner = call.operand(0), call.operand(1), call.operand(2)
     return _layer(call, x, weight, inner, call.kind.lower(), 2)
 

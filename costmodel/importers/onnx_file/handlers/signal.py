@@ -1,4 +1,4 @@
-"""ONNX operators on signals: Fourier transforms, and windows put together."""
+"""ONNX operators on signals: Fourier transforms, and overlapping windows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COMPLEX = {"float32": "complex64", "float64": "complex128"}
 
 @HANDLERS.register("DFT")
 def _dft(call: Call) -> Result:
-    """Emit the transform; numbers stand as pairs of parts on the last axis, or real alone."""
+    """Emit the transform of numbers given as (real, imaginary) on the last axis, or as reals."""
     x = call.operand()
     axes = call.sizes(2) if call.version >= 20 else None
     default = -2 if call.version >= 20 else 1
@@ -76,7 +76,7 @@ def _transformed(call: Call, x: Operand, axis: int, length: Dim) -> Operand:
 
 
 def _as_parts(call: Call, y: Operand, dtype: str) -> Operand:
-    """Return complex numbers as pairs of real ones on an axis of their own."""
+    """Return complex numbers as pairs of real ones on a separate axis."""
     apart = call.emit.reshape(y, (*y.shape, 1))
     return call.emit.add(Bitcast(dtype), apart)
 
@@ -91,7 +91,7 @@ def _whole(call: Call, y: Operand, axis: int, length: Dim) -> Operand:
 
 
 def _as_long(call: Call, x: Operand, axis: int, length: Dim) -> Operand:
-    """Return a signal cut off or filled up with zeros."""
+    """Return a signal truncated or padded with zeros."""
     before = x.shape[axis]
     if same(before, length):
         return x

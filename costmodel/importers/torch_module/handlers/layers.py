@@ -123,7 +123,7 @@ def _normalize(call: Call, op: BatchNorm | GroupNorm | LayerNorm) -> Result:
     else:
         name = call.emit.weight_name(weight) if weight is not None else None
         y = call.emit.add(op, x, weights=name)
-    # Native forms hand on their statistics too, which inference does not use.
+    # Native forms also return their statistics, which inference does not use.
     return (y, None, None) if len(call.metas) > 1 else y
 
 
@@ -184,7 +184,7 @@ def _windows(call: Call, op: Op, x: Operand, rank: int) -> Result:
     y = call.emit.reshape(y, y.shape[1:]) if single else y
     if len(call.metas) < 2:
         return y
-    # The places of the maxima are as many numbers as there are maxima.
+    # There is one index per maximum.
     return y, call.emit.add(Cast("int64"), y) if call.is_used(1) else None
 
 

@@ -150,7 +150,7 @@ def _distances(call: Call) -> Result:
 
 @ATEN.register("_grouped_mm", "_scaled_grouped_mm", "transformers.grouped_mm_fallback")
 def _grouped(call: Call) -> Result:
-    """Emit the rows of each expert times its matrix: a row meets the one expert that it is for."""
+    """Emit the product of the rows of each expert with its matrix."""
     a, b = call.operand("self", "input"), call.operand("mat2", "weight")
     ends, bias = call.optional("offs"), call.optional("bias")
     if len(a.shape) == 3 and len(b.shape) == 3:

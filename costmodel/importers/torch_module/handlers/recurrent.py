@@ -15,9 +15,9 @@ _MODES = ("rnn", "rnn", "lstm", "gru")
 
 @ATEN.register("lstm", "gru", "rnn_tanh", "rnn_relu", "costmodel.recurrent")
 def _recurrent(call: Call) -> Result:
-    """Emit one operator a layer, so that the last state of each layer can be taken.
+    """Emit one operator per layer, so that the last state of each layer is available.
 
-    The initial states are not followed, and the cell state stands where the hidden state is: it is
+    The initial states are not tracked, and the hidden state replaces the cell state, which is
     made by the same steps.
     """
     kind = call.get("mode", packet_name(call.node.target)).split("_")[0]

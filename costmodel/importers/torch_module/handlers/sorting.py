@@ -38,7 +38,7 @@ def _axis(call: Call) -> int:
 
 @ATEN.register("kthvalue", "median", "nanmedian", "mode")
 def _order_statistic(call: Call) -> Result:
-    """Sort up to the element that is asked for, half of them for a median."""
+    """Sort up to the requested element, half of them for a median."""
     x = call.operand("self")
     name, axis = packet_name(call.node.target), call.get("dim")
     if axis is None and name not in ("kthvalue", "mode"):

@@ -51,7 +51,7 @@ _HALF = tuple(f"fft_{kind}{rank}" for kind in ("rfft", "irfft") for rank in ("",
 
 @ATEN.register(*_WHOLE, *_HALF)
 def _transform(call: Call) -> Result:
-    """Emit a transform of the signal, cut or padded to the size that is asked for."""
+    """Emit a transform of the signal, cut or padded to the requested size."""
     name, x = packet_name(call.node.target), call.operand("self")
     rank, last = len(x.shape), (-2, -1) if name.endswith("2") else (-1,)
     named = call.get("dim", tuple(range(rank)) if name.endswith("n") else last)

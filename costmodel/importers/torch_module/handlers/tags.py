@@ -1,4 +1,4 @@
-"""Operators without a handler of their own that torch tags: element by element, or reductions."""
+"""Operators without a handler that torch tags as pointwise or reductions."""
 
 from __future__ import annotations
 
