@@ -14,8 +14,11 @@ from typing import Any
 
 import pytest
 
+from costmodel import zoo
 from costmodel.errors import CostModelError, DataError
+from costmodel.specs import network
 from validation.arm.bench.board import Board
+from validation.arm.bench.private import Program
 from validation.arm.bench.program import Buffer, Spec, SpecBuilder
 from validation.arm.bench.remote import AdbTarget, SshTarget
 from validation.arm.bench.result import parse_output
@@ -29,7 +32,11 @@ from validation.arm.bench.targets import (
 )
 from validation.arm.errors import BackendError, BoardMemoryError, KernelError
 from validation.arm.simulator.count import CacheShape, count
-from validation.backends import load_backend
+from validation.arm.translate.lower import lower
+from validation.backends import Settings, load_backend
+from validation.backends.arm_board import BoardCampaign
+from validation.measuring.clock import Plan, Timing
+from validation.measuring.journal import NO_JOURNAL
 
 
 def small_spec() -> Spec:
@@ -233,6 +240,58 @@ def test_a_bad_network_costs_itself_alone() -> None:
         assert len(turn.samples) == 5
 
 
+def test_a_campaign_of_the_real_program_goes_on_without_a_network_that_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its times are the emulator's; that they are refused is tested elsewhere."""
+    monkeypatch.setattr("validation.backends.arm_board.refuse_emulator", lambda *_: None)
+    plan = Plan(budget=0.5, warm_up=0.2, turn=0.02)
+    graphs = {
+        "one": zoo.pointwise(14, 14, 16, 16),
+        "odd": network("elementwise?kind=log&shape=1x4x4x4"),
+        "two": zoo.pointwise(14, 14, 32, 32),
+    }
+    campaign = BoardCampaign(emulated_target(), Settings(), plan)
+    campaign.watch.pause = lambda seconds: None
+    found = dict(campaign.networks(graphs, NO_JOURNAL))
+    assert "no kernel for Elementwise (log)" in str(found.pop("odd"))
+    for timing in found.values():
+        assert isinstance(timing, Timing)
+        assert timing.rounds >= 3
+        assert timing.samples >= 9
+        assert timing.minimum <= timing.low <= timing.median <= timing.high
+        assert timing.minimum < timing.p90
+    assert found["two"].median > found["one"].median  # type: ignore[union-attr]
+    assert campaign.watch.turns > 6
+    spec = lower(graphs["one"])
+    (inside,) = campaign.operators(spec)
+    assert inside.rounds == plan.rounds
+    assert inside.median == pytest.approx(found["one"].median, rel=1.0)  # type: ignore[union-attr]
+
+
+def test_a_network_that_ends_the_program_costs_itself_alone(tmp_path: Path) -> None:
+    """The third one loaded ends it; the others are measured by another process."""
+    body = (
+        'say() { printf "@costmodel %s\\n" "$1"; }\n'
+        'state=\'{"hertz": 2e9, "core": 0, "khz": -1, "millicelsius": -1}\'\n'
+        "loaded=0\n"
+        "while read -r word rest; do case $word in\n"
+        'host) say \'{"host": {"emulator": null, "cores": []}}\';;\n'
+        "op) case $rest in *26*) kill -KILL $$;; esac;;\n"
+        'end) say "{\\"network\\": $loaded}"; loaded=$((loaded + 1));;\n'
+        'turn) say "{\\"before\\": $state, \\"after\\": $state, \\"samples\\": '
+        '[[0.002, 0.002, 0], [0.002, 0.002, 0], [0.002, 0.002, 0]]}";;\n'
+        "esac; done"
+    )
+    target = LocalTarget("board", script(tmp_path / "board", body))
+    graphs = {name: zoo.pointwise(4, 4, 4, 4) for name in ("a", "b", "killer", "c")}
+    graphs["killer"] = network("conv2d?cin=4&cout=4&size=30&k=26&padding=0")
+    plan = Plan(budget=0.3, warm_up=0.05, turn=0.01)
+    found = dict(BoardCampaign(target, Settings(), plan).networks(graphs, NO_JOURNAL))
+    assert isinstance(found["killer"], BoardMemoryError)
+    assert {name for name, t in found.items() if isinstance(t, Timing)} == {"a", "b", "c"}
+
+
 def test_a_renamed_emulator_is_found_out(tmp_path: Path) -> None:
     renamed = tmp_path / "sh"
     shutil.copy(find_qemu(), renamed)
@@ -245,6 +304,26 @@ def test_an_emulator_that_hides_all_else_is_given_away_by_its_arithmetic() -> No
     with emulated_target().session() as session:
         ratio = float(Board(session).host().texts["multiply-add over addition"])
     assert ratio > 14
+
+
+def test_the_guide_says_what_the_command_says() -> None:
+    """Each trouble in the table of the guide is one that is printed."""
+    root = Path(__file__).parent.parent
+    guide = (root / "docs/guide/measure-on-your-board.md").read_text()
+    sources = [root / "validation/board.py", root / "validation/arm/identity.py"]
+    sources += [root / f"validation/arm/bench/{name}.py" for name in ("private", "timing")]
+    said = " ".join(" ".join(path.read_text() for path in sources).replace('"', " ").split())
+    for words in (
+        "programs in it are not run (mounted noexec)",
+        "it cannot be told whether this is a real board",
+        "which hardware is it",
+        "the board's system is",
+        "not there yet",
+        "the login runs commands, on",
+        "no throttling in",
+    ):
+        assert words in guide
+        assert words in said
 
 
 def test_native_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,6 +428,22 @@ def test_adb_sends_the_binary_once_and_runs_it(fake_adb: Path, tmp_path: Path) -
     before = sent.stat().st_mtime_ns
     assert target.run(small_spec()).label == "emulated"
     assert sent.stat().st_mtime_ns == before
+
+
+def test_adb_looks_and_cleans_up(fake_adb: Path, tmp_path: Path) -> None:
+    target = AdbTarget("arm:adb://x", "x", folder=str(tmp_path))
+    program = Program(target_binary())
+    assert target.look(program).sha256 == "absent"
+    target.run(small_spec())
+    found = target.look(program)
+    assert (found.folder, found.sha256) == (str(tmp_path / "costmodel"), program.sha256)
+    assert target.clean() == str(tmp_path / "costmodel")
+    assert not (tmp_path / "costmodel").exists()
+    assert target.clean() == ""
+
+
+def target_binary() -> bytes:
+    return emulated_target().binary.read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -26,9 +26,10 @@ Outcome = tuple[str, Timing | MeasuringError]
 
 @dataclass
 class _Heard:
-    """A journal that remembers which network is worked on."""
+    """A journal that remembers which network is worked on, and lets the board cool after rounds."""
 
     journal: Journal
+    watch: Watch
     at_work: str = ""
 
     def earlier(self, name: str) -> Sequence[Turn]:
@@ -40,6 +41,7 @@ class _Heard:
 
     def finish(self, turns: Mapping[str, Turn]) -> None:
         self.journal.finish(turns)
+        self.watch.cool()  # between rounds, so that no network's time is spent on it
 
 
 @dataclass
@@ -71,7 +73,7 @@ class BoardCampaign:
             together = waiting.pop(0)
             while together:
                 done = []
-                for name, outcome in self._one_session(together, _Heard(journal)):
+                for name, outcome in self._one_session(together, _Heard(journal, self.watch)):
                     done.append(name)
                     if isinstance(outcome, OutOfMemoryError) and len(together) > 1:
                         waiting.append({name: together[name]})  # alone it may fit

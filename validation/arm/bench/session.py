@@ -115,6 +115,7 @@ class Session:
                     f"{self.where}: no answer within {timeout:g} s, stopped"
                 ) from None
             if line is None:
+                self._lines.put(None)  # whoever asks again hears the same
                 raise self._ended(noise)
             if line.startswith(MARK.encode()):
                 return self._parsed(line[len(MARK) :])

@@ -117,7 +117,6 @@ def subject(name: str, board: Board, network: int, watch: Watch, cold: bool) -> 
     """Return a network on a board as something that can be timed."""
 
     def samples(repeat: int, least: int, seconds: float) -> list[tuple[float, bool]]:
-        watch.cool()
         turn = board.turn(network, repeat, least, seconds, cold)
         throttled = watch.judge(turn)
         # where others had the core, the time that the thread had it counts, as on this machine
