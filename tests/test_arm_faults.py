@@ -234,7 +234,7 @@ def test_a_bad_network_costs_itself_alone() -> None:
         board = Board(session)
         with pytest.raises(BackendError, match="no kernel is called 'abacus'"):
             board.load(bad)
-        for _ in range(20):  # what is dropped gives its memory back
+        for _ in range(8):  # what is dropped gives its memory back
             board.drop(board.load(large))
         turn = board.turn(board.load(good), 2, 5, 0.0, cold=True)
         assert len(turn.samples) == 5

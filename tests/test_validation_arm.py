@@ -457,3 +457,7 @@ def test_an_absent_compiler_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> 
     for target, code in (("emulated", 2), ("simulated", 1)):
         out = validate(SMALL, "--backend", f"arm:{target}", code=code).output
         assert "no C compiler was found" in out
+
+
+def test_this_host_is_its_own_platform_whatever_its_cores_are_called() -> None:
+    ArmBackend("native").confirm_platform("host/neon")
