@@ -108,6 +108,11 @@ class _Slope:
         if isinstance(e, sympy.Piecewise):
             parts = [(self.of(value), condition) for value, condition in e.args]
             return sympy.Piecewise(*parts, evaluate=False)
+        if isinstance(e, sympy.Pow):
+            base, power = e.args
+            return power * base ** (power - 1) * self.of(base) + (
+                e * sympy.log(base) * self.of(power) if power.has(self._by) else 0
+            )
         inner = [e.fdiff(i) * self.of(x) for i, x in enumerate(e.args, start=1) if x.has(self._by)]
         return sympy.Add(*inner)
 
