@@ -111,7 +111,7 @@ def test_report_says_its_words_and_the_coverage():
 def test_explain_shows_every_kernel_and_what_was_fused():
     graph = cm.zoo.pointwise(56, 56, 32, 64)
     lines = run("report", "mobilenet_v1", "--platform", GPU, "--explain").stdout.splitlines()
-    assert any("depthwise + batch_norm" in line for line in lines)
+    assert "depthwise + batch_norm" in " ".join(" ".join(lines).split())  # it may be wrapped
     for name in ("launch", "compute", "memory", "passes", "waits for"):
         assert any(name in line for line in lines)
     assert cm.multiply_adds(graph) > 0
@@ -291,7 +291,7 @@ def test_platforms_show_prints_where_priors_are_from():
     jsonschema.validate(document, schema())
     assert all(parameter["source"] for parameter in document["parameters"])
     runtime = " ".join(run("platforms", "show", "paper").stdout.split())
-    assert "gpu launch value 2.3e-06, spread 0.5: fit to DeepBench's float" in runtime
+    assert "gpu launch value 2.3e-06, spread 0.3: fit to DeepBench's float" in runtime
     # The values of a calibration are from its measurements.
     assert "Sources of the priors" not in run("platforms", "show", "gtx-1080-ti/paper").stdout
 
