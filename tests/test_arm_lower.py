@@ -12,7 +12,7 @@ from arm_reference import reference_tensors
 import costmodel as cm
 from costmodel import zoo
 from costmodel.errors import ShapeError, UnknownOperatorError
-from costmodel.ops import Elementwise, Reduce, Transpose
+from costmodel.ops import Elementwise, Merge, Reduce, Transpose
 from costmodel.zoo.registry import NETWORKS
 from validation.arm.bench.program import Spec
 from validation.arm.bench.targets import emulated_target
@@ -118,6 +118,18 @@ def test_every_network_of_the_zoo_has_its_kernels() -> None:
     for name in whole:
         values = {"arch_str": CELL} if name == "nasbench201" else {}
         assert lower(zoo.build(name, **values)).calls
+
+
+def test_what_is_written_in_place_is_its_value_where_it_is_all_of_it() -> None:
+    builder = cm.Builder("in place")
+    x = builder.input((1, 4, 6, 6))
+    y = builder.add(Elementwise("relu"), x)
+    spec = lower(builder.finish(builder.add(Elementwise("neg"), builder.add(Merge(), x, y))))
+    assert [call.kernel for call in spec.calls] == ["relu", "neg"]
+    assert spec.calls[1].inputs == spec.calls[0].outputs
+    part = builder.add(Merge(), x, builder.input((1, 1, 6, 6)))
+    with pytest.raises(UnknownOperatorError, match="a part of a tensor is written in place"):
+        lower(builder.finish(part))
 
 
 @pytest.mark.parametrize(

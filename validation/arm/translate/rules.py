@@ -26,6 +26,7 @@ from costmodel.ops import (
     LayerNorm,
     Linear,
     MatMul,
+    Merge,
     Op,
     Output,
     Parameter,
@@ -166,6 +167,15 @@ def _same_elements(state: State, node: Node) -> None:
     state.view(node, 0)
 
 
+def _merge(state: State, node: Node) -> None:
+    """Make a tensor that was written in place what was written, where that is all of it."""
+    whole, part = node.inputs
+    if whole.elements != part.elements:
+        raise RefusedError("a part of a tensor is written in place")
+    written = state.inputs(node)[1]
+    state.tensors[node.name, 0] = state.seen(written, four_axes(node.outputs[0]))
+
+
 def _contiguous(state: State, node: Node) -> None:
     state.write(node, "copy", state.inputs(node), {})
 
@@ -186,6 +196,7 @@ RULES: dict[type[Op], Callable[[State, Node], None]] = {
     Constant: _constant,
     Identity: _same_elements,
     Reshape: _same_elements,
+    Merge: _merge,
     Conv: _conv,
     ConvTranspose: products.conv_transpose,
     Linear: products.linear,

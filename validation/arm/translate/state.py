@@ -22,6 +22,7 @@ from costmodel.ops import (
     Input,
     LayerNorm,
     Linear,
+    Merge,
     Output,
     Parameter,
     Reduce,
@@ -64,8 +65,8 @@ def check_tensors(node: Node) -> None:
 _INDEX = ("int64", "int32")
 ANY_RANK = frozenset(
     {
-        *(Input, Output, Identity, Reshape, Contiguous, Transpose, Elementwise, Linear, LayerNorm),
-        *(Concat, Split, Slice, Gather, Softmax, Reduce, Parameter, Embedding),
+        *(Input, Output, Identity, Reshape, Merge, Contiguous, Transpose, Elementwise, Linear),
+        *(Concat, Split, Slice, Gather, Softmax, Reduce, Parameter, Embedding, LayerNorm),
     }
 )
 """Operators whose rules see a tensor of any rank as one of four axes."""
