@@ -16,12 +16,12 @@ from costmodel import zoo
 from costmodel.cli.app import app
 from costmodel.specs import network
 from validation.arm.bench.answers import BoardSample, BoardTurn, State
-from validation.arm.bench.timing import Watch
 from validation.arm.checks.emulate import TOTAL, emulate
 from validation.arm.errors import BackendError
 from validation.arm.simulator.core import load_core
 from validation.backends import BACKENDS, Settings, load_backend
 from validation.backends.arm import ArmBackend
+from validation.backends.arm_timing import Watch
 from validation.comparing.tables import NOTES
 from validation.measuring.campaign import Campaign, run_campaign
 from validation.measuring.clock import Plan, Timing

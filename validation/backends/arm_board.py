@@ -12,10 +12,10 @@ from validation.arm.bench.answers import Host
 from validation.arm.bench.board import Board
 from validation.arm.bench.program import Spec
 from validation.arm.bench.targets import ArmTarget
-from validation.arm.bench.timing import Watch, choose_cores, operator_timings, subject
 from validation.arm.errors import BackendError
 from validation.arm.translate.lower import lower
 from validation.arm.translate.reuse import reuse_memory
+from validation.backends.arm_timing import Watch, choose_cores, operator_timings, subject
 from validation.errors import ClockError, MeasuringError, OutOfMemoryError
 from validation.measuring.backend import Settings
 from validation.measuring.clock import CpuTimer, Plan, Subject, Timing, measure
