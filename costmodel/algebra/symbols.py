@@ -10,6 +10,7 @@ import keyword
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, reduce
+from itertools import islice
 from operator import add, mul
 from typing import Any, TypeAlias
 
@@ -341,10 +342,29 @@ def _pick(values: tuple[Dim, ...], number: Any, array: Any, symbol: Any) -> Dim:
     if are_ints(values):
         return number(values)
     if any(isinstance(v, sympy.Expr) for v in values):
-        return symbol(*values)
+        return _branches(values, symbol)
     if any(isinstance(v, np.ndarray) for v in values):
         return _joined(array, values)
     return number(values)
+
+
+_MOST_NODES = 24
+"""Largest expression whose sign sympy is asked for to simplify a maximum: it takes very long."""
+
+
+def _branches(values: tuple[Dim, ...], symbol: Any) -> Dim:
+    """Return a maximum or minimum of symbols, simplified where its branches are small."""
+    different = list(dict.fromkeys(map(sympy.sympify, values)))
+    if len(different) == 1:
+        return different[0]
+    if all(_is_small(value) for value in different):
+        return symbol(*different)
+    return symbol(*different, evaluate=False)
+
+
+def _is_small(expression: sympy.Expr) -> bool:
+    nodes = islice(sympy.preorder_traversal(expression), _MOST_NODES)
+    return sum(1 for _ in nodes) < _MOST_NODES
 
 
 def _joined(function: Callable[[Dim, Dim], Dim], values: Iterable[Dim]) -> Dim:
