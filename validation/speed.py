@@ -101,6 +101,11 @@ def tasks() -> list[Task]:
             1.0,
             lambda: _flops_and_mac(cm.zoo.resnet50(size=s, batch=n)),
         ),
+        Task(
+            "latency of 50 residual convolutions in closed form, four symbols",
+            3.0,
+            lambda: cm.latency(residual(25), _PLATFORM),
+        ),
         Task("import costmodel in a fresh process", 0.55, _import, 3),
         Task(f"FLOPs and MAC of {VARIANTS:,} widths of ShuffleNet v2", 2.0, _many_costs),
         Task(
@@ -136,6 +141,17 @@ def chain(operators: int) -> nx.DiGraph:
     for _ in range(operators // 4):
         y = b.add(Elementwise("relu"), b.add(Conv(64, (3, 3), padding=1), x))
         x = b.add(Elementwise("add"), x, b.add(Conv(64, (1, 1)), y))
+    return b.finish(x)
+
+
+def residual(blocks: int) -> nx.DiGraph:
+    """Return residual blocks of two convolutions; batch, size and both widths are symbols."""
+    n, c, k, s = cm.symbols("n c k s")
+    b = cm.Builder("residual")
+    x = b.input((n, c, s, s))
+    for _ in range(blocks):
+        y = b.add(Elementwise("relu"), b.add(Conv(k, (3, 3), padding=1), x))
+        x = b.add(Elementwise("add"), x, b.add(Conv(c, (1, 1)), y))
     return b.finish(x)
 
 

@@ -348,7 +348,7 @@ def _pick(values: tuple[Dim, ...], number: Any, array: Any, symbol: Any) -> Dim:
     return number(values)
 
 
-_MOST_NODES = 24
+_MOST_NODES = 12
 """Largest expression whose sign sympy is asked for to simplify a maximum: it takes very long."""
 
 
