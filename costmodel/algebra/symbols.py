@@ -348,8 +348,10 @@ def _pick(values: tuple[Dim, ...], number: Any, array: Any, symbol: Any) -> Dim:
     return number(values)
 
 
-_MOST_NODES = 12
-"""Largest expression whose sign sympy is asked for to simplify a maximum: it takes very long."""
+_MOST_NODES = 80
+"""Largest expression that sympy compares with others to simplify a maximum: it takes very long."""
+_MOST_OF_FLOATS = 12
+"""The same of one that holds floats, such as a time: there is next to nothing to simplify."""
 
 
 def _branches(values: tuple[Dim, ...], symbol: Any) -> Dim:
@@ -363,8 +365,9 @@ def _branches(values: tuple[Dim, ...], symbol: Any) -> Dim:
 
 
 def _is_small(expression: sympy.Expr) -> bool:
-    nodes = islice(sympy.preorder_traversal(expression), _MOST_NODES)
-    return sum(1 for _ in nodes) < _MOST_NODES
+    nodes = list(islice(sympy.preorder_traversal(expression), _MOST_NODES))
+    floats = any(isinstance(node, sympy.Float) for node in nodes)
+    return len(nodes) < (_MOST_OF_FLOATS if floats else _MOST_NODES)
 
 
 def _joined(function: Callable[[Dim, Dim], Dim], values: Iterable[Dim]) -> Dim:
