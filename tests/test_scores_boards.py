@@ -88,7 +88,7 @@ def test_a_board_that_is_left_out_is_predicted_by_the_others() -> None:
     assert all(f.median < 0.25 for f in own.values())
     assert all(f.coverage == 1 for f in own.values())
     assert set(facts) == {"threads raspberry-pi-4 x2 small", "threads raspberry-pi-4 x2 large"}
-    assert all(value < 0.05 for value in facts.values())
+    assert all(value < 0.1 for value in facts.values())
 
 
 def test_throttled_and_unpinned_boards_teach_no_others() -> None:
