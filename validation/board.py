@@ -1,4 +1,4 @@
-"""The command ``costmodel board``: what is on a board, what would go wrong there; and clean it."""
+"""Check what is on a board and what would go wrong there, and clean it."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ def _print(
         console.print(f"{number}. {r.guideline}  {r.title}", style="bold")
         for text in (
             r.message,
-            f"{saved}, {seconds(low)} to {seconds(high)} with {p.level:.0%}; {same}",
+            f"{saved}, {seconds(low)} to {seconds(high)} ({share(p.level)} interval); {same}",
             _changed(f),
             f"in {', '.join(r.layers[:_LAYERS])}{more}",
         ):

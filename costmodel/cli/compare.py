@@ -99,8 +99,10 @@ def compare(
     else:
         _print(stdout(), found, crossings, over)
         for d in slower:
+            from costmodel.report.text import share
+
             a, b = found.entries[d.first], found.entries[d.second]
-            print(f"{b.network} is slower than {a.network} on {b.platform} by {d.ratio - 1:.1%}")
+            print(f"{b.network} is slower than {a.network} on {b.platform} by {share(d.ratio - 1)}")
     if slower:
         raise typer.Exit(EXCEEDED)
 
@@ -146,7 +148,7 @@ def _print(
 ) -> None:
     from rich.table import Table
 
-    from costmodel.report.text import count, seconds
+    from costmodel.report.text import count, seconds, share
 
     table = Table(box=None, pad_edge=False)
     for heading in ("network", "platform"):
@@ -175,8 +177,8 @@ def _print(
             style="bold",
         )
         console.print(
-            f"    {d.ratio:.3g} times as long ({low:.3g} to {high:.3g} with {found.level:.0%}); "
-            f"faster with probability {d.faster:.1%}"
+            f"    {d.ratio:.3g} times as long ({low:.3g} to {high:.3g}, {share(found.level)} "
+            f"interval); faster with probability {share(d.faster)}"
         )
         for what, parts in (("terms", d.terms), ("modules", d.modules)):
             shown = [f"{n or 'none'} {_signed(v)}" for n, v in list(parts.items())[:_SHOWN] if v]
