@@ -1,4 +1,4 @@
-"""Predicted time by module."""
+"""The time of a prediction by kernel, operator and module; each adds up to the latency."""
 
 from __future__ import annotations
 
@@ -8,10 +8,56 @@ from costmodel.graph import Node
 from costmodel.prediction.prediction import Prediction
 
 
+def is_host_bound(prediction: Prediction) -> bool:
+    """Say whether the device waits for its host: then dispatches take the time, not kernels.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> is_host_bound(cm.latency(cm.zoo.shufflenet_v2(), "rtx-4090/torch-eager"))
+    True
+    """
+    return "dispatch" in prediction.waits()
+
+
+def spent(prediction: Prediction) -> tuple[float, ...]:
+    """Return what each kernel adds to the latency: its dispatch where the host is slower [s].
+
+    With the fixed cost and the transfer they add up to the latency.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> p = cm.latency(cm.zoo.shufflenet_v2(), "rtx-4090/torch-eager")
+    >>> abs(sum(spent(p)) + p.fixed + p.transfer - p.seconds) < 1e-12
+    True
+    """
+    host = is_host_bound(prediction)
+    return tuple(float(k.terms.host if host else k.seconds) for k in prediction.kernels)
+
+
+def by_operator(names: Iterable[str], prediction: Prediction) -> dict[str, float]:
+    """Return the time of each operator that a kernel is built around; ``""`` has the rest [s].
+
+    The steps of an operator that a runtime takes apart are called "node.0", "node.1" ...
+    """
+    known = set(names)
+    found: dict[str, float] = {}
+    for k, seconds in zip(prediction.kernels, spent(prediction), strict=True):
+        name = k.kernel.name
+        if name not in known:
+            name = name.rpartition(".")[0]
+        name = name if name in known else ""
+        found[name] = found.get(name, 0.0) + seconds
+    return found
+
+
 def module_seconds(
     nodes: Iterable[Node], prediction: Prediction, depth: int = 1
 ) -> dict[str, float]:
-    """Return the device time of each module: a kernel counts for the node it is built around [s].
+    """Return the time of each module, ``""`` for kernels of none [s].
+
+    With the fixed cost and the transfer they add up to the latency.
 
     Parameters
     ----------
@@ -27,16 +73,14 @@ def module_seconds(
     >>> import costmodel as cm
     >>> from costmodel.graph import nodes_in_order
     >>> graph = cm.zoo.shufflenet_v2()
-    >>> found = module_seconds(nodes_in_order(graph), cm.latency(graph, "gtx-1080-ti/paper"))
-    >>> list(found)[:3]
-    ['conv1', 'maxpool', 'stage2']
+    >>> p = cm.latency(graph, "gtx-1080-ti/paper")
+    >>> found = module_seconds(nodes_in_order(graph), p)
+    >>> list(found)[:3], abs(sum(found.values()) + p.fixed + p.transfer - p.seconds) < 1e-12
+    (['conv1', 'maxpool', 'stage2'], True)
     """
     modules = {node.name: node.module for node in nodes}
-    spent: dict[str, float] = {}
-    for k in prediction.kernels:
-        # The steps of an operator that a runtime takes apart are called "node.0", "node.1" ...
-        name = k.kernel.name
-        path = modules.get(name, modules.get(name.rpartition(".")[0], ""))
-        module = ".".join(path.split(".")[:depth])
-        spent[module] = spent.get(module, 0.0) + float(k.seconds)
-    return spent
+    found: dict[str, float] = {}
+    for name, seconds in by_operator(modules, prediction).items():
+        module = ".".join(modules.get(name, "").split(".")[:depth])
+        found[module] = found.get(module, 0.0) + seconds
+    return found

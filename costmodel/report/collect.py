@@ -19,8 +19,8 @@ from costmodel.counting.subject import Prepared, prepare
 from costmodel.errors import DataError
 from costmodel.graph import Node, free_symbols
 from costmodel.ops import Output
+from costmodel.prediction.modules import by_operator, module_seconds
 from costmodel.report.tree import OperatorCost as OperatorCost
-from costmodel.report.tree import by_operator
 
 if TYPE_CHECKING:
     from costmodel.prediction import Prediction
@@ -226,7 +226,7 @@ def collect(
         notes=tuple(graph.graph.get("notes", ())),
         totals=_totals(ready, len(nodes), fast_memories or {}),
         modules=tuple(by_module(ready, depth)),
-        module_seconds=_by_module(nodes, seconds, depth) if prediction else {},
+        module_seconds=module_seconds(nodes, prediction, depth) if prediction else {},
         operators=operators,
         seconds=seconds,
         prediction=prediction,
@@ -279,14 +279,3 @@ def _first_owners(nodes: Sequence[Node]) -> list[bool]:
     for i, node in enumerate(nodes):
         first.setdefault(node.weights, i)
     return [first[node.weights] == i for i, node in enumerate(nodes)]
-
-
-def _by_module(nodes: list[Node], seconds: Mapping[str, float], depth: int) -> dict[str, float]:
-    """Sum the times of operators by module."""
-    spent: dict[str, float] = {}
-    for node in nodes:
-        module = ".".join(node.module.split(".")[:depth])
-        spent[module] = spent.get(module, 0.0) + seconds.get(node.name, 0.0)
-    if "" in seconds:
-        spent[""] = spent.get("", 0.0) + seconds[""]
-    return spent

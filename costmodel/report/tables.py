@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from costmodel.prediction import LABEL
+from costmodel.prediction.modules import spent
 from costmodel.report.text import (
     count,
     decimal,
@@ -21,7 +22,7 @@ from costmodel.report.text import (
     shorten,
     time_unit,
 )
-from costmodel.report.tree import spent, tree
+from costmodel.report.tree import tree
 
 if TYPE_CHECKING:
     from costmodel.prediction import KernelTime, Prediction

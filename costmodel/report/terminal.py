@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from costmodel.prediction import LABEL
+from costmodel.prediction.modules import is_host_bound
 from costmodel.report.collect import LABELS, Report
 from costmodel.report.tables import (
     dispatches_table,
@@ -19,7 +20,6 @@ from costmodel.report.tables import (
 )
 from costmodel.report.tables import table as table
 from costmodel.report.text import QUOTIENTS, bar, count, covered, seconds, share, size
-from costmodel.report.tree import is_host_bound
 
 if TYPE_CHECKING:
     from costmodel.prediction import Prediction

@@ -1,11 +1,9 @@
-"""The time of a prediction by kernel and by module, so that it adds up to the latency."""
+"""The modules of a network as a tree, with the counts and times of what is inside."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-
-from costmodel.prediction import Prediction
 
 
 @dataclass(frozen=True)
@@ -31,50 +29,6 @@ class OperatorCost:
     mac: int
     mac_bytes: int
     params: int
-
-
-def is_host_bound(prediction: Prediction) -> bool:
-    """Say whether the device waits for its host: then dispatches take the time, not kernels.
-
-    Examples
-    --------
-    >>> import costmodel as cm
-    >>> is_host_bound(cm.latency(cm.zoo.shufflenet_v2(), "rtx-4090/torch-eager"))
-    True
-    """
-    return "dispatch" in prediction.waits()
-
-
-def spent(prediction: Prediction) -> tuple[float, ...]:
-    """Return what each kernel adds to the latency: its dispatch where the host is slower [s].
-
-    With the fixed cost and the transfer they add up to the latency.
-
-    Examples
-    --------
-    >>> import costmodel as cm
-    >>> p = cm.latency(cm.zoo.shufflenet_v2(), "rtx-4090/torch-eager")
-    >>> abs(sum(spent(p)) + p.fixed + p.transfer - p.seconds) < 1e-12
-    True
-    """
-    host = is_host_bound(prediction)
-    return tuple(float(k.terms.host if host else k.seconds) for k in prediction.kernels)
-
-
-def by_operator(names: Iterable[str], prediction: Prediction) -> dict[str, float]:
-    """Return the time of each operator that a kernel is built around; ``""`` has the rest [s].
-
-    The steps of an operator that a runtime takes apart are called "node.0", "node.1" ...
-    """
-    known = set(names)
-    found: dict[str, float] = {}
-    for k, seconds in zip(prediction.kernels, spent(prediction), strict=True):
-        name = k.kernel.name
-        if name not in known:
-            name = name.rpartition(".")[0]
-        name = name if name in known else ""
-        found[name] = found.get(name, 0.0) + seconds
-    return found
 
 
 @dataclass
@@ -138,7 +92,8 @@ def tree(operators: Iterable[OperatorCost], seconds: Mapping[str, float]) -> Mod
     operators : iterable of OperatorCost
         In order of execution.
     seconds : mapping
-        What :func:`by_operator` returns; empty without a prediction. [s]
+        Of each operator (:func:`~costmodel.prediction.modules.by_operator`); empty without a
+        prediction. [s]
 
     Examples
     --------

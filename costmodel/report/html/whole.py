@@ -8,13 +8,14 @@ from html import escape
 from importlib import resources
 
 from costmodel.prediction import LABEL, Prediction
+from costmodel.prediction.modules import is_host_bound, spent
 from costmodel.report.collect import LABELS, Report
 from costmodel.report.extras import Details
 from costmodel.report.html import pictures, tables
 from costmodel.report.html.fragments import coverage, notes, total_rows
 from costmodel.report.html.icicle import icicle
 from costmodel.report.text import count, seconds, share, size, times_of
-from costmodel.report.tree import Module, is_host_bound, spent, tree
+from costmodel.report.tree import Module, tree
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 _WIDE = 40
