@@ -63,8 +63,8 @@ def test_every_device_has_a_report(hardware):
 
 @pytest.mark.parametrize("runtime", runtime_names())
 def test_every_runtime_has_a_report(runtime):
-    only_gpu = tuple(load_runtime(runtime).algorithms) == ("gpu",)
-    hardware = "rtx-3090" if only_gpu else "raspberry-pi-4"
+    own = {("gpu",): "rtx-3090", ("accelerator",): "eyeriss"}
+    hardware = own.get(tuple(load_runtime(runtime).algorithms), "raspberry-pi-4")
     check("report", "mobilenet_v2?width=0.25&size=32", "-p", f"{hardware}/{runtime}")
 
 

@@ -161,7 +161,7 @@ def dead_branch() -> nx.DiGraph:
 
 
 def test_dead_code_is_dropped_but_where_kernels_are_those_of_torch_eager() -> None:
-    eager = {"torch-eager", "cuda-graphs", "cuda-library"}
+    eager = {"torch-eager", "cuda-graphs", "cuda-library", "accelerator"}
     for runtime in runtime_names():
         found = names(dead_branch(), runtime)
         assert found == ([("used",), ("dead",)] if runtime in eager else [("used",)])

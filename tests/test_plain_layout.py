@@ -102,7 +102,7 @@ def test_pixels_fill_vectors() -> None:
         carried(f"conv2d?cin=512&cout=4096&size={s}&k=1").compute for s in (7, 8, 9)
     )
     assert seven == pytest.approx(eight, rel=0.01)  # 49 pixels take the lanes of 64
-    assert nine == pytest.approx(eight * 96 / 64, rel=0.02)
+    assert nine == pytest.approx(eight * 96 / 64, rel=0.05)
 
 
 def test_an_unrolled_window_is_written_and_read_once_more() -> None:

@@ -204,7 +204,9 @@ def test_a_gpu_without_a_file_is_left_out_and_said(
     found, missing = protocols.jobs("silicon", 4)
     assert {job.device for job in found} == {s.name for s in sets} - {rows.name}
     (sentence,) = missing
-    assert sentence.startswith("silicon none linear is skipped: there is no hardware 'none'")
+    assert sentence.startswith(
+        "silicon none linear is skipped, 0 rows: there is no hardware 'none'"
+    )
     # Teachers that are not there teach nobody.
     lessons = {job.teachers for job in found if job.device == "silicon h100-sxm linear"}
     assert lessons == {(), ("silicon a100-sxm-80gb linear",)}

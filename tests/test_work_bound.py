@@ -297,7 +297,7 @@ def test_only_floating_point_tensors_are_converted() -> None:
 def test_a_network_of_low_precision_is_not_converted_to_another() -> None:
     graph = lookup("float16").finish()
     assert cm.cost(converted(graph, "float16")) == cm.cost(graph)
-    with pytest.raises(DataError, match="node 'table' is in float16 already"):
+    with pytest.raises(DataError, match="node 'table' is already in float16"):
         converted(graph, "bfloat16")
 
 

@@ -118,8 +118,8 @@ def computed_once() -> Iterator[None]:
 def once(find: Callable[[], Any], *given: Any) -> Any:
     """Return ``find()``, in a block of :func:`computed_once` kept for the next time.
 
-    What is ``given`` decides the result; it is told apart by the arrays in it, which are tuples and
-    plain values besides.
+    The values of ``given`` determine the result: arrays, compared by identity, and tuples and plain
+    values, compared by value.
 
     Examples
     --------
@@ -149,7 +149,7 @@ def _deep_identity(value: Any) -> Any:
 
 
 def _identity(value: Any) -> Any:
-    """Return what tells an operand from others: None of arrays that may change."""
+    """Return the identity of an operand; None for arrays that may change."""
     if _is_fixed(value):
         return id(value)
     return (type(value), value) if type(value) in (int, float) else None

@@ -32,7 +32,7 @@ def complete_platform(incomplete: str) -> list[str]:
 
     Examples
     --------
-    >>> complete_platform("gtx-1080-t"), complete_platform("gtx-1080-ti/pa")
+    >>> complete_platform("gtx-1080-t"), complete_platform("gtx-1080-ti/pap")
     (['gtx-1080-ti/'], ['gtx-1080-ti/paper'])
     """
     from costmodel.hardware import hardware_names

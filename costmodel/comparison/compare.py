@@ -159,7 +159,7 @@ def compare(
     >>> d.ratio > 1.5, d.faster < 0.01
     (True, True)
     """
-    if isinstance(networks, str | nx.Graph):
+    if isinstance(networks, str | nx.Graph) or not isinstance(networks, Iterable):
         raise GraphError(f"expected several networks, such as a list, got {networks!r}")
     named = [(n, network(n)) if isinstance(n, str) else (str(n.name), n) for n in networks]
     places = [platforms] if isinstance(platforms, str | Platform) else list(platforms)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import networkx as nx
+import numpy as np
 import sympy
 
 from costmodel.algebra.symbols import Dim, are_ints, is_symbolic, maximum
@@ -29,12 +30,34 @@ def peak(graph: nx.DiGraph | Prepared, unit: str) -> Dim:
     nodes = nodes_of(graph)
     buffers = buffers_of(nodes, unit)
     order = list(range(len(nodes)))
-    if not are_ints(buffers.sizes):
+    if any(is_symbolic(size) for size in buffers.sizes):
         return _largest(live_sizes(buffers, order))
+    if not are_ints(buffers.sizes):
+        return _peaks(nodes, buffers)
     first = max(live_sizes(buffers, order))
     if _is_chain(nodes) or first == _largest_step(buffers):
         return first
     return min(first, max(live_sizes(buffers, greedy_order(nodes, buffers))))
+
+
+def _peaks(nodes: list[Node], buffers: Buffers) -> Dim:
+    """Return the peak of each entry of sizes that are arrays.
+
+    Only entries whose first order needs more than any order must are ordered one by one.
+    """
+    order = list(range(len(nodes)))
+    first = maximum(*live_sizes(buffers, order))
+    if _is_chain(nodes):
+        return first
+    both = zip(buffers.made, buffers.used, strict=True)
+    least = maximum(*(sum([buffers.sizes[b] for b in (*m, *u)]) for m, u in both))
+    found, lowest, *sizes = np.broadcast_arrays(first, least, *buffers.sizes)
+    found = found.copy()
+    for place in zip(*np.nonzero(found > lowest), strict=True):
+        own = replace(buffers, sizes=[size[place].item() for size in sizes])
+        best = max(live_sizes(own, greedy_order(nodes, own)))
+        found[place] = min(found[place].item(), best)
+    return found
 
 
 def _is_chain(nodes: list[Node]) -> bool:

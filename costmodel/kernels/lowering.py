@@ -78,7 +78,7 @@ def lower_nodes(nodes: list[Node], runtime: Runtime) -> tuple[Kernel, ...]:
 
 
 def _folding(rule: FusionRule) -> FusionRule:
-    """Return what of a rule folds into weights, which happens before anything runs."""
+    """Return the part of a rule that folds into weights, which happens before anything runs."""
     return replace(rule, takes=tuple(name for name in rule.takes if name == "batch_norm"))
 
 
@@ -110,7 +110,7 @@ def _expand_attention(nodes: list[Node]) -> list[Node]:
 def _fuse_masked_attention(nodes: list[Node]) -> list[Node]:
     """Replace scores, the addition of a mask or of positions, softmax and mix by one attention.
 
-    What is added is read from the cache: it is the same for many heads or images.
+    The added tensor is read from the cache: it is the same for many heads or images.
     """
     if not any(isinstance(node.op, AttentionMix) for node in nodes):
         return nodes

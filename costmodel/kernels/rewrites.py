@@ -1,4 +1,4 @@
-"""What engines put around operators that they have no kernel for: transposes and casts."""
+"""Transposes and casts that engines put around operators for which they have no kernel."""
 
 from __future__ import annotations
 

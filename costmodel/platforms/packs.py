@@ -7,7 +7,7 @@ from costmodel.platforms.platform import Platform
 
 
 def channel_pack(platform: Platform, op: Op | None = None, dtype: str = "float32") -> int:
-    """Return what output channels should be a multiple of, to fill the vectors of an engine [1].
+    """Return the number whose multiples of output channels fill the vectors of an engine [1].
 
     Parameters
     ----------

@@ -59,8 +59,9 @@ def _with_clock(hardware: Hardware, value: float) -> Hardware:
     times = value / hardware.clock
     *caches, dram = hardware.levels
     facts = dict(hardware.facts)
-    if fastest := facts.get("max_clock"):
-        facts["max_clock"] = replace(fastest, value=fastest.value * times)
+    for name in ("running_clock", "max_clock"):
+        if known := facts.get(name):
+            facts[name] = replace(known, value=known.value * times)
     return replace(
         hardware,
         clock=value,

@@ -114,6 +114,8 @@ def find_space(name: str, choices: Mapping[str, Sequence[Any]] | None = None) ->
     >>> find_space("mobilenet_v1", {"width": ("0.5", "1.0"), "size": ("128", "160")}).count
     4
     """
+    if not isinstance(name, str):
+        raise DataError(f"a space must be named by a str, got {name!r}")
     base = name.partition("?")[0]
     if name in SPACES and (not choices or set(choices) <= set(SPACES[name]().choices)):
         space = SPACES[name]()

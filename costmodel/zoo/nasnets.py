@@ -44,7 +44,7 @@ def nasnet_a(
     Examples
     --------
     >>> import costmodel as cm
-    >>> cm.flops(nasnet_a()) // 10**6
+    >>> cm.multiply_adds(nasnet_a()) // 10**6
     563
     """
     chunk = filters // 24
@@ -94,7 +94,7 @@ def pnasnet5(
     Examples
     --------
     >>> import costmodel as cm
-    >>> cm.flops(pnasnet5()) // 10**6
+    >>> cm.multiply_adds(pnasnet5()) // 10**6
     587
     """
     b = Builder("pnasnet5")

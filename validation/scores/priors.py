@@ -23,6 +23,7 @@ DETERMINED = 1.0
 """Boards that must determine a parameter, together, before its prior is theirs."""
 ANOTHER = 0.3
 """Boards that must determine it under a second engine before other engines take it."""
+_SURE = 1.645  # standard deviations on each side that hold 90 %
 OF_THE_ENGINE = ("fixed",)
 """Parameters that no engine tells another: what programs around an inference cost differs most."""
 _SOURCE = (
@@ -88,7 +89,7 @@ def _write_general(found: Taught, boards: int) -> None:
         if p.name not in OF_THE_ENGINE and _common(found, j):
             entry = document[p.name]
             entry["value"] = _within(entry, found.mean[j])
-            entry["spread"] = round(float(np.hypot(found.between[j], found.apart[j])), 2)
+            entry["spread"] = _spread(entry, float(np.hypot(found.between[j], found.apart[j])))
             what, more = "mean over engines", " and engines"
             entry["source"] = _SOURCE.format(
                 what=what, boards=boards, seen=found.seen[""][j], more=more
@@ -116,12 +117,18 @@ def _write_engine(engine: str, found: Taught, boards: int) -> None:
         name = before()[j].name
         entry = tomlkit.inline_table()
         entry["value"] = _within(limits[name], found.engines[engine][j])
-        entry["spread"] = round(float(found.between[j]), 2)
+        entry["spread"] = _spread(limits[name], float(found.between[j]))
         entry["source"] = _SOURCE.format(
             what=f"mean under {engine}", boards=boards, seen=found.seen[engine][j], more=""
         )
         own[name] = entry
     write_atomically(file, tomlkit.dumps(document))
+
+
+def _spread(entry: Any, log: float) -> float:
+    """Return a spread of two digits; 90 % of a prior must fit into the range of its parameter."""
+    widest = float(np.log(entry["upper"] / entry["lower"])) / (2 * _SURE)
+    return round(min(log, widest), 2)
 
 
 def _within(entry: Any, log: float) -> float:
