@@ -161,6 +161,9 @@ def compare(
     """
     if isinstance(networks, str | nx.Graph) or not isinstance(networks, Iterable):
         raise GraphError(f"expected several networks, such as a list, got {networks!r}")
+    networks = list(networks)
+    if wrong := [n for n in networks if not isinstance(n, str | nx.Graph)]:
+        raise GraphError(f"expected networks by name or as graphs, got {wrong[0]!r}")
     named = [(n, network(n)) if isinstance(n, str) else (str(n.name), n) for n in networks]
     places = [platforms] if isinstance(platforms, str | Platform) else list(platforms)
     if not named or not places:

@@ -116,6 +116,8 @@ def find_space(name: str, choices: Mapping[str, Sequence[Any]] | None = None) ->
     """
     if not isinstance(name, str):
         raise DataError(f"a space must be named by a str, got {name!r}")
+    if choices is not None and not isinstance(choices, Mapping):
+        raise DataError(f"choices must be a mapping of parameters to values, got {choices!r}")
     base = name.partition("?")[0]
     if name in SPACES and (not choices or set(choices) <= set(SPACES[name]().choices)):
         space = SPACES[name]()
