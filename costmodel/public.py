@@ -9,11 +9,11 @@ from costmodel.calibration.design import design as design
 from costmodel.calibration.measurement import Measurement as Measurement
 from costmodel.calibration.measurement import read_measurements as read_measurements
 from costmodel.comparison import Axis as Axis
-from costmodel.comparison import compare as compare
 from costmodel.comparison import crossovers as crossovers
 from costmodel.comparison import meet as meet
 from costmodel.comparison import sensitivities as sensitivities
 from costmodel.comparison import sensitivity as sensitivity
+from costmodel.comparison.compare import compare as compare
 from costmodel.counting.bounds import mac_lower_bound as mac_lower_bound
 from costmodel.counting.cache_bounds import cache_lower_bound as cache_lower_bound
 from costmodel.counting.io_bounds import io_lower_bound as io_lower_bound
@@ -40,7 +40,7 @@ from costmodel.graph import validate as validate
 from costmodel.graph.builder import Builder as Builder
 from costmodel.graph.serialize import load as load
 from costmodel.graph.serialize import save as save
-from costmodel.guidelines import advise as advise
+from costmodel.guidelines.advise import advise as advise
 from costmodel.hardware.peaks import peak as peak
 from costmodel.importers import flop_formulas as flop_formulas
 from costmodel.importers import from_ncnn as from_ncnn
@@ -55,7 +55,7 @@ from costmodel.prediction import Prediction as Prediction
 from costmodel.prediction.latency import latencies as latencies
 from costmodel.prediction.latency import latency as latency
 from costmodel.report import notebook as _notebook  # noqa: F401  (its import is its effect)
-from costmodel.solving import solve as solve
+from costmodel.solving.solve import solve as solve
 from costmodel.spaces import Space as Space
 from costmodel.spaces import find_space as find_space
 from costmodel.spaces import predictor as predictor

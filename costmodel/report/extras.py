@@ -12,13 +12,13 @@ import networkx as nx
 
 from costmodel.counting.timeline import Timeline, memory_timeline
 from costmodel.graph import nodes_in_order
-from costmodel.guidelines import advise
+from costmodel.guidelines.advise import advise
 from costmodel.ops import Input, Output
 from costmodel.platforms import Platform, load_platform
 from costmodel.platforms.machine import machine_for
 
 if TYPE_CHECKING:
-    from costmodel.guidelines import Finding
+    from costmodel.guidelines.advise import Finding
 
 
 @dataclass(frozen=True)
