@@ -90,7 +90,7 @@ def test_recurrent_layers_without_a_rule_are_named():
 
 
 def test_an_unknown_tool_is_refused():
-    with pytest.raises(DataError, match="there are of torch, fvcore, thop, ptflops"):
+    with pytest.raises(DataError, match="known are torch, fvcore, thop, ptflops"):
         like(cm.zoo.resnet18(), "tool")
 
 

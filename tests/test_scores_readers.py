@@ -197,7 +197,7 @@ def test_mlperf_by_board_engine_and_dtype(data: Path, monkeypatch: pytest.Monkey
     assert (
         cloud.network == "mobilenet_v3?variant=large&classes=1001&width=1.0&size=224&dtype=float32"
     )
-    assert not any("onnxruntime" in name for name in sets)  # BERT is no network of the zoo's sizes
+    assert not any("onnxruntime" in name for name in sets)  # the zoo has no BERT of that size
 
 
 def test_paddle_lite(data: Path) -> None:

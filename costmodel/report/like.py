@@ -50,7 +50,7 @@ class Tool:
     Parameters
     ----------
     name, title : str
-        What it is called on the command line, and in full.
+        Its name on the command line, and its full name.
     factor : int
         What it counts for a multiply-add. [1]
     rule : callable
@@ -137,7 +137,7 @@ def like(graph: nx.DiGraph | Prepared, tool: str) -> Likeness:
     (1819065856, ('batch normalization counts 2 an element', 4967424))
     """
     if tool not in TOOLS:
-        raise DataError(f"there are no rules of {tool!r}; there are of {', '.join(TOOLS)}")
+        raise DataError(f"unknown tool {tool!r}; known are {', '.join(TOOLS)}")
     ready = prepare(graph)
     found: dict[tuple[str, str], tuple[list[str], int]] = {}
     untold = []

@@ -12,6 +12,7 @@ from rich.text import Text
 from costmodel.prediction import LABEL
 from costmodel.prediction.modules import is_host_bound
 from costmodel.report.collect import LABELS, Report
+from costmodel.report.figures import total_rows
 from costmodel.report.tables import (
     dispatches_table,
     kernels_table,
@@ -19,7 +20,7 @@ from costmodel.report.tables import (
     operators_table,
 )
 from costmodel.report.tables import table as table
-from costmodel.report.text import QUOTIENTS, bar, count, covered, seconds, share, size
+from costmodel.report.text import bar, covered, seconds, share
 
 if TYPE_CHECKING:
     from costmodel.prediction import Prediction
@@ -114,46 +115,11 @@ def _print_coverage(console: Console, report: Report) -> None:
 
 
 def _totals(console: Console, report: Report) -> Table:
-    t = report.totals
-    least = "at least " if report.unknown else ""
-    rows: list[tuple[str, str, str]] = [
-        ("multiply-adds", count(t.multiply_adds), f"{count(t.flops)} FLOPs, 2 each"),
-        ("elementwise operations", count(t.elementwise), ""),
-        ("MAC (memory access cost)", f"{count(t.mac)} elements", size(t.mac_bytes)),
-        (
-            "MAC lower bound",
-            f"{count(round(t.mac_lower_bound))} elements",
-            "" if t.mac_ratio is None else f"MAC is {t.mac_ratio:.3f} x that",
-        ),
-        ("inputs, outputs, parameters", f"{count(t.io_lower_bound)} elements", "least traffic"),
-        *(
-            (
-                f"through {size(b.size)} {b.name}",
-                f"{count(round(b.elements))} elements",
-                "least, not fused",
-            )
-            for b in t.cache_lower_bounds
-        ),
-        ("parameters", count(t.params), size(t.params_bytes)),
-        (
-            "peak activation memory",
-            f"{count(t.activation_memory)} elements",
-            size(t.activation_bytes),
-        ),
-        ("intensity", _number(t.intensity, "FLOP/B"), "nothing fused"),
-        ("work", f"{count(t.work)} steps", ""),
-        ("span", f"{count(t.span)} steps", f"{t.kernels_in_series} operators in series"),
-        ("average parallelism", _number(t.parallelism, ""), "work / span"),
-    ]
     result = table(console, "total", "", "")
     result.columns[2].justify = "left"
-    for name, value, note in rows:
-        result.add_row(name, value if name in QUOTIENTS else least + value, note)
+    for row in total_rows(report):
+        result.add_row(*row)
     return result
-
-
-def _number(value: float | None, unit: str) -> str:
-    return "-" if value is None else f"{count(float(f'{value:.4g}'))} {unit}".strip()
 
 
 _EXPLANATION = (

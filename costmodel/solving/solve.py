@@ -41,7 +41,7 @@ class Solution:
     values : mapping
         An integer for each symbol.
     minimized : str
-        What they are best for.
+        The objective that these values minimize.
     objective : float
         Its value with them. [element] or [s]
     quantities : mapping

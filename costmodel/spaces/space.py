@@ -88,7 +88,7 @@ class Space:
         Raises
         ------
         DataError
-            If there is no variant of this number.
+            If the space has no variant with this number.
         """
         if not 0 <= number < self.count:
             raise DataError(f"space {self.name} has variants 0 to {self.count - 1}, not {number}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -12,18 +11,15 @@ import ncnn
 import networkx as nx
 import numpy as np
 
-from costmodel.errors import CostModelError
-from costmodel.kernels.lowering import lower as lower_kernels
-from costmodel.runtimes import load_runtime
 from validation.arm.bench.program import Shape
 from validation.arm.checks.reference import WEIGHT, uniform
 from validation.arm.translate.lower import lower
-from validation.backends.alone import cut_out
+from validation.backends.in_turns import kernels_alone, networks_in_turns
 from validation.backends.ncnn_model import NcnnModel, to_ncnn
 from validation.errors import MeasuringError
 from validation.measuring.backend import KernelTiming, Label, Settings
-from validation.measuring.clock import CpuTimer, Plan, Subject, Timing, measure
-from validation.measuring.host import describe_host, pinned
+from validation.measuring.clock import Plan, Subject, Timing
+from validation.measuring.host import describe_host
 from validation.measuring.journal import NO_JOURNAL, Journal
 from validation.measuring.platforms import platform_name
 
@@ -65,31 +61,13 @@ class NcnnBackend:
         journal: Journal = NO_JOURNAL,
     ) -> Iterator[tuple[str, Timing | MeasuringError]]:
         """Time whole networks in turns; yield each as soon as it is done or has failed."""
-        with pinned(settings.threads):
-            subjects = []
-            for name, graph in graphs.items():
-                journal.begin(name)
-                try:
-                    subjects.append(_subject(name, graph, settings))
-                except MeasuringError as error:
-                    yield name, error
-                except CostModelError as error:
-                    yield name, MeasuringError(f"{name}: {error}")
-            yield from measure(subjects, plan, _timer(settings), journal)
+        yield from networks_in_turns(graphs, settings, plan, journal, _subject)
 
     def measure_kernels(
         self, graph: nx.DiGraph, settings: Settings, plan: Plan
     ) -> tuple[KernelTiming, ...]:
         """Time every kernel alone, those that are alike only once."""
-        kernels = lower_kernels(graph, load_runtime(RUNTIME))
-        cuts = {kernel.name: cut_out(graph, kernel) for kernel in kernels}
-        first = {cut.signature: name for name, cut in reversed(cuts.items())}
-        with pinned(settings.threads):
-            subjects = [_subject(name, cuts[name].body, settings) for name in first.values()]
-            timings = dict(measure(subjects, plan, _timer(settings)))
-        return tuple(
-            KernelTiming(k.name, k.kind, timings[first[cuts[k.name].signature]]) for k in kernels
-        )
+        return kernels_alone(graph, settings, plan, RUNTIME, _subject)
 
 
 class ArmNcnnBackend(NcnnBackend):
@@ -109,10 +87,6 @@ class ArmNcnnBackend(NcnnBackend):
                 f"arm:ncnn needs an ARM machine, this is {platform.machine()}: the backend ncnn "
                 "runs its kernels for this one, compared with --platform host/ncnn"
             )
-
-
-def _timer(settings: Settings) -> CpuTimer:
-    return CpuTimer(own=time.thread_time if settings.threads == 1 else None)
 
 
 def _check(settings: Settings) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -13,14 +12,12 @@ import onnxruntime
 import torch
 
 from costmodel.errors import CostModelError
-from costmodel.kernels.lowering import lower
-from costmodel.runtimes import load_runtime
-from validation.backends.alone import cut_out
 from validation.backends.graph_to_torch import check_outputs, random_inputs, to_torch
+from validation.backends.in_turns import kernels_alone, networks_in_turns
 from validation.errors import MeasuringError
 from validation.measuring.backend import KernelTiming, Label, Settings
-from validation.measuring.clock import CpuTimer, Plan, Subject, Timing, measure
-from validation.measuring.host import describe_host, pinned
+from validation.measuring.clock import Plan, Subject, Timing
+from validation.measuring.host import describe_host
 from validation.measuring.journal import NO_JOURNAL, Journal
 from validation.measuring.platforms import platform_name
 
@@ -54,35 +51,13 @@ class OnnxRuntimeBackend:
         journal: Journal = NO_JOURNAL,
     ) -> Iterator[tuple[str, Timing | MeasuringError]]:
         """Time whole networks in turns; yield each as soon as it is done or has failed."""
-        with pinned(settings.threads):
-            subjects = []
-            for name, graph in graphs.items():
-                journal.begin(name)
-                try:
-                    subjects.append(_subject(name, graph, settings))
-                except MeasuringError as error:
-                    yield name, error
-                except CostModelError as error:
-                    yield name, MeasuringError(f"{name}: {error}")
-            yield from measure(subjects, plan, _timer(settings), journal)
+        yield from networks_in_turns(graphs, settings, plan, journal, _subject)
 
     def measure_kernels(
         self, graph: nx.DiGraph, settings: Settings, plan: Plan
     ) -> tuple[KernelTiming, ...]:
         """Time every kernel alone, those that are alike only once."""
-        kernels = lower(graph, load_runtime(RUNTIME))
-        cuts = {kernel.name: cut_out(graph, kernel) for kernel in kernels}
-        first = {cut.signature: name for name, cut in reversed(cuts.items())}
-        with pinned(settings.threads):
-            subjects = [_subject(name, cuts[name].body, settings) for name in first.values()]
-            timings = dict(measure(subjects, plan, _timer(settings)))
-        return tuple(
-            KernelTiming(k.name, k.kind, timings[first[cuts[k.name].signature]]) for k in kernels
-        )
-
-
-def _timer(settings: Settings) -> CpuTimer:
-    return CpuTimer(own=time.thread_time if settings.threads == 1 else None)
+        return kernels_alone(graph, settings, plan, RUNTIME, _subject)
 
 
 def _subject(name: str, graph: nx.DiGraph, settings: Settings) -> Subject:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from costmodel.prediction import LABEL
 from costmodel.report.collect import LABELS, Report, collect
-from costmodel.report.text import QUOTIENTS, count, covered, seconds, share, size
+from costmodel.report.figures import total_rows
+from costmodel.report.text import covered, seconds, share
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -88,43 +89,6 @@ def coverage(report: Report) -> str:
 def notes(report: Report) -> str:
     """Return what holds for every total."""
     return "".join(f'<p class="note">{escape(note)}</p>' for note in report.notes)
-
-
-def total_rows(report: Report) -> list[tuple[str, str, str]]:
-    """Return the figures of the whole network: name, value, and what to know of it."""
-    t = report.totals
-    least = "at least " if report.unknown else ""
-    ratio = "" if t.mac_ratio is None else f"MAC is {t.mac_ratio:.3f} times that"
-    rows = [
-        ("multiply-adds", count(t.multiply_adds), f"{count(t.flops)} FLOPs, two each"),
-        ("elementwise operations", count(t.elementwise), ""),
-        ("MAC (memory access cost)", f"{count(t.mac)} elements", size(t.mac_bytes)),
-        ("MAC lower bound", f"{count(round(t.mac_lower_bound))} elements", ratio),
-        ("inputs, outputs, parameters", f"{count(t.io_lower_bound)} elements", "least traffic"),
-        *(
-            (
-                f"through {size(b.size)} {b.name}",
-                f"{count(round(b.elements))} elements",
-                "least, not fused",
-            )
-            for b in t.cache_lower_bounds
-        ),
-        ("parameters", count(t.params), size(t.params_bytes)),
-        (
-            "peak activation memory",
-            f"{count(t.activation_memory)} elements",
-            size(t.activation_bytes),
-        ),
-        ("intensity", _optional(t.intensity, " FLOP/B"), "nothing fused"),
-        ("work", f"{count(t.work)} steps", ""),
-        ("span", f"{count(t.span)} steps", f"{t.kernels_in_series} operators in series"),
-        ("average parallelism", _optional(t.parallelism), "work / span"),
-    ]
-    return [(n, v if n in QUOTIENTS else least + v, note) for n, v, note in rows]
-
-
-def _optional(value: float | None, unit: str = "") -> str:
-    return "-" if value is None else count(float(f"{value:.4g}")) + unit
 
 
 def _prediction(prediction: Prediction) -> str:

@@ -11,8 +11,9 @@ from costmodel.prediction import LABEL, Prediction
 from costmodel.prediction.modules import is_host_bound, spent
 from costmodel.report.collect import LABELS, Report
 from costmodel.report.extras import Details
+from costmodel.report.figures import total_rows
 from costmodel.report.html import pictures, tables
-from costmodel.report.html.fragments import coverage, notes, total_rows
+from costmodel.report.html.fragments import coverage, notes
 from costmodel.report.html.icicle import icicle
 from costmodel.report.text import count, seconds, share, size, times_of
 from costmodel.report.tree import Module, tree

@@ -131,6 +131,9 @@ void print_dumps(const struct network *net);
 /* serve.c: the program as a server of commands, which ends with its standard input */
 int serve(void);
 
+/* state.c: the number in a file whose name holds a number, -1 if there is none */
+long read_number(const char *format, int number);
+
 /* shapes.c */
 static inline size_t elements(const struct tensor *t) {
   return (size_t)t->n * t->c * t->h * t->w;

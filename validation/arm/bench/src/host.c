@@ -27,19 +27,6 @@ void print_file_line(const char *key, const char *path) {
   fclose(file);
 }
 
-static long file_number(const char *format, int cpu) {
-  char path[128];
-  long value = -1;
-  snprintf(path, sizeof path, format, cpu);
-  FILE *file = fopen(path, "r");
-  if (!file)
-    return -1;
-  if (fscanf(file, "%ld", &value) != 1)
-    value = -1;
-  fclose(file);
-  return value;
-}
-
 /* The value behind "key : value" of /proc/cpuinfo in `line`, or null. */
 static char *value_of(char *line, const char *key) {
   char *colon = strchr(line, ':');
@@ -58,7 +45,7 @@ static void print_core(int cpu, const char *implementer, const char *part, int *
   snprintf(path, sizeof path, "arm:%s:%s", implementer, part);
   print_json_string(path);
   printf(", \"max_khz\": %ld",
-         file_number("/sys/devices/system/cpu/cpu%d/cpufreq/cpuinfo_max_freq", cpu));
+         read_number("/sys/devices/system/cpu/cpu%d/cpufreq/cpuinfo_max_freq", cpu));
   snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/cpufreq/scaling_governor", cpu);
   print_file_line("governor", path);
   printf("}");

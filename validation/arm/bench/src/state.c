@@ -59,7 +59,7 @@ double fused_ratio(void) {
   return best * measured_clock() / (ROUNDS / 4 * CHAIN);
 }
 
-static long read_number(const char *format, int number) {
+long read_number(const char *format, int number) {
   char path[128];
   long value = -1;
   snprintf(path, sizeof path, format, number);
