@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from validation.arm.bench.program import Spec
-from validation.arm.checks.reference import WEIGHT, call_kernel, uniform
+from costmodel_validation.arm.bench.program import Spec
+from costmodel_validation.arm.checks.reference import WEIGHT, call_kernel, uniform
 
 
 def reference_tensors(spec: Spec) -> dict[int, NDArray[Any]]:

@@ -14,10 +14,10 @@ from typing import Literal
 
 import networkx as nx
 
-from validation.backends import KernelTiming, Settings
-from validation.errors import MeasuringError
-from validation.measuring.clock import Plan, Subject, Timing, measure
-from validation.measuring.journal import NO_JOURNAL, Journal
+from costmodel_validation.backends import KernelTiming, Settings
+from costmodel_validation.errors import MeasuringError
+from costmodel_validation.measuring.clock import Plan, Subject, Timing, measure
+from costmodel_validation.measuring.journal import NO_JOURNAL, Journal
 
 
 class Steady:

@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from validation.arm.bench import build
-from validation.arm.bench import targets as run
-from validation.arm.bench.build import Compiler, build_armbench, build_counter, cache_folder
-from validation.arm.errors import BackendError
-from validation.arm.simulator.elf import read_program
+from costmodel_validation.arm.bench import build
+from costmodel_validation.arm.bench import targets as run
+from costmodel_validation.arm.bench.build import (
+    Compiler,
+    build_armbench,
+    build_counter,
+    cache_folder,
+)
+from costmodel_validation.arm.errors import BackendError
+from costmodel_validation.arm.simulator.elf import read_program
 
 
 def fake_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, body: str) -> Path:

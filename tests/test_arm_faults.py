@@ -17,26 +17,26 @@ import pytest
 from costmodel import zoo
 from costmodel.errors import CostModelError, DataError
 from costmodel.specs import network
-from validation.arm.bench.board import Board
-from validation.arm.bench.private import Program
-from validation.arm.bench.program import Buffer, Spec, SpecBuilder
-from validation.arm.bench.remote import AdbTarget, SshTarget
-from validation.arm.bench.result import parse_output
-from validation.arm.bench.session import Session
-from validation.arm.bench.targets import (
+from costmodel_validation.arm.bench.board import Board
+from costmodel_validation.arm.bench.private import Program
+from costmodel_validation.arm.bench.program import Buffer, Spec, SpecBuilder
+from costmodel_validation.arm.bench.remote import AdbTarget, SshTarget
+from costmodel_validation.arm.bench.result import parse_output
+from costmodel_validation.arm.bench.session import Session
+from costmodel_validation.arm.bench.targets import (
     LocalTarget,
     emulated_target,
     find_qemu,
     native_target,
     parse_target,
 )
-from validation.arm.errors import BackendError, BoardMemoryError, KernelError
-from validation.arm.simulator.count import CacheShape, count
-from validation.arm.translate.lower import lower
-from validation.backends import Settings, load_backend
-from validation.backends.arm_board import BoardCampaign
-from validation.measuring.clock import Plan, Timing
-from validation.measuring.journal import NO_JOURNAL
+from costmodel_validation.arm.errors import BackendError, BoardMemoryError, KernelError
+from costmodel_validation.arm.simulator.count import CacheShape, count
+from costmodel_validation.arm.translate.lower import lower
+from costmodel_validation.backends import Settings, load_backend
+from costmodel_validation.backends.arm_board import BoardCampaign
+from costmodel_validation.measuring.clock import Plan, Timing
+from costmodel_validation.measuring.journal import NO_JOURNAL
 
 
 def small_spec() -> Spec:
@@ -244,7 +244,7 @@ def test_a_campaign_of_the_real_program_goes_on_without_a_network_that_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its times are the emulator's; that they are refused is tested elsewhere."""
-    monkeypatch.setattr("validation.backends.arm_board.refuse_emulator", lambda *_: None)
+    monkeypatch.setattr("costmodel_validation.backends.arm_board.refuse_emulator", lambda *_: None)
     plan = Plan(budget=0.5, warm_up=0.2, turn=0.02)
     graphs = {
         "one": zoo.pointwise(14, 14, 16, 16),

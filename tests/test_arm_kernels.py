@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from costmodel.errors import DataError
-from validation.arm.bench.build import build_armbench
-from validation.arm.bench.cases import CASES, POSITIVE, one_spec
-from validation.arm.bench.program import Spec, SpecBuilder
-from validation.arm.bench.result import RunResult
-from validation.arm.bench.targets import emulated_target
-from validation.arm.checks import reference
-from validation.arm.checks.check import Deviation, check, relative_error
+from costmodel_validation.arm.bench.build import build_armbench
+from costmodel_validation.arm.bench.cases import CASES, POSITIVE, one_spec
+from costmodel_validation.arm.bench.program import Spec, SpecBuilder
+from costmodel_validation.arm.bench.result import RunResult
+from costmodel_validation.arm.bench.targets import emulated_target
+from costmodel_validation.arm.checks import reference
+from costmodel_validation.arm.checks.check import Deviation, check, relative_error
 
 
 @pytest.fixture(scope="module")

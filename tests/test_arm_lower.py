@@ -14,16 +14,16 @@ from costmodel import zoo
 from costmodel.errors import ShapeError, UnknownOperatorError
 from costmodel.ops import Elementwise, Merge, Reduce, Transpose
 from costmodel.zoo.registry import NETWORKS
-from validation.arm.bench.program import Spec
-from validation.arm.bench.targets import emulated_target
-from validation.arm.checks.check import check
-from validation.arm.checks.reference import WEIGHT, uniform
-from validation.arm.simulator.core import load_core
-from validation.arm.simulator.count import count
-from validation.arm.simulator.distinct import shorten, simulate_distinct
-from validation.arm.simulator.simulate import Simulated, apply_core
-from validation.arm.translate.lower import lower
-from validation.arm.translate.reuse import reuse_memory
+from costmodel_validation.arm.bench.program import Spec
+from costmodel_validation.arm.bench.targets import emulated_target
+from costmodel_validation.arm.checks.check import check
+from costmodel_validation.arm.checks.reference import WEIGHT, uniform
+from costmodel_validation.arm.simulator.core import load_core
+from costmodel_validation.arm.simulator.count import count
+from costmodel_validation.arm.simulator.distinct import shorten, simulate_distinct
+from costmodel_validation.arm.simulator.simulate import Simulated, apply_core
+from costmodel_validation.arm.translate.lower import lower
+from costmodel_validation.arm.translate.reuse import reuse_memory
 
 CELL = "|nor_conv_3x3~0|+|avg_pool_3x3~0|skip_connect~1|+|nor_conv_1x1~0|none~1|skip_connect~2|"
 CORE = load_core("cortex-a57")

@@ -13,11 +13,11 @@ import pytest
 import costmodel as cm
 from costmodel import ops
 from costmodel.errors import CostModelError, UnknownOperatorError
-from validation.arm.bench.targets import emulated_target
-from validation.arm.checks.check import TOLERANCE, relative_error
-from validation.arm.checks.reference import WEIGHT, uniform
-from validation.arm.translate.lower import lower
-from validation.arm.translate.products import UNARY
+from costmodel_validation.arm.bench.targets import emulated_target
+from costmodel_validation.arm.checks.check import TOLERANCE, relative_error
+from costmodel_validation.arm.checks.reference import WEIGHT, uniform
+from costmodel_validation.arm.translate.lower import lower
+from costmodel_validation.arm.translate.products import UNARY
 
 torch = pytest.importorskip("torch")
 
@@ -153,7 +153,7 @@ def compare_one(number: int) -> str:
 
 
 def by_torch(graph: Any, op: ops.Op, spec: Any, shapes: list[tuple[int, ...]]) -> Any:
-    from validation.backends.graph_to_torch import to_torch
+    from costmodel_validation.backends.graph_to_torch import to_torch
 
     seeds = [buffer.seed for buffer in spec.buffers if buffer.seed is not None]
     values = [

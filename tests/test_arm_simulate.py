@@ -10,16 +10,23 @@ from functools import cache
 import pytest
 
 from costmodel.errors import DataError
-from validation.arm.bench.cases import CASES, one_spec
-from validation.arm.bench.program import Spec, SpecBuilder
-from validation.arm.checks.check import check
-from validation.arm.errors import BackendError
-from validation.arm.simulator import regenerate
-from validation.arm.simulator.core import CORES, Core, Cost, block_cycles, core_names, load_core
-from validation.arm.simulator.count import Block, CacheShape, Counted, count
-from validation.arm.simulator.distinct import simulate_distinct
-from validation.arm.simulator.isa import Instruction, disassemble
-from validation.arm.simulator.simulate import apply_core
+from costmodel_validation.arm.bench.cases import CASES, one_spec
+from costmodel_validation.arm.bench.program import Spec, SpecBuilder
+from costmodel_validation.arm.checks.check import check
+from costmodel_validation.arm.errors import BackendError
+from costmodel_validation.arm.simulator import regenerate
+from costmodel_validation.arm.simulator.core import (
+    CORES,
+    Core,
+    Cost,
+    block_cycles,
+    core_names,
+    load_core,
+)
+from costmodel_validation.arm.simulator.count import Block, CacheShape, Counted, count
+from costmodel_validation.arm.simulator.distinct import simulate_distinct
+from costmodel_validation.arm.simulator.isa import Instruction, disassemble
+from costmodel_validation.arm.simulator.simulate import apply_core
 
 L1, L2 = CacheShape(1 << 15, 2), CacheShape(1 << 20, 16)
 

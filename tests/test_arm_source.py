@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from costmodel.specs import network
-from validation.arm.bench.targets import emulated_target
-from validation.arm.checks.check import relative_error
-from validation.arm.checks.reference import WEIGHT, uniform
-from validation.arm.translate.lower import lower
+from costmodel_validation.arm.bench.targets import emulated_target
+from costmodel_validation.arm.checks.check import relative_error
+from costmodel_validation.arm.checks.reference import WEIGHT, uniform
+from costmodel_validation.arm.translate.lower import lower
 
 torch = pytest.importorskip("torch")
 

@@ -19,12 +19,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from validation.__main__ import app
-from validation.arm.bench.program import Spec, SpecBuilder
-from validation.arm.bench.remote import SshTarget
-from validation.arm.bench.targets import find_qemu
-from validation.arm.checks.check import check
-from validation.arm.errors import BackendError, KernelError
+from costmodel_validation.__main__ import app
+from costmodel_validation.arm.bench.program import Spec, SpecBuilder
+from costmodel_validation.arm.bench.remote import SshTarget
+from costmodel_validation.arm.bench.targets import find_qemu
+from costmodel_validation.arm.checks.check import check
+from costmodel_validation.arm.errors import BackendError, KernelError
 
 _SSHD = shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 _SSH = shutil.which("ssh")
@@ -295,7 +295,7 @@ def test_the_program_ends_with_the_harness(board: Board) -> None:
 def board_command(board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str) -> Any:
     from typer.testing import CliRunner
 
-    from validation.board import board as app
+    from costmodel_validation.board import board as app
 
     wrapper = tmp_path / "ssh"
     wrapper.write_text(f'#!/bin/sh\nexec {_SSH} {" ".join(board.target.options)} "$@"\n')
@@ -374,7 +374,7 @@ def test_the_guides_measurement_by_ssh_reaches_the_board_and_finds_the_emulator(
     options[1] = board.target.name
     shutil.copy(Path(__file__).parents[1] / "docs/data/my-board.toml", tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("validation.backends.arm.parse_target", lambda name: board.target)
+    monkeypatch.setattr("costmodel_validation.backends.arm.parse_target", lambda name: board.target)
     done = CliRunner().invoke(app, [*words[:3], *options])
     print(done.output)
     assert done.exit_code == 2  # nothing was measured

@@ -19,7 +19,7 @@ from costmodel.calibration.measurement import Measurement, read_measurements, wr
 from costmodel.calibration.residuals import residuals_of
 from costmodel.cli.app import app
 from costmodel.errors import DataError
-from validation.scores.protocols import READERS
+from costmodel_validation.scores.protocols import READERS
 
 PLATFORM = "raspberry-pi-4/torch-eager"
 SPECS = [
@@ -143,9 +143,9 @@ def test_a_factor_of_many_digits_is_short() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("data", [*READERS, "paper"])
 def test_no_set_of_the_scores_is_refused_and_each_is_in_milliseconds(data: str) -> None:
-    from validation.scores.bench import Bench
-    from validation.scores.dataset import data_folder
-    from validation.scores.paper_scores import paper_bench
+    from costmodel_validation.scores.bench import Bench
+    from costmodel_validation.scores.dataset import data_folder
+    from costmodel_validation.scores.paper_scores import paper_bench
 
     if data == "paper":
         benches = [paper_bench(kind).bench for kind in ("gpu", "arm")]

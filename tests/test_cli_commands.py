@@ -393,7 +393,10 @@ def test_help_lists_commands_of_other_packages_without_loading_them(monkeypatch)
             raise AssertionError("help loads what it only has to name")
 
     entries = [Entry("validate", None), Entry("validation", None)]
-    entries[0].value, entries[1].value = "validation.cli:validate", "validation.__main__:app"
+    entries[0].value, entries[1].value = (
+        "costmodel_validation.cli:validate",
+        "costmodel_validation.__main__:app",
+    )
     monkeypatch.setattr(group, "entry_points", lambda group: entries)
     text = " ".join(run("--help").stdout.split())
     assert "Run NETWORKS and print what is predicted beside what is measured" in text

@@ -167,7 +167,7 @@ USAGE = [
 @pytest.mark.parametrize("module", ["costmodel", "validation"])
 def test_errors_of_use_are_one_line(module: str, arguments: list[str], words: str) -> None:
     if module == "validation":
-        from validation.__main__ import app as other
+        from costmodel_validation.__main__ import app as other
 
         arguments, words = ["fuzz", "--bogus"], "--bogus"
     result = CliRunner().invoke(
@@ -182,7 +182,7 @@ def test_errors_of_use_are_one_line(module: str, arguments: list[str], words: st
 
 @pytest.mark.parametrize("arguments", [["score", "x"], ["reproduce", "x"], ["fuzz", "x"]], ids=str)
 def test_validation_ends_alike(arguments: list[str]) -> None:
-    from validation.__main__ import app as other
+    from costmodel_validation.__main__ import app as other
 
     result = CliRunner().invoke(other, arguments, prog_name="python -m validation")
     assert result.exit_code == 2

@@ -13,23 +13,23 @@ torch = pytest.importorskip("torch")
 
 from costmodel import Builder  # noqa: E402
 from costmodel.ops import Attention, Linear  # noqa: E402
-from validation.__main__ import app  # noqa: E402
-from validation.coverage import command, show  # noqa: E402
-from validation.coverage.differences import FORMULAS, MOST, differences, reasons  # noqa: E402
-from validation.coverage.entry import Call  # noqa: E402
-from validation.coverage.guarded import measured  # noqa: E402
-from validation.coverage.independent import independent_count  # noqa: E402
-from validation.coverage.networks import QUICK, networks  # noqa: E402
-from validation.coverage.ours import full_square, our_graph  # noqa: E402
-from validation.coverage.result import Result, read_results  # noqa: E402
-from validation.coverage.through_onnx import (  # noqa: E402
+from costmodel_validation.__main__ import app  # noqa: E402
+from costmodel_validation.coverage import command, show  # noqa: E402
+from costmodel_validation.coverage.differences import FORMULAS, MOST, differences, reasons  # noqa: E402
+from costmodel_validation.coverage.entry import Call  # noqa: E402
+from costmodel_validation.coverage.guarded import measured  # noqa: E402
+from costmodel_validation.coverage.independent import independent_count  # noqa: E402
+from costmodel_validation.coverage.networks import QUICK, networks  # noqa: E402
+from costmodel_validation.coverage.ours import full_square, our_graph  # noqa: E402
+from costmodel_validation.coverage.result import Result, read_results  # noqa: E402
+from costmodel_validation.coverage.through_onnx import (  # noqa: E402
     ENGINES,
     EXPORTERS,
     Exported,
     exported,
     predictions,
 )
-from validation.errors import StoreError  # noqa: E402
+from costmodel_validation.errors import StoreError  # noqa: E402
 
 WANTED = """
 hf: albert+mask, bart, big_bird+mask, bloom, clip, deberta_v2, deepseek_v3, deformable_detr,
@@ -183,7 +183,7 @@ def test_verdicts():
 
 
 def test_crashes_and_hangs_cost_one_network():
-    made = "__import__('validation.coverage.result', fromlist=['x']).Result('made')"
+    made = "__import__('costmodel_validation.coverage.result', fromlist=['x']).Result('made')"
     names = ["__import__('os')._exit(7)", "__import__('time').sleep(99)", made]
     crashed, hung, last = measured(names, limit=5, task=eval)
     assert crashed.failure == "the process ended with code 7"
@@ -260,7 +260,7 @@ def test_only_must_name_a_network_or_a_family():
 
 def test_libraries_that_are_absent_are_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)  # as if it were not installed
-    from validation.coverage.measure import measure
+    from costmodel_validation.coverage.measure import measure
 
     result = measure(networks()["timm/resnet18"])
     assert result.verdict == "not installed"

@@ -73,8 +73,8 @@ def test_onnx_runtime_itself_blocks_the_same(
 ) -> None:
     pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
     onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
-    from validation.backends.graph_to_torch import random_inputs, to_torch
-    from validation.backends.onnxruntime import load_session, to_onnx
+    from costmodel_validation.backends.graph_to_torch import random_inputs, to_torch
+    from costmodel_validation.backends.onnxruntime import load_session, to_onnx
 
     if machine_for(cm.load_platform("host/onnxruntime"), "float32").lanes != 16:
         pytest.skip("the table is that of AVX-512, which this machine does not have")

@@ -108,7 +108,7 @@ def test_a_reader_that_has_enough_ends_the_program_quietly() -> None:
 
 def test_a_second_writer_is_refused_in_a_sentence(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    from validation.measuring.store import Store
+    from costmodel_validation.measuring.store import Store
 
     with Store(tmp_path / "s.jsonl"):
         process = start(VALIDATION, "measure", "linear", "-o", str(tmp_path / "s.jsonl"))

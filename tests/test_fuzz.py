@@ -10,11 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from costmodel.errors import DataError
-from validation.__main__ import app
-from validation.fuzz import child
-from validation.fuzz.child import check, run_batch, seeds_of
-from validation.fuzz.command import CORPUS
-from validation.fuzz.readers import READERS, Reader
+from costmodel_validation.__main__ import app
+from costmodel_validation.fuzz import child
+from costmodel_validation.fuzz.child import check, run_batch, seeds_of
+from costmodel_validation.fuzz.command import CORPUS
+from costmodel_validation.fuzz.readers import READERS, Reader
 
 CORPUS_FILES = sorted(path for path in (Path(__file__).parent / CORPUS.name).glob("*/*"))
 
@@ -131,7 +131,7 @@ def test_an_interrupted_run_ends_with_its_figures(
     def interrupted(*_arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("validation.fuzz.command.run_batch", interrupted)
+    monkeypatch.setattr("costmodel_validation.fuzz.command.run_batch", interrupted)
     done = CliRunner().invoke(app, ["fuzz", "spec", "--corpus", str(tmp_path)])
     assert done.exit_code == 130
     assert "over memory" in done.output

@@ -16,8 +16,8 @@ from costmodel.platforms.machine import machine_for
 from costmodel.specs import network
 from costmodel.timing.gpu_rows import merging, read_twice
 from costmodel.timing.workload import Moved, Workload, workloads
+from costmodel_validation.scores.protocols import READERS
 from tests.test_gpu_time import GENERATION, MACHINE, time, work
-from validation.scores.protocols import READERS
 
 # 2 multiprocessors of 256 threads have 4 rows at once.
 Q = {"norm_row": 6.0, "norm_feed": 4.0}

@@ -157,7 +157,7 @@ def test_what_a_split_or_an_output_needs_stays():
 
 def run_torch(graph, weights):
     torch = pytest.importorskip("torch")
-    from validation.backends.graph_to_torch import to_torch
+    from costmodel_validation.backends.graph_to_torch import to_torch
 
     torch.manual_seed(0)
     module = to_torch(graph).eval()
@@ -377,8 +377,8 @@ def test_rewrites_are_checked_by_what_measures(monkeypatch):
 
 def test_measured_rewrites_are_scored():
     pytest.importorskip("torch")
-    from validation.measuring.clock import Plan
-    from validation.rewritten import Tried, measure_rewrites, score
+    from costmodel_validation.measuring.clock import Plan
+    from costmodel_validation.rewritten import Tried, measure_rewrites, score
 
     plan = Plan(precision=0.5, budget=0.05, warm_up=0.01, turn=0.01, rounds=1, min_samples=3)
     chain = [small(*[Conv(64, (3, 3), padding=1)] * n) for n in (1, 8)]

@@ -14,7 +14,7 @@ import costmodel as cm  # noqa: E402
 from costmodel.graph import nodes_in_order  # noqa: E402
 from costmodel.ops import Conv, DeformConv, GridSample, Resize  # noqa: E402
 from costmodel.ops.tensor import Tensor  # noqa: E402
-from validation.backends.graph_to_torch import to_torch  # noqa: E402
+from costmodel_validation.backends.graph_to_torch import to_torch  # noqa: E402
 
 X, GRID = (2, 8, 14, 14), (2, 7, 9, 2)
 

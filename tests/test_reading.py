@@ -17,7 +17,7 @@ from costmodel.graph.serialize import from_json
 from costmodel.hardware import load_hardware
 from costmodel.reading import MAX_TOML_BYTES, is_file, parse_json, parse_toml, read_bytes
 from costmodel.runtimes import load_runtime
-from validation.measuring.store import Store
+from costmodel_validation.measuring.store import Store
 
 READERS: dict[str, Callable[[Path], object]] = {
     ".json": cm.load,
@@ -252,7 +252,7 @@ def test_symbols_that_are_meant_are_symbols() -> None:
     ids=lambda line: line[:12],
 )
 def test_broken_lines_of_a_store_are_torn(tmp_path: Path, line: str) -> None:
-    from validation.fuzz.models import store_lines
+    from costmodel_validation.fuzz.models import store_lines
 
     path = tmp_path / "s.jsonl"
     path.write_bytes(store_lines()[0] + line.encode("utf-8", "surrogatepass") + b"\n")
@@ -277,7 +277,7 @@ def test_broken_lines_of_a_store_are_torn(tmp_path: Path, line: str) -> None:
     ],
 )
 def test_a_line_of_a_store_with_a_wrong_value_is_torn(tmp_path: Path, old: str, new: str) -> None:
-    from validation.fuzz.models import store_lines
+    from costmodel_validation.fuzz.models import store_lines
 
     whole, line = (lines.decode() for lines in store_lines())
     assert old in line
@@ -297,7 +297,7 @@ def test_numbers_of_ncnn_are_finite(tmp_path: Path, word: str) -> None:
 
 def test_a_calibration_cannot_name_itself(tmp_path: Path) -> None:
     from costmodel.platforms import load_platform
-    from validation.fuzz.readers import READERS as FUZZED
+    from costmodel_validation.fuzz.readers import READERS as FUZZED
 
     path = tmp_path / "c.toml"
     text = FUZZED["calibration"].seeds()[0].decode()

@@ -8,7 +8,7 @@ import pytest
 from costmodel import zoo
 from costmodel.platforms import load_platform
 from costmodel.prediction.table import tabulate
-from validation.scores.baselines import (
+from costmodel_validation.scores.baselines import (
     features,
     flops_only,
     lookup,

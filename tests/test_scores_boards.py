@@ -13,10 +13,10 @@ from costmodel.platforms import load_platform
 from costmodel.prediction.table import tabulate
 from costmodel.timing.fitted import Fitted
 from costmodel.timing.parameters import Parameter
-from validation.scores import boards, hierarchy
-from validation.scores import priors as command
-from validation.scores.bench import MODEL, Bench
-from validation.scores.hierarchy import Known, known, taught
+from costmodel_validation.scores import boards, hierarchy
+from costmodel_validation.scores import priors as command
+from costmodel_validation.scores.bench import MODEL, Bench
+from costmodel_validation.scores.hierarchy import Known, known, taught
 
 BEFORE = [Parameter(n, 1.0, 0.5, 0.01, 100.0, "1", "") for n in ("first", "second")]
 NAMES = ["mobilenet_v1?size=128", "mobilenet_v2?size=128", "resnet18?size=64", "squeezenet"]

@@ -10,15 +10,15 @@ import pytest
 from typer.testing import CliRunner
 
 from costmodel.cli.app import app as costmodel_app
-from validation.__main__ import app
-from validation.scores.bench import MODEL, Score
-from validation.scores.dataset import DATA_VARIABLE
-from validation.scores.figures import Figures, judge
-from validation.scores.goals import verdicts
-from validation.scores.guidelines import claims
-from validation.scores.paper_scores import columns_in_order, paper_bench
-from validation.scores.paper_tables import TABLES, Cell, cells
-from validation.scores.reproduce import Reproduced, fitted_on_stacks, predict, shipped
+from costmodel_validation.__main__ import app
+from costmodel_validation.scores.bench import MODEL, Score
+from costmodel_validation.scores.dataset import DATA_VARIABLE
+from costmodel_validation.scores.figures import Figures, judge
+from costmodel_validation.scores.goals import verdicts
+from costmodel_validation.scores.guidelines import claims
+from costmodel_validation.scores.paper_scores import columns_in_order, paper_bench
+from costmodel_validation.scores.paper_tables import TABLES, Cell, cells
+from costmodel_validation.scores.reproduce import Reproduced, fitted_on_stacks, predict, shipped
 
 pytestmark = pytest.mark.slow
 runner = CliRunner()

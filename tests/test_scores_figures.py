@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costmodel.errors import DataError
-from validation.scores.figures import LEVEL, Figures, average, judge
-from validation.scores.splits import Split, draws, leave_out, per_group, sample
+from costmodel_validation.scores.figures import LEVEL, Figures, average, judge
+from costmodel_validation.scores.splits import Split, draws, leave_out, per_group, sample
 
 
 def test_errors_by_hand() -> None:

@@ -12,13 +12,13 @@ from costmodel.errors import DataError
 from costmodel.graph.serialize import save
 from costmodel.platforms import load_platform
 from costmodel.prediction.table import tabulate
-from validation.scores import protocols, silicon, timm, transformer_layers
-from validation.scores.bench import MODEL, PRIORS, Bench, Score
-from validation.scores.dataset import DATA_VARIABLE, DeviceSet
-from validation.scores.figures import Figures, judge
-from validation.scores.goals import verdicts
-from validation.scores.splits import beyond, by_site
-from validation.scores.teachers import TEACHERS
+from costmodel_validation.scores import protocols, silicon, timm, transformer_layers
+from costmodel_validation.scores.bench import MODEL, PRIORS, Bench, Score
+from costmodel_validation.scores.dataset import DATA_VARIABLE, DeviceSet
+from costmodel_validation.scores.figures import Figures, judge
+from costmodel_validation.scores.goals import verdicts
+from costmodel_validation.scores.splits import beyond, by_site
+from costmodel_validation.scores.teachers import TEACHERS
 
 ATTENTION = "kernel_source,batch_size,isl,num_heads,num_key_value_heads,head_dim,step,window_size"
 FILES = {

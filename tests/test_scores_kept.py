@@ -10,12 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from costmodel.errors import DataError
-from validation.__main__ import app
-from validation.scores import command
-from validation.scores.bench import MODEL, Score
-from validation.scores.figures import Figures
-from validation.scores.kept import Kept, state
-from validation.scores.protocols import Job, Outcome
+from costmodel_validation.__main__ import app
+from costmodel_validation.scores import command
+from costmodel_validation.scores.bench import MODEL, Score
+from costmodel_validation.scores.figures import Figures
+from costmodel_validation.scores.kept import Kept, state
+from costmodel_validation.scores.protocols import Job, Outcome
 
 GPU, ARM = Job("paper", "gpu", 20), Job("paper", "arm", 20, ("teacher",))
 

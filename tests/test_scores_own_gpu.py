@@ -8,8 +8,8 @@ import pytest
 
 import costmodel as cm
 from costmodel.errors import DataError
-from validation.scores import own_gpu
-from validation.scores.protocols import READERS
+from costmodel_validation.scores import own_gpu
+from costmodel_validation.scores.protocols import READERS
 
 
 def test_rows_are_run_as_they_were_measured() -> None:

@@ -10,9 +10,17 @@ import costmodel as cm
 from costmodel.errors import DataError
 from costmodel.platforms import load_platform
 from costmodel.prediction.table import tabulate
-from validation.scores import deepbench, mlperf, nasbench201, ncnn, neusight, paddle_lite, tophub
-from validation.scores.dataset import DATA_VARIABLE, DeviceSet
-from validation.scores.efficientnet_lite import efficientnet_lite
+from costmodel_validation.scores import (
+    deepbench,
+    mlperf,
+    nasbench201,
+    ncnn,
+    neusight,
+    paddle_lite,
+    tophub,
+)
+from costmodel_validation.scores.dataset import DATA_VARIABLE, DeviceSet
+from costmodel_validation.scores.efficientnet_lite import efficientnet_lite
 
 CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|"
 

@@ -16,9 +16,9 @@ from costmodel.platforms import calibration_file, find_calibration, load_platfor
 from costmodel.timing.fitted import from_toml
 from costmodel.timing.multipliers import multipliers
 from costmodel.timing.parameters import priors
-from validation.__main__ import app
-from validation.scores.paper_tables import PLATFORMS, TABLES, cells
-from validation.speed import VARIANTS, Task, best_of, chain, measurements, tasks
+from costmodel_validation.__main__ import app
+from costmodel_validation.scores.paper_tables import PLATFORMS, TABLES, cells
+from costmodel_validation.speed import VARIANTS, Task, best_of, chain, measurements, tasks
 
 SHIPPED = sorted(
     Path(str(file))
@@ -54,7 +54,9 @@ def test_every_task_has_a_goal_and_a_name_of_its_own() -> None:
 def test_the_fastest_run_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[float] = []
     clock = iter([0.0, 3.0, 10.0, 11.0, 20.0, 22.0])
-    monkeypatch.setattr("validation.speed.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr(
+        "costmodel_validation.speed.time", SimpleNamespace(perf_counter=lambda: next(clock))
+    )
     assert best_of(lambda: ran.append(1), 3) == 1.0
     assert len(ran) == 3
 
@@ -63,8 +65,10 @@ def test_the_table_sets_times_beside_goals(monkeypatch: pytest.MonkeyPatch) -> N
     ran: list[str] = []
     found = [Task("quick", 5.0, lambda: ran.append("quick"), 2), Task("late", 0.05, lambda: None)]
     clock = iter([0.0, 2.0, 2.0, 3.0, 3.0, 3.06])
-    monkeypatch.setattr("validation.speed.tasks", lambda: found)
-    monkeypatch.setattr("validation.speed.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr("costmodel_validation.speed.tasks", lambda: found)
+    monkeypatch.setattr(
+        "costmodel_validation.speed.time", SimpleNamespace(perf_counter=lambda: next(clock))
+    )
     rows = CliRunner().invoke(app, ["speed"]).output.splitlines()
     (quick,) = [row.split() for row in rows if "quick" in row]
     (late,) = [row.split() for row in rows if "late" in row]

@@ -12,12 +12,12 @@ import pytest
 from faulty_backend import MESSAGES, Faulty
 
 import costmodel as cm
-from validation.errors import MeasuringError, StoreError
-from validation.measuring import worker
-from validation.measuring.campaign import Campaign, run_campaign
-from validation.measuring.clock import Plan
-from validation.measuring.rounds import Rounds, StoredTurn
-from validation.measuring.store import Store
+from costmodel_validation.errors import MeasuringError, StoreError
+from costmodel_validation.measuring import worker
+from costmodel_validation.measuring.campaign import Campaign, run_campaign
+from costmodel_validation.measuring.clock import Plan
+from costmodel_validation.measuring.rounds import Rounds, StoredTurn
+from costmodel_validation.measuring.store import Store
 
 SPECS = ("linear?cin=8", "softmax", "linear?cin=4", "linear?cin=2")
 BAD = "softmax"
@@ -196,7 +196,7 @@ def test_a_disk_that_fills_up_between_rounds_is_one_sentence(tmp_path: Path) -> 
 def test_a_worker_that_cannot_start_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("validation.measuring.worker._START", "import os; os._exit(7)")
+    monkeypatch.setattr("costmodel_validation.measuring.worker._START", "import os; os._exit(7)")
     with (
         Store(tmp_path / "s.jsonl") as store,
         pytest.raises(MeasuringError, match="ended before the first network: .* with code 7"),

@@ -15,17 +15,17 @@ from typer.testing import CliRunner
 from costmodel import zoo
 from costmodel.cli.app import app
 from costmodel.specs import network
-from validation.arm.bench.answers import BoardSample, BoardTurn, State
-from validation.arm.checks.emulate import TOTAL, emulate
-from validation.arm.errors import BackendError
-from validation.arm.simulator.core import load_core
-from validation.backends import BACKENDS, Settings, load_backend
-from validation.backends.arm import ArmBackend
-from validation.backends.arm_timing import Watch
-from validation.comparing.tables import NOTES
-from validation.measuring.campaign import Campaign, run_campaign
-from validation.measuring.clock import Plan, Timing
-from validation.measuring.store import Store
+from costmodel_validation.arm.bench.answers import BoardSample, BoardTurn, State
+from costmodel_validation.arm.checks.emulate import TOTAL, emulate
+from costmodel_validation.arm.errors import BackendError
+from costmodel_validation.arm.simulator.core import load_core
+from costmodel_validation.backends import BACKENDS, Settings, load_backend
+from costmodel_validation.backends.arm import ArmBackend
+from costmodel_validation.backends.arm_timing import Watch
+from costmodel_validation.comparing.tables import NOTES
+from costmodel_validation.measuring.campaign import Campaign, run_campaign
+from costmodel_validation.measuring.clock import Plan, Timing
+from costmodel_validation.measuring.store import Store
 
 _NEEDED = [name for name in ("unicorn", "capstone") if importlib.util.find_spec(name) is None]
 needs_simulation = pytest.mark.skipif(
@@ -106,7 +106,7 @@ class Board:
 @pytest.fixture
 def board(monkeypatch: pytest.MonkeyPatch) -> Board:
     board = Board()
-    monkeypatch.setattr("validation.backends.arm.parse_target", lambda name: board)
+    monkeypatch.setattr("costmodel_validation.backends.arm.parse_target", lambda name: board)
     return board
 
 
@@ -198,7 +198,7 @@ def test_counts_of_a_copy_are_those_of_its_bytes() -> None:
 
 @needs_simulation
 def test_a_wrong_result_is_named_and_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
-    from validation.arm.checks import emulate as module
+    from costmodel_validation.arm.checks import emulate as module
 
     real = module.check
 
@@ -237,7 +237,7 @@ def test_a_board_is_measured_kernel_by_kernel(board: Board) -> None:
 def test_the_kernels_are_those_that_the_runtime_neon_predicts() -> None:
     graph = zoo.shufflenet_v2(width=0.5, size=64)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("validation.backends.arm.parse_target", lambda name: Board())
+        patch.setattr("costmodel_validation.backends.arm.parse_target", lambda name: Board())
         timings = ArmBackend("ssh://me@board").measure_kernels(graph, Settings(), Plan(warm_up=0))
     assert len(timings) > 50
     assert {t.timing.median for t in timings} == {1e-3}
@@ -452,8 +452,8 @@ def test_an_absent_compiler_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> 
     def absent(*_: Any) -> Path:
         raise BackendError("no C compiler was found (cc): install the Python package ziglang")
 
-    monkeypatch.setattr("validation.arm.bench.targets.build_armbench", absent)
-    monkeypatch.setattr("validation.arm.simulator.count.build_armbench", absent)
+    monkeypatch.setattr("costmodel_validation.arm.bench.targets.build_armbench", absent)
+    monkeypatch.setattr("costmodel_validation.arm.simulator.count.build_armbench", absent)
     for target, code in (("emulated", 2), ("simulated", 1)):
         out = validate(SMALL, "--backend", f"arm:{target}", code=code).output
         assert "no C compiler was found" in out

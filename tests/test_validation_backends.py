@@ -30,14 +30,14 @@ from costmodel.ops import (  # noqa: E402
     Transpose,
 )
 from costmodel.runtimes import load_runtime  # noqa: E402
-from validation.backends import BACKENDS, Settings, load_backend  # noqa: E402
-from validation.backends.alone import cut_out  # noqa: E402
-from validation.backends.cuda import CudaTimer, captured  # noqa: E402
-from validation.backends.others import Others  # noqa: E402
-from validation.backends.torch import TorchBackend, prepare, session  # noqa: E402
-from validation.errors import MeasuringError  # noqa: E402
-from validation.measuring.clock import Plan, Timing, measure  # noqa: E402
-from validation.measuring.host import allowed_cores, describe_host, pinned  # noqa: E402
+from costmodel_validation.backends import BACKENDS, Settings, load_backend  # noqa: E402
+from costmodel_validation.backends.alone import cut_out  # noqa: E402
+from costmodel_validation.backends.cuda import CudaTimer, captured  # noqa: E402
+from costmodel_validation.backends.others import Others  # noqa: E402
+from costmodel_validation.backends.torch import TorchBackend, prepare, session  # noqa: E402
+from costmodel_validation.errors import MeasuringError  # noqa: E402
+from costmodel_validation.measuring.clock import Plan, Timing, measure  # noqa: E402
+from costmodel_validation.measuring.host import allowed_cores, describe_host, pinned  # noqa: E402
 
 FAST = Plan(budget=0.1, warm_up=0.05, turn=0.01, min_samples=5)
 EAGER = load_runtime("torch-eager")
@@ -57,7 +57,7 @@ def small(size: int = 32) -> Any:
 def test_every_backend_of_the_table_is_a_class_of_a_module() -> None:
     for name in BACKENDS:
         module, _, attribute = BACKENDS[name].partition(":")
-        assert module.startswith("validation.")
+        assert module.startswith("costmodel_validation.backends.")
         assert attribute
     assert load_backend("torch").name == "torch"
 
@@ -192,7 +192,7 @@ def test_a_kernel_alone_meets_its_inputs_as_strided_as_in_the_network() -> None:
         alone = cut_out(graph, kernels[name])
         with session(Settings()):
             prepare(name, alone.body, Settings(), alone)
-            from validation.backends.torch import _inputs
+            from costmodel_validation.backends.torch import _inputs
 
             (seen[name],) = _inputs(alone.body, Settings(), alone)
     assert seen["relu"].is_contiguous()
@@ -233,8 +233,8 @@ def test_the_host_is_described() -> None:
 def test_without_a_compiler_compile_mode_is_one_sentence(tmp_path: Path) -> None:
     code = (
         "from costmodel import zoo\n"
-        "from validation.backends import Settings, load_backend\n"
-        "from validation.measuring.clock import Plan\n"
+        "from costmodel_validation.backends import Settings, load_backend\n"
+        "from costmodel_validation.measuring.clock import Plan\n"
         "graphs = {'gelu': zoo.elementwise('gelu', (4, 4))}\n"
         "settings, plan = Settings(mode='compile'), Plan(budget=0.1)\n"
         "((_, found),) = load_backend('torch').measure_networks(graphs, settings, plan)\n"
@@ -285,7 +285,7 @@ def test_a_cuda_graph_keeps_the_weights_and_inputs_that_it_reads() -> None:
 
 
 def test_the_protocol_runs_on_cuda_timers_too() -> None:
-    from validation.measuring.clock import Subject
+    from costmodel_validation.measuring.clock import Subject
 
     cuda = FakeCuda()
     ((_, timing),) = measure([Subject("net", cuda.kernel)], FAST, CudaTimer(cuda))
@@ -295,7 +295,7 @@ def test_the_protocol_runs_on_cuda_timers_too() -> None:
 
 @pytest.mark.parametrize(("dtype", "allowed"), [("tf32", True), ("float32", False)])
 def test_tf32_is_used_only_where_it_was_asked_for(dtype: str, allowed: bool) -> None:
-    from validation.backends.torch import _products
+    from costmodel_validation.backends.torch import _products
 
     with _products(Settings(device="cuda", dtype=dtype)):  # type: ignore[arg-type]
         assert torch.backends.cudnn.allow_tf32 is allowed

@@ -14,11 +14,11 @@ from typing import Literal
 import networkx as nx
 import pytest
 
-from validation.backends import KernelTiming, Settings
-from validation.errors import ClockError, MeasuringError
-from validation.measuring.campaign import Campaign, run_campaign
-from validation.measuring.clock import Plan, Timing, summary
-from validation.measuring.store import Store
+from costmodel_validation.backends import KernelTiming, Settings
+from costmodel_validation.errors import ClockError, MeasuringError
+from costmodel_validation.measuring.campaign import Campaign, run_campaign
+from costmodel_validation.measuring.clock import Plan, Timing, summary
+from costmodel_validation.measuring.store import Store
 
 NETWORKS = ("pointwise?h=7&w=7&c1=8&c2=8", "linear", "resnet18", "softmax")
 
@@ -108,10 +108,10 @@ def test_kill_9_of_a_real_campaign_is_resumed(tmp_path: Path) -> None:
     specs = [f"linear?cin=8&cout={i}" for i in range(8, 200)]
     code = (
         "import sys\n"
-        "from validation.backends import load_backend\n"
-        "from validation.measuring.campaign import Campaign, run_campaign\n"
-        "from validation.measuring.store import Store\n"
-        "from validation.measuring.clock import Plan\n"
+        "from costmodel_validation.backends import load_backend\n"
+        "from costmodel_validation.measuring.campaign import Campaign, run_campaign\n"
+        "from costmodel_validation.measuring.store import Store\n"
+        "from costmodel_validation.measuring.clock import Plan\n"
         "plan = Plan(budget=0.05, warm_up=0.01, turn=0.005)\n"
         "with Store(sys.argv[1]) as store:\n"
         "    print('open', flush=True)\n"
@@ -131,7 +131,7 @@ def test_kill_9_of_a_real_campaign_is_resumed(tmp_path: Path) -> None:
     assert 3 <= kept < len(specs)
     campaign = Campaign(tuple(specs), Scripted())
     assert len(campaign.missing(store)) == len(specs)  # another backend: other keys
-    from validation.backends import load_backend
+    from costmodel_validation.backends import load_backend
 
     plan = Plan(budget=0.05, warm_up=0.01, turn=0.005)
     assert len(Campaign(tuple(specs), load_backend("torch"), plan=plan).missing(store)) == (

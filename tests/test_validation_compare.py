@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 
 from costmodel import zoo
 from costmodel.prediction.latency import latency
-from validation.backends import KernelTiming
-from validation.comparing.compare import Comparison, KernelComparison, compare, score
-from validation.comparing.tables import kernels_table, networks_table, to_dict
-from validation.measuring.clock import summary
+from costmodel_validation.backends import KernelTiming
+from costmodel_validation.comparing.compare import Comparison, KernelComparison, compare, score
+from costmodel_validation.comparing.tables import kernels_table, networks_table, to_dict
+from costmodel_validation.measuring.clock import summary
 
 PLATFORM = "xeon-gold-6240/torch-eager"
 
@@ -109,7 +109,7 @@ def test_json_holds_seconds_and_reads_back() -> None:
 
 
 def app() -> typer.Typer:
-    from validation.cli import measure, validate
+    from costmodel_validation.cli import measure, validate
 
     made = typer.Typer()
     made.command("measure")(measure)
@@ -142,9 +142,9 @@ def test_a_kernel_alone_gets_its_share_of_the_time_on_a_network(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip("torch")
-    from validation import cli
-    from validation.backends.torch import TorchBackend
-    from validation.measuring.clock import Plan
+    from costmodel_validation import cli
+    from costmodel_validation.backends.torch import TorchBackend
+    from costmodel_validation.measuring.clock import Plan
 
     plans: list[Plan] = []
 

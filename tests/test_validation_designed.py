@@ -15,11 +15,11 @@ from costmodel import latency, load_platform
 from costmodel.cli.app import app
 from costmodel.prediction.table import tabulate
 from costmodel.specs import network
-from validation.backends import BACKENDS, KernelTiming, Settings
-from validation.designed import BETWEEN, MOST, PLAN, measure_design, settings_of
-from validation.errors import MeasuringError
-from validation.measuring.clock import Plan, Timing, summary
-from validation.measuring.store import Store
+from costmodel_validation.backends import BACKENDS, KernelTiming, Settings
+from costmodel_validation.designed import BETWEEN, MOST, PLAN, measure_design, settings_of
+from costmodel_validation.errors import MeasuringError
+from costmodel_validation.measuring.clock import Plan, Timing, summary
+from costmodel_validation.measuring.store import Store
 
 PLATFORM = "raspberry-pi-4/torch-eager"
 SLOWER = 3.0
@@ -72,7 +72,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(Fake, "ran", 0)
     monkeypatch.setattr(Fake, "stop_after", 10**9)
     monkeypatch.setitem(BACKENDS, "fake", f"{__name__}:Fake")
-    monkeypatch.setattr("validation.designed.load_backend", lambda name: Fake())
+    monkeypatch.setattr("costmodel_validation.designed.load_backend", lambda name: Fake())
     return tmp_path
 
 
@@ -138,7 +138,7 @@ def test_where_a_backend_cannot_they_are_timed_alone_only(
 
 
 def test_an_emulator_calibrates_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("validation.designed.load_backend", lambda name: Emulator())
+    monkeypatch.setattr("costmodel_validation.designed.load_backend", lambda name: Emulator())
     with pytest.raises(MeasuringError, match="has no latency"):
         measure_design("fake")
 

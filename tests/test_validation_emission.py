@@ -13,9 +13,9 @@ from costmodel import ops, testing  # noqa: E402
 from costmodel.ops import OPERATORS, GridSample, Op, Pool, PReLU  # noqa: E402
 from costmodel.ops.tensor import Tensor  # noqa: E402
 from costmodel.testing import Case  # noqa: E402
-from validation.backends.emission import check_emission  # noqa: E402
-from validation.backends.torch_ops import EMIT  # noqa: E402
-from validation.errors import MeasuringError  # noqa: E402
+from costmodel_validation.backends.emission import check_emission  # noqa: E402
+from costmodel_validation.backends.torch_ops import EMIT  # noqa: E402
+from costmodel_validation.errors import MeasuringError  # noqa: E402
 
 WIDE = Pool("max", (2,), padding=2, ceil_mode=True)
 

@@ -55,12 +55,12 @@ from costmodel.ops.elementwise import BINARY, TERNARY, UNARY  # noqa: E402
 from costmodel.ops.reduction import REDUCTIONS  # noqa: E402
 from costmodel.ops.tensor import Tensor  # noqa: E402
 from costmodel.runtimes import load_runtime  # noqa: E402
-from validation.backends.graph_to_torch import (  # noqa: E402
+from costmodel_validation.backends.graph_to_torch import (  # noqa: E402
     check_outputs,
     random_inputs,
     to_torch,
 )
-from validation.errors import MeasuringError  # noqa: E402
+from costmodel_validation.errors import MeasuringError  # noqa: E402
 
 IMAGE = Tensor((2, 8, 9, 11))
 QKV = (Tensor((2, 4, 5, 16)), Tensor((2, 4, 7, 16)), Tensor((2, 4, 7, 8)))

@@ -13,13 +13,13 @@ from typer.testing import CliRunner
 
 from costmodel.cli.app import app
 from costmodel.errors import DataError
-from validation.backends import KernelTiming, Label, Settings
-from validation.errors import MeasuringError
-from validation.guidelines.claims import GUIDELINES, guidelines_only
-from validation.measuring.campaign import GROUP
-from validation.measuring.clock import Plan, Timing, summary
-from validation.measuring.store import Store
-from validation.scores.paper_tables import TABLES, cells
+from costmodel_validation.backends import KernelTiming, Label, Settings
+from costmodel_validation.errors import MeasuringError
+from costmodel_validation.guidelines.claims import GUIDELINES, guidelines_only
+from costmodel_validation.measuring.campaign import GROUP
+from costmodel_validation.measuring.clock import Plan, Timing, summary
+from costmodel_validation.measuring.store import Store
+from costmodel_validation.scores.paper_tables import TABLES, cells
 
 PRINTED = {cell.network: cell.seconds for cell in cells("arm")}
 
@@ -58,7 +58,7 @@ class Machine:
 
 def run(machine: Machine, *words: str, code: int = 0) -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("validation.cli.load_backend", lambda name: machine)
+        patch.setattr("costmodel_validation.cli.load_backend", lambda name: machine)
         result = CliRunner().invoke(app, ["validate", *words], env={"COLUMNS": "1000"})
     assert result.exit_code == code, result.output
     return result
@@ -135,7 +135,7 @@ def test_the_table_shows_here_predicted_and_printed() -> None:
 
 def test_series_and_parallel_rows_are_told_apart_in_80_columns() -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("validation.cli.load_backend", lambda name: Machine())
+        patch.setattr("costmodel_validation.cli.load_backend", lambda name: Machine())
         out = CliRunner().invoke(app, ["validate", "g3"], env={"COLUMNS": "80"}).output
     for row in ("2-fragment-series", "2-fragment-parallel", "4-fragment-parallel"):
         assert row in out

@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from validation.kills import PLAN, _Counting, _faults, campaign_of, trial
-from validation.measuring.store import Store
+from costmodel_validation.kills import PLAN, _Counting, _faults, campaign_of, trial
+from costmodel_validation.measuring.store import Store
 
 
 @pytest.mark.slow

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from validation.mutants.command import KILLED, SURVIVED, judge
-from validation.mutants.points import PACKAGES, Mutant, all_mutants, mutants
-from validation.mutants.suite import Suite, load, save
+from costmodel_validation.mutants.command import KILLED, SURVIVED, judge
+from costmodel_validation.mutants.points import PACKAGES, Mutant, all_mutants, mutants
+from costmodel_validation.mutants.suite import Suite, load, save
 
 ROOT = Path(__file__).parents[1]
 PATH = "costmodel/counting/cost.py"

@@ -15,15 +15,15 @@ from costmodel import multiply_adds, zoo
 from costmodel.importers import from_ncnn
 from costmodel.prediction.latency import latency
 from costmodel.specs import network
-from validation.arm.bench.cases import CASES, Case, one_spec
-from validation.arm.bench.program import Spec, SpecBuilder
-from validation.arm.checks.check import relative_error
-from validation.arm.translate.lower import lower
-from validation.backends import Settings, load_backend
-from validation.backends.ncnn import NcnnBackend, load_model
-from validation.backends.ncnn_model import to_ncnn
-from validation.errors import MeasuringError
-from validation.measuring.clock import Plan, Timing
+from costmodel_validation.arm.bench.cases import CASES, Case, one_spec
+from costmodel_validation.arm.bench.program import Spec, SpecBuilder
+from costmodel_validation.arm.checks.check import relative_error
+from costmodel_validation.arm.translate.lower import lower
+from costmodel_validation.backends import Settings, load_backend
+from costmodel_validation.backends.ncnn import NcnnBackend, load_model
+from costmodel_validation.backends.ncnn_model import to_ncnn
+from costmodel_validation.errors import MeasuringError
+from costmodel_validation.measuring.clock import Plan, Timing
 
 FAST = Plan(budget=0.05, warm_up=0.05, turn=0.01, min_samples=5)
 BATCH_1 = [case for case in CASES if case[1][0][0] == 1]
@@ -117,7 +117,7 @@ def test_values_that_are_not_finite_are_one_sentence(monkeypatch: pytest.MonkeyP
         y = builder.tensor((1, 1, 1, 4))
         builder.op("add", [x, builder.view(x, (1, 1, 1, 4))], [y])
         x = y
-    monkeypatch.setattr("validation.backends.ncnn.lower", lambda graph: builder.build())
+    monkeypatch.setattr("costmodel_validation.backends.ncnn.lower", lambda graph: builder.build())
     ((_, failed),) = NcnnBackend().measure_networks(
         {"net": zoo.pointwise(7, 7, 8, 8)}, Settings(), FAST
     )

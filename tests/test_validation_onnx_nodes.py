@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("onnx")
-from validation.onnx_nodes import Outcome, cases, free, listed, outcome, refusals
+from costmodel_validation.onnx_nodes import Outcome, cases, free, listed, outcome, refusals
 
 
 @pytest.fixture(scope="module")

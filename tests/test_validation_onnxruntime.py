@@ -13,10 +13,10 @@ pytest.importorskip("torch", reason="the package torch is not installed: pip ins
 from costmodel import zoo
 from costmodel.prediction.latency import latency
 from costmodel.specs import network
-from validation.backends import Settings, load_backend
-from validation.backends import onnxruntime as backend
-from validation.errors import MeasuringError
-from validation.measuring.clock import Plan, Timing
+from costmodel_validation.backends import Settings, load_backend
+from costmodel_validation.backends import onnxruntime as backend
+from costmodel_validation.errors import MeasuringError
+from costmodel_validation.measuring.clock import Plan, Timing
 
 FAST = Plan(budget=0.05, warm_up=0.05, turn=0.01, min_samples=5)
 

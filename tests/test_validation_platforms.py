@@ -14,8 +14,8 @@ from costmodel.cli.app import app
 from costmodel.hardware import hardware_names, load_hardware
 from costmodel.hardware.gpus import find_gpu
 from costmodel.platforms import load_platform
-from validation.backends import BACKENDS, Settings, load_backend
-from validation.errors import MeasuringError
+from costmodel_validation.backends import BACKENDS, Settings, load_backend
+from costmodel_validation.errors import MeasuringError
 
 ASKS = "--platform"
 TARGETS = ("arm:native", "arm:simulated", "arm:emulated", "arm:ssh://me@board", "arm:adb://1")
@@ -71,7 +71,8 @@ def test_a_gpu_that_is_not_known_is_one_sentence_before_anything_is_measured(
 ) -> None:
     put_in(monkeypatch, FakeCuda(reported))
     monkeypatch.setattr(
-        "validation.backends.torch.TorchBackend.measure_networks", lambda *_: pytest.fail("ran")
+        "costmodel_validation.backends.torch.TorchBackend.measure_networks",
+        lambda *_: pytest.fail("ran"),
     )
     store = str(tmp_path / "s.jsonl")
     for words in ("linear", "g1"):

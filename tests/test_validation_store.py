@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from costmodel.calibration.measurement import read_measurements, write_measurements
-from validation.errors import StoreError
-from validation.measuring.clock import summary
-from validation.measuring.store import Result, Store, result_key
+from costmodel_validation.errors import StoreError
+from costmodel_validation.measuring.clock import summary
+from costmodel_validation.measuring.store import Result, Store, result_key
 
 WRITER = """
 import sys
-from validation.measuring.store import Result, Store
-from validation.measuring.clock import summary
+from costmodel_validation.measuring.store import Result, Store
+from costmodel_validation.measuring.clock import summary
 with Store(sys.argv[1]) as store:
     for i in range(int(sys.argv[2])):
         store.append(Result(f"net{i}", "fake", "p", {}, timing=summary([1.0 + i])))
@@ -118,7 +118,7 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_is_finished(tmp_path: Path) 
     assert 2 <= finished < 100
     last = error.strip().splitlines()[-1]
     assert last.startswith(
-        f"validation.errors.StoreError: {path}: the disk is full; the {finished} "
+        f"costmodel_validation.errors.StoreError: {path}: the disk is full; the {finished} "
     )
     text = path.read_text()
     assert text.endswith("\n")

@@ -13,8 +13,8 @@ from itertools import pairwise
 
 import pytest
 
-from validation.errors import ClockError
-from validation.measuring.clock import (
+from costmodel_validation.errors import ClockError
+from costmodel_validation.measuring.clock import (
     CpuTimer,
     Plan,
     Probe,

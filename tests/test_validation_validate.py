@@ -16,11 +16,11 @@ from costmodel.cli.app import app
 from costmodel.errors import DataError
 from costmodel.graph import converted
 from costmodel.kernels.lowering import lower
-from validation.backends import KernelTiming, Label, Settings
-from validation.errors import MeasuringError
-from validation.measuring.clock import Plan, Timing, summary
-from validation.measuring.networks import network_for
-from validation.measuring.platforms import platform_for, platform_name
+from costmodel_validation.backends import KernelTiming, Label, Settings
+from costmodel_validation.errors import MeasuringError
+from costmodel_validation.measuring.clock import Plan, Timing, summary
+from costmodel_validation.measuring.networks import network_for
+from costmodel_validation.measuring.platforms import platform_for, platform_name
 
 PI = "raspberry-pi-4/torch-eager"
 GROWING = """
@@ -73,7 +73,7 @@ class Recorder:
 @pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recorder:
     made = Recorder()
-    monkeypatch.setattr("validation.cli.load_backend", lambda name: made)
+    monkeypatch.setattr("costmodel_validation.cli.load_backend", lambda name: made)
     monkeypatch.setenv("COSTMODEL_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "growing.py").write_text(GROWING)
@@ -127,7 +127,7 @@ def test_rows_of_a_guideline_are_built_once_and_predicted_with_the_threads_they_
         built.append(spec)
         return cm.network(spec)
 
-    monkeypatch.setattr("validation.measuring.networks.network", network)
+    monkeypatch.setattr("costmodel_validation.measuring.networks.network", network)
     (tried,) = validate("g1", "--json", "--threads", "2")["guidelines"]
     assert [row["network"] for row in tried["rows"]] == built
     assert tried["platform"] == f"{PI}?threads=2"

@@ -10,18 +10,19 @@ if __name__ == "__main__":  # before the imports that take time
 import typer
 
 from costmodel.cli.group import OnceCommand, PlainGroup
-from validation.cli import measure, validate
-from validation.coverage.command import coverage
-from validation.fuzz.command import fuzz
-from validation.kills import kills
-from validation.mutants.command import mutants
-from validation.onnx_nodes import onnx_nodes
-from validation.rewritten import advice
-from validation.scores.command import score
-from validation.scores.priors import priors
-from validation.scores.reproduce import reproduce
-from validation.scores.ship import calibrations
-from validation.speed import speed
+
+from .cli import measure, validate
+from .coverage.command import coverage
+from .fuzz.command import fuzz
+from .kills import kills
+from .mutants.command import mutants
+from .onnx_nodes import onnx_nodes
+from .rewritten import advice
+from .scores.command import score
+from .scores.priors import priors
+from .scores.reproduce import reproduce
+from .scores.ship import calibrations
+from .speed import speed
 
 app = typer.Typer(
     name="python -m validation",

@@ -9,16 +9,17 @@ import typer
 from rich.console import Console
 
 from costmodel.errors import DataError
-from validation.arm.bench.answers import Host
-from validation.arm.bench.board import Board
-from validation.arm.bench.build import build_armbench
-from validation.arm.bench.private import Found, Program
-from validation.arm.bench.remote import AdbTarget, SshTarget
-from validation.arm.bench.session import Session
-from validation.arm.bench.targets import parse_board
-from validation.arm.errors import BackendError
-from validation.arm.identity import name_device
-from validation.measuring.running import say
+
+from .arm.bench.answers import Host
+from .arm.bench.board import Board
+from .arm.bench.build import build_armbench
+from .arm.bench.private import Found, Program
+from .arm.bench.remote import AdbTarget, SshTarget
+from .arm.bench.session import Session
+from .arm.bench.targets import parse_board
+from .arm.errors import BackendError
+from .arm.identity import name_device
+from .measuring.running import say
 
 board = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 

@@ -12,24 +12,25 @@ import typer
 from rich.console import Console
 
 from costmodel.calibration.measurement import write_measurements
-from validation.backends import Backend, Settings, load_backend
-from validation.comparing.compare import Comparison, compare
-from validation.comparing.export import write_kernels
-from validation.comparing.show import show_emulated, show_guidelines, show_networks
-from validation.errors import MeasuringError
-from validation.guidelines.claims import guidelines_only
-from validation.guidelines.experiments import try_guideline
-from validation.measuring.campaign import LIMIT, Campaign
-from validation.measuring.clock import Plan, Timing
-from validation.measuring.options import (
+
+from .backends import Backend, Settings, load_backend
+from .comparing.compare import Comparison, compare
+from .comparing.export import write_kernels
+from .comparing.show import show_emulated, show_guidelines, show_networks
+from .errors import MeasuringError
+from .guidelines.claims import guidelines_only
+from .guidelines.experiments import try_guideline
+from .measuring.campaign import LIMIT, Campaign
+from .measuring.clock import Plan, Timing
+from .measuring.options import (
     changed,
     confirmed_platform,
     parse_cores,
     refuse_unhonoured,
     runnable,
 )
-from validation.measuring.running import run_or_exit, say
-from validation.measuring.store import Store
+from .measuring.running import run_or_exit, say
+from .measuring.store import Store
 
 _KERNEL_BUDGET = 0.03
 """Time on one kernel alone, as a share of that on a network, which has dozens. [1]"""

@@ -15,12 +15,13 @@ from costmodel.calibration.candidates import candidates
 from costmodel.calibration.design import design
 from costmodel.calibration.measurement import Measurement
 from costmodel.platforms import Platform, calibration_file, calibration_folder, load_platform
-from validation.backends import Backend, Settings, load_backend
-from validation.errors import MeasuringError, StoreError
-from validation.measuring.campaign import Campaign
-from validation.measuring.clock import Plan
-from validation.measuring.running import run_or_exit
-from validation.measuring.store import Store
+
+from .backends import Backend, Settings, load_backend
+from .errors import MeasuringError, StoreError
+from .measuring.campaign import Campaign
+from .measuring.clock import Plan
+from .measuring.running import run_or_exit
+from .measuring.store import Store
 
 MOST = 200
 """Operators measured at most."""

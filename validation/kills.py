@@ -18,17 +18,17 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from validation.backends import load_backend
-from validation.errors import MeasuringError
-from validation.measuring.campaign import Campaign, run_campaign
-from validation.measuring.clock import Plan
-from validation.measuring.rounds import StoredTurn
-from validation.measuring.store import Result, Store
+from .backends import load_backend
+from .errors import MeasuringError
+from .measuring.campaign import Campaign, run_campaign
+from .measuring.clock import Plan
+from .measuring.rounds import StoredTurn
+from .measuring.store import Result, Store
 
 PLAN = Plan(precision=1.0, budget=60.0, warm_up=0.02, turn=0.02, rounds=8, min_samples=3)
 """Eight rounds per network on any machine, so that lost or repeated ones are visible."""
 GROUP = 10
-_FIRST = "from validation.kills import killed; killed({path!r}, {count})"
+_FIRST = "from {module} import killed; killed({path!r}, {count})"
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def _turns(store: Store, campaign: Campaign, spec: str) -> int:
 
 
 def _start(path: Path, networks: int) -> subprocess.Popen[bytes]:
-    code = _FIRST.format(path=str(path), count=networks)
+    code = _FIRST.format(module=__name__, path=str(path), count=networks)
     folder = Path(__file__).resolve().parents[1]
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     return subprocess.Popen([sys.executable, "-c", code], env=environment)

@@ -19,9 +19,10 @@ from rich.table import Table
 
 import costmodel as cm
 from costmodel.guidelines import Finding, advise
-from validation.backends import Settings, load_backend
-from validation.errors import MeasuringError
-from validation.measuring.clock import Plan, Timing
+
+from .backends import Settings, load_backend
+from .errors import MeasuringError
+from .measuring.clock import Plan, Timing
 
 PLAN = Plan(precision=0.01, budget=1.5, warm_up=0.3, turn=0.1, rounds=6)
 """How a network and its rewrites are timed, in turns of each."""

@@ -57,7 +57,7 @@ def run(line: str, folder: Path) -> tuple[int, str]:
     if program == "costmodel":
         from costmodel.cli.app import app
     elif [program, *arguments[:2]] == ["python", "-m", "validation"]:
-        from validation.__main__ import app
+        from costmodel_validation.__main__ import app
 
         arguments = arguments[2:]
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from validation.errors import MeasuringError, OutOfMemoryError
+from ..errors import MeasuringError, OutOfMemoryError
 
 
 class BackendError(MeasuringError):

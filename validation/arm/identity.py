@@ -9,8 +9,9 @@ from costmodel.errors import DataError
 from costmodel.hardware.files import core_names, hardware_names, load_core
 from costmodel.hardware.load import load_hardware
 from costmodel.hardware.model import Cluster, Hardware
-from validation.arm.bench.answers import BoardCore, Host
-from validation.arm.errors import BackendError
+
+from .bench.answers import BoardCore, Host
+from .errors import BackendError
 
 _OTHER_CLOCK = 0.3  # boards of one name differ by less; other boards often by more
 _SAME_CLOCK = 0.1

@@ -6,15 +6,16 @@ from importlib import import_module
 from typing import cast
 
 from costmodel.errors import DataError
-from validation.errors import MeasuringError
-from validation.measuring.backend import Backend, KernelTiming, Label, Settings
+
+from ..errors import MeasuringError
+from ..measuring.backend import Backend, KernelTiming, Label, Settings
 
 BACKENDS: dict[str, str] = {
-    "arm": "validation.backends.arm:ArmBackend",
-    "arm:ncnn": "validation.backends.ncnn:ArmNcnnBackend",
-    "ncnn": "validation.backends.ncnn:NcnnBackend",
-    "onnxruntime": "validation.backends.onnxruntime:OnnxRuntimeBackend",
-    "torch": "validation.backends.torch:TorchBackend",
+    "arm": f"{__name__}.arm:ArmBackend",
+    "arm:ncnn": f"{__name__}.ncnn:ArmNcnnBackend",
+    "ncnn": f"{__name__}.ncnn:NcnnBackend",
+    "onnxruntime": f"{__name__}.onnxruntime:OnnxRuntimeBackend",
+    "torch": f"{__name__}.torch:TorchBackend",
 }
 """Module and class of each backend; imported when it is asked for."""
 

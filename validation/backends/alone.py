@@ -11,7 +11,8 @@ from costmodel.graph import Node, nodes_in_order, sources_of
 from costmodel.graph.builder import Builder, Value
 from costmodel.kernels import Kernel
 from costmodel.ops import Constant, Parameter
-from validation.errors import MeasuringError
+
+from ..errors import MeasuringError
 
 _Source = tuple[str, int]
 

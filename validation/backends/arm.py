@@ -17,23 +17,24 @@ from costmodel.errors import CostModelError, DataError
 from costmodel.kernels.lowering import lower as lower_kernels
 from costmodel.platforms import load_platform
 from costmodel.runtimes import load_runtime
-from validation.arm.bench.answers import Host
-from validation.arm.bench.board import Board
-from validation.arm.bench.targets import EMULATED_CPU, ArmTarget, parse_board, parse_target
-from validation.arm.errors import BackendError
-from validation.arm.identity import confirm, name_device
-from validation.arm.simulator.core import load_core
-from validation.arm.simulator.distinct import simulate_distinct
-from validation.arm.simulator.simulate import DEFAULT_CORE, Simulated
-from validation.arm.translate.lower import lower
-from validation.arm.translate.reuse import reuse_memory
-from validation.backends.arm_board import BoardCampaign, refuse_emulator
-from validation.errors import ClockError, MeasuringError
-from validation.measuring.backend import KernelTiming, Label, Settings
-from validation.measuring.clock import Plan, Timing
-from validation.measuring.host import describe_host, load
-from validation.measuring.journal import NO_JOURNAL, Journal
-from validation.measuring.platforms import platform_name
+
+from ..arm.bench.answers import Host
+from ..arm.bench.board import Board
+from ..arm.bench.targets import EMULATED_CPU, ArmTarget, parse_board, parse_target
+from ..arm.errors import BackendError
+from ..arm.identity import confirm, name_device
+from ..arm.simulator.core import load_core
+from ..arm.simulator.distinct import simulate_distinct
+from ..arm.simulator.simulate import DEFAULT_CORE, Simulated
+from ..arm.translate.lower import lower
+from ..arm.translate.reuse import reuse_memory
+from ..errors import ClockError, MeasuringError
+from ..measuring.backend import KernelTiming, Label, Settings
+from ..measuring.clock import Plan, Timing
+from ..measuring.host import describe_host, load
+from ..measuring.journal import NO_JOURNAL, Journal
+from ..measuring.platforms import platform_name
+from .arm_board import BoardCampaign, refuse_emulator
 
 RUNTIME = "neon"
 _SAME_CLOCK = 0.05

@@ -8,18 +8,19 @@ from dataclasses import dataclass, field
 import networkx as nx
 
 from costmodel.errors import CostModelError
-from validation.arm.bench.answers import Host
-from validation.arm.bench.board import Board
-from validation.arm.bench.program import Spec
-from validation.arm.bench.targets import ArmTarget
-from validation.arm.errors import BackendError
-from validation.arm.translate.lower import lower
-from validation.arm.translate.reuse import reuse_memory
-from validation.backends.arm_timing import Watch, choose_cores, operator_timings, subject
-from validation.errors import ClockError, MeasuringError, OutOfMemoryError
-from validation.measuring.backend import Settings
-from validation.measuring.clock import CpuTimer, Plan, Subject, Timing, measure
-from validation.measuring.journal import Journal, Turn
+
+from ..arm.bench.answers import Host
+from ..arm.bench.board import Board
+from ..arm.bench.program import Spec
+from ..arm.bench.targets import ArmTarget
+from ..arm.errors import BackendError
+from ..arm.translate.lower import lower
+from ..arm.translate.reuse import reuse_memory
+from ..errors import ClockError, MeasuringError, OutOfMemoryError
+from ..measuring.backend import Settings
+from ..measuring.clock import CpuTimer, Plan, Subject, Timing, measure
+from ..measuring.journal import Journal, Turn
+from .arm_timing import Watch, choose_cores, operator_timings, subject
 
 Outcome = tuple[str, Timing | MeasuringError]
 

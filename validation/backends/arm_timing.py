@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from validation.arm.bench.answers import BoardCore, BoardTurn, Host, State
-from validation.arm.bench.board import Board
-from validation.arm.errors import BackendError
-from validation.measuring.clock import Plan, Subject, Timing, summary
+from ..arm.bench.answers import BoardCore, BoardTurn, Host, State
+from ..arm.bench.board import Board
+from ..arm.errors import BackendError
+from ..measuring.clock import Plan, Subject, Timing, summary
 
 THROTTLED = 0.95
 """A core whose clock is below this share of the fastest seen has been slowed down. [1]"""

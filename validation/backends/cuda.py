@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from costmodel.hardware.gpus import find_gpu
-from validation.errors import MeasuringError
+
+from ..errors import MeasuringError
 
 _WARM_UP_CALLS = 3  # before a capture: libraries allocate and choose algorithms on first calls
 

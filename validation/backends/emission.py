@@ -11,10 +11,11 @@ from torch import fx
 from costmodel.graph import Builder
 from costmodel.ops import Constant, Input, Op, Output, Parameter
 from costmodel.ops.tensor import DTYPE_BYTES, Tensor
-from validation.backends.graph_to_torch import random_inputs, to_torch
-from validation.backends.torch_emitter import DTYPES
-from validation.backends.torch_ops import EMIT
-from validation.errors import MeasuringError
+
+from ..errors import MeasuringError
+from .graph_to_torch import random_inputs, to_torch
+from .torch_emitter import DTYPES
+from .torch_ops import EMIT
 
 
 def check_emission(op: Op, inputs: tuple[Tensor, ...]) -> None:

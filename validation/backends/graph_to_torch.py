@@ -26,9 +26,10 @@ from costmodel.ops import (
     Scatter,
 )
 from costmodel.ops.tensor import Tensor
-from validation.backends.torch_emitter import DTYPES, Emitter
-from validation.backends.torch_ops import EMIT
-from validation.errors import MeasuringError
+
+from ..errors import MeasuringError
+from .torch_emitter import DTYPES, Emitter
+from .torch_ops import EMIT
 
 
 def to_torch(graph: nx.DiGraph, seed: int = 0) -> fx.GraphModule:

@@ -10,12 +10,13 @@ import networkx as nx
 from costmodel.errors import CostModelError
 from costmodel.kernels.lowering import lower
 from costmodel.runtimes import load_runtime
-from validation.backends.alone import cut_out
-from validation.errors import MeasuringError
-from validation.measuring.backend import KernelTiming, Settings
-from validation.measuring.clock import CpuTimer, Plan, Subject, Timing, measure
-from validation.measuring.host import pinned
-from validation.measuring.journal import Journal
+
+from ..errors import MeasuringError
+from ..measuring.backend import KernelTiming, Settings
+from ..measuring.clock import CpuTimer, Plan, Subject, Timing, measure
+from ..measuring.host import pinned
+from ..measuring.journal import Journal
+from .alone import cut_out
 
 Prepare = Callable[[str, nx.DiGraph, Settings], Subject]
 """Makes a network ready to be timed, by its name, its graph and how it is run."""

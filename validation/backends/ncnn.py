@@ -11,17 +11,17 @@ import ncnn
 import networkx as nx
 import numpy as np
 
-from validation.arm.bench.program import Shape
-from validation.arm.checks.reference import WEIGHT, uniform
-from validation.arm.translate.lower import lower
-from validation.backends.in_turns import kernels_alone, networks_in_turns
-from validation.backends.ncnn_model import NcnnModel, to_ncnn
-from validation.errors import MeasuringError
-from validation.measuring.backend import KernelTiming, Label, Settings
-from validation.measuring.clock import Plan, Subject, Timing
-from validation.measuring.host import describe_host
-from validation.measuring.journal import NO_JOURNAL, Journal
-from validation.measuring.platforms import platform_name
+from ..arm.bench.program import Shape
+from ..arm.checks.reference import WEIGHT, uniform
+from ..arm.translate.lower import lower
+from ..errors import MeasuringError
+from ..measuring.backend import KernelTiming, Label, Settings
+from ..measuring.clock import Plan, Subject, Timing
+from ..measuring.host import describe_host
+from ..measuring.journal import NO_JOURNAL, Journal
+from ..measuring.platforms import platform_name
+from .in_turns import kernels_alone, networks_in_turns
+from .ncnn_model import NcnnModel, to_ncnn
 
 RUNTIME = "ncnn"
 

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from validation.arm.bench.program import Call, Shape, Spec
-from validation.arm.checks.operands import SCALE, SHIFT, uniform, weights
-from validation.backends.ncnn_words import (
+from ..arm.bench.program import Call, Shape, Spec
+from ..arm.checks.operands import SCALE, SHIFT, uniform, weights
+from ..errors import MeasuringError
+from .ncnn_words import (
     ACTIVATIONS,
     CONVOLUTIONS,
     IMAGES,
@@ -30,7 +31,6 @@ from validation.backends.ncnn_words import (
     pads,
     pooling,
 )
-from validation.errors import MeasuringError
 
 _MAGIC = 7767517
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from validation.arm.bench.program import Call, Shape
-from validation.arm.checks.reference import BIAS, uniform
+from ..arm.bench.program import Call, Shape
+from ..arm.checks.reference import BIAS, uniform
 
 TAG = b"\0\0\0\0"  # before weights: what follows is float32
 ACTIVATIONS = {"relu": "9=1", "relu6": "9=3 -23310=2,0.0,6.0"}

@@ -12,14 +12,15 @@ import onnxruntime
 import torch
 
 from costmodel.errors import CostModelError
-from validation.backends.graph_to_torch import check_outputs, random_inputs, to_torch
-from validation.backends.in_turns import kernels_alone, networks_in_turns
-from validation.errors import MeasuringError
-from validation.measuring.backend import KernelTiming, Label, Settings
-from validation.measuring.clock import Plan, Subject, Timing
-from validation.measuring.host import describe_host
-from validation.measuring.journal import NO_JOURNAL, Journal
-from validation.measuring.platforms import platform_name
+
+from ..errors import MeasuringError
+from ..measuring.backend import KernelTiming, Label, Settings
+from ..measuring.clock import Plan, Subject, Timing
+from ..measuring.host import describe_host
+from ..measuring.journal import NO_JOURNAL, Journal
+from ..measuring.platforms import platform_name
+from .graph_to_torch import check_outputs, random_inputs, to_torch
+from .in_turns import kernels_alone, networks_in_turns
 
 RUNTIME = "onnxruntime"
 TOLERANCE = 1e-3

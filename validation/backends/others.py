@@ -8,7 +8,8 @@ from functools import cache
 import torch
 
 from costmodel.specs import network
-from validation.backends.graph_to_torch import random_inputs, to_torch
+
+from .graph_to_torch import random_inputs, to_torch
 
 SPECS = (
     "conv2d?cin=32&cout=32&size=14&k=3",

@@ -16,21 +16,22 @@ import torch
 from costmodel.errors import CostModelError
 from costmodel.kernels.lowering import lower
 from costmodel.runtimes import load_runtime
-from validation.backends.alone import Alone, cut_out
-from validation.backends.cuda import CudaTimer, captured, gpu_hardware
-from validation.backends.graph_to_torch import (
+
+from ..errors import MeasuringError, OutOfMemoryError
+from ..measuring.backend import KernelTiming, Settings
+from ..measuring.clock import CpuTimer, Plan, Probe, Subject, Timer, Timing, measure
+from ..measuring.host import describe_host, lacks_memory, pinned
+from ..measuring.journal import NO_JOURNAL, Journal
+from ..measuring.platforms import platform_name
+from .alone import Alone, cut_out
+from .cuda import CudaTimer, captured, gpu_hardware
+from .graph_to_torch import (
     check_outputs,
     random_inputs,
     to_torch,
 )
-from validation.backends.others import Others
-from validation.backends.torch_emitter import DTYPES
-from validation.errors import MeasuringError, OutOfMemoryError
-from validation.measuring.backend import KernelTiming, Settings
-from validation.measuring.clock import CpuTimer, Plan, Probe, Subject, Timer, Timing, measure
-from validation.measuring.host import describe_host, lacks_memory, pinned
-from validation.measuring.journal import NO_JOURNAL, Journal
-from validation.measuring.platforms import platform_name
+from .others import Others
+from .torch_emitter import DTYPES
 
 RUNTIMES = {"eager": "torch-eager", "compile": "torch-compile", "graphs": "cuda-graphs"}
 """The runtime (:mod:`costmodel.runtimes`) of each mode."""

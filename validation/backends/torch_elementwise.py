@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from validation.backends.torch_emitter import Emitter, Value
+from .torch_emitter import Emitter, Value
 
 UNARY_CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "abs": (torch.abs, {}),

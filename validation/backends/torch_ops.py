@@ -52,12 +52,13 @@ from costmodel.ops import (
     Split,
     Transpose,
 )
-from validation.backends.torch_elementwise import BINARY_CALLS, UNARY_CALLS, with_number
-from validation.backends.torch_emitter import DTYPES, Emitter, Value
-from validation.backends.torch_modules import Deformed, StatisticsNorm, Steps
-from validation.backends.torch_selection import SELECTION
-from validation.backends.torch_windows import conv, conv_transpose, pool
-from validation.errors import MeasuringError
+
+from ..errors import MeasuringError
+from .torch_elementwise import BINARY_CALLS, UNARY_CALLS, with_number
+from .torch_emitter import DTYPES, Emitter, Value
+from .torch_modules import Deformed, StatisticsNorm, Steps
+from .torch_selection import SELECTION
+from .torch_windows import conv, conv_transpose, pool
 
 
 def _view(e: Emitter, node: Node, x: Value) -> Value:

@@ -25,8 +25,9 @@ from costmodel.ops import (
     Sort,
     StridedView,
 )
-from validation.backends.torch_emitter import DTYPES, Emitter, Value
-from validation.errors import MeasuringError
+
+from ..errors import MeasuringError
+from .torch_emitter import DTYPES, Emitter, Value
 
 
 class Bags(nn.Module):  # type: ignore[misc]

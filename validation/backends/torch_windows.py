@@ -12,8 +12,9 @@ from torch.nn import functional
 
 from costmodel.graph import Node
 from costmodel.ops import Conv, ConvTranspose, Pool
-from validation.backends.torch_emitter import Emitter, Value
-from validation.errors import MeasuringError
+
+from ..errors import MeasuringError
+from .torch_emitter import Emitter, Value
 
 _CONV = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)

@@ -12,8 +12,9 @@ import networkx as nx
 from costmodel.platforms import Platform
 from costmodel.prediction import KernelTime, Prediction
 from costmodel.prediction.latency import latency
-from validation.measuring.backend import KernelTiming
-from validation.measuring.clock import Timing
+
+from ..measuring.backend import KernelTiming
+from ..measuring.clock import Timing
 
 PARTS = {"compute": "compute", "memory": "traffic", "launch": "overhead", "passes": "fusion"}
 """What the error of a kernel is booked under, by the term that the model says it waits for."""
@@ -194,7 +195,7 @@ def score(comparisons: Sequence[Comparison]) -> Score:
 
     Examples
     --------
-    >>> from validation.measuring.clock import summary
+    >>> from costmodel_validation.measuring.clock import summary
     >>> rows = [Comparison(n, "p", 1.1 * s, (0.9 * s, 1.2 * s), summary([s]))
     ...         for n, s in (("a", 1.0), ("b", 2.0), ("c", 3.0))]
     >>> s = score(rows)

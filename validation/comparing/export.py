@@ -6,8 +6,8 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from validation.comparing.compare import Comparison
-from validation.measuring.backend import Label
+from ..measuring.backend import Label
+from .compare import Comparison
 
 
 def write_kernels(path: Path, comparisons: Sequence[Comparison], label: Label) -> None:

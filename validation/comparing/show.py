@@ -11,13 +11,14 @@ from rich.console import Console
 
 from costmodel.errors import DataError
 from costmodel.specs import network
-from validation.comparing.compare import Comparison
-from validation.comparing.tables import NOTES, kernels_table, networks_table, to_dict
-from validation.guidelines.claims import guidelines_only
-from validation.guidelines.experiments import Experiment
-from validation.guidelines.tables import experiment_dict, experiment_table
-from validation.measuring.backend import Backend, Settings
-from validation.measuring.running import say
+
+from ..guidelines.claims import guidelines_only
+from ..guidelines.experiments import Experiment
+from ..guidelines.tables import experiment_dict, experiment_table
+from ..measuring.backend import Backend, Settings
+from ..measuring.running import say
+from .compare import Comparison
+from .tables import NOTES, kernels_table, networks_table, to_dict
 
 
 def show_networks(
@@ -63,7 +64,7 @@ def show_emulated(networks: list[str], as_json: bool) -> None:
     DataError
         If guidelines are asked for.
     """
-    from validation.arm.checks.emulate import emulate, emulated_table  # slow to import
+    from ..arm.checks.emulate import emulate, emulated_table  # slow to import
 
     if guidelines_only(networks):
         raise DataError("guidelines are about speed, and an emulator has none: arm:simulated has")

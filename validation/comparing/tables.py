@@ -9,9 +9,9 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from validation.comparing.compare import Comparison, Score, score
-from validation.measuring.backend import Label
-from validation.measuring.clock import Timing
+from ..measuring.backend import Label
+from ..measuring.clock import Timing
+from .compare import Comparison, Score, score
 
 NOTES: dict[Label, str] = {
     "measured": "",

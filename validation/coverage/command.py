@@ -11,11 +11,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from validation.coverage.guarded import measure_named, measured
-from validation.coverage.networks import QUICK, networks
-from validation.coverage.result import Result, read_results
-from validation.coverage.show import reached, show
-from validation.errors import MeasuringError
+from ..errors import MeasuringError
+from .guarded import measure_named, measured
+from .networks import QUICK, networks
+from .result import Result, read_results
+from .show import reached, show
 
 _WIDTH = 120
 """Width of the table in a file. [character]"""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection
 from typing import Any
 
-from validation.coverage.result import Result
+from .result import Result
 
 _LIMIT = 300.0
 """Time limit of one network. [s]"""
@@ -18,8 +18,8 @@ _PATIENCE = 10.0
 
 def measure_named(name: str, onnx: bool = False) -> Result:
     """Measure a network of the list, with ``onnx`` also through files."""
-    from validation.coverage.measure import measure
-    from validation.coverage.networks import networks
+    from .measure import measure
+    from .networks import networks
 
     return measure(networks()[name], onnx)
 
@@ -94,8 +94,8 @@ def _serve(connection: Connection, task: Callable[[str], Result]) -> None:
     os.environ["TRANSFORMERS_VERBOSITY"] = "error"
     import torch
 
-    from validation.coverage.entry import Call
-    from validation.coverage.ours import our_graph
+    from .entry import Call
+    from .ours import our_graph
 
     our_graph(Call(torch.nn.Linear(2, 2).eval(), (torch.zeros(1, 2),)))  # loads the libraries
     connection.send(None)

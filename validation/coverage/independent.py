@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from validation.coverage.differences import FORMULAS, differences
-from validation.coverage.entry import Call
+from .differences import FORMULAS, differences
+from .entry import Call
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,18 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from validation.coverage.entry import Call
-from validation.coverage.independent import (
+from ..errors import MeasuringError
+from .entry import Call
+from .independent import (
     flop_counter,
     independent_count,
     taken_apart,
 )
-from validation.coverage.networks import Network
-from validation.coverage.ours import full_square, our_graph
-from validation.coverage.result import NOT_INSTALLED, Result
-from validation.coverage.sentence import sentence
-from validation.coverage.through_onnx import EXPORTERS, exported, predictions
-from validation.errors import MeasuringError
+from .networks import Network
+from .ours import full_square, our_graph
+from .result import NOT_INSTALLED, Result
+from .sentence import sentence
+from .through_onnx import EXPORTERS, exported, predictions
 
 _SEED = 20
 _REPEATS = 3

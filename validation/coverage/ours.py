@@ -6,7 +6,8 @@ import networkx as nx
 
 from costmodel.counting.cost import op_cost
 from costmodel.counting.subject import prepare
-from validation.coverage.entry import Call
+
+from .entry import Call
 
 
 def our_graph(call: Call) -> nx.DiGraph:

@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from validation.coverage.through_onnx import Exported
-from validation.errors import StoreError
+from ..errors import StoreError
+from .through_onnx import Exported
 
 COUNTERS = ("ours", "fvcore", "FlopCounterMode")
 """The counters that are timed."""

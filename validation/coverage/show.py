@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from validation.coverage.differences import reasons
-from validation.coverage.result import COUNTERS, NOT_INSTALLED, Result
-from validation.coverage.through_onnx import ENGINES, EXPORTERS, Exported
+from .differences import reasons
+from .result import COUNTERS, NOT_INSTALLED, Result
+from .through_onnx import ENGINES, EXPORTERS, Exported
 
 STRICT_GOAL = 0.98
 """Required share of imported networks. [1]"""

@@ -10,9 +10,9 @@ from typing import Any
 
 import networkx as nx
 
-from validation.coverage.entry import Call
-from validation.coverage.ours import full_square
-from validation.coverage.sentence import sentence
+from .entry import Call
+from .ours import full_square
+from .sentence import sentence
 
 EXPORTERS = ("dynamo", "torchscript")
 """The exporters of torch, the present one and the one before."""

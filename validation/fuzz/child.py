@@ -19,9 +19,10 @@ from types import FrameType
 from typing import Any
 
 from costmodel.errors import LONGEST, CostModelError
-from validation.fuzz.generated import texts
-from validation.fuzz.mutations import mutated
-from validation.fuzz.readers import READERS, WORDS, Reader
+
+from .generated import texts
+from .mutations import mutated
+from .readers import READERS, WORDS, Reader
 
 SECONDS = 2.0
 """Maximum processor time for one input. [s]"""

@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from costmodel.errors import DataError, listed, printable
-from validation.fuzz.child import MEMORY, SECONDS, Fault, Tally, run_batch, seeds_of
-from validation.fuzz.readers import READERS
+
+from .child import MEMORY, SECONDS, Fault, Tally, run_batch, seeds_of
+from .readers import READERS
 
 CORPUS = Path("tests") / "fuzz_corpus"
 """Folder of mishandled inputs; a test reads all of them."""

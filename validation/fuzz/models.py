@@ -7,8 +7,8 @@ import random
 from dataclasses import asdict
 from typing import Any
 
-from validation.measuring.store import SCHEMA, Result
-from validation.measuring.summary import Timing
+from ..measuring.store import SCHEMA, Result
+from ..measuring.summary import Timing
 
 _NCNN = (
     """7767517

@@ -7,9 +7,9 @@ import random
 import re
 from typing import Any
 
-from validation.fuzz.generated import expression, texts
-from validation.fuzz.models import change_onnx
-from validation.fuzz.readers import READERS, WORDS
+from .generated import expression, texts
+from .models import change_onnx
+from .readers import READERS, WORDS
 
 _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _TEXT = re.compile(rb'"[^"\n]*"')

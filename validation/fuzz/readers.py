@@ -21,8 +21,9 @@ from costmodel.ops import OPERATORS
 from costmodel.platforms import load_platform
 from costmodel.runtimes import load_runtime
 from costmodel.specs import network
-from validation.fuzz import models
-from validation.measuring.store import Store
+
+from ..measuring.store import Store
+from . import models
 
 _NAME = "fuzzed"
 

@@ -11,14 +11,15 @@ from itertools import groupby
 from rich.console import Console
 
 from costmodel.prediction.latency import latency
-from validation.errors import MeasuringError
-from validation.guidelines.claims import GUIDELINES, Guideline
-from validation.measuring.backend import Label
-from validation.measuring.campaign import Campaign
-from validation.measuring.clock import Timing
-from validation.measuring.running import run_or_exit
-from validation.measuring.store import Store
-from validation.scores.paper_tables import Cell, cells
+
+from ..errors import MeasuringError
+from ..measuring.backend import Label
+from ..measuring.campaign import Campaign
+from ..measuring.clock import Timing
+from ..measuring.running import run_or_exit
+from ..measuring.store import Store
+from ..scores.paper_tables import Cell, cells
+from .claims import GUIDELINES, Guideline
 
 
 @dataclass(frozen=True)

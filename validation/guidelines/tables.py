@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from validation.guidelines.experiments import Experiment, Row
+from .experiments import Experiment, Row
 
 
 def experiment_table(experiment: Experiment) -> Table:

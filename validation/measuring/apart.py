@@ -8,10 +8,10 @@ from typing import Protocol
 
 import networkx as nx
 
-from validation.errors import ClockError, MeasuringError, OutOfMemoryError, WorkerError
-from validation.measuring.journal import Journal
-from validation.measuring.summary import Timing
-from validation.measuring.worker import Begun, Built, Done, End, Job, Round, Worker
+from ..errors import ClockError, MeasuringError, OutOfMemoryError, WorkerError
+from .journal import Journal
+from .summary import Timing
+from .worker import Begun, Built, Done, End, Job, Round, Worker
 
 START_LIMIT = 600.0
 """Time that a worker may take to start: to import what its backend needs. [s]"""

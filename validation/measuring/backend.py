@@ -8,9 +8,9 @@ from typing import Any, Literal, Protocol
 
 import networkx as nx
 
-from validation.errors import MeasuringError
-from validation.measuring.clock import Plan, Timing
-from validation.measuring.journal import NO_JOURNAL, Journal
+from ..errors import MeasuringError
+from .clock import Plan, Timing
+from .journal import NO_JOURNAL, Journal
 
 Label = Literal["measured", "simulated", "emulated"]
 """What the times of a backend are; only measured ones validate anything."""

@@ -23,15 +23,16 @@ from rich.progress import (
 from costmodel.errors import CostModelError
 from costmodel.graph import nodes_in_order
 from costmodel.ops import Input
-from validation.errors import ClockError, MeasuringError
-from validation.measuring.apart import measure_apart
-from validation.measuring.backend import Backend, Settings
-from validation.measuring.clock import Plan, Timing
-from validation.measuring.journal import Turn
-from validation.measuring.networks import digest, fingerprint, network_for
-from validation.measuring.rounds import StoredTurn
-from validation.measuring.store import Result, Store, result_key
-from validation.measuring.worker import Job
+
+from ..errors import ClockError, MeasuringError
+from .apart import measure_apart
+from .backend import Backend, Settings
+from .clock import Plan, Timing
+from .journal import Turn
+from .networks import digest, fingerprint, network_for
+from .rounds import StoredTurn
+from .store import Result, Store, result_key
+from .worker import Job
 
 GROUP = 12
 """Networks that are timed in turns, hence in memory, at once."""

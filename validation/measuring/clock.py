@@ -18,14 +18,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from validation.errors import ClockError
-from validation.measuring.journal import NO_JOURNAL, Journal, Turn
-from validation.measuring.summary import Timing as Timing
-from validation.measuring.summary import median_interval as median_interval
-from validation.measuring.summary import summary as summary
-from validation.measuring.timers import CpuTimer as CpuTimer
-from validation.measuring.timers import Probe as Probe
-from validation.measuring.timers import Timer as Timer
+from ..errors import ClockError
+from .journal import NO_JOURNAL, Journal, Turn
+from .summary import Timing as Timing
+from .summary import median_interval as median_interval
+from .summary import summary as summary
+from .timers import CpuTimer as CpuTimer
+from .timers import Probe as Probe
+from .timers import Timer as Timer
 
 _STEADY = 0.03  # two windows of the warm-up agree within this share
 _WINDOW = 3  # samples in a window of the warm-up

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-from validation.errors import MeasuringError
+from ..errors import MeasuringError
 
 _CPU = Path("/sys/devices/system/cpu")
 

@@ -9,7 +9,8 @@ import networkx as nx
 
 from costmodel.graph import converted, to_json
 from costmodel.specs import network
-from validation.measuring.backend import Settings
+
+from .backend import Settings
 
 
 def network_for(spec: str, settings: Settings) -> nx.DiGraph:

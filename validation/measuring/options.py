@@ -11,12 +11,13 @@ from rich.console import Console
 
 from costmodel.errors import CostModelError, DataError
 from costmodel.platforms import load_platform
-from validation.errors import MeasuringError
-from validation.measuring.backend import Backend, Settings
-from validation.measuring.clock import Plan
-from validation.measuring.networks import network_for
-from validation.measuring.platforms import platform_for
-from validation.measuring.running import say
+
+from ..errors import MeasuringError
+from .backend import Backend, Settings
+from .clock import Plan
+from .networks import network_for
+from .platforms import platform_for
+from .running import say
 
 _MOST_CORES = 4096
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from costmodel.errors import DataError
 from costmodel.platforms import load_platform
-from validation.measuring.backend import Settings
+
+from .backend import Settings
 
 
 def platform_name(hardware: str, runtime: str, settings: Settings) -> str:

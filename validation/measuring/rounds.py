@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from validation.measuring.journal import Turn
-from validation.measuring.lines import append_line
+from .journal import Turn
+from .lines import append_line
 
 SUFFIX = ".rounds"
 """Behind the name of the store."""

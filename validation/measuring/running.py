@@ -5,8 +5,8 @@ from __future__ import annotations
 import typer
 from rich.console import Console
 
-from validation.measuring.campaign import Campaign, run_campaign
-from validation.measuring.store import Result, Store
+from .campaign import Campaign, run_campaign
+from .store import Result, Store
 
 
 def run_or_exit(campaign: Campaign, store: Store, console: Console) -> list[Result]:

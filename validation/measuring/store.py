@@ -22,10 +22,11 @@ from typing import Any
 from costmodel.calibration.measurement import Measurement
 from costmodel.errors import DataError
 from costmodel.reading import is_file, parse_json, read_bytes
-from validation.errors import StoreError
-from validation.measuring.lines import append_line, open_alone
-from validation.measuring.rounds import Rounds, StoredTurn
-from validation.measuring.summary import Timing
+
+from ..errors import StoreError
+from .lines import append_line, open_alone
+from .rounds import Rounds, StoredTurn
+from .summary import Timing
 
 _CONDITIONS = ("device", "mode", "layout", "cache")  # columns that calibrate holds rows against
 SCHEMA = 1

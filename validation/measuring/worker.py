@@ -22,17 +22,18 @@ from pathlib import Path
 import networkx as nx
 
 from costmodel.errors import CostModelError
-from validation.errors import ClockError, MeasuringError, OutOfMemoryError, WorkerError
-from validation.measuring.backend import Backend, Settings
-from validation.measuring.clock import Plan
-from validation.measuring.host import lacks_memory
-from validation.measuring.journal import Turn
-from validation.measuring.networks import network_for
-from validation.measuring.summary import Timing
+
+from ..errors import ClockError, MeasuringError, OutOfMemoryError, WorkerError
+from .backend import Backend, Settings
+from .clock import Plan
+from .host import lacks_memory
+from .journal import Turn
+from .networks import network_for
+from .summary import Timing
 
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from validation.measuring.worker import serve; serve(int(sys.argv[2]), int(sys.argv[3]))"
+    f"from {__name__} import serve; serve(int(sys.argv[2]), int(sys.argv[3]))"
 )
 _PR_SET_PDEATHSIG = 1  # of prctl.h
 _LAST_WORDS = 30.0

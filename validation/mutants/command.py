@@ -19,11 +19,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from costmodel.graph.serialize import write_atomically
-from validation.errors import MeasuringError
-from validation.mutants.points import PACKAGES, Mutant, all_mutants
-from validation.mutants.suite import Suite, load, observe, save
-from validation.mutants.worker import KILLED as KILLED
-from validation.mutants.worker import SURVIVED as SURVIVED
+
+from ..errors import MeasuringError
+from .points import PACKAGES, Mutant, all_mutants
+from .suite import Suite, load, observe, save
+from .worker import KILLED as KILLED
+from .worker import SURVIVED as SURVIVED
 
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
 """Equivalent mutants, which no test can kill, each with the reason."""
@@ -142,7 +143,7 @@ def _check_unchanged(chosen: Sequence[Mutant], suite: Suite, root: Path) -> None
 
 
 def _start(root: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "validation.mutants.worker"]
+    command = [sys.executable, "-m", f"{__package__}.worker"]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, cwd=root, stdin=pipe, stdout=pipe, text=True)
 

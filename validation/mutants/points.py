@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from validation.mutants.changes import changes
+from .changes import changes
 
 PACKAGES = ("counting", "kernels", "timing", "calibration")
 """Packages of ``costmodel`` that are changed."""

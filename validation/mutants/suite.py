@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from costmodel.graph.serialize import write_atomically
-from validation.errors import MeasuringError
+
+from ..errors import MeasuringError
 
 _TOO_LONG = 20.0
 """Longer tests are skipped. [s]"""
@@ -60,7 +61,7 @@ def observe(root: Path) -> Suite:
     """
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "suite.json"
-        command = [sys.executable, "-m", "validation.mutants.suite", str(result)]
+        command = [sys.executable, "-m", __name__, str(result)]
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
         if not result.exists():
             reason = (done.stderr or done.stdout).strip().splitlines()

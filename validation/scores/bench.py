@@ -14,10 +14,11 @@ from costmodel.prediction.table import NetworkTable, tabulate
 from costmodel.timing.fitted import PRIOR_NETWORK_SPREAD, PRIOR_OPERATOR_SPREAD, Fitted
 from costmodel.timing.multipliers import HOST
 from costmodel.timing.surface import Surface
-from validation.scores.baselines import BASELINES, Features, features
-from validation.scores.dataset import DeviceSet
-from validation.scores.figures import Figures, average, judge
-from validation.scores.splits import Split, sample
+
+from .baselines import BASELINES, Features, features
+from .dataset import DeviceSet
+from .figures import Figures, average, judge
+from .splits import Split, sample
 
 MODEL = "costmodel"
 """What our own predictions are called among the methods."""

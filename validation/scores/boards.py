@@ -19,12 +19,13 @@ from costmodel.platforms import Platform, load_platform
 from costmodel.reading import parse_toml
 from costmodel.timing.fitted import Fitted
 from costmodel.timing.parameters import Parameter, priors
-from validation.scores import mlperf, nasbench201, ncnn, paddle_lite
-from validation.scores.baselines import BASELINES
-from validation.scores.bench import MODEL, PRIORS, Bench, Guess, Score, scores_of
-from validation.scores.dataset import DeviceSet
-from validation.scores.hierarchy import Taught, known, taught
-from validation.scores.splits import Split
+
+from . import mlperf, nasbench201, ncnn, paddle_lite
+from .baselines import BASELINES
+from .bench import MODEL, PRIORS, Bench, Guess, Score, scores_of
+from .dataset import DeviceSet
+from .hierarchy import Taught, known, taught
+from .splits import Split
 
 READERS: Mapping[str, Callable[[], list[DeviceSet]]] = {
     "ncnn": ncnn.device_sets,

@@ -19,11 +19,12 @@ from rich.table import Table
 
 from costmodel.errors import DataError
 from costmodel.graph.serialize import write_atomically
-from validation.scores.bench import MODEL, Score
-from validation.scores.dataset import data_folder
-from validation.scores.goals import Verdict, verdicts
-from validation.scores.kept import Kept, state
-from validation.scores.protocols import SETS, Job, Outcome, jobs, run
+
+from .bench import MODEL, Score
+from .dataset import data_folder
+from .goals import Verdict, verdicts
+from .kept import Kept, state
+from .protocols import SETS, Job, Outcome, jobs, run
 
 DRAWS = 20
 _PROCESSES = 2

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from validation.scores.dataset import DeviceSet, Row, read_csv
+from .dataset import DeviceSet, Row, read_csv
 
 _PLATFORMS = {
     "NV_1080Ti": "gtx-1080-ti/cuda-library",

@@ -11,7 +11,8 @@ from costmodel.kinds import KINDS
 from costmodel.platforms import Platform
 from costmodel.prediction.latency import latency
 from costmodel.specs import network
-from validation.scores.paper_tables import printed
+
+from .paper_tables import printed
 
 NETWORKS = {
     "ShuffleNet V1": "shufflenet_v1?width=1.0",

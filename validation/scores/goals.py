@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from validation.scores.goals_cpu import CPU_GOALS
-from validation.scores.goals_every import intervals, not_worse
-from validation.scores.goals_gpu import GPU_GOALS
-from validation.scores.verdict import Facts, Scores, at_most, percent, pick
-from validation.scores.verdict import Verdict as Verdict
+from .goals_cpu import CPU_GOALS
+from .goals_every import intervals, not_worse
+from .goals_gpu import GPU_GOALS
+from .verdict import Facts, Scores, at_most, percent, pick
+from .verdict import Verdict as Verdict
 
 
 def verdicts(scores: Scores, facts: Facts) -> list[Verdict]:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from validation.scores.bench import Score
-from validation.scores.boards import NOT_TEACHING
-from validation.scores.verdict import Facts, Scores, Verdict, at_least, at_most, percent, pick
+from .bench import Score
+from .boards import NOT_TEACHING
+from .verdict import Facts, Scores, Verdict, at_least, at_most, percent, pick
 
 _PHONES = {"samsung_a50": 0.985, "pixel3": 0.975}
 """Rank correlations of NAS-Bench-201 that are wanted on phones."""

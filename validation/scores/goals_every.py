@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from validation.scores.bench import PRIORS, Score
-from validation.scores.verdict import Facts, Scores, Verdict, beside, percent, pick
+from .bench import PRIORS, Score
+from .verdict import Facts, Scores, Verdict, beside, percent, pick
 
 TOLERANCE = 0.003
 """By how much a calibrated error may exceed that of a simpler model. [1]"""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from validation.scores.bench import PRIORS
-from validation.scores.verdict import Facts, Scores, Verdict, at_least, at_most, beside, pick
-from validation.scores.verdict import percent as _percent
+from .bench import PRIORS
+from .verdict import Facts, Scores, Verdict, at_least, at_most, beside, pick
+from .verdict import percent as _percent
 
 _NEVER = "never measured"
 _FAMILIES = {

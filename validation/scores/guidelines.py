@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from validation.scores.paper_tables import Cell
+from .paper_tables import Cell
 
 _SAME = 0.015
 """Speeds closer than this are equal: the paper's own repetitions differ by as much. [1]"""

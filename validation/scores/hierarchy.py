@@ -26,7 +26,8 @@ from costmodel.algebra.symbols import Dim
 from costmodel.calibration.robust import Problem, estimate, student_weights
 from costmodel.timing.parameters import Parameter
 from costmodel.timing.spread import STEP, nudged
-from validation.scores.bench import Bench
+
+from .bench import Bench
 
 BEFORE = 1.0
 """Weight of the prior that was there before, in boards and in engines."""

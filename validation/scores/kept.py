@@ -11,9 +11,10 @@ from typing import Any
 
 import costmodel
 from costmodel.graph.serialize import write_atomically
-from validation.scores.bench import Score
-from validation.scores.figures import Figures
-from validation.scores.protocols import Job, Outcome
+
+from .bench import Score
+from .figures import Figures
+from .protocols import Job, Outcome
 
 _SUFFIXES = (".py", ".toml", ".csv")
 

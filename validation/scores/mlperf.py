@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from validation.scores.dataset import DeviceSet, Row, read_csv
-from validation.scores.efficientnet_lite import efficientnet_lite
-from validation.scores.mlperf_systems import platform_of, short
+from .dataset import DeviceSet, Row, read_csv
+from .efficientnet_lite import efficientnet_lite
+from .mlperf_systems import platform_of, short
 
 FEWEST = 16
 """Fewest networks of a system that is read."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from validation.scores.dataset import DeviceSet, Row, read_csv
+from .dataset import DeviceSet, Row, read_csv
 
 # Device column of HELP: platform, batch. The Xeons worked with all cores of a socket. On the Galaxy
 # A50 edges "none" take time, on the Pixel 3 they do not: the converters differ.

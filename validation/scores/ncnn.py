@@ -12,7 +12,8 @@ import networkx as nx
 
 from costmodel.graph import infer_node, nodes_in_order
 from costmodel.importers import from_ncnn
-from validation.scores.dataset import DeviceSet, Row, data_folder, read_csv
+
+from .dataset import DeviceSet, Row, data_folder, read_csv
 
 # Run in the table: device, threads, whether its arithmetic is float16.
 _RUNS = {

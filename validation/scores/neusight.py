@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from validation.scores.dataset import DeviceSet, Row, read_csv
+from .dataset import DeviceSet, Row, read_csv
 
 _PLATFORMS = {
     "Tesla V100-PCIE-32GB": "v100-pcie-32gb/torch-eager",

@@ -11,9 +11,10 @@ from collections import defaultdict
 from pathlib import Path
 
 from costmodel.errors import DataError
-from validation.measuring.backend import Settings
-from validation.measuring.networks import network_for
-from validation.scores.dataset import DeviceSet, Row
+
+from ..measuring.backend import Settings
+from ..measuring.networks import network_for
+from .dataset import DeviceSet, Row
 
 FILE = Path(__file__).parents[2] / "docs" / "data" / "h200_torch.csv"
 _RUNTIMES = {"eager": "torch-eager", "graphs": "cuda-graphs"}

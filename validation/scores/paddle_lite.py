@@ -7,7 +7,8 @@ dtypes, because each has few networks. Networks that the zoo does not have are l
 from __future__ import annotations
 
 from costmodel.errors import DataError
-from validation.scores.dataset import DeviceSet, Row, read_csv
+
+from .dataset import DeviceSet, Row, read_csv
 
 _BACKEND = "ARMV8 CPU"
 _DEVICES = ("snapdragon-845", "snapdragon-835", "kirin-980", "rk3399")

@@ -9,11 +9,12 @@ import numpy as np
 from costmodel.platforms import Platform, load_platform
 from costmodel.prediction.table import tabulate
 from costmodel.specs import network
-from validation.scores.baselines import BASELINES
-from validation.scores.bench import MODEL, Bench, Guess, Score, scores_of
-from validation.scores.figure2 import worst_distance
-from validation.scores.paper_tables import PLATFORMS, TABLES, Cell, cells
-from validation.scores.splits import Split, leave_out
+
+from .baselines import BASELINES
+from .bench import MODEL, Bench, Guess, Score, scores_of
+from .figure2 import worst_distance
+from .paper_tables import PLATFORMS, TABLES, Cell, cells
+from .splits import Split, leave_out
 
 _LEFT_OUT = "one table left out"
 WHOLE = "?transfers=yes"

@@ -12,9 +12,10 @@ import typer
 from rich.table import Table
 
 from costmodel.graph.serialize import write_atomically
-from validation.scores.boards import before, benches, teaching
-from validation.scores.command import wide_console
-from validation.scores.hierarchy import Known, Taught, known, taught
+
+from .boards import before, benches, teaching
+from .command import wide_console
+from .hierarchy import Known, Taught, known, taught
 
 _PACKAGE = Path(__file__).resolve().parents[2] / "costmodel"
 _GENERAL = _PACKAGE / "timing" / "cpu.toml"

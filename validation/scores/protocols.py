@@ -10,7 +10,8 @@ import numpy as np
 
 from costmodel.errors import DataError
 from costmodel.platforms import load_platform
-from validation.scores import (
+
+from . import (
     boards,
     deepbench,
     mlperf,
@@ -24,12 +25,12 @@ from validation.scores import (
     tophub,
     transformer_layers,
 )
-from validation.scores.baselines import BASELINES
-from validation.scores.bench import MODEL, PRIORS, Bench, Guess, Score, scores_of, transferred
-from validation.scores.dataset import DeviceSet
-from validation.scores.paper_scores import score_paper
-from validation.scores.splits import Split, beyond, by_site, draws, per_group
-from validation.scores.teachers import TEACHERS
+from .baselines import BASELINES
+from .bench import MODEL, PRIORS, Bench, Guess, Score, scores_of, transferred
+from .dataset import DeviceSet
+from .paper_scores import score_paper
+from .splits import Split, beyond, by_site, draws, per_group
+from .teachers import TEACHERS
 
 READERS: Mapping[str, Callable[[], list[DeviceSet]]] = {
     "nasbench201": nasbench201.device_sets,

@@ -14,12 +14,13 @@ from rich.table import Table
 import costmodel as cm
 from costmodel.errors import DataError
 from costmodel.platforms import Platform
-from validation.scores.figure2 import BATCH, NETWORKS, PARTS, predicted_shares, printed_shares
-from validation.scores.figures import judge
-from validation.scores.guidelines import Claim, claims
-from validation.scores.paper_scores import WHOLE, columns_in_order, paper_bench, with_transfers
-from validation.scores.paper_tables import PLATFORMS, TABLES, Cell, cells
-from validation.scores.splits import leave_out
+
+from .figure2 import BATCH, NETWORKS, PARTS, predicted_shares, printed_shares
+from .figures import judge
+from .guidelines import Claim, claims
+from .paper_scores import WHOLE, columns_in_order, paper_bench, with_transfers
+from .paper_tables import PLATFORMS, TABLES, Cell, cells
+from .splits import leave_out
 
 KINDS = ("gpu", "arm")
 _SHIPPED = "With the calibration that ships, fitted to Tables 1-4, by costmodel.latency"

@@ -12,8 +12,9 @@ from rich.console import Console
 from costmodel.graph.serialize import write_atomically
 from costmodel.platforms import calibration_file
 from costmodel.timing.fitted import to_toml
-from validation.scores.paper_scores import paper_bench
-from validation.scores.paper_tables import PLATFORMS, printed
+
+from .paper_scores import paper_bench
+from .paper_tables import PLATFORMS, printed
 
 _FOLDER = Path(__file__).resolve().parents[2] / "costmodel" / "calibrations"
 

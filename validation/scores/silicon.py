@@ -16,7 +16,8 @@ import networkx as nx
 
 from costmodel.graph.builder import Builder
 from costmodel.ops import Cast
-from validation.scores.dataset import DeviceSet, Row, read_csv
+
+from .dataset import DeviceSet, Row, read_csv
 
 _SYSTEMS = {
     "a100_sxm": "a100-sxm-80gb",

@@ -18,8 +18,9 @@ import numpy as np
 
 from costmodel.errors import DataError
 from costmodel.graph.serialize import load, save
-from validation.scores.dataset import DeviceSet, Row, read_csv
-from validation.scores.splits import SEED
+
+from .dataset import DeviceSet, Row, read_csv
+from .splits import SEED
 
 GRAPHS_VARIABLE = "COSTMODEL_GRAPHS"
 """Environment variable that names the folder of imported networks."""

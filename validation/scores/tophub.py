@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from validation.scores.dataset import DeviceSet, Row, read_csv
+from .dataset import DeviceSet, Row, read_csv
 
 # Device: hardware, settings, runtime of direct and of Winograd rows.
 _DEVICES = {

@@ -13,7 +13,8 @@ import networkx as nx
 
 from costmodel.graph.builder import Builder
 from costmodel.ops import Elementwise
-from validation.scores.dataset import DeviceSet, Row, read_csv
+
+from .dataset import DeviceSet, Row, read_csv
 
 _PLATFORMS = {"a100": "a100-sxm-80gb/cuda-graphs", "h100": "h100-sxm/cuda-graphs"}
 _DTYPE = "dtype=float16"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from validation.scores.bench import MODEL, Score
+from .bench import MODEL, Score
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ ax.set_title("1x1 convolution, 56 x 56 pixels, 51 M multiply-adds")
 # Does time follow MAC? The network of Table 1 is ten blocks of two such convolutions, from ``c1``
 # to ``c2`` and back. The printed values are from the paper; the predictions were fitted to the
 # other tables of the paper, not to this one.
-from validation.scores.reproduce import predict
+from costmodel_validation.scores.reproduce import predict
 
 ratios = {"1:1": 1, "1:2": 2, "1:6": 6, "1:12": 12}
 fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.8), layout="constrained")

@@ -39,7 +39,7 @@ ax.set_title("1x1 convolution, 128 channels in, 128 $g$ out, 56 x 56 pixels")
 # Latency as printed in Table 2 and as predicted after fitting the other tables of the paper. The
 # paper's GPU engine runs groups one after the other, hence the steep rise there. On the phone,
 # groups cost little more than their MAC.
-from validation.scores.reproduce import predict
+from costmodel_validation.scores.reproduce import predict
 
 fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.8), layout="constrained")
 for ax, kind, title in zip(

@@ -59,7 +59,7 @@ ax.legend()
 # %%
 # On hardware each fragment is also a kernel with a fixed cost, which matters more on a GPU than on
 # a phone. Printed: Table 3. Predicted: after fitting the other tables.
-from validation.scores.reproduce import predict
+from costmodel_validation.scores.reproduce import predict
 
 columns = {"gpu": "gpu_c128", "arm": "arm_c64"}
 

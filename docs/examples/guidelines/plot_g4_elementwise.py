@@ -62,7 +62,7 @@ ax.set_title("batch 8, nothing fused")
 # %%
 # Table 4 removes the ReLUs and the shortcut from ten bottleneck units. The paper measured networks
 # without both about 20 % faster. Predicted: after fitting the other tables.
-from validation.scores.reproduce import predict
+from costmodel_validation.scores.reproduce import predict
 
 columns = {"gpu": "gpu_c64", "arm": "arm_c64"}
 

@@ -10,9 +10,9 @@ depthwise convolutions count as convolutions (we assume they do).
 
 import matplotlib.pyplot as plt
 
-from validation.scores.figure2 import NETWORKS, PARTS, predicted_shares, printed_shares
-from validation.scores.paper_scores import with_transfers
-from validation.scores.reproduce import fitted_on_stacks
+from costmodel_validation.scores.figure2 import NETWORKS, PARTS, predicted_shares, printed_shares
+from costmodel_validation.scores.paper_scores import with_transfers
+from costmodel_validation.scores.reproduce import fitted_on_stacks
 
 platforms = {kind: with_transfers(kind, fitted_on_stacks(kind)) for kind in ("gpu", "arm")}
 looks = dict(

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from costmodel import plots
-from validation.scores.reproduce import predict
+from costmodel_validation.scores.reproduce import predict
 
 families = {
     "shufflenet_v2": "ShuffleNet v2",

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from costmodel import plots
-from validation.scores.reproduce import predict
+from costmodel_validation.scores.reproduce import predict
 
 tables = ("table1", "table2", "table3", "table4")
 found = {(kind, table): predict(kind, table) for kind in ("gpu", "arm") for table in tables}

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from validation.arm.bench.texts import harmless
-from validation.arm.errors import KernelError
+from ..errors import KernelError
+from .texts import harmless
 
 _T = TypeVar("_T")
 _DAY = 86400.0

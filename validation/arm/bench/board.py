@@ -7,12 +7,12 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from validation.arm.bench import answers
-from validation.arm.bench.answers import BoardTurn, Host
-from validation.arm.bench.process import DEFAULT_TIMEOUT_S
-from validation.arm.bench.program import Spec
-from validation.arm.bench.result import OperatorTime, RunResult, Sample, array_of
-from validation.arm.errors import BackendError, KernelError
+from ..errors import BackendError, KernelError
+from . import answers
+from .answers import BoardTurn, Host
+from .process import DEFAULT_TIMEOUT_S
+from .program import Spec
+from .result import OperatorTime, RunResult, Sample, array_of
 
 _T = TypeVar("_T")
 _SHORT_S = 30.0

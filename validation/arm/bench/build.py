@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from validation.arm.errors import BackendError
+from ..errors import BackendError
 
 SOURCES = Path(__file__).parent / "src"
 _COMMON = ("-std=gnu11", "-O3", "-ffp-contract=fast", "-g0")

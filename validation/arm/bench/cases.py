@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from validation.arm.bench.program import Shape, Spec, SpecBuilder
+from .program import Shape, Spec, SpecBuilder
 
 Case = tuple[str, list[Shape], list[Shape], dict[str, int | str]]
 

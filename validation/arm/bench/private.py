@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from validation.arm.bench.texts import harmless
+from .texts import harmless
 
 MARK = "@costmodel "
 """Begins every line that is ours; a login may print lines of its own."""

@@ -6,9 +6,9 @@ import signal
 import subprocess
 from collections.abc import Sequence
 
-from validation.arm.bench.result import RunResult, parse_output
-from validation.arm.bench.texts import last_line
-from validation.arm.errors import BackendError, BoardMemoryError, KernelError
+from ..errors import BackendError, BoardMemoryError, KernelError
+from .result import RunResult, parse_output
+from .texts import last_line
 
 DEFAULT_TIMEOUT_S = 600.0
 """How long a network may run, its preparation included. [s]"""

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from validation.arm.bench.board import Board
-from validation.arm.bench.build import build_armbench
-from validation.arm.bench.private import (
+from ..errors import BackendError
+from .board import Board
+from .build import build_armbench
+from .private import (
     FROM_INPUT,
     PREFIX,
     Found,
@@ -22,12 +23,11 @@ from validation.arm.bench.private import (
     read_found,
     receive_command,
 )
-from validation.arm.bench.process import DEFAULT_TIMEOUT_S, communicate
-from validation.arm.bench.program import Spec
-from validation.arm.bench.result import RunResult
-from validation.arm.bench.session import Session
-from validation.arm.bench.texts import harmless, last_line
-from validation.arm.errors import BackendError
+from .process import DEFAULT_TIMEOUT_S, communicate
+from .program import Spec
+from .result import RunResult
+from .session import Session
+from .texts import harmless, last_line
 
 CONNECT_TIMEOUT_S = 10
 UPLOAD_TIMEOUT_S = 120.0

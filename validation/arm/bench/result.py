@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.errors import DataError
-from validation.arm.bench.texts import harmless
-from validation.arm.errors import BackendError, BoardMemoryError, KernelError
+
+from ..errors import BackendError, BoardMemoryError, KernelError
+from .texts import harmless
 
 _NO_MEMORY = 5
 _RAN_BADLY = (3, 4)  # enum exit_code of bench.h: a value is not finite, the clock jumped

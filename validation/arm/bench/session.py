@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Sequence
 from typing import IO, Any
 
-from validation.arm.bench.private import MARK
-from validation.arm.bench.process import cannot_start, ended
-from validation.arm.bench.texts import harmless
-from validation.arm.errors import BackendError, BoardMemoryError, KernelError
+from ..errors import BackendError, BoardMemoryError, KernelError
+from .private import MARK
+from .process import cannot_start, ended
+from .texts import harmless
 
 _LONGEST_LINE = 1 << 28
 _MOST_NOISE = 1 << 20

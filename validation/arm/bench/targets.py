@@ -23,13 +23,14 @@ from typing import Protocol
 
 from costmodel.errors import DataError
 from costmodel.hardware.files import core_names
-from validation.arm.bench.build import build_armbench
-from validation.arm.bench.process import DEFAULT_TIMEOUT_S, communicate, interpret
-from validation.arm.bench.program import Spec
-from validation.arm.bench.remote import AdbTarget, SshTarget
-from validation.arm.bench.result import RunResult
-from validation.arm.bench.session import Session
-from validation.arm.errors import BackendError
+
+from ..errors import BackendError
+from .build import build_armbench
+from .process import DEFAULT_TIMEOUT_S, communicate, interpret
+from .program import Spec
+from .remote import AdbTarget, SshTarget
+from .result import RunResult
+from .session import Session
 
 # qemu-user has no model of the newer cores; none of the kernels needs one
 EMULATED_CPU = "cortex-a57"

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from validation.arm.bench.program import Spec
-from validation.arm.checks.reference import WEIGHT, Float32, call_kernel, uniform
+from ..bench.program import Spec
+from .reference import WEIGHT, Float32, call_kernel, uniform
 
 TOLERANCE = 1e-5
 

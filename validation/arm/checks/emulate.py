@@ -10,15 +10,15 @@ import networkx as nx
 from rich.markup import escape
 from rich.table import Table
 
-from validation.arm.bench.targets import emulated_target
-from validation.arm.checks.check import TOLERANCE, check
-from validation.arm.simulator.core import load_core
-from validation.arm.simulator.count import Counted, OperatorCounts, count
-from validation.arm.simulator.distinct import shorten
-from validation.arm.simulator.isa import disassemble
-from validation.arm.simulator.simulate import DEFAULT_CORE
-from validation.arm.translate.lower import lower
-from validation.arm.translate.reuse import reuse_memory
+from ..bench.targets import emulated_target
+from ..simulator.core import load_core
+from ..simulator.count import Counted, OperatorCounts, count
+from ..simulator.distinct import shorten
+from ..simulator.isa import disassemble
+from ..simulator.simulate import DEFAULT_CORE
+from ..translate.lower import lower
+from ..translate.reuse import reuse_memory
+from .check import TOLERANCE, check
 
 TOTAL = "total"
 """Name of the row of all kernels."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from validation.arm.bench.program import Shape
+from ..bench.program import Shape
 
 Array = NDArray[np.float64]
 Float32 = NDArray[np.float32]

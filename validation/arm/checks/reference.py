@@ -12,14 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.errors import DataError
-from validation.arm.bench.program import Call, Shape
-from validation.arm.checks.operands import BIAS as BIAS
-from validation.arm.checks.operands import SCALE, SHIFT, Args, Array, weights
-from validation.arm.checks.operands import WEIGHT as WEIGHT
-from validation.arm.checks.operands import Float32 as Float32
-from validation.arm.checks.operands import activate as _activate
-from validation.arm.checks.operands import uniform as uniform
-from validation.arm.checks.reference_more import MORE
+
+from ..bench.program import Call, Shape
+from .operands import BIAS as BIAS
+from .operands import SCALE, SHIFT, Args, Array, weights
+from .operands import WEIGHT as WEIGHT
+from .operands import Float32 as Float32
+from .operands import activate as _activate
+from .operands import uniform as uniform
+from .reference_more import MORE
 
 
 def _bias(args: Args, channels: int) -> Array:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from validation.arm.checks.operands import (
+from .operands import (
     SCALE,
     SHIFT,
     WEIGHT,

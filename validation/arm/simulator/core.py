@@ -17,8 +17,9 @@ from typing import Any
 
 from costmodel.errors import DataError
 from costmodel.hardware.load import load_hardware
-from validation.arm.simulator.count import CacheShape
-from validation.arm.simulator.isa import Instruction
+
+from .count import CacheShape
+from .isa import Instruction
 
 CORES = Path(__file__).parent / "cores"
 _ROUNDS = 8  # of a block over itself, to see what it waits for

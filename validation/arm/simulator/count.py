@@ -6,13 +6,13 @@ import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from validation.arm.bench.build import build_armbench, build_counter
-from validation.arm.bench.process import interpret_output
-from validation.arm.bench.program import Spec
-from validation.arm.bench.result import RunResult
-from validation.arm.errors import BackendError
-from validation.arm.simulator.elf import Program, read_program
-from validation.arm.simulator.machine import Machine, steady_clock
+from ..bench.build import build_armbench, build_counter
+from ..bench.process import interpret_output
+from ..bench.program import Spec
+from ..bench.result import RunResult
+from ..errors import BackendError
+from .elf import Program, read_program
+from .machine import Machine, steady_clock
 
 _FAILURES = {
     1: "two different blocks start at one address",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from validation.arm.bench.program import Call, Spec
-from validation.arm.simulator.core import load_core
-from validation.arm.simulator.count import Counted, count
-from validation.arm.simulator.simulate import DEFAULT_CORE, Simulated, apply_core
+from ..bench.program import Call, Spec
+from .core import load_core
+from .count import Counted, count
+from .simulate import DEFAULT_CORE, Simulated, apply_core
 
 _FLOAT = 4  # bytes
 _SCALES = {"batchnorm", "bias"}
@@ -50,7 +50,7 @@ def footprint(spec: Spec) -> int:
     Examples
     --------
     >>> from costmodel import zoo
-    >>> from validation.arm.translate.lower import lower
+    >>> from costmodel_validation.arm.translate.lower import lower
     >>> footprint(lower(zoo.pointwise(7, 7, 16, 8)))  # 784 in, 392 out, 128 weights
     5216
     """

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from validation.arm.errors import BackendError
-from validation.arm.simulator.count import Block
-from validation.arm.simulator.elf import Program
+from ..errors import BackendError
+from .count import Block
+from .elf import Program
 
 _CONDITIONS = "eq|ne|hs|lo|mi|pl|vs|vc|hi|ls|ge|lt|gt|le|al|nv"
 _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = (

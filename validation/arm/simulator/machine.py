@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from validation.arm.errors import BackendError, KernelError
-from validation.arm.simulator.elf import Program
+from ..errors import BackendError, KernelError
+from .elf import Program
 
 if TYPE_CHECKING:
     from unicorn import Uc

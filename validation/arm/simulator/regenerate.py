@@ -17,13 +17,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from validation.arm.bench.build import ARM_COMPILERS
-from validation.arm.bench.cases import one_spec
-from validation.arm.errors import BackendError
-from validation.arm.simulator.core import CORES, block_cycles, core_names, load_core
-from validation.arm.simulator.count import Block, CacheShape, count
-from validation.arm.simulator.elf import Program
-from validation.arm.simulator.isa import Instruction, disassemble
+from ..bench.build import ARM_COMPILERS
+from ..bench.cases import one_spec
+from ..errors import BackendError
+from .core import CORES, block_cycles, core_names, load_core
+from .count import Block, CacheShape, count
+from .elf import Program
+from .isa import Instruction, disassemble
 
 _OLDEST = 19
 _ROUNDS = 100

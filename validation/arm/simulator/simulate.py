@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from validation.arm.bench.program import Spec
-from validation.arm.errors import BackendError
-from validation.arm.simulator.core import Core, block_cycles
-from validation.arm.simulator.count import Counted, OperatorCounts
-from validation.arm.simulator.elf import Program
-from validation.arm.simulator.isa import Instruction, disassemble
+from ..bench.program import Spec
+from ..errors import BackendError
+from .core import Core, block_cycles
+from .count import Counted, OperatorCounts
+from .elf import Program
+from .isa import Instruction, disassemble
 
 DEFAULT_CORE = "cortex-a57"
 _MOST_UNKNOWN = 0.02  # of the executed instructions; more, and the tables must be regenerated

@@ -13,9 +13,10 @@ import networkx as nx
 
 from costmodel.errors import UnknownOperatorError, listed
 from costmodel.graph import Node, nodes_in_order
-from validation.arm.bench.program import Spec
-from validation.arm.translate.rules import RULES
-from validation.arm.translate.state import RefusedError, State, check_tensors
+
+from ..bench.program import Spec
+from .rules import RULES
+from .state import RefusedError, State, check_tensors
 
 
 def lower(graph: nx.DiGraph, fuse: bool = True) -> Spec:

@@ -19,9 +19,10 @@ from costmodel.ops import (
     Resize,
     Softmax,
 )
-from validation.arm.bench.program import Shape
-from validation.arm.translate.shaping import aligned, along
-from validation.arm.translate.state import Params, RefusedError, State, four_axes, is_same
+
+from ..bench.program import Shape
+from .shaping import aligned, along
+from .state import Params, RefusedError, State, four_axes, is_same
 
 UNARY = {
     "hard_sigmoid": "hsigmoid",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from validation.arm.bench.program import Buffer, Call, Spec
+from ..bench.program import Buffer, Call, Spec
 
 _ALIGN = 16  # elements: one cache line
 _ROW = 32
@@ -29,7 +29,7 @@ def reuse_memory(spec: Spec) -> Spec:
 
     Examples
     --------
-    >>> from validation.arm.bench.program import SpecBuilder
+    >>> from costmodel_validation.arm.bench.program import SpecBuilder
     >>> builder = SpecBuilder()
     >>> tensors = [builder.tensor((1, 16, 1, 1), seed=1)]
     >>> for _ in range(4):

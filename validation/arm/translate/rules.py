@@ -40,8 +40,9 @@ from costmodel.ops import (
     Split,
     Transpose,
 )
-from validation.arm.translate import products, shaping
-from validation.arm.translate.state import Params, RefusedError, State, four_axes, is_same
+
+from . import products, shaping
+from .state import Params, RefusedError, State, four_axes, is_same
 
 # Winograd pays once there are channels to share its transforms among
 _WINOGRAD_CHANNELS = 16

@@ -17,8 +17,9 @@ from costmodel.ops import (
     Transpose,
 )
 from costmodel.ops.tensor import Tensor
-from validation.arm.bench.program import Call, Shape
-from validation.arm.translate.state import Params, RefusedError, State, four_axes
+
+from ..bench.program import Call, Shape
+from .state import Params, RefusedError, State, four_axes
 
 _AXES = 4
 

@@ -33,7 +33,8 @@ from costmodel.ops import (
     Transpose,
 )
 from costmodel.ops.tensor import Tensor
-from validation.arm.bench.program import Call, Shape, SpecBuilder
+
+from ..bench.program import Call, Shape, SpecBuilder
 
 Source = tuple[str, int]
 Params = dict[str, int | str]

@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from validation.coverage.entry import Build
+from ..entry import Build
 
 QUICK = (
     "plain/LSTM_bi_lm",

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
-from validation.coverage.entry import Build, Call
+from ..entry import Build, Call
 
 FAMILY = "audio"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from validation.coverage.entry import Build, Call
+from ..entry import Build, Call
 
 FAMILY = "plain"
 NEEDS = ("torchvision",)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from validation.coverage.entry import Build, Call
+from ..entry import Build, Call
 
 FAMILY = "forms"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from validation.coverage.entry import Build, Call
+from ..entry import Build, Call
 
 LENGTH = 16
 """Tokens of a text. [1]"""

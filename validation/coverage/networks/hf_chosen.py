@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from validation.coverage.entry import Build
-from validation.coverage.networks.hf_calls import (
+from ..entry import Build
+from .hf_calls import (
     ENCODER_DECODER,
     SIZES,
     T5,

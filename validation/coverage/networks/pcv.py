@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from validation.coverage.entry import Build, Call
+from ..entry import Build, Call
 
 FAMILY = "pcv"
 NEEDS = ("pytorchcv",)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from validation.coverage.entry import Build, Call
+from ..entry import Build, Call
 
 FAMILY = "plain"
 NEEDS = ()

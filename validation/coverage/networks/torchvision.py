@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from validation.coverage.entry import Build, Call
+from ..entry import Build, Call
 
 FAMILY = "tv"
 NEEDS = ("torchvision",)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from validation.coverage.entry import Build, Call
+from ..entry import Build, Call
 
 FAMILY = "forms"
 
