@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -36,6 +37,23 @@ def test_strings_that_are_imported_do_not_name_the_folder() -> None:
         if pattern.search(line)
     ]
     assert not found
+
+
+def test_one_version_and_date_of_the_release() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    changes = re.findall(r"^## \[(\d\S*)\] - (\S+)$", text, re.M)
+    citation = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert changes[0][0] == project["version"]
+    assert f"version: {changes[0][0]}\ndate-released: {changes[0][1]}\n" in citation
+    assert [date for _, date in changes] == sorted((date for _, date in changes), reverse=True)
+
+
+def test_changelog_has_the_headings_of_its_format() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    assert "## [Unreleased]" in text
+    allowed = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert set(re.findall(r"^### (.*)$", text, re.M)) <= allowed
 
 
 @pytest.fixture(scope="module")
