@@ -25,6 +25,7 @@ from costmodel.counting.metrics import intensity as intensity
 from costmodel.counting.metrics import mac as mac
 from costmodel.counting.metrics import multiply_adds as multiply_adds
 from costmodel.counting.metrics import params as params
+from costmodel.counting.metrics import trainable_params as trainable_params
 from costmodel.counting.metrics import work as work
 from costmodel.counting.parallelism import brent as brent
 from costmodel.counting.parallelism import kernels_in_series as kernels_in_series

@@ -127,6 +127,8 @@ def mac(subject: Subject, *inputs: Tensor, unit: Unit = "elements") -> Dim:
 def params(subject: Subject, *inputs: Tensor, unit: Unit = "elements") -> Dim:
     """Return the learned elements; shared weights count once.
 
+    Buffers do not count. :func:`trainable_params` counts those that get gradients.
+
     Examples
     --------
     >>> import costmodel as cm
@@ -134,13 +136,57 @@ def params(subject: Subject, *inputs: Tensor, unit: Unit = "elements") -> Dim:
     8192
     """
     ready = prepare(subject, *inputs)
+    owners = _owners(ready)
+    if _check_unit(unit) == "elements":
+        return tidy(total([ready.costs[i].params for i in owners]))
+    nodes = (ready.nodes[i] for i in owners)
+    return tidy(total(t.bytes for node in nodes for t in node.op.weights(*node.inputs)))
+
+
+def trainable_params(subject: Subject, *inputs: Tensor) -> Dim:
+    """Return the learned elements that get gradients; shared weights count once.
+
+    Networks from torch know them (``requires_grad``). The rest of :func:`params` is frozen.
+
+    Returns
+    -------
+    Dim
+        [element]
+
+    Raises
+    ------
+    DataError
+        If the source of the network does not say it, as in ONNX files and the zoo.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> g = cm.zoo.pointwise(56, 56, 128, 64)
+    >>> g.nodes["conv"]["trainable"] = (False,)  # as from_torch writes it
+    >>> cm.params(g), cm.trainable_params(g)
+    (8192, 0)
+    """
+    ready = prepare(subject, *inputs)
+    counted: list[Dim] = []
+    for i in _owners(ready):
+        node = ready.nodes[i]
+        learned = node.op.weights(*node.inputs)
+        flags = node.trainable or ()
+        if len(flags) < len(learned):
+            raise DataError(
+                f"nothing says which parameters of {node.name!r} are trainable: import the network "
+                "from torch, where requires_grad does"
+            )
+        counted += [t.elements for t, flag in zip(learned, flags, strict=False) if flag]
+    return tidy(total(counted))
+
+
+def _owners(ready: Prepared) -> list[int]:
+    """Return the numbers of the nodes that are the first with their weights."""
     owners: dict[str, int] = {}
     for i, node in enumerate(ready.nodes):
         owners.setdefault(node.weights, i)
-    if _check_unit(unit) == "elements":
-        return tidy(total([ready.costs[i].params for i in owners.values()]))
-    nodes = (ready.nodes[i] for i in owners.values())
-    return tidy(total(t.bytes for node in nodes for t in node.op.weights(*node.inputs)))
+    return list(owners.values())
 
 
 def work(subject: Subject, *inputs: Tensor) -> Dim:

@@ -8,7 +8,8 @@ Node
     Key: its name, a string. Attributes: ``op``, a frozen operator of :mod:`costmodel.ops`;
     ``outputs``, the tuple of its output :class:`~costmodel.ops.tensor.Tensor`; ``module``, the
     dotted path of its module (``""`` at the top); ``weights``, the name under which its learned
-    tensors are stored: nodes with the same name share them, and they count once.
+    tensors are stored: nodes with the same name share them, and they count once; optionally
+    ``trainable``, a tuple that says for each learned tensor whether it gets gradients.
 Edge
     From the producer of a tensor to a consumer. Attribute ``links``: a tuple of :class:`Link`, one
     for each tensor on the edge, from an output of the producer to an input slot of the consumer.
@@ -83,6 +84,7 @@ class Node(NamedTuple):
     module: str
     weights: str
     sources: tuple[Source, ...] = ()
+    trainable: tuple[bool, ...] | None = None
 
 
 def inputs_of(graph: nx.DiGraph, name: str) -> tuple[Tensor, ...]:
@@ -130,6 +132,7 @@ def nodes_in_order(graph: nx.DiGraph) -> Iterator[Node]:
                 attributes.get("module", ""),
                 attributes.get("weights", name),
                 sources[name],
+                attributes.get("trainable"),
             )
         except KeyError as missing:
             raise GraphError(
@@ -336,6 +339,9 @@ def _validate_attributes(name: object, attributes: dict[str, Any]) -> None:
     for key in ("module", "weights"):
         if not isinstance(attributes.get(key, ""), str):
             raise GraphError(f"node {name!r}: {key} must be a text, got {attributes[key]!r}")
+    flags = attributes.get("trainable", ())
+    if not isinstance(flags, tuple) or not all(isinstance(flag, bool) for flag in flags):
+        raise GraphError(f"node {name!r}: trainable must be a tuple of booleans, got {flags!r}")
     try:
         op.check_fields()
     except CostModelError as error:

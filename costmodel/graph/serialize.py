@@ -70,6 +70,7 @@ def to_json(graph: nx.DiGraph) -> str:
             ],
             "module": attributes.get("module", ""),
             "weights": attributes.get("weights", name),
+            **({"trainable": list(flags)} if (flags := attributes.get("trainable")) else {}),
         }
         for name, attributes in graph.nodes(data=True)
     ]
@@ -261,6 +262,9 @@ def _add_node(graph: nx.DiGraph, entry: dict[str, Any], decoder: Decoder) -> Non
         module=entry.get("module", ""),
         weights=entry.get("weights", name),
     )
+    flags = entry.get("trainable")
+    if flags is not None:
+        graph.nodes[name]["trainable"] = tuple(flags) if isinstance(flags, list) else flags
 
 
 def _decode_op(name: str, entry: dict[str, Any], decoder: Decoder) -> Op:

@@ -43,11 +43,14 @@ class Stored:
         Its shape and dtype.
     learned : bool
         Whether it is a parameter; else a buffer or constant.
+    trainable : bool, optional
+        Whether a parameter gets gradients; None if the source does not say.
     """
 
     key: str
     tensor: Tensor
     learned: bool
+    trainable: bool | None = None
 
     @property
     def shape(self) -> tuple[Dim, ...]:
@@ -57,7 +60,7 @@ class Stored:
     def view(self, shape: Sequence[Dim], part: str = "") -> Stored:
         """Return a view in another shape; ``part`` names a view of part of it."""
         key = f"{self.key}[{part}]" if part else self.key
-        return Stored(key, self.tensor.with_shape(*shape), self.learned)
+        return Stored(key, self.tensor.with_shape(*shape), self.learned, self.trainable)
 
 
 Operand: TypeAlias = Value | Stored
@@ -91,6 +94,7 @@ class Emitter:
         self._kernels: list[Value] = []
         self._nodes: set[str] = set()
         self._biases: dict[str, str | None] = {}
+        self._trainable: dict[str, list[bool | None]] = {}
         self._notes: dict[str, Note] = {}
         self._unknown: list[tuple[Occurrence, Hidden]] = []
 
@@ -134,6 +138,7 @@ class Emitter:
             (value,) = self._emit(op, (), module, name, operand.key)
             self._stored[place] = value
             self._nodes.add(operand.key)
+            self._learns(operand)
         return self._stored[place]
 
     def reshape(self, x: Operand, shape: Sequence[Dim]) -> Operand:
@@ -151,8 +156,10 @@ class Emitter:
             return x.view([x.shape[axis] for axis in order])
         return self.add(Transpose(order), x)
 
-    def weight_name(self, weight: Operand) -> str:
+    def weight_name(self, weight: Operand, *others: Operand | None) -> str:
         """Return the weights name of an operator with these learned tensors.
+
+        ``others`` are those behind the first, in the order of the operator.
 
         A computed weight has the name of its producer: as the first of that name
         the node counts, with its own learned tensors, so nothing counts twice. If the
@@ -160,6 +167,7 @@ class Emitter:
         without an edge, and its producer must not look like dead code.
         """
         if isinstance(weight, Stored) and weight.learned:
+            self._learns(weight, *others)
             return weight.key
         value = self.value(weight)
         if value.node in self._from_input and value.node in self._weights:
@@ -175,6 +183,8 @@ class Emitter:
         """
         key = bias.key if isinstance(bias, Stored) else None
         owner = self._biases.setdefault(weight, None if weight in self._nodes else key)
+        if isinstance(bias, Stored) and owner == key and weight in self._trainable:
+            self._trainable[weight][1:] = [bias.trainable]
         return owner == key and key is not None
 
     def note(self, value: Value, note: Note) -> Value:
@@ -227,12 +237,21 @@ class Emitter:
         graph = self._builder.finish(*values)
         found = {"channel_shuffle": channel_shuffle, **dict(patterns)}
         graph = put_together(graph, found, self._notes)
+        for _, attributes in graph.nodes(data=True):
+            flags = self._trainable.get(attributes["weights"], [None])
+            if None not in flags:
+                attributes["trainable"] = tuple(flags)
         graph.graph["coverage"] = coverage(graph, [hidden for _, hidden in self._unknown])
         graph.graph["unknown"] = tuple(
             f"{occurrence.label} at {occurrence.where}: {hidden.shapes}"
             for occurrence, hidden in self._unknown
         )
         return graph
+
+    def _learns(self, *parts: Operand | None) -> None:
+        """Note which learned tensors of an operator get gradients, by the name of the first."""
+        stored = [part for part in parts if isinstance(part, Stored)]
+        self._trainable.setdefault(stored[0].key, [part.trainable for part in stored])
 
     def _stand_in(self, tensor: Tensor, inputs: Sequence[Operand]) -> Value:
         if not inputs:

@@ -13,7 +13,13 @@ from costmodel.counting.bounds import mac_lower_bound
 from costmodel.counting.cache_bounds import cache_lower_bound, fast_elements
 from costmodel.counting.cost import OpCost
 from costmodel.counting.io_bounds import io_lower_bound
-from costmodel.counting.metrics import ModuleCost, activation_memory, by_module, params
+from costmodel.counting.metrics import (
+    ModuleCost,
+    activation_memory,
+    by_module,
+    params,
+    trainable_params,
+)
 from costmodel.counting.parallelism import kernels_in_series, span
 from costmodel.counting.subject import Prepared, prepare
 from costmodel.errors import DataError
@@ -79,6 +85,8 @@ class Totals:
         What operators that run one after the other move through fast memories.
     params, params_bytes : int
         Learned elements. [element], [byte]
+    trainable_params : int, optional
+        Those that get gradients; None if the source of the network does not say. [element]
     activation_memory, activation_bytes : int
         Peak over the best order known. [element], [byte]
     span : int
@@ -97,6 +105,7 @@ class Totals:
     cache_lower_bounds: tuple[CacheBound, ...]
     params: int
     params_bytes: int
+    trainable_params: int | None
     activation_memory: int
     activation_bytes: int
     span: int
@@ -252,11 +261,19 @@ def _totals(ready: Prepared, operators: int, fast_memories: Mapping[str, float])
         ),
         params=int(params(ready)),
         params_bytes=int(params(ready, unit="bytes")),
+        trainable_params=_trainable(ready),
         activation_memory=int(activation_memory(ready)),
         activation_bytes=int(activation_memory(ready, unit="bytes")),
         span=int(span(ready)),
         kernels_in_series=kernels_in_series(ready),
     )
+
+
+def _trainable(ready: Prepared) -> int | None:
+    try:
+        return int(trainable_params(ready))
+    except DataError:  # the source of the network does not say
+        return None
 
 
 def _operator(node: Node, result: OpCost, owns: bool) -> OperatorCost:

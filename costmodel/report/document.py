@@ -177,6 +177,7 @@ def _totals(report: Report) -> dict[str, Any]:
         ],
         "params": t.params,
         "params_bytes": t.params_bytes,
+        "trainable_params": t.trainable_params,
         "activation_memory_elements": t.activation_memory,
         "activation_memory_bytes": t.activation_bytes,
         "intensity_flops_per_byte": t.intensity,

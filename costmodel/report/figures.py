@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from costmodel.report.collect import Report
+from costmodel.report.collect import Report, Totals
 from costmodel.report.text import QUOTIENTS, count, size
 
 
@@ -26,6 +26,7 @@ def total_rows(report: Report) -> list[tuple[str, str, str]]:
             for b in t.cache_lower_bounds
         ),
         ("parameters", count(t.params), size(t.params_bytes)),
+        *frozen(t),
         (
             "peak activation memory",
             f"{count(t.activation_memory)} elements",
@@ -37,6 +38,15 @@ def total_rows(report: Report) -> list[tuple[str, str, str]]:
         ("average parallelism", _optional(t.parallelism), "work / span"),
     ]
     return [(n, v if n in QUOTIENTS else least + v, note) for n, v, note in rows]
+
+
+def frozen(totals: Totals) -> list[tuple[str, str, str]]:
+    """Return the trainable parameters as a row, if some are known to be frozen."""
+    t = totals
+    if t.trainable_params is None or t.trainable_params == t.params:
+        return []
+    rest = f"{count(t.params - t.trainable_params)} frozen"
+    return [("trainable parameters", count(t.trainable_params), rest)]
 
 
 def _optional(value: float | None, unit: str = "") -> str:

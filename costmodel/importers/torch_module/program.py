@@ -63,9 +63,11 @@ class Made:
         The name of an input or of a stored tensor.
     learned : bool
         Whether it is a parameter.
+    trainable : bool, optional
+        Whether a parameter gets gradients.
     """
 
-    __slots__ = ("all_input_nodes", "learned", "meta", "name", "node", "output")
+    __slots__ = ("all_input_nodes", "learned", "meta", "name", "node", "output", "trainable")
 
     def __init__(
         self,
@@ -74,12 +76,14 @@ class Made:
         output: int = 0,
         name: str = "",
         learned: bool = False,
+        trainable: bool | None = None,
     ) -> None:
         self.meta = {"val": meta}
         self.node = node
         self.output = output
         self.name = name
         self.learned = learned
+        self.trainable = trainable
         self.all_input_nodes = ()
 
 

@@ -71,7 +71,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc]
         """Make a tensor that is stored or given known under ``name``."""
         spec = self._kernels.spec(tensor)
         memory = Memory(level, self.program)
-        made = Made(Meta(spec, memory.storage), name=name, learned=learned)
+        trainable = bool(tensor.requires_grad) if learned else None
+        made = Made(Meta(spec, memory.storage), name=name, learned=learned, trainable=trainable)
         record = tensor._costmodel = Record(made, memory, spec)
         self._kernels.remember(tensor)
         return record

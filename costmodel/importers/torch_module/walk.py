@@ -80,7 +80,7 @@ class Walk:
         given = dict(zip(signature.user_inputs, enumerate(inputs), strict=False))
         for node in program.graph.nodes:
             if node.op == "placeholder":
-                self._values[node] = self._placeholder(node, stored, given, signature)
+                self._values[node] = self._placeholder(node, stored, given, program)
         outputs = self._body(program.graph_module)
         wanted = set(signature.user_outputs)
         self.graph = self.emit.finish(
@@ -92,7 +92,8 @@ class Walk:
         value = self._values.get(node)
         if value is None and isinstance(node, Made) and node.node is None:
             # A stored tensor that is met for the first time.
-            value = Stored(node.name, self.tensor(node.meta["val"]), node.learned)
+            tensor = self.tensor(node.meta["val"])
+            value = Stored(node.name, tensor, node.learned, node.trainable)
             self._values[node] = value
         return value if isinstance(value, Value | Stored) else None
 
@@ -115,14 +116,15 @@ class Walk:
             return self.emit.add(Merge(), whole, part)
 
     def _placeholder(
-        self, node: Any, stored: dict[str, str], given: dict[str, tuple[int, str]], signature: Any
+        self, node: Any, stored: dict[str, str], given: dict[str, tuple[int, str]], program: Any
     ) -> Operand | None:
         meta = node.meta.get("val")
         if not is_tensor(meta):
             return None
         if node.name in stored:
-            learned = node.name in signature.inputs_to_parameters
-            return Stored(stored[node.name], self.tensor(meta), learned)
+            name = program.graph_signature.inputs_to_parameters.get(node.name)
+            trainable = None if name is None else bool(program.state_dict[name].requires_grad)
+            return Stored(stored[node.name], self.tensor(meta), name is not None, trainable)
         if node.name not in given:
             return None  # an ordering token of effects such as checks, without a value
         number, name = given[node.name]

@@ -11,7 +11,7 @@ from costmodel.prediction import LABEL, Prediction
 from costmodel.prediction.modules import is_host_bound, spent
 from costmodel.report.collect import LABELS, Report
 from costmodel.report.extras import Details
-from costmodel.report.figures import total_rows
+from costmodel.report.figures import frozen, total_rows
 from costmodel.report.html import pictures, tables
 from costmodel.report.html.fragments import coverage, notes
 from costmodel.report.html.icicle import icicle
@@ -118,6 +118,7 @@ def _summary(report: Report, details: Details | None) -> str:
     rows += [
         ("multiply-adds", f"{count(t.multiply_adds)} (FLOPs: {count(t.flops)})"),
         ("parameters", f"{count(t.params)}, {size(t.params_bytes)}"),
+        *((name, f"{value} ({rest})") for name, value, rest in frozen(t)),
     ]
     parts.append(f'<div class="facts">{tables.table(("", ""), rows, words=(0, 1))}</div>')
     parts.append(f'<p class="soft">{_CONVENTIONS}</p>')

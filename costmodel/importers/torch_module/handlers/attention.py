@@ -96,7 +96,8 @@ def _encoder_layer(call: Call) -> Result:
 
 
 def _norm(call: Call, x: Operand, number: int) -> Operand:
-    name = call.emit.weight_name(call.operand(f"norm_weight_{number}"))
+    learned = (call.operand(f"norm_{part}_{number}") for part in ("weight", "bias"))
+    name = call.emit.weight_name(*learned)
     return call.emit.add(LayerNorm(1), x, weights=name)
 
 

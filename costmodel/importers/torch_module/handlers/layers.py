@@ -121,7 +121,7 @@ def _normalize(call: Call, op: BatchNorm | GroupNorm | LayerNorm) -> Result:
         y: Operand = call.emit.add(op.with_fields(affine=False), x)
         y = _scaled(call, y, weight, bias, trailing=not isinstance(op, LayerNorm))
     else:
-        name = call.emit.weight_name(weight) if weight is not None else None
+        name = call.emit.weight_name(weight, bias) if weight is not None else None
         y = call.emit.add(op, x, weights=name)
     # Native forms also return their statistics, which inference does not use.
     return (y, None, None) if len(call.metas) > 1 else y

@@ -39,7 +39,8 @@ def _recurrent(call: Call) -> Result:
         own = stored[layer * directions * per_direction :][:per_direction]
         hidden = own[0].shape[0] // {"lstm": 4, "gru": 3, "rnn": 1}[kind]
         op = Recurrent(kind, hidden, 1, directions == 2, bias, own[1].shape[1] if projects else 0)
-        name = own[0].key if isinstance(own[0], Stored) else None
+        whole = stored[layer * directions * per_direction :][: directions * per_direction]
+        name = emit.weight_name(*whole) if isinstance(own[0], Stored) else None
         y = _packed(call, op, y, name) if "data" in call else emit.add(op, y, weights=name)
         if call.is_used(1) or (len(call.metas) > 2 and call.is_used(2)):
             states += _last_states(emit, y, own[1].shape[1], directions)
@@ -103,8 +104,9 @@ def _pad(call: Call) -> Result:
 def _one_layer(call: Call) -> Result:
     """Emit one direction of one layer, as torch runs it on CPUs."""
     weight = call.operand("weight0")
-    name = weight.key if isinstance(weight, Stored) else None
     bias = bool(call.get("has_biases"))
+    others = [call.operand(f"weight{i}") for i in range(1, 4 if bias else 2)]
+    name = call.emit.weight_name(weight, *others) if isinstance(weight, Stored) else None
     op = Recurrent(_MODES[call.get("mode")], call.size("hidden_size"), 1, False, bias)
     x = call.operand("input")
     if call.get("batch_first"):
