@@ -42,6 +42,7 @@ from costmodel.graph.builder import Builder as Builder
 from costmodel.graph.serialize import load as load
 from costmodel.graph.serialize import save as save
 from costmodel.guidelines.advise import advise as advise
+from costmodel.guidelines.free import free_widths as free_widths
 from costmodel.hardware.peaks import peak as peak
 from costmodel.importers import flop_formulas as flop_formulas
 from costmodel.importers import from_ncnn as from_ncnn

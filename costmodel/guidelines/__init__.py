@@ -22,4 +22,5 @@ from costmodel.guidelines.advise import Finding as Finding
 from costmodel.guidelines.advise import advise as advise
 from costmodel.guidelines.case import Case as Case
 from costmodel.guidelines.case import Rewrite as Rewrite
+from costmodel.guidelines.free import free_widths as free_widths
 from costmodel.guidelines.pack import pack_of as pack_of

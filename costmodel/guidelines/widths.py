@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from costmodel.algebra.symbols import Dim
 from costmodel.graph import Node, Source, infer_node
 from costmodel.guidelines.drafts import Draft, Drafts, in_order, need
 from costmodel.ops import (
@@ -97,6 +98,11 @@ class Widths:
         roots = {self._root(n) for n in self._of.get(node.sources[0], ())} if node.sources else ()
         return self._classes[next(iter(roots))] if len(roots) == 1 else None
 
+    def reads(self, node: Node) -> list[Class]:
+        """Return all classes that a node reads."""
+        roots = {self._root(n) for source in node.sources for n in self._of.get(source, ())}
+        return [self._classes[root] for root in sorted(roots)]
+
     def layers(self) -> Iterable[tuple[Node, Class | None, Class]]:
         """Yield each layer that makes channels, with the class that it reads and that it makes."""
         for node in self._nodes:
@@ -162,7 +168,7 @@ def is_depthwise(node: Node) -> bool:
     return bool(op.groups == node.inputs[0].shape[1] == op.out_channels > 1)
 
 
-def resized(drafts: Drafts, widths: Mapping[str, int]) -> dict[str, Draft]:
+def resized(drafts: Drafts, widths: Mapping[str, Dim]) -> dict[str, Draft]:
     """Return ``drafts`` with other widths of some layers; what follows a width follows it.
 
     Depthwise convolutions become as wide as their inputs, flattened tensors as long.
@@ -190,7 +196,7 @@ def resized(drafts: Drafts, widths: Mapping[str, int]) -> dict[str, Draft]:
     return result
 
 
-def _followed(node: Node, inputs: tuple[Tensor, ...], width: int | None) -> Op:
+def _followed(node: Node, inputs: tuple[Tensor, ...], width: Dim | None) -> Op:
     op = node.op
     if width is not None and isinstance(op, Conv):
         return op.with_fields(out_channels=width)
