@@ -55,7 +55,7 @@ BAD_INPUT = [
     (["report", "resnet18?batch=2", "--batch", "3"], "give it once"),
     (["report", "resnet18", "--html", "no/such/folder/x.html"], "cannot be written"),
     (["formula", "g3_stack?c=128"], "needs 'structure'"),
-    (["advise", "pointwise", "--platform", GPU], "c1, c2, h, w are free"),
+    (["advise", "pointwise", "--platform", GPU], "c1, c2, h, w of pointwise are free"),
     (["calibrate", "missing.csv", "-p", GPU, "-o", "x.toml"], "missing.csv"),
     (["calibrate", "-p", GPU], "give a table of measurements"),
     (["calibrate", "folder.json", "-p", GPU, "-o", "x.toml"], "folder.json"),

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import costmodel as cm
 from costmodel.cli.app import app
 from costmodel.comparison import Axis, parse_axis
-from costmodel.comparison.axis import situation
+from costmodel.comparison.situations import situation
 from costmodel.errors import CostModelError, DataError, GraphError
 from costmodel.platforms import load_platform
 from costmodel.platforms.varied import quantity, varied

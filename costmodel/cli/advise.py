@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.cli.networks import BatchOption, JsonOption, NetworkArgument, load_network
+from costmodel.cli.given import DimOption, InputOption
+from costmodel.cli.networks import (
+    BatchOption,
+    JsonOption,
+    NetworkArgument,
+    load_network,
+    need_numbers,
+)
 from costmodel.errors import DataError
 
 if TYPE_CHECKING:
@@ -33,6 +40,8 @@ def advise(
         ),
     ],
     batch: BatchOption = None,
+    inputs: InputOption = None,
+    dims: DimOption = None,
     everything: Annotated[bool, typer.Option("--all", help="Print all findings.")] = False,
     apply: Annotated[
         str | None,
@@ -54,6 +63,10 @@ def advise(
             show_default=False,
         ),
     ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the savings with their intervals."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Propose changes of a network that save time, the one that saves most first.
@@ -66,14 +79,16 @@ def advise(
     Example: costmodel advise resnet50 -p gtx-1080-ti/torch-eager --apply 1,2 -o better.json
     """
     from costmodel.cli.console import print_json, working
+    from costmodel.cli.drawing import check_figure_file
 
+    check_figure_file(plot)
     if (apply is None) != (output is None):
         raise typer.BadParameter("--apply and --output go together: which findings, and where to")
     numbers = None if apply is None else _numbers(apply)
     with working(f"weighing {network}"):
         from costmodel.guidelines import advise as weigh
 
-        graph = load_network(network, batch)
+        graph = need_numbers(load_network(network, batch, inputs=inputs, dims=dims))
         advice = weigh(graph, platform)
         better = None if numbers is None else advice.apply(numbers)
     shown = advice.findings if everything or json else advice.findings[:SHOWN]
@@ -83,12 +98,21 @@ def advise(
         from costmodel.graph import save
 
         save(better, output)
+    if plot is not None:
+        _draw(advice, plot)
     if json:
         print_json(_document(advice, coverage, measured))
     else:
         _print(advice, shown, coverage, measured)
         if better is not None:
             print(f"wrote {output}")
+
+
+def _draw(advice: Advice, file: Path) -> None:
+    from costmodel.cli.drawing import write_figure
+    from costmodel.plots import savings
+
+    write_figure(savings(advice), file)
 
 
 def _numbers(text: str) -> list[int]:

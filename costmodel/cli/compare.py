@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from costmodel.cli.given import DimOption, InputOption
 from costmodel.cli.limits import EXCEEDED, share_limit
-from costmodel.cli.networks import JsonOption, load_network, need_numbers
+from costmodel.cli.networks import JsonOption, load_networks, need_numbers, subject_of
 from costmodel.errors import DataError
 
 if TYPE_CHECKING:
+    import networkx as nx
     from rich.console import Console
 
     from costmodel.comparison import Comparison, Difference
@@ -39,6 +41,8 @@ def compare(
         list[str] | None,
         typer.Option("--dtype", help="Dtype of all platforms; several.", show_default=False),
     ] = None,
+    inputs: InputOption = None,
+    dims: DimOption = None,
     over: Annotated[
         str | None,
         typer.Option(
@@ -59,7 +63,9 @@ def compare(
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(help="Draw the latencies with their intervals.", metavar="FILE"),
+        typer.Option(
+            help="Draw the latencies with their intervals, or along --over.", metavar="FILE"
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -72,16 +78,20 @@ def compare(
     Example: costmodel compare old.onnx new.onnx -p raspberry-pi-4/ncnn --fail-if-slower 5%
     """
     from costmodel.cli.console import print_json, stdout, working
+    from costmodel.cli.drawing import check_figure_file
 
+    check_figure_file(plot)
     slack = None if fail_if_slower is None else share_limit(fail_if_slower)
     with working("comparing"):
         from costmodel.comparison import compare as weigh
 
         sizes: list[int | None] = [*batches] if batches else [None]
         named = {
-            spec if batch is None else f"{spec} x {batch}": need_numbers(load_network(spec, batch))
-            for spec in networks
+            spec if batch is None else f"{spec} x {batch}": need_numbers(graph)
             for batch in sizes
+            for spec, graph in zip(
+                networks, load_networks(networks, batch, inputs, dims), strict=True
+            )
         }
         if len(named) < len(networks) * len(sizes):
             raise DataError("a network is named twice: compare different ones")
@@ -90,9 +100,12 @@ def compare(
         types: list[str | None] = [*dtypes] if dtypes else [None]
         places = [_with_dtype(p, dtype) for p in platforms for dtype in types]
         found = weigh(list(named.values()), places, depth=depth)
-        crossings = _crossings(networks, places, over)
-    if plot is not None:
+        subjects = _subjects(networks, over, inputs, dims)
+        crossings = _crossings(subjects, places, over)
+    if plot is not None and over is None:
         _draw(found, plot)
+    elif plot is not None and over is not None:
+        _draw_along(subjects, places, over, crossings, plot)
     slower = [] if slack is None else _slower(found, slack)
     if json:
         print_json(_document(found, crossings, over))
@@ -123,8 +136,21 @@ def _slower(found: Comparison, slack: float) -> list[Difference]:
     ]
 
 
+def _subjects(
+    networks: list[str],
+    over: str | None,
+    inputs: list[str] | None,
+    dims: list[str] | None,
+) -> dict[str, str | nx.DiGraph]:
+    """Return what is varied, by its name; a size that is varied stays open."""
+    if over is None:
+        return {}
+    left = [dim for dim in dims or () if dim.partition("=")[0] != over.partition("=")[0]]
+    return {spec: subject_of(spec, inputs, left) for spec in networks}
+
+
 def _crossings(
-    networks: list[str], platforms: list[str], over: str | None
+    subjects: dict[str, str | nx.DiGraph], platforms: list[str], over: str | None
 ) -> list[tuple[str, str, str, list[float]]]:
     """Return for each pair with the first network, and each platform, where they cross over."""
     if over is None:
@@ -132,11 +158,11 @@ def _crossings(
     from costmodel.comparison import crossovers, parse_axis
 
     axis = parse_axis(over)
-    first = networks[0]
+    first, *others = subjects
     return [
-        (first, second, platform, crossovers(first, second, platform, axis))
+        (first, second, platform, crossovers(subjects[first], subjects[second], platform, axis))
         for platform in platforms
-        for second in networks[1:]
+        for second in others
     ]
 
 
@@ -242,9 +268,22 @@ def _document(
 
 
 def _draw(found: Comparison, file: Path) -> None:
+    from costmodel.cli.drawing import write_figure
     from costmodel.plots import compared
 
-    figure = compared(found).get_figure(root=True)
-    if figure is not None:
-        figure.savefig(file)
-    typer.echo(f"wrote {file}", err=True)
+    write_figure(compared(found), file)
+
+
+def _draw_along(
+    subjects: dict[str, str | nx.DiGraph],
+    platforms: list[str],
+    over: str,
+    crossings: list[tuple[str, str, str, list[float]]],
+    file: Path,
+) -> None:
+    from costmodel.cli.drawing import write_figure
+    from costmodel.comparison import curves, parse_axis
+    from costmodel.plots import along
+
+    found = curves(list(subjects.values()), platforms, parse_axis(over))
+    write_figure(along(found, [v for *_, values in crossings for v in values]), file)

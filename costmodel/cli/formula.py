@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from costmodel.cli.given import DimOption, InputOption
 from costmodel.cli.networks import (
     FastMemoryOption,
     JsonOption,
@@ -78,6 +79,8 @@ def formula(
     latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
     platform: PlatformOption = None,
     fast_memory: FastMemoryOption = None,
+    inputs: InputOption = None,
+    dims: DimOption = None,
     json: JsonOption = False,
 ) -> None:
     """Print closed forms of FLOPs, MAC, bound and parallelism.
@@ -100,7 +103,7 @@ def formula(
             from costmodel.platforms import load_platform
 
             load_platform(platform)
-        graph = symbolic_network(network)
+        graph = symbolic_network(network, inputs, dims)
         asked = [of] if of else list(_DEFAULT)
         if of is None and fast_memory is not None:
             asked.insert(asked.index(Quantity.BOUND) + 1, Quantity.TRAFFIC)

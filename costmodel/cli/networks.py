@@ -97,15 +97,93 @@ def load_network(
     return graph if batch is None else with_batch(graph, batch)
 
 
-def symbolic_network(spec: str) -> nx.DiGraph:
+def load_networks(
+    specs: Sequence[str],
+    batch: int | None = None,
+    inputs: Sequence[str] | None = None,
+    dims: Sequence[str] | None = None,
+) -> list[nx.DiGraph]:
+    """Return several graphs: shapes are for those not of the zoo, sizes for those that are open.
+
+    Raises
+    ------
+    DataError
+        If a size is open in none of them.
+    CostModelError
+        If there is no such network, or its batch cannot be changed.
+    """
+    from costmodel.cli.given import parse_dims
+
+    values = parse_dims(dims)
+    graphs = [load_network(spec, batch, inputs=_taken(spec, inputs)) for spec in specs]
+    if wrong := sorted(set(values).difference(*map(_open, graphs))):
+        raise DataError(f"--dim: no size {wrong[0]!r} is open in any of these networks")
+    return [_closed(graph, values) for graph in graphs]
+
+
+def subject_of(
+    spec: str,
+    inputs: Sequence[str] | None = None,
+    dims: Sequence[str] | None = None,
+) -> str | nx.DiGraph:
+    """Return a network whose parameters may be varied: the spec where it has some, else its graph.
+
+    Raises
+    ------
+    CostModelError
+        If there is no such network.
+    """
+    from costmodel.cli.given import parse_dims
+
+    taken = _taken(spec, inputs)
+    graph = load_network(spec, inputs=taken)
+    values = {name: value for name, value in parse_dims(dims).items() if name in _open(graph)}
+    built = taken is None and (_in_zoo(spec) or spec.startswith("python:"))
+    if built and not values:
+        return spec
+    graph = _closed(graph, values)
+    graph.graph["name"] = spec
+    return graph
+
+
+def _in_zoo(spec: str) -> bool:
+    from costmodel.zoo import NETWORKS
+
+    return spec.partition("?")[0] in NETWORKS
+
+
+def _taken(spec: str, inputs: Sequence[str] | None) -> Sequence[str] | None:
+    """Return the shapes that a network takes: those of the zoo have parameters instead."""
+    return None if not inputs or _in_zoo(spec) else inputs
+
+
+def _open(graph: nx.DiGraph) -> set[str]:
+    from costmodel.graph import free_symbols
+
+    return {symbol.name for symbol in free_symbols(graph)}
+
+
+def _closed(graph: nx.DiGraph, values: Mapping[str, Dim]) -> nx.DiGraph:
+    """Return a graph with those sizes that it leaves open."""
+    from costmodel.graph import at
+
+    own = {name: value for name, value in values.items() if name in _open(graph)}
+    return at(graph, **own) if own else graph
+
+
+def symbolic_network(
+    spec: str, inputs: Sequence[str] | None = None, dims: Sequence[str] | None = None
+) -> nx.DiGraph:
     """Return the graph of ``spec``; batch and size of a zoo network are symbols unless given."""
+    from costmodel.cli.given import parse_dims, parse_inputs
     from costmodel.graph import free_symbols
     from costmodel.zoo import NETWORKS
     from costmodel.zoo.parameters import accepted
 
     name, _, query = spec.partition("?")
-    graph = _network(spec)
-    if name not in NETWORKS or free_symbols(graph):
+    shapes, sizes = parse_inputs(inputs), parse_dims(dims)
+    graph = _network(spec, inputs=shapes, dims=sizes)
+    if name not in NETWORKS or free_symbols(graph) or sizes:
         return graph
     given = {part.partition("=")[0] for part in query.split("&")}
     for key in _FREE_NAMES:
@@ -122,12 +200,9 @@ def need_numbers(graph: nx.DiGraph) -> nx.DiGraph:
     DataError
         If some are; says what to give.
     """
-    from costmodel.graph import free_symbols
-
-    names = sorted(symbol.name for symbol in free_symbols(graph))
-    if names:
+    if names := sorted(_open(graph)):
         raise DataError(
-            f"a report needs numbers, but {', '.join(names)} of {graph.name} are free: give them "
+            f"numbers are needed, but {', '.join(names)} of {graph.name} are free: give them "
             f"values, as in --dim {names[0]}=1, or ask costmodel formula"
         )
     return graph

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from costmodel.cli.given import DimOption, InputOption
 from costmodel.cli.networks import JsonOption, NetworkArgument, load_network
 from costmodel.errors import DataError
 
 if TYPE_CHECKING:
+    import networkx as nx
+
     from costmodel.solving import Solution
+
+_LAYERS = 2
+"""Layers of a symbol that are named in print; JSON has them all."""
+_FACTOR = 2
+"""Most by which a width that is freed grows or shrinks, unless --range says otherwise. [1]"""
 
 
 def solve(
@@ -43,6 +52,20 @@ def solve(
         typer.Option("--range", metavar="SYMBOL=LOW:HIGH", help="Limits of a symbol."),
     ] = None,
     multiple: Annotated[int, typer.Option(min=1, help="What all values are a multiple of.")] = 1,
+    widths: Annotated[
+        bool,
+        typer.Option(
+            "--widths",
+            help="Take the widths of the layers as symbols c1, c2 ..., from half to twice of now.",
+        ),
+    ] = False,
+    inputs: InputOption = None,
+    dims: DimOption = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write the network with these values."),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the values.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Find the values of a network's symbols with the least MAC or latency.
@@ -51,8 +74,14 @@ def solve(
 
     Example: costmodel solve "pointwise?h=56&w=56" --minimize latency -p raspberry-pi-4/ncnn
     --at-least multiply_adds=51e6 --multiple 4 --range c1=16:512
+
+    Example: costmodel solve model.onnx --widths --minimize latency -p raspberry-pi-4/ncnn
+    --at-least multiply_adds=300e6 --multiple 4 -o better.json
     """
     from costmodel.cli.console import print_json, working
+    from costmodel.cli.drawing import check_figure_file
+
+    check_figure_file(plot)
 
     least, most = (_numbers(texts) for texts in (at_least, at_most))
     kept = {name: int(value) for name, value in _numbers(keep).items()}
@@ -60,12 +89,35 @@ def solve(
     with working(f"solving {network}"):
         from costmodel.solving import solve as find
 
-        graph = load_network(network)
+        graph = load_network(network, inputs=inputs, dims=dims)
+        now: Mapping[str, int] = {}
+        layers: Mapping[str, list[str]] = {}
+        if widths:
+            graph, now, layers = _freed(graph)
+            near = {c: (max(1, w // _FACTOR), _FACTOR * w) for c, w in now.items()}
+            limits = {**near, **limits}
         found = find(graph, minimize, platforms or [], least, most, kept, limits, multiple)
+    if output is not None:
+        from costmodel.graph import at, save
+
+        save(at(graph, **found.values), output)
+    if plot is not None:
+        from costmodel.cli.drawing import write_figure
+        from costmodel.plots import solved
+
+        write_figure(solved(found), plot)
     if json:
-        print_json(_document(network, found))
-    else:
-        _print(found)
+        print_json(_document(network, found, now, layers))
+        return
+    _print(found, now, layers)
+    if output is not None:
+        print(f"wrote {output}")
+
+
+def _freed(graph: nx.DiGraph) -> tuple[nx.DiGraph, Mapping[str, int], Mapping[str, list[str]]]:
+    from costmodel.guidelines import free_widths
+
+    return free_widths(graph)
 
 
 def _pairs(texts: Sequence[str] | None) -> list[tuple[str, str]]:
@@ -95,12 +147,13 @@ def _range(name: str, text: str) -> tuple[int, int]:
         raise DataError(f"the range of {name} should be LOW:HIGH, got {text!r}") from None
 
 
-def _print(found: Solution) -> None:
+def _print(found: Solution, now: Mapping[str, int], layers: Mapping[str, list[str]]) -> None:
     from costmodel.report.text import count, seconds
 
-    for name, value in found.values.items():
+    for name in now or found.values:
+        value = found.values[name]
         real = f"   ({found.relaxed[name]:.2f} of real numbers)" if found.relaxed else ""
-        print(f"{name} = {value}{real}")
+        print(f"{name} = {value}{real}{_place(name, now, layers)}")
     shown = seconds if found.minimized == "latency" else count
     print(f"{found.minimized}: {shown(found.objective)}")
     print(", ".join(f"{name} {count(value)}" for name, value in found.quantities.items()))
@@ -113,7 +166,18 @@ def _print(found: Solution) -> None:
         )
 
 
-def _document(network: str, found: Solution) -> dict[str, Any]:
+def _place(name: str, now: Mapping[str, int], layers: Mapping[str, list[str]]) -> str:
+    """Say what a symbol was and which layers it is the width of."""
+    if name not in now:
+        return ""
+    shown = ", ".join(layers[name][:_LAYERS])
+    more = f" and {len(layers[name]) - _LAYERS} more" if len(layers[name]) > _LAYERS else ""
+    return f"   (now {now[name]}: {shown}{more})"
+
+
+def _document(
+    network: str, found: Solution, now: Mapping[str, int], layers: Mapping[str, list[str]]
+) -> dict[str, Any]:
     from costmodel.report import document
 
     c = found.certificate
@@ -122,6 +186,7 @@ def _document(network: str, found: Solution) -> dict[str, Any]:
         network=network,
         minimized=found.minimized,
         values=dict(found.values),
+        **({"now": dict(now), "layers": dict(layers)} if now else {}),
         objective=found.objective,
         quantities=dict(found.quantities),
         method=found.method,

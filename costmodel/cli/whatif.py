@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from costmodel.cli.given import DimOption, InputOption
 from costmodel.cli.limits import MaxLatencyOption, latency_limit
-from costmodel.cli.networks import JsonOption, NetworkArgument, load_network, need_numbers
+from costmodel.cli.networks import (
+    JsonOption,
+    NetworkArgument,
+    load_networks,
+    need_numbers,
+    subject_of,
+)
 from costmodel.errors import DataError
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 _SHOWN = 10
 """Quantities that are printed; JSON has them all."""
@@ -40,6 +51,12 @@ def whatif(
             show_default=False,
         ),
     ] = None,
+    inputs: InputOption = None,
+    dims: DimOption = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the elasticities, or the latency along --over."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Say which quantities the latency follows, or what would meet a limit.
@@ -54,15 +71,21 @@ def whatif(
     Example: costmodel whatif "pointwise?h=56&w=56&c1=64" -p snapdragon-810/paper --by c2
     """
     from costmodel.cli.console import print_json
+    from costmodel.cli.drawing import check_figure_file
 
     if (max_latency is None) != (over is None):
         raise typer.BadParameter("--max-latency and --over go together: a limit, and what may vary")
+    if by is not None and plot is not None:
+        raise typer.BadParameter("--plot draws numbers: leave out --by")
+    check_figure_file(plot)
+    (graph,) = load_networks([network], None, inputs, dims)
     if by is not None:
-        fields, text = _derivative(network, platform, by)
+        fields, text = _derivative(graph, platform, by)
     elif max_latency is not None and over is not None:
-        fields, text = _meeting(network, platform, max_latency, over)
+        subject = subject_of(network, inputs, dims)
+        fields, text = _meeting(subject, platform, max_latency, over, plot)
     else:
-        fields, text = _sensitivities(network, platform)
+        fields, text = _sensitivities(graph, platform, plot)
     if json:
         from costmodel.report import document
 
@@ -71,33 +94,66 @@ def whatif(
         print(text)
 
 
-def _derivative(spec: str, platform: str, symbol: str) -> tuple[dict[str, Any], str]:
+def _derivative(graph: nx.DiGraph, platform: str, symbol: str) -> tuple[dict[str, Any], str]:
     from costmodel.comparison import sensitivity
 
-    slope = str(sensitivity(load_network(spec), platform, symbol))
+    slope = str(sensitivity(graph, platform, symbol))
     return {"by": symbol, "derivative": slope}, slope
 
 
-def _meeting(spec: str, platform: str, limit: str, over: str) -> tuple[dict[str, Any], str]:
-    from costmodel.comparison import meet, parse_axis
+def _meeting(
+    subject: str | nx.DiGraph, platform: str, limit: str, over: str, plot: Path | None
+) -> tuple[dict[str, Any], str]:
+    from costmodel.comparison import curves, meet, parse_axis
 
     axis = parse_axis(over)
-    values = meet(spec, platform, axis, latency_limit(limit))
-    fields = {"over": over, "max_latency_seconds": latency_limit(limit), "values": values}
-    if not values:
-        return fields, f"{limit} is not crossed for {over}"
-    said = ", ".join(f"{v:.4g}" for v in values)
-    return fields, f"the latency crosses {limit} at {axis.name} = {said}"
+    most = latency_limit(limit)
+    values = meet(subject, platform, axis, most)
+    (curve,) = curves(subject, platform, axis)
+    if plot is not None:
+        from costmodel.cli.drawing import write_figure
+        from costmodel.plots import along
+
+        write_figure(along([curve], values, most), plot)
+    ends = (float(curve.seconds[0]), float(curve.seconds[-1]))
+    fields = {
+        "over": over,
+        "max_latency_seconds": most,
+        "values": values,
+        "ends_seconds": list(ends),
+    }
+    return fields, _said(axis.name, limit, values, most, ends)
 
 
-def _sensitivities(spec: str, platform: str) -> tuple[dict[str, Any], str]:
+def _said(
+    name: str, limit: str, values: list[float], most: float, ends: tuple[float, float]
+) -> str:
+    """Say where a latency crosses a limit, or that it nowhere does."""
+    from costmodel.report.text import seconds
+
+    if values:
+        said = ", ".join(f"{v:.4g}" for v in values)
+        return f"the latency crosses {limit} at {name} = {said}"
+    met = "met" if ends[0] <= most else "exceeded"
+    return (
+        f"{limit} is {met} at every {name} of the range: {seconds(ends[0])} to {seconds(ends[1])}"
+    )
+
+
+def _sensitivities(
+    graph: nx.DiGraph, platform: str, plot: Path | None
+) -> tuple[dict[str, Any], str]:
     from costmodel.comparison import sensitivities
 
-    graph = load_network(spec)
     try:
         found = sensitivities(need_numbers(graph), platform)
     except DataError as error:
         raise DataError(f"{error}, or name one with --by") from None
+    if plot is not None:
+        from costmodel.cli.drawing import write_figure
+        from costmodel.plots import elasticities
+
+        write_figure(elasticities(found), plot)
     lines = [f"{'1 % more of':<24} changes the latency by"]
     lines += [f"{name:<24} {value:+.3f} %" for name, value in list(found.items())[:_SHOWN]]
     return {"elasticities": found}, "\n".join(lines)

@@ -14,5 +14,7 @@ from costmodel.comparison.compare import Comparison as Comparison
 from costmodel.comparison.compare import Difference as Difference
 from costmodel.comparison.compare import Entry as Entry
 from costmodel.comparison.compare import compare as compare
+from costmodel.comparison.curves import Curve as Curve
+from costmodel.comparison.curves import curves as curves
 from costmodel.comparison.sensitivity import sensitivities as sensitivities
 from costmodel.comparison.sensitivity import sensitivity as sensitivity

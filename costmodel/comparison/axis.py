@@ -10,16 +10,11 @@ from itertools import pairwise
 import networkx as nx
 import numpy as np
 
+from costmodel.comparison.situations import is_whole, log_seconds, ready_to_vary
 from costmodel.errors import CostModelError, DataError
-from costmodel.graph import at, free_symbols
 from costmodel.platforms import Platform, load_platform
-from costmodel.platforms.varied import UNITS, varied
-from costmodel.prediction.latency import latency
-from costmodel.specs import network
-from costmodel.specs.batch import BATCH_NAMES, with_batch
+from costmodel.platforms.varied import UNITS
 from costmodel.units import parse
-from costmodel.zoo import NETWORKS
-from costmodel.zoo.parameters import accepted
 
 _POINTS = 17
 """Values that are tried before the crossing is narrowed down."""
@@ -38,7 +33,7 @@ class Axis:
     ----------
     name : str
         ``"batch"``; ``"bandwidth"`` of main memory [B/s] or ``"clock"`` [Hz] of the hardware; a
-        parameter of zoo networks; or a free symbol.
+        parameter of zoo networks or of functions; or a free symbol.
     low, high : float
         The range.
     """
@@ -53,6 +48,18 @@ class Axis:
                 f"{self.name} should be varied from a positive number to a larger one, got "
                 f"{self.low:g} to {self.high:g}"
             )
+
+    def values(self, count: int, whole: bool) -> list[float]:
+        """Return values of the range at equal ratios, or the integers nearest to them.
+
+        Examples
+        --------
+        >>> Axis("batch", 1, 8).values(4, whole=True)
+        [1.0, 2.0, 4.0, 8.0]
+        """
+        values: list[float] = np.geomspace(self.low, self.high, count).tolist()
+        values[0], values[-1] = self.low, self.high  # as they were given, not as they round
+        return sorted({float(round(v)) for v in values}) if whole else values
 
 
 def parse_axis(text: str) -> Axis:
@@ -106,12 +113,14 @@ def crossovers(
     []
     """
     where = load_platform(platform)
+    subjects = [ready_to_vary(subject, axis.name) for subject in (first, second)]
 
     def gap(value: float) -> float:
-        times = [_log_seconds(n, where, axis.name, value) for n in (first, second)]
+        times = [log_seconds(subject, where, axis.name, value) for subject in subjects]
         return times[1] - times[0]
 
-    return _crossings(gap, _values(axis, (first, second)), _whole(axis.name, (first, second)))
+    whole = is_whole(axis.name, (axis.low, axis.high), subjects)
+    return _crossings(gap, axis.values(_POINTS, whole), whole)
 
 
 def meet(
@@ -147,74 +156,13 @@ def meet(
     True
     """
     where = load_platform(platform)
+    ready = ready_to_vary(subject, axis.name)
 
     def gap(value: float) -> float:
-        return _log_seconds(subject, where, axis.name, value) - math.log(seconds)
+        return log_seconds(ready, where, axis.name, value) - math.log(seconds)
 
-    return _crossings(gap, _values(axis, (subject,)), _whole(axis.name, (subject,)))
-
-
-def situation(
-    subject: str | nx.DiGraph, platform: Platform, name: str, value: float
-) -> tuple[nx.DiGraph, Platform]:
-    """Return a network and a platform, one of them with another value of a quantity.
-
-    Raises
-    ------
-    DataError
-        If there is nothing of this name, or no network of this value.
-    """
-    if name in UNITS:
-        return _graph(subject), varied(platform, name, value)
-    number = int(value) if value == int(value) else value
-    if isinstance(subject, str):
-        base, _, query = subject.partition("?")
-        if base in NETWORKS:
-            known = accepted(NETWORKS[base])
-            key = next((k for k in BATCH_NAMES if k in known), name) if name == "batch" else name
-            if key in known:
-                kept = [
-                    part for part in query.split("&") if part and not part.startswith(f"{key}=")
-                ]
-                return network(f"{base}?{'&'.join([*kept, f'{key}={number}'])}"), platform
-    graph = _graph(subject)
-    if name in {s.name for s in free_symbols(graph)}:
-        return at(graph, **{name: number}), platform
-    if name == "batch":
-        return with_batch(graph, int(value)), platform
-    raise DataError(
-        f"{graph.name or 'the network'} has no {name!r} to vary: give batch, "
-        f"{', '.join(UNITS)}, a parameter of a zoo network or a free symbol"
-    )
-
-
-def _graph(subject: str | nx.DiGraph) -> nx.DiGraph:
-    return network(subject) if isinstance(subject, str) else subject
-
-
-def _log_seconds(subject: str | nx.DiGraph, platform: Platform, name: str, value: float) -> float:
-    graph, where = situation(subject, platform, name, value)
-    return math.log(float(latency(graph, where).seconds))
-
-
-def _whole(name: str, subjects: tuple[str | nx.DiGraph, ...]) -> bool:
-    """Say whether only integers make sense: sizes and symbols, but not what is a multiplier."""
-    if name in UNITS:
-        return False
-    for subject in subjects:
-        if isinstance(subject, str) and (base := subject.partition("?")[0]) in NETWORKS:
-            parameter = accepted(NETWORKS[base]).get(name)
-            if parameter is not None and parameter.annotation in ("Width", "float"):
-                return False
-    return True
-
-
-def _values(axis: Axis, subjects: tuple[str | nx.DiGraph, ...]) -> list[float]:
-    values: list[float] = np.geomspace(axis.low, axis.high, _POINTS).tolist()
-    values[0], values[-1] = axis.low, axis.high  # as they were given, not as they round
-    if _whole(axis.name, subjects):
-        values = sorted({float(round(v)) for v in values})
-    return values
+    whole = is_whole(axis.name, (axis.low, axis.high), [ready])
+    return _crossings(gap, axis.values(_POINTS, whole), whole)
 
 
 def _crossings(gap: Gap, values: list[float], whole: bool) -> list[float]:

@@ -7,6 +7,10 @@ figures are readable in grey: what differs in colour differs in marker, hatch or
 from __future__ import annotations
 
 from costmodel.plots.breakdowns import breakdown as breakdown
+from costmodel.plots.choices import along as along
+from costmodel.plots.choices import elasticities as elasticities
+from costmodel.plots.choices import savings as savings
+from costmodel.plots.choices import solved as solved
 from costmodel.plots.compared import compared as compared
 from costmodel.plots.comparisons import mac_beside_bound as mac_beside_bound
 from costmodel.plots.comparisons import scatter as scatter
@@ -16,12 +20,16 @@ from costmodel.plots.spaces import swept as swept
 from costmodel.plots.traffic import traffic_bounds as traffic_bounds
 
 __all__ = [
+    "along",
     "breakdown",
     "compared",
     "draw",
+    "elasticities",
     "mac_beside_bound",
     "roofline",
+    "savings",
     "scatter",
+    "solved",
     "swept",
     "traffic_bounds",
 ]
