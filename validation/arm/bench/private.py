@@ -17,7 +17,8 @@ from .texts import harmless
 MARK = "@costmodel "
 """Begins every line that is ours; a login may print lines of its own."""
 
-PREFIX = "armbench-"
+PREFIXES = ("armbench-", "engine-", "network-", "probe-")
+"""Begin the names of all files that are ever put there."""
 
 _PREPARE = r"""
 umask 077
@@ -49,9 +50,19 @@ echo "{mark}machine $(uname -m)"
 
 @dataclass(frozen=True)
 class Program:
-    """The program as it has to be on the board."""
+    """A file as it has to be on the board: the program, an engine, a network.
+
+    Parameters
+    ----------
+    content : bytes
+        What is in it.
+    stem, ending : str
+        Beginning and end of its name.
+    """
 
     content: bytes
+    stem: str = "armbench"
+    ending: str = ""
 
     @property
     def sha256(self) -> str:
@@ -61,7 +72,7 @@ class Program:
     @property
     def name(self) -> str:
         """Its file's name, which tells versions apart."""
-        return f"{PREFIX}{self.sha256[:16]}"
+        return f"{self.stem}-{self.sha256[:16]}{self.ending}"
 
 
 @dataclass(frozen=True)

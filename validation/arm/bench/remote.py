@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 import subprocess
 import tempfile
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +12,10 @@ from pathlib import Path
 from ..errors import BackendError
 from .board import Board
 from .build import build_armbench
+from .connection import CONNECT_TIMEOUT_S, Connection, check_connection
 from .private import (
     FROM_INPUT,
-    PREFIX,
+    PREFIXES,
     Found,
     Program,
     prepare_command,
@@ -29,28 +28,10 @@ from .result import RunResult
 from .session import Session
 from .texts import harmless, last_line
 
-CONNECT_TIMEOUT_S = 10
 UPLOAD_TIMEOUT_S = 120.0
-_SSH_FAILED = 255  # ssh's own exit code: no connection, or no login
-_KEPT_S = 60  # a connection stays open that long after its last use
+_SLOWEST_LINK = 1e6  # what is sent may take as long as at this rate, beyond that. [byte/s]
 _Done = subprocess.CompletedProcess[bytes]
 
-# ssh's words for what went wrong, and ours; what says more comes first
-_SSH_REASONS = {
-    "REMOTE HOST IDENTIFICATION HAS CHANGED": "the board's host key has changed: if it was "
-    "installed anew, remove the old key with ssh-keygen -R and log in once by hand; if not, "
-    "something else answers in its place",
-    "Host key verification failed": "the board's host key is not the known one; "
-    "check it by hand once with ssh",
-    "Permission denied": "the login was refused: is your key in the board's authorized_keys?",
-    "Too many authentication failures": "the login was refused: too many keys were tried; name one "
-    "in ~/.ssh/config",
-    "Connection refused": "the board refuses the connection: does its ssh server run on that port?",
-    "Could not resolve hostname": "no such host name",
-    "timed out": "the board cannot be reached: no answer",
-    "No route to host": "the board cannot be reached: no route to it",
-    "Network is unreachable": "the board cannot be reached: no network",
-}
 _HOME = ('"${XDG_CACHE_HOME:-$HOME/.cache}/costmodel"', '"/tmp/costmodel-$(id -u)"')
 _ANDROID = ('"/data/local/tmp/costmodel"',)
 
@@ -73,7 +54,7 @@ class _Remote:
         return Session(self.program_command(f"{folder}/{program.name}"), self.name, self)
 
     def install(self, program: Program) -> str:
-        """Return the private folder, where the board has the program, byte for byte.
+        """Return the private folder, where the board has the file, byte for byte.
 
         Raises
         ------
@@ -84,14 +65,16 @@ class _Remote:
         for _ in range(2):
             if not found.folder:
                 reasons = "; ".join(found.skipped) or "the login names no folder of its own"
-                raise BackendError(f"{self.name}: the board has no folder for armbench: {reasons}")
+                raise BackendError(
+                    f"{self.name}: the board has no folder for {program.stem}: {reasons}"
+                )
             if self._is_right(found, program):
                 return found.folder
             self._send(program, found)
             found = self.look(program)
         raise BackendError(
-            f"{self.name}: armbench was copied to {harmless(found.folder)} on the board and is not "
-            "there as it was sent; is its disk full?"
+            f"{self.name}: {program.stem} was copied to {harmless(found.folder)} on the board and "
+            "is not there as it was sent; is its disk full?"
         )
 
     def look(self, program: Program) -> Found:
@@ -112,9 +95,10 @@ class _Remote:
     def clean(self) -> str:
         """Remove the private folders with what is in them; say which there were."""
         names = " ".join(self.folders())
+        files = " ".join(f'"$d"/{prefix}*' for prefix in PREFIXES)
         command = (
             f'for d in {names}; do [ -d "$d" ] && [ ! -L "$d" ] && [ -O "$d" ] && '
-            f'rm -rf "$d"/{PREFIX}* "$d"/probe-* && rmdir "$d" && echo "$d"; done; true'
+            f'rm -rf {files} && rmdir "$d" && echo "$d"; done; true'
         )
         return ", ".join(map(harmless, self.shell(command).stdout.splitlines()))
 
@@ -130,7 +114,15 @@ class _Remote:
 
     def program_command(self, path: str) -> list[str]:
         """Return the command here that runs the program there."""
+        return self.command(shlex.quote(path))
+
+    def command(self, there: str) -> list[str]:
+        """Return the command here that runs a command of the board's shell, input and all."""
         raise NotImplementedError
+
+    def remove(self, paths: Sequence[str]) -> None:
+        """Remove files of the private folder."""
+        self.shell(f"rm -f {' '.join(map(shlex.quote, paths))}")
 
     def folders(self) -> Sequence[str]:
         """Private folders to try, as words of a shell."""
@@ -138,12 +130,6 @@ class _Remote:
 
     def _send(self, program: Program, found: Found) -> None:
         raise NotImplementedError
-
-
-class _Connection:
-    """The socket of the connection that all commands of a target share; empty before the first."""
-
-    socket = ""
 
 
 @dataclass(frozen=True)
@@ -168,18 +154,18 @@ class SshTarget(_Remote):
     options: tuple[str, ...] = ()
     folder: str = ""
     binary: Path | None = field(default=None, repr=False)
-    _shared: _Connection = field(default_factory=_Connection, init=False, compare=False, repr=False)
+    _shared: Connection = field(default_factory=Connection, init=False, compare=False, repr=False)
 
     def shell(self, command: str, stdin: bytes = b"") -> _Done:
         """Run a command in the board's shell."""
-        done = communicate(self._ssh(command), stdin, UPLOAD_TIMEOUT_S, self.name)
-        self._check_connection(done.returncode, done.stderr)
+        done = communicate(self._ssh(command), stdin, _limit(stdin), self.name)
+        check_connection(done.returncode, done.stderr, self.name)
         return done
 
-    def program_command(self, path: str) -> list[str]:
-        """Return the command here that runs the program there."""
+    def command(self, there: str) -> list[str]:
+        """Return the command here that runs a command of the board's shell, input and all."""
         # a shell that stays tells of a signal; ssh alone would end with 255 and say nothing
-        return self._ssh(f"{shlex.quote(path)}; exit $?")
+        return self._ssh(f"{there}; exit $?")
 
     def folders(self) -> Sequence[str]:
         """Private folders to try, as words of a shell."""
@@ -192,50 +178,16 @@ class SshTarget(_Remote):
         return words + (["-l", self.user] if self.user is not None else [])
 
     def _ssh(self, command: str) -> list[str]:
-        if not self._shared.socket:
-            self._shared.socket = self._connect()
+        socket = self._shared.opened(self.host, self._words(), self.name)
         # where the connection has gone, ssh makes one of its own
-        shared = ["-o", "ControlMaster=no", "-S", self._shared.socket]
+        shared = ["-o", "ControlMaster=no", "-S", socket]
         return ["ssh", *shared, *self._words(), "--", self.host, command]
-
-    def _connect(self) -> str:
-        """Open the connection that all commands share; return its socket."""
-        folder = tempfile.mkdtemp(prefix="costmodel-ssh-")
-        weakref.finalize(self._shared, _disconnect, folder, self.host)
-        socket, log = f"{folder}/s", Path(folder) / "log"
-        words = ["-M", "-S", socket, "-o", f"ControlPersist={_KEPT_S}", "-f", "-N", *self._words()]
-        with log.open("wb") as errors:  # the process stays, and would hold a pipe open
-            try:
-                done = subprocess.run(
-                    ["ssh", *words, "--", self.host],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=errors,
-                    check=False,
-                    timeout=UPLOAD_TIMEOUT_S,
-                )
-            except subprocess.TimeoutExpired:
-                raise BackendError(f"{self.name}: the board cannot be reached: no answer") from None
-            except OSError as error:
-                raise BackendError(f"{self.name}: cannot start ssh: {error.strerror}") from error
-        self._check_connection(done.returncode, log.read_bytes())
-        return socket
-
-    def _check_connection(self, code: int, stderr: bytes) -> None:
-        if code != _SSH_FAILED:
-            return
-        text = stderr.decode(errors="replace")
-        for sign, reason in _SSH_REASONS.items():
-            if sign in text:
-                raise BackendError(f"{self.name}: {reason}")
-        said = last_line(stderr) if text.strip() else "the connection broke off"
-        raise BackendError(f"{self.name}: ssh failed: {said}")
 
     def _send(self, program: Program, found: Found) -> None:
         command = receive_command(program, found.folder, FROM_INPUT)
         sent = self.shell(command, program.content)
         if sent.returncode != 0:
-            raise _upload_error(self.name, sent.stderr)
+            raise _upload_error(self.name, program.stem, sent.stderr)
 
 
 @dataclass(frozen=True)
@@ -253,9 +205,9 @@ class AdbTarget(_Remote):
         self._check_device(done.returncode, done.stderr)
         return done
 
-    def program_command(self, path: str) -> list[str]:
-        """Return the command here that runs the program there."""
-        return self._adb("shell", "-T", shlex.quote(path))
+    def command(self, there: str) -> list[str]:
+        """Return the command here that runs a command of the device's shell, input and all."""
+        return self._adb("shell", "-T", there)
 
     def folders(self) -> Sequence[str]:
         """Private folders to try, as words of a shell."""
@@ -282,34 +234,23 @@ class AdbTarget(_Remote):
     def _send(self, program: Program, found: Found) -> None:
         part = f"{found.folder}/{program.name}.part"
         self.shell(f"rm -rf {shlex.quote(part)}")
-        with tempfile.NamedTemporaryFile(prefix=PREFIX) as copy:
+        with tempfile.NamedTemporaryFile(prefix=PREFIXES[0]) as copy:
             copy.write(program.content)
             copy.flush()
-            sent = communicate(self._adb("push", copy.name, part), b"", UPLOAD_TIMEOUT_S, self.name)
+            push = self._adb("push", copy.name, part)
+            sent = communicate(push, b"", _limit(program.content), self.name)
         self._check_device(sent.returncode, sent.stderr)
         if sent.returncode == 0:
             sent = self.shell(receive_command(program, found.folder, ":"))
         if sent.returncode != 0:
-            raise _upload_error(self.name, sent.stderr)
+            raise _upload_error(self.name, program.stem, sent.stderr)
 
 
-def _disconnect(folder: str, host: str) -> None:
-    """End the connection whose socket lies in ``folder``."""
-    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-        subprocess.run(
-            ["ssh", "-S", f"{folder}/s", "-O", "exit", "--", host],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            timeout=10,
-        )
-    for name in ("s", "log"):
-        Path(folder, name).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        Path(folder).rmdir()
-
-
-def _upload_error(where: str, stderr: bytes) -> BackendError:
+def _upload_error(where: str, what: str, stderr: bytes) -> BackendError:
     if b"No space left" in stderr:
-        return BackendError(f"{where}: the board's disk is full, armbench cannot be copied to it")
-    return BackendError(f"{where}: armbench cannot be copied to the board: {last_line(stderr)}")
+        return BackendError(f"{where}: the board's disk is full, {what} cannot be copied to it")
+    return BackendError(f"{where}: {what} cannot be copied to the board: {last_line(stderr)}")
+
+
+def _limit(content: bytes) -> float:
+    return UPLOAD_TIMEOUT_S + len(content) / _SLOWEST_LINK
