@@ -17,7 +17,7 @@ from costmodel.ops import Elementwise, Softmax
 from costmodel.platforms import Platform
 from costmodel.platforms.machine import machine_for
 from costmodel.runtimes import load_runtime
-from costmodel.timing import cpu, gpu
+from costmodel.timing import cpu, cpu_products, gpu
 from costmodel.timing.cpu_products import last_cache
 from costmodel.timing.fitted import with_values
 from costmodel.timing.machine import Machine
@@ -182,6 +182,21 @@ def test_winograd_is_taken_only_where_it_is_faster(where: Platform) -> None:
     assert max(gain) > 1.1
     plain = kernel("conv2d?k=5", where)
     assert time(plain, where, direct) == time(plain, where)
+
+
+def test_whole_winograd_moves_what_the_last_cache_does_not_hold() -> None:
+    machine = machine_for(CPU, "float32")
+    whole = replace(machine, algorithms=machine.algorithms - {"winograd"} | {"whole_winograd"})
+    q = CPU.fitted.theta
+    added = []
+    for c, size in ((16, 28), (64, 224), (128, 224)):
+        w = kernel(f"conv2d?k=3&cin={c}&cout={c}&size={size}", CPU)
+        added.append(cpu.terms(w, whole, q).compute - cpu.terms(w, machine, q).compute)
+    assert added[0] == 0  # 28 x 28 x 16 elements become 112 kB, far below half of the cache
+    # 56 x 56 blocks of 36 elements, inputs and outputs, each written (two ways) and read.
+    moved = 3 * 2 * 36 * 56 * 56 * 4 * 64
+    expected = moved / cpu_products.far_bandwidth(machine, q)
+    assert added[1:] == pytest.approx([expected, 2 * expected])
 
 
 def test_only_linear_layers_split_their_reduction(monkeypatch: pytest.MonkeyPatch) -> None:

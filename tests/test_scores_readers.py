@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import costmodel as cm
@@ -19,7 +21,8 @@ from costmodel_validation.scores import (
     paddle_lite,
     tophub,
 )
-from costmodel_validation.scores.dataset import DATA_VARIABLE, DeviceSet
+from costmodel_validation.scores.bench import Bench
+from costmodel_validation.scores.dataset import DATA_VARIABLE, DeviceSet, Row
 from costmodel_validation.scores.efficientnet_lite import efficientnet_lite
 
 CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|"
@@ -164,6 +167,18 @@ def test_tophub_agrees_with_the_printed_multiply_adds(data: Path) -> None:
     assert cm.multiply_adds(cm.network(direct.network)) == 118013952
     assert cm.multiply_adds(cm.network(depthwise.network)) == 903168
     assert [row.group for row in sets["tophub bcm2837 Winograd"].rows] == ["winograd"]
+
+
+def test_tuned_kernels_for_arm_read_pages_of_zeros_as_weights(data: Path) -> None:
+    found = by_name(tophub.device_sets())["tophub bcm2837 Winograd"]
+    assert found.weights_at_hand
+    deep = Row("conv2d?cin=512&cout=512&size=7&k=3", 1.0)
+    at_hand, fetched = (
+        Bench.of(replace(found, rows=(deep,), weights_at_hand=known)) for known in (True, False)
+    )
+    times = [b.predict(b.platform, np.array([0])).seconds[0] for b in (at_hand, fetched)]
+    # 512 x 512 x 36 transformed weights, at best at the bandwidth of the datasheet.
+    assert times[1] - times[0] > 512 * 512 * 36 * 4 / 3.6e9
 
 
 def test_ncnn_takes_the_cpu_and_no_more_threads_than_cores(data: Path) -> None:

@@ -19,7 +19,7 @@ from costmodel.runtimes.packs import Packs, packs_of
 
 ALGORITHMS = {
     "gpu": ("implicit_gemm", "winograd", "fft"),
-    "cpu": ("implicit_gemm", "winograd", "plain", "blocked"),
+    "cpu": ("implicit_gemm", "winograd", "whole_winograd", "plain", "blocked"),
     "accelerator": ("implicit_gemm", "winograd"),
 }
 """Algorithms of convolution, by kind of hardware (:mod:`costmodel.timing`)."""
@@ -87,7 +87,8 @@ class Runtime:
     algorithms : mapping of str to tuple of str
         By kind of hardware, the algorithms of convolution that the runtime picks the fastest of. On
         a CPU, ``plain`` and ``blocked`` name the layouts in which it reads images without a copy;
-        which of the two it picks is known (:mod:`costmodel.timing.cpu_products`).
+        which of the two it picks is known (:mod:`costmodel.timing.cpu_products`); ``winograd``
+        transforms an image part by part, ``whole_winograd`` all of it before the products begin.
     asynchronous : bool
         Whether the host dispatches kernels ahead of the device.
     transfers : bool

@@ -68,7 +68,7 @@ def least_multiply_adds(p: Product, machine: Machine) -> Dim:
     """
     channels = p.batch * p.m * p.k / p.taps
     choices = [p.multiply_adds]
-    if p.winograd and "winograd" in machine.algorithms:
+    if p.winograd and machine.winograd:
         sizes = (2, 4, 6) if machine.kind == "cpu" else (2, 4)
         choices += [(size + 2) ** 2 * blocks(p, size) * channels for size in sizes]
     if p.fourier and "fft" in machine.algorithms:

@@ -215,7 +215,7 @@ def _in_divisors(w: Workload, packs: Packs, machine: Machine, q: Theta) -> Way:
 def _takes_winograd(w: Workload, machine: Machine) -> Dim:
     """Return 1 for a 3x3 convolution of stride 1, in groups or not, of more than 8 channels."""
     p, c = w.product, w.channels
-    if not (p.winograd and "winograd" in machine.algorithms):
+    if not (p.winograd and machine.winograd):
         return 0
     return 1 - at_most(c.inputs, 8) * at_most(c.outputs, 8)
 

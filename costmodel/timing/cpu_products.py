@@ -277,7 +277,7 @@ def convolution(w: Workload, machine: Machine, q: Theta) -> Dim:
     p = w.product
     rate = peak(w, machine, q) * q["gemm"]
     direct = _product(p, machine, q, machine.lanes) / (rate * q["direct"])
-    if not (p.winograd and "winograd" in machine.algorithms):
+    if not (p.winograd and machine.winograd):
         return direct
     channels = p.k / p.taps
     transformed = _TRANSFORMED * blocks(p, _BLOCK) * p.m * (channels + q["fill"])
@@ -287,10 +287,22 @@ def convolution(w: Workload, machine: Machine, q: Theta) -> Dim:
     # Weights are transformed beforehand, into four times as many.
     more = _TRANSFORMED / p.taps - 1
     missed = more * w.weights.missed(last_cache(machine, q))
+    if "whole_winograd" in machine.algorithms:
+        missed = missed + _transformed_missed(p, machine, q)
     moved = moved + more * w.weights.bytes
     transforms = moved / (machine.vector * q["near_bandwidth"])
     transforms = transforms + missed / far_bandwidth(machine, q)
     return minimum(direct, transformed / (rate * q["winograd"]) + transforms)
+
+
+def _transformed_missed(p: Product, machine: Machine, q: Theta) -> Dim:
+    """Return the bytes of transformed images that go through memory [byte].
+
+    Each is read when all of it has been written; a write that misses reads its line first.
+    """
+    elements = _TRANSFORMED * blocks(p, _BLOCK)
+    sizes = (elements * channels * _WORD for channels in (p.k / p.taps, p.m))
+    return total(3 * Moved(size, 2 * size).missed(last_cache(machine, q)) for size in sizes)
 
 
 def matmul(w: Workload, machine: Machine, q: Theta) -> Dim:

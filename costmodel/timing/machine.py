@@ -98,3 +98,8 @@ class Machine:
     one_core: frozenset[str] = frozenset()
     packs: Packs | None = None
     sleeps: bool = False
+
+    @property
+    def winograd(self) -> bool:
+        """Whether the runtime has Winograd's algorithm."""
+        return not self.algorithms.isdisjoint(("winograd", "whole_winograd"))

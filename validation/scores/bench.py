@@ -14,6 +14,7 @@ from costmodel.prediction.table import NetworkTable, tabulate
 from costmodel.timing.fitted import PRIOR_NETWORK_SPREAD, PRIOR_OPERATOR_SPREAD, Fitted
 from costmodel.timing.multipliers import HOST
 from costmodel.timing.surface import Surface
+from costmodel.timing.workload import Moved
 
 from .baselines import BASELINES, Features, features
 from .dataset import DeviceSet
@@ -101,11 +102,11 @@ class Bench:
         platform = load_platform(rows.platform, calibrated=False)
         index = sample(len(rows.rows), most or len(rows.rows))
         chosen = [rows.rows[i] for i in index]
+        graphs, between = [rows.graph(row) for row in chosen], [row.between for row in chosen]
+        table = tabulate(graphs, platform, between)
         return Bench(
             platform,
-            tabulate(
-                [rows.graph(row) for row in chosen], platform, [row.between for row in chosen]
-            ),
+            _with_weights_at_hand(table) if rows.weights_at_hand else table,
             np.array([row.seconds for row in chosen]),
             tuple(row.group for row in chosen),
             tuple(row.site for row in chosen),
@@ -171,6 +172,17 @@ def scores_of(
                 )
             )
     return scores
+
+
+def _with_weights_at_hand(table: NetworkTable) -> NetworkTable:
+    """Return ``table`` with weights that no kernel fetches from beyond a core's first cache."""
+    stacks = []
+    for stack in table.stacks:
+        weights = stack.workload.weights
+        none = weights.bytes * 0
+        workload = replace(stack.workload, weights=Moved(weights.bytes, none, none))
+        stacks.append(replace(stack, workload=workload))
+    return replace(table, stacks=stacks)
 
 
 def _judged(guess: Guess, measured: np.ndarray, keep: np.ndarray) -> Figures:

@@ -56,12 +56,15 @@ class DeviceSet:
         All rows.
     graphs : mapping of str to DiGraph
         Networks that are no text for :mod:`costmodel.specs`, by the name that rows use.
+    weights_at_hand : bool
+        Whether all weights come from a core's first cache, whatever their size.
     """
 
     name: str
     platform: str
     rows: tuple[Row, ...]
     graphs: Mapping[str, nx.DiGraph] = field(default_factory=dict, compare=False)
+    weights_at_hand: bool = False
 
     def graph(self, row: Row) -> nx.DiGraph:
         """Return the op graph of a row."""
