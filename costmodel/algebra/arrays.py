@@ -143,9 +143,14 @@ def once(find: Callable[[], Any], *given: Any) -> Any:
 def _deep_identity(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(map(_deep_identity, value))
-    if isinstance(value, np.ndarray) and not _is_fixed(value):
+    if isinstance(value, np.ndarray) and not (_is_fixed(value) or _is_own(value)):
         raise TypeError("an array that may change")
     return id(value) if isinstance(value, np.ndarray) else (type(value), value)
+
+
+def _is_own(value: np.ndarray) -> bool:
+    """Return whether an array is read-only and no view of one that may change."""
+    return value.base is None and not value.flags.writeable
 
 
 def _identity(value: Any) -> Any:
@@ -201,6 +206,35 @@ def as_whole(values: np.ndarray) -> np.ndarray:
         return values
     result: np.ndarray = _settled(values)
     return result
+
+
+def narrowed(values: Whole) -> Whole:
+    """Return an array without repetition along its axes: of length 1 where nothing changes.
+
+    On the grid of a design space, ``a + (b - a)`` depends on ``b`` alone.
+
+    Examples
+    --------
+    >>> a, b = whole(np.array([[2], [4]])), whole(np.array([[6, 8]]))
+    >>> (a + (b - a)).shape, narrowed(a + (b - a))
+    ((2, 2), array([[6, 8]]))
+    """
+    plain = values.view(np.ndarray)
+    for axis, length in enumerate(plain.shape):
+        first = plain.take([0], axis)
+        if length > 1 and np.array_equal(np.broadcast_to(first, plain.shape), plain):
+            plain = first
+    found: Whole = values if plain.shape == values.shape else _frozen(plain, values._most)
+    known = _KNOWN.get()
+    if known is None or found.size > _FEW:
+        return found
+    # Equal arrays are one, so that what follows from them is computed once.
+    one: Whole = known.setdefault(("equal", found.shape, found.tobytes()), (found, ()))[0]
+    return one
+
+
+_FEW = 4096
+"""Entries of arrays that are compared with all others. [1]"""
 
 
 def as_floats(value: Any) -> Any:

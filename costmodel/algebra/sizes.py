@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import sympy
 
-from costmodel.algebra.arrays import Whole, check_broadcast, whole
+from costmodel.algebra.arrays import Whole, check_broadcast, narrowed, once, whole
 from costmodel.algebra.certainty import is_certain, objection
 from costmodel.algebra.symbols import Dim, dim, is_name, is_symbolic
 from costmodel.errors import ShapeError
@@ -158,7 +159,8 @@ def _check_array(value: np.ndarray, what: str, smallest: int, stated: bool) -> W
         raise ShapeError(f"{what} must hold integers of at least {smallest}, got {value!r}")
     if plain.max() > MAX_DIM:
         raise ShapeError(f"{what} must hold integers of at most {MAX_DIM}, got {value!r}")
-    return value if isinstance(value, Whole) and not value.flags.writeable else whole(plain)
+    fixed = value if isinstance(value, Whole) and not value.flags.writeable else whole(plain)
+    return once(partial(narrowed, fixed), narrowed, fixed) if fixed.ndim > 1 else fixed
 
 
 def _is_whole(plain: np.ndarray) -> bool:

@@ -284,7 +284,14 @@ def total(values: Iterable[Dim]) -> Dim:
         return sum(values)
     if any(isinstance(v, sympy.Expr) for v in values):
         return sympy.Add(*values)
-    return _joined(add, values)
+    by_shape: dict[tuple[int, ...], list[Dim]] = {}
+    for value in values:
+        by_shape.setdefault(np.shape(value), []).append(value)
+    if len(by_shape) < 2:
+        return _joined(add, values)
+    # Arrays over few parameters of a space are small: they are added up before they are spread.
+    sums = [_joined(add, alike) for alike in by_shape.values()]
+    return _joined(add, sorted(sums, key=np.size))
 
 
 def same(a: Dim, b: Dim) -> bool:

@@ -26,7 +26,7 @@ from costmodel.timing.network import (
 from costmodel.timing.spread import log_spread, nudged, nudges
 from costmodel.timing.surface import spread
 from costmodel.timing.terms import NAMES, Terms
-from costmodel.timing.workload import Workload
+from costmodel.timing.workload import key_of
 
 LEVEL = 0.9
 """Probability of the intervals."""
@@ -172,17 +172,13 @@ def _spread(network: Lowered, where: Platform, seconds: np.ndarray | float) -> n
 def _times(network: Lowered, where: Platform, theta: Mapping[str, float]) -> list[Terms]:
     machines = {dtype: machine_for(where, dtype) for dtype in {w.dtype for w in network.workloads}}
     surfaces = where.fitted.surfaces
-    known: dict[Workload, Terms] = {}
+    known: dict[tuple[object, ...], Terms] = {}
     times = []
     for w in network.workloads:
-        try:
-            found = known.get(w)
-        except TypeError:  # arrays cannot be hashed
-            times.append(kernel_terms(w, machines[w.dtype], theta, surfaces))
-            continue
-        if found is None:
-            found = known[w] = kernel_terms(w, machines[w.dtype], theta, surfaces)
-        times.append(found)
+        key = key_of(w)
+        if key not in known:
+            known[key] = kernel_terms(w, machines[w.dtype], theta, surfaces)
+        times.append(known[key])
     return times
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -20,6 +21,10 @@ from costmodel.spaces.space import Space
 
 COLUMNS = ("latency", "multiply_adds", "flops", "params", "mac")
 """Latency [s], multiply-adds [multiply-add], parameters and memory access cost [element]."""
+_SPARSE = 16
+"""Points of a grid for each variant on it, above which the grid does not pay. [1]"""
+_MOST = 2**20
+"""Points of a grid at most, to bound the memory that it takes. [1]"""
 
 
 def evaluate(
@@ -59,12 +64,31 @@ def evaluate(
                 one = {name: _plain(values[0]) for name, values in arrays.items()}
                 single.add(own, space.build(**fixed, **one))
                 continue
+            axes, places = _grid(arrays, min(_SPARSE * len(own), _MOST))
+            shape = np.broadcast_shapes(*(values.shape for values in axes.values()))
             with computed_once():
-                graph = space.build(**fixed, **arrays)
+                graph = space.build(**fixed, **axes)
                 for name, values in _of_arrays(graph, platform, wanted).items():
-                    result[name][own] = values
+                    result[name][own] = np.broadcast_to(values, shape)[places]
         single.fill(result)
     return result
+
+
+def _grid(
+    arrays: Mapping[str, np.ndarray], most: int
+) -> tuple[dict[str, np.ndarray], tuple[np.ndarray, ...]]:
+    """Return sizes along an axis each, and where on their grid the variants are.
+
+    Most kernels depend on one or two sizes only, and are worked out for these alone. Where the grid
+    has more than ``most`` points, the variants are one axis instead.
+    """
+    found = [np.unique(values, return_inverse=True) for values in arrays.values()]
+    if math.prod(len(values) for values, _ in found) > most:
+        return dict(arrays), (np.arange(len(found[0][1])),)
+    axes = {}
+    for i, (name, (values, _)) in enumerate(zip(arrays, found, strict=True)):
+        axes[name] = values.reshape([-1 if i == j else 1 for j in range(len(found))])
+    return axes, tuple(place for _, place in found)
 
 
 class _Singles:

@@ -29,8 +29,9 @@ class Space:
     choices : mapping
         The values of each parameter. [1]
     sizes : tuple of str
-        Parameters that are sizes only: ``build`` takes arrays of them, and all their variants are
-        one graph. The others may change the structure: each of their combinations is built.
+        Parameters that are sizes only: ``build`` takes arrays of them, of any shapes that
+        broadcast, and all their variants are one graph. The others may change the structure: each
+        of their combinations is built.
 
     Raises
     ------

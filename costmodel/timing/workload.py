@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from costmodel.algebra.arrays import as_floats
-from costmodel.algebra.symbols import Dim, ceil_div, maximum, minimum, same, total
+from costmodel.algebra.arrays import as_floats, once
+from costmodel.algebra.symbols import Dim, are_ints, ceil_div, maximum, minimum, same, total
 from costmodel.kernels import Kernel, Product
 from costmodel.kinds import KINDS
 from costmodel.timing.functions import exponentials
@@ -60,7 +62,19 @@ class Moved:
         >>> [Moved(100, d).missed(1000) for d in (400, 1000, 2000)]
         [0.0, 50.0, 100]
         """
-        return self.bytes * minimum(1, maximum(0.0, self.distance / capacity - 0.5))
+        find = partial(_lost, self.distance, capacity)
+        if isinstance(self.distance, np.ndarray):
+            return self.bytes * once(find, _lost, self.distance, capacity)
+        return self.bytes * find()
+
+
+def _lost(distance: Dim, capacity: Dim) -> Dim:
+    """Return the share of a tensor that a memory does not hold any more [1]."""
+    share = minimum(1, maximum(0.0, distance / capacity - 0.5))
+    if isinstance(share, np.ndarray) and share.min() == share.max():
+        # Few distances of a space are near the capacity: a number spares large arrays.
+        return float(share.flat[0])
+    return share
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,35 +224,31 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
     """
     runs = [_runs(kernel) for kernel in kernels]
     sizes = [kernel.bytes * run for kernel, run in zip(kernels, runs, strict=True)]
-    everything = total(sizes) + between
+    clock = _Clock(sizes, between)
+    everything = clock.everything
     fresh = everything if same(between, 0) else total(sizes[:1])
-    before: list[Dim] = [0]
-    for size in sizes:
-        before.append(before[-1] + size)
-    # Bytes touched up to the moment when the output of a kernel was touched last.
-    touched: dict[str, Dim] = {}
-    # Bytes touched up to the end of the last kernel of a kind; of the run before, to begin with.
-    ran: dict[str, Dim] = {}
+    # When the output of a kernel was touched last, and when the last kernel of a kind was done; in
+    # the run before, to begin with.
+    touched: dict[str, _Moment] = {}
+    ran: dict[str, _Moment] = {}
     for i, kernel in enumerate(kernels):
-        end = before[i + 1] - everything
-        ran[kernel.kind] = _where(runs[i], end, ran.get(kernel.kind, end))
+        ran[kernel.kind] = _at(runs[i], i + 1 - len(kernels), 0, ran.get(kernel.kind))
     latest: Dim = 0
     read_later = {read.maker for kernel in kernels for read in kernel.reads}
     layouts: dict[str | None, Channels] = {}
     result = []
     for i, kernel in enumerate(kernels):
-        since = before[i] - ran[kernel.kind]
-        ran[kernel.kind] = _where(runs[i], before[i + 1], ran[kernel.kind])
+        since = clock.since(ran[kernel.kind], i)
+        ran[kernel.kind] = _at(runs[i], i + 1, 0, ran[kernel.kind])
         reads = []
         for read in kernel.reads:
             last = touched.get(read.maker) if read.maker else None
-            distance = fresh if last is None else before[i + 1] - last
+            distance = fresh if last is None else clock.since(last, i + 1)
             reads.append(Moved(read.bytes, distance, read.least))
         for read in kernel.reads:
             if read.maker in touched:
-                end = before[i + 1] - read.bytes
-                touched[read.maker] = _where(runs[i], end, touched[read.maker])
-        touched[kernel.name] = before[i + 1] - kernel.write_bytes
+                touched[read.maker] = _at(runs[i], i + 1, read.bytes, touched[read.maker])
+        touched[kernel.name] = _Moment(i + 1, kernel.write_bytes)
         makers = tuple(layouts.get(read.maker, Channels()) for read in kernel.reads)
         passed = makers[0] if kernel.kind in PASSING and makers else None
         layouts[kernel.name] = passed or channels_of(kernel.kind, kernel.products)
@@ -266,6 +276,51 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
     return _in_floats(result) if isinstance(everything, np.ndarray) else result
 
 
+class _Moment(NamedTuple):
+    """A moment between two kernels, or an earlier one where the first of them does not run."""
+
+    kernels: int
+    """Kernels that are done; of the run before where it is not positive, 0 being its end."""
+    ago: Dim
+    """Bytes touched just before it. [byte]"""
+    runs: Dim = 1
+    earlier: _Moment | None = None
+
+
+def _at(runs: Dim, kernels: int, ago: Dim, known: _Moment | None) -> _Moment:
+    if isinstance(runs, int) or known is None:
+        return _Moment(kernels, ago)
+    return _Moment(kernels, ago, runs, known)
+
+
+class _Clock:
+    """Bytes touched from one moment to another."""
+
+    def __init__(self, sizes: Sequence[Dim], between: Dim) -> None:
+        self.everything = total(sizes) + between
+        self._sizes, self._between = sizes, between
+        # Of arrays, differences of such sums would depend on all parameters of a space; most
+        # distances depend on one or two.
+        self._before = [0, *accumulate(sizes)] if are_ints(sizes) else None
+
+    def since(self, moment: _Moment, now: int) -> Dim:
+        """Return the bytes touched from ``moment`` until ``now`` kernels are done [byte]."""
+        distance = self._span(moment.kernels, now) + moment.ago
+        if moment.earlier is None:
+            return distance
+        return _where(moment.runs, distance, self.since(moment.earlier, now))
+
+    def _span(self, start: int, end: int) -> Dim:
+        last = len(self._sizes) + start
+        if self._before is not None:
+            if start <= 0:
+                return self.everything - self._before[last] + self._before[end]
+            return self._before[end] - self._before[start]
+        if start <= 0:
+            return total([*self._sizes[last:], self._between, *self._sizes[:end]])
+        return total(self._sizes[start:end])
+
+
 def _runs(kernel: Kernel) -> Dim:
     """Return 1 where a kernel makes something, 0 where it does not, hence does not run."""
     made = kernel.write_bytes
@@ -284,10 +339,15 @@ def _in_floats(found: list[Workload]) -> list[Workload]:
         if not isinstance(value, np.ndarray):
             return value
         if id(value) not in floats:
-            floats[id(value)] = value, as_floats(value)
+            floats[id(value)] = value, _fixed(as_floats(value))
         return floats[id(value)][1]
 
     return [_workload_of(w, map(convert, _columns(w))) for w in found]
+
+
+def _fixed(values: np.ndarray) -> np.ndarray:
+    values.flags.writeable = False
+    return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,6 +403,13 @@ def _stacked(alike: list[Workload]) -> Workload:
     ]
     columns = np.array([_columns(w) for w in padded], dtype=float).T
     return _workload_of(padded[0], np.ascontiguousarray(columns))
+
+
+def key_of(w: Workload) -> tuple[object, ...]:
+    """Return what tells a workload from others: numbers by value, arrays by identity."""
+    structure = tuple((p.winograd, p.fourier, p.axes, p.needed is None) for p in w.products)
+    sizes = [id(size) if isinstance(size, np.ndarray) else (size,) for size in _columns(w)]
+    return (w.kind, w.dtype, w.passes, len(w.reads), structure, *sizes)
 
 
 def _columns(w: Workload) -> list[Dim]:
