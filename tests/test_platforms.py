@@ -240,7 +240,7 @@ def test_hardware_of_ones_own_lies_beside_the_calibration(tmp_path: Path) -> Non
         ("raspberry-pi-4/nccn", "unknown runtime 'nccn'; known are"),
         ("/ncnn", "no hardware ''"),
         ("raspberry-pi-4/cuda-graphs", "cuda-graphs runs on GPUs, and raspberry-pi-4 is a CPU"),
-        (f"{PI}?thread=2", "unknown setting 'thread'; settings are threads, dtype, transfers"),
+        (f"{PI}?thread=2", "unknown setting 'thread'; settings are threads, cores, dtype"),
         (f"{PI}?threads=0", "threads must be a positive integer, got '0'"),
         (f"{PI}?threads=two", "threads must be a positive integer, got 'two'"),
         (f"{PI}?threads=", "threads must be a positive integer, got ''"),

@@ -6,12 +6,20 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from costmodel.errors import DataError
-from costmodel.hardware.model import TENSOR_DTYPES, Cluster, Fact, FactKind, Hardware, Level
+from costmodel.hardware.model import (
+    TENSOR_DTYPES,
+    Cluster,
+    Fact,
+    FactKind,
+    Hardware,
+    Level,
+    Scope,
+)
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from costmodel.hardware.schema import CoreFile, DeviceFile, LevelTable
+    from costmodel.hardware.schema import ClusterTable, CoreFile, DeviceFile, LevelTable
 
 _ORDER = ("register", "shared", "l1", "l2", "l3")
 
@@ -98,11 +106,42 @@ def _clusters(
     if not device.cluster:
         own = bool(load_core(device.core).out_of_order.value)
         return (Cluster(device.core, int(device.units.value), device.clock.value, lanes, own),)
-    cores = [load_core(c.core) for c in device.cluster]
-    return tuple(
-        Cluster(c.core, int(c.units.value), c.clock.value, _lanes(f), bool(f.out_of_order.value))
-        for c, f in zip(device.cluster, cores, strict=True)
+    return tuple(_cluster(device, c, load_core(c.core)) for c in device.cluster)
+
+
+def _cluster(device: DeviceFile, table: ClusterTable, core: CoreFile) -> Cluster:
+    """Return a cluster with the caches that its cores reach."""
+    return Cluster(
+        core=table.core,
+        units=int(table.units.value),
+        clock=table.clock.value,
+        lanes=_lanes(core),
+        out_of_order=bool(core.out_of_order.value),
+        levels=_levels_of(device, table, core),
     )
+
+
+def _levels_of(device: DeviceFile, table: ClusterTable, core: CoreFile) -> tuple[Level, ...] | None:
+    """Return the caches of the cores of a cluster.
+
+    What the device's file says of caches is about its big cores, but for an L3, which all share.
+    """
+    shared: dict[str, LevelTable] = {t.name: t for t in device.level if t.scope == "device"}
+    own: dict[str, LevelTable] = {t.name: t for t in core.level}
+    if table.core == device.core:
+        own |= {t.name: t for t in device.level if t.scope == "unit"}
+    elif "l2" in shared and table.l2 is None:
+        return None
+    cycles = table.units.value * table.clock.value
+    found = []
+    for name in _ORDER:
+        level = shared.get(name) or own.get(name)
+        if name == "l2" and table.l2:
+            scope: Scope = level.scope if level else "unit"
+            found.append(Level(name, table.l2.value, None, scope))
+        elif level:
+            found.append(_level(level, table.clock.value, cycles, {}))
+    return tuple(found)
 
 
 def _peak(device: DeviceFile, key: str, lanes: int, cycles: float) -> Fact:

@@ -132,6 +132,8 @@ class Cluster:
         Multiply-adds per cycle of one core, by data type.
     out_of_order : bool
         Whether its cores load beside multiply-adds that wait.
+    levels : tuple of Level, optional
+        What its cores reach before main memory, inner to outer; None where that is not known.
     """
 
     core: str
@@ -139,6 +141,7 @@ class Cluster:
     clock: float
     lanes: Mapping[str, int] = field(hash=False)
     out_of_order: bool = True
+    levels: tuple[Level, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,8 @@ class Hardware:
         A GPU's board power limit. [W]
     probe : tuple of str
         What the driver of a GPU calls it.
+    whole : Hardware, optional
+        The CPU of which this is some clusters (:mod:`costmodel.hardware.clusters`).
     """
 
     name: str
@@ -200,6 +205,7 @@ class Hardware:
     architecture: str | None = None
     tdp: float | None = None
     probe: tuple[str, ...] = ()
+    whole: Hardware | None = field(default=None, repr=False)
 
     @property
     def assumed(self) -> bool:

@@ -131,11 +131,15 @@ class LinkTable(_Table):
 
 
 class ClusterTable(_Table):
-    """Equal cores of a CPU."""
+    """Equal cores of a CPU; ``l2``, where it is not the device's: of the cluster or of each core.
+
+    It is the cluster's where ``level`` has an L2 of scope ``device``, else that of each core.
+    """
 
     core: str
     units: Count
     clock: Frequency
+    l2: Bytes | None = None
 
 
 class DeviceFile(_Table):

@@ -3,7 +3,7 @@
 A calibration was measured with the settings in the name of its platform. Its parameters also hold
 for other settings, because they are shares of peaks and bandwidths, and times of single kernels:
 for another dtype, with or without transfers (whose time is a separate term), and for another
-number of threads, for which the unexplained spread is that of the priors.
+number of threads or other cores, for which the unexplained spread is that of the priors.
 """
 
 from __future__ import annotations
@@ -85,18 +85,19 @@ def _files() -> dict[str, Path]:
     return found
 
 
-def distance(wanted: Settings, measured: Settings) -> tuple[float, bool, bool, bool]:
+def distance(wanted: Settings, measured: Settings) -> tuple[bool, float, bool, bool, bool]:
     """Return a comparable distance between the settings of a calibration and of a platform.
 
     Examples
     --------
-    >>> one = {"threads": "1", "dtype": "", "transfers": "no"}
+    >>> one = {"threads": "1", "cores": "", "dtype": "", "transfers": "no"}
     >>> distance(one, {**one, "transfers": "yes"}) < distance(one, {**one, "threads": "2"})
     True
     """
     threads = abs(math.log(int(wanted["threads"]) / int(measured["threads"])))
     other = wanted["dtype"] != measured["dtype"]
-    return threads, other, other and measured["dtype"] != "", wanted != measured
+    cores = wanted["cores"] != measured["cores"]
+    return cores, threads, other, other and measured["dtype"] != "", wanted != measured
 
 
 def derived(fitted: Fitted, wanted: Settings, measured: Settings) -> Fitted:
@@ -116,12 +117,12 @@ def derived(fitted: Fitted, wanted: Settings, measured: Settings) -> Fitted:
     '51 measurements with transfers=no'
     """
     # Networks may have any dtype if the platform states none.
-    other = [k for k, v in measured.items() if v != wanted[k] and v]
+    other = [k for k, v in measured.items() if v != wanted[k] and (v or k == "cores")]
     if not other:
         return fitted
-    stated = ", ".join(f"{key}={measured[key]}" for key in other)
+    stated = ", ".join(f"{key}={measured[key] or 'all'}" for key in other)
     found = replace(fitted, provenance={**fitted.provenance, MEASURED_WITH: stated})
-    if "threads" not in other:
+    if not {"threads", "cores"} & set(other):
         return found
     return replace(
         found,

@@ -1,9 +1,10 @@
 """Platforms: hardware + runtime (+ calibration); latencies are predicted for a platform.
 
 The name of a platform is ``hardware/runtime``, with settings after a question mark:
-``raspberry-pi-4/ncnn?threads=4``, ``rtx-3090/torch-eager?dtype=float16``. Either part may be the
-path of a user's TOML file: ``raspberry-pi-4/mine.toml``. A platform may also be a file written by
-``costmodel calibrate``, optionally followed by other settings.
+``raspberry-pi-4/ncnn?threads=4``, ``snapdragon-835/ncnn?cores=cortex-a53``,
+``rtx-3090/torch-eager?dtype=float16``. Either part may be the path of a user's TOML file:
+``raspberry-pi-4/mine.toml``. A platform may also be a file written by ``costmodel calibrate``,
+optionally followed by other settings.
 """
 
 from __future__ import annotations
@@ -55,6 +56,9 @@ class Platform:
         Parameters, their covariance and the residuals.
     transfers : bool
         Whether inputs and outputs are moved between host and device within the time.
+    cores : str
+        The clusters of a CPU that threads are kept on (:mod:`costmodel.hardware.clusters`), ``""``
+        for all; ``hardware`` holds these alone.
     """
 
     hardware: Hardware
@@ -63,6 +67,7 @@ class Platform:
     dtype: str
     fitted: Fitted
     transfers: bool
+    cores: str = ""
 
     def __repr__(self) -> str:
         return f"<Platform {self.name}, from {self.fitted.basis}>"
@@ -74,9 +79,10 @@ class Platform:
 
     @property
     def settings(self) -> dict[str, str]:
-        """All settings: threads, dtype, transfers."""
+        """All settings: threads, cores, dtype, transfers."""
         return {
             "threads": str(self.threads),
+            "cores": self.cores,
             "dtype": self.dtype,
             "transfers": _yes(self.transfers),
         }
@@ -86,6 +92,7 @@ class Platform:
         """``hardware/runtime?settings``."""
         usual = {
             "threads": str(_NO_THREADS),
+            "cores": "",
             "dtype": "",
             "transfers": _yes(self.runtime.transfers),
         }
@@ -210,7 +217,10 @@ def _set(platform: Platform, settings: Mapping[str, str]) -> Platform:
     return _bare(platform.hardware, platform.runtime, settings)
 
 
-def _bare(hardware: Hardware, runtime: Runtime, settings: Mapping[str, str]) -> Platform:
+def _bare(device: Hardware, runtime: Runtime, settings: Mapping[str, str]) -> Platform:
+    from costmodel.hardware.clusters import on_clusters
+
+    hardware, cores = on_clusters(device, settings.get("cores", ""))
     only = tuple(runtime.algorithms)
     if only in (("gpu",), ("accelerator",)) and only != (hardware.kind,):
         runs, own = _KINDS[only[0]].removeprefix("a ").removeprefix("an "), _KINDS[hardware.kind]
@@ -226,7 +236,8 @@ def _bare(hardware: Hardware, runtime: Runtime, settings: Mapping[str, str]) -> 
     )
     moved = settings.get("transfers", _yes(runtime.transfers)) == "yes"
     fitted = Fitted.prior(parameters)
-    return Platform(hardware, runtime, threads, settings.get("dtype", ""), fitted, moved)
+    dtype = settings.get("dtype", "")
+    return Platform(hardware, runtime, threads, dtype, fitted, moved, cores)
 
 
 def _yes(flag: bool) -> str:
@@ -235,11 +246,11 @@ def _yes(flag: bool) -> str:
 
 def _settings(name: str, query: str) -> dict[str, str]:
     settings = dict(parse_qsl(query, keep_blank_values=True))
-    unknown = set(settings) - {"threads", "dtype", "transfers"}
+    unknown = set(settings) - {"threads", "cores", "dtype", "transfers"}
     if unknown:
         raise DataError(
             f"platform {name!r}: unknown setting {sorted(unknown)[0]!r}; settings are threads, "
-            "dtype, transfers"
+            "cores, dtype, transfers"
         )
     if settings.get("transfers", "yes") not in ("yes", "no"):
         raise DataError(f"platform {name!r}: transfers must be yes or no")

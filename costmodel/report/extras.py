@@ -123,6 +123,7 @@ def _version() -> str:
 
 def _conditions(where: Platform) -> list[tuple[str, str]]:
     threads = [("threads", str(where.threads))] if where.hardware.kind == "cpu" else []
+    threads += [("cores", where.cores)] if where.cores else []
     return [
         ("hardware", where.hardware.title),
         ("runtime", where.runtime.title),
