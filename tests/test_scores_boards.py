@@ -17,6 +17,7 @@ from costmodel_validation.scores import boards, hierarchy
 from costmodel_validation.scores import priors as command
 from costmodel_validation.scores.bench import MODEL, Bench
 from costmodel_validation.scores.hierarchy import Known, known, taught
+from costmodel_validation.scores.moderation import moderated
 
 BEFORE = [Parameter(n, 1.0, 0.5, 0.01, 100.0, "1", "") for n in ("first", "second")]
 NAMES = ["mobilenet_v1?size=128", "mobilenet_v2?size=128", "resnet18?size=64", "squeezenet"]
@@ -139,3 +140,17 @@ def test_what_was_found_is_written_where_it_is_read(
     assert general["winograd"].value == general["winograd"].upper
     own = load_runtime(str(tmp_path / "ncnn.toml")).priors["cpu"]
     assert own["gemm"]["value"] == 0.5
+
+
+def test_few_boards_that_agree_may_do_so_by_chance() -> None:
+    spread = np.array([0.1, 0.5, 0.6, 0.7, 0.4, 0.15])
+    few = moderated(spread, np.array([2.0, 4, 4, 4, 4, 0.2]))
+    many = moderated(spread, np.array([200.0, 4, 4, 4, 4, 0.2]))
+    assert few[0] > 0.2 > 0.12 > many[0]
+    assert few[3] < spread[3]  # nor do they know that they differ so much
+    assert few[5] == spread[5]  # no board tells it: an assumption
+    assert moderated(spread[:2], np.array([4.0, 4.0])).tolist() == [0.1, 0.5]
+
+
+def test_spreads_that_are_all_alike_stay_as_they_are() -> None:
+    assert moderated(np.full(5, 0.4), np.full(5, 8.0)) == pytest.approx(np.full(5, 0.4), rel=0.1)

@@ -48,6 +48,7 @@ from costmodel.timing.fitted import (
     Fitted,
     to_toml,
 )
+from costmodel.timing.multipliers import DEVICE
 from costmodel.timing.parameters import Parameter
 from costmodel.timing.spread import STEP, nudged
 from costmodel.timing.surface import Surface
@@ -55,6 +56,12 @@ from costmodel.zoo import NETWORKS
 
 UNDETERMINED = 0.7
 """A parameter whose error is above this share of its prior spread is not determined."""
+UNKNOWN_SCALE = 1.0
+"""Spread of the logarithm of the multiplier of all kernels while it is fitted, at least.
+
+A few rows tell how fast a device is as a whole. With a narrow prior, where a device is three times
+slower than assumed, parameters that the rows tell less about give way instead. [1]
+"""
 _PRIOR_ROWS = 0.5
 """Weight of the prior residual spreads, in rows."""
 
@@ -233,7 +240,7 @@ def fit(
             residual=lambda x: logs(theta(x)) - target,
             jacobian=jacobian,
             mean=np.log([p.value for p in free]),
-            spread=np.array([p.spread for p in free]),
+            spread=np.array([_fitted_spread(p) for p in free]),
             lower=np.log([p.lower for p in free]),
             upper=np.log([p.upper for p in free]),
             groups=[np.flatnonzero(rows) for rows in (single, ~single) if rows.any()],
@@ -268,6 +275,10 @@ def fit(
             if min(v - np.log(p.lower), np.log(p.upper) - v) < 1e-3
         ),
     )
+
+
+def _fitted_spread(p: Parameter) -> float:
+    return max(p.spread, UNKNOWN_SCALE) if p.name == DEVICE else p.spread
 
 
 def _surfaces(

@@ -11,7 +11,9 @@ which are normal about those of all engines:
 The rows of a board are known by the parameters that fit them alone, :math:`\hat x`, and by how
 sharply they do, :math:`\Lambda`, the curvature of the robust likelihood there. Means and spreads
 are found by expectation and maximization (Dempster, Laird and Rubin 1977), the prior that was
-there before being worth :data:`BEFORE` boards. No board is fitted again when another is left out.
+there before being worth :data:`BEFORE` boards. So few boards do not know a spread well; it is
+drawn to what is common (:mod:`validation.scores.moderation`). No board is fitted again when another
+is left out.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from costmodel.timing.parameters import Parameter
 from costmodel.timing.spread import STEP, nudged
 
 from .bench import Bench
+from .moderation import moderated
 
 BEFORE = 1.0
 """Weight of the prior that was there before, in boards and in engines."""
@@ -202,7 +205,7 @@ def taught(boards: Sequence[Known], before: Sequence[Parameter]) -> Taught:
         if np.max(np.abs(mean - last)) < _SETTLED:
             break
     seen = {e: _seen(boards, posts, between, e) for e in ("", *engines)}
-    return Taught(mean, means, between, apart, errors, seen)
+    return Taught(mean, means, moderated(between, seen[""]), apart, errors, seen)
 
 
 def _seen(

@@ -16,12 +16,11 @@ from costmodel.graph.serialize import write_atomically
 from .boards import before, benches, teaching
 from .command import wide_console
 from .hierarchy import Known, Taught, known, taught
+from .moderation import DETERMINED
 
 _PACKAGE = Path(__file__).resolve().parents[2] / "costmodel"
 _GENERAL = _PACKAGE / "timing" / "cpu.toml"
 _RUNTIMES = _PACKAGE / "runtimes"
-DETERMINED = 1.0
-"""Boards that must determine a parameter, together, before its prior is theirs."""
 ANOTHER = 0.3
 """Boards that must determine it under a second engine before other engines take it."""
 _SURE = 1.645  # standard deviations on each side that hold 90 %
@@ -29,7 +28,7 @@ OF_THE_ENGINE = ("fixed",)
 """Parameters that no engine tells another: what programs around an inference cost differs most."""
 _SOURCE = (
     "python -m validation priors: {what} of fits to {boards} boards (ncnn, MLPerf, Paddle-Lite, "
-    "NAS-Bench-201), of which {seen:.1f} determine it; spread between boards{more}"
+    "NAS-Bench-201), of which {seen:.1f} determine it; spread between boards{more}, moderated"
 )
 
 
@@ -86,11 +85,12 @@ def _table(boards: Sequence[Known], found: Taught) -> Table:
 
 def _write_general(found: Taught, boards: int) -> None:
     document: Any = tomlkit.parse(_GENERAL.read_text(encoding="utf-8"))
+    mean, spread = found.of("")
     for j, p in enumerate(before()):
         if p.name not in OF_THE_ENGINE and _common(found, j):
             entry = document[p.name]
-            entry["value"] = _within(entry, found.mean[j])
-            entry["spread"] = _spread(entry, float(np.hypot(found.between[j], found.apart[j])))
+            entry["value"] = _within(entry, mean[j])
+            entry["spread"] = _spread(entry, spread[j])
             what, more = "mean over engines", " and engines"
             entry["source"] = _SOURCE.format(
                 what=what, boards=boards, seen=found.seen[""][j], more=more
@@ -114,11 +114,12 @@ def _write_engine(engine: str, found: Taught, boards: int) -> None:
     own = document.setdefault("priors", tomlkit.table(is_super_table=True)).setdefault(
         "cpu", tomlkit.table()
     )
+    mean, spread = found.of(engine)
     for j in chosen:
         name = before()[j].name
         entry = tomlkit.inline_table()
-        entry["value"] = _within(limits[name], found.engines[engine][j])
-        entry["spread"] = _spread(limits[name], float(found.between[j]))
+        entry["value"] = _within(limits[name], mean[j])
+        entry["spread"] = _spread(limits[name], spread[j])
         entry["source"] = _SOURCE.format(
             what=f"mean under {engine}", boards=boards, seen=found.seen[engine][j], more=""
         )
