@@ -12,18 +12,17 @@ import costmodel as cm
 from costmodel.cli.app import app
 from costmodel.errors import DataError, GraphError
 from costmodel.guidelines import Case, advise
-from costmodel.guidelines.advise import RULES, _made
+from costmodel.guidelines.advise import NOISE, RULES, _valid
 from costmodel.guidelines.branches import added_branches, merged_siblings
 from costmodel.guidelines.channels import equal_widths, fewer_groups, packed
 from costmodel.guidelines.drafts import drafts_of, outputs_of, rebuilt
 from costmodel.guidelines.elementwise import (
-    activations_behind_pooling,
     folded_norms,
     needless_shuffles,
-    pooling_before_pointwise,
 )
+from costmodel.guidelines.throughout import throughout
 from costmodel.guidelines.windows import smaller_kernels
-from costmodel.ops import AdaptivePool, BatchNorm, ChannelShuffle, Concat, Conv, Elementwise, Pool
+from costmodel.ops import AdaptivePool, BatchNorm, ChannelShuffle, Concat, Conv, Elementwise
 from costmodel.platforms import load_platform
 from costmodel.report import schema
 
@@ -56,7 +55,8 @@ def run(*arguments, code=0):
 )
 def test_rewrites_are_valid_networks_with_the_outputs_they_had(name, platform):
     graph = cm.zoo.build(name)
-    made = list(_made(case(graph, platform)))
+    where = case(graph, platform)
+    made = list(_valid(where, [rewrite for rule in RULES for rewrite in rule(where)]))
     assert made
     for rewrite, changed in made:
         cm.validate(changed)
@@ -79,7 +79,7 @@ def test_savings_are_those_of_the_networks_and_surely_positive(spec):
         alone = cm.latency(f.graph, GPU).seconds / f.rewrite.inputs
         assert f.saving == pytest.approx(advice.prediction.seconds - alone, rel=1e-9)
         assert 0 < f.interval[0] < f.saving * 1.5
-        assert f.share >= 0.03
+        assert f.share >= NOISE
         assert f.params == cm.params(f.graph) - cm.params(graph)
         assert f.multiply_adds == cm.multiply_adds(f.graph) - cm.multiply_adds(graph)
 
@@ -140,8 +140,75 @@ def test_widths_are_moved_to_the_pack_of_the_engine():
         changed = rebuilt(rewrite.change(drafts_of(graph)), graph)
         for name in rewrite.layers:
             assert changed.nodes[name]["op"].out_channels % 4 == 0
-    assert any("58 to 56" in r.title for r in packed(where))
+    assert any(r.title == "56 channels in place of 58" for r in packed(where))
     assert list(packed(case(cm.zoo.g1_stack(64, 128), PI))) == []
+
+
+WIDE = [
+    *("mobilenet_v2", "mobilenet_v3", "shufflenet_v1", "shufflenet_v2", "resnet50", "googlenet"),
+    *("densenet", "efficientnet_b0", "squeezenet"),
+]
+
+
+@pytest.mark.parametrize("platform", [GPU, ARM, PI, "host/onnxruntime", "t4/torch-eager"])
+@pytest.mark.parametrize("name", WIDE)
+def test_proposed_widths_are_multiples_of_the_pack(name, platform):
+    graph = cm.zoo.build(name)
+    where = case(graph, platform)
+    rules = (equal_widths, fewer_groups, packed)
+    for rewrite, _ in _valid(where, [r for rule in rules for r in rule(where)]):
+        for node, draft in rewrite.change(where.drafts).items():
+            before = where.drafts[node].op
+            if draft.op != before and isinstance(draft.op, Conv) and draft.op.groups == 1:
+                width = draft.op.out_channels
+                assert width == before.out_channels or width % where.pack == 0, rewrite.title
+
+
+def test_widths_are_divisible_by_groups_too():
+    b = cm.Builder("grouped")
+    x = b.add(Conv(96, (1, 1)), b.input((1, 24, 28, 28)))
+    y = b.add(Conv(384, (1, 1)), x)
+    y = b.add(Conv(384, (3, 3), padding=1, groups=24), y, name="grouped")
+    y = b.add(Elementwise("add"), b.add(Conv(96, (1, 1)), y), x)
+    graph = b.finish(b.add(Conv(10, (1, 1)), y))
+    where = case(graph, PI)
+    widths = {op.out_channels for r in equal_widths(where) for op in _convolutions(where, r)}
+    assert widths
+    assert all(width % 24 == 0 and width % where.pack == 0 for width in widths)
+
+
+def _convolutions(where, rewrite):
+    changed = rewrite.change(where.drafts)
+    return [changed[name].op for name in rewrite.layers]
+
+
+def test_gates_do_not_decide_how_wide_what_they_gate_is():
+    graph = cm.zoo.build("efficientnet_b0")
+    for rewrite in equal_widths(case(graph, PI)):
+        assert not any(int(word) < 16 for word in rewrite.title.split() if word.isdigit())
+        shapes = [graph.nodes[n]["outputs"][0].shape for n in rewrite.layers]
+        assert any(shape[2] > 1 for shape in shapes)
+
+
+def test_places_that_are_alike_are_changed_together():
+    graph = cm.network("mobilenet_v2")
+    advice = advise(graph, "host/onnxruntime")
+    (finding,) = [f for f in advice.findings if f.rewrite.guideline == "G1"]
+    assert "more like it" in finding.rewrite.title
+    single = [len(r.layers) for r in equal_widths(case(graph, "host/onnxruntime"))]
+    assert len(finding.rewrite.layers) > max(single)
+    assert finding.graph.nodes["block0.conv_2"]["op"].out_channels == 32
+    assert finding.multiply_adds == pytest.approx(0, abs=0.05 * cm.multiply_adds(graph))
+
+
+def test_of_rewrites_that_concern_one_layer_the_first_is_taken():
+    graph = cm.zoo.build("shufflenet_v2")
+    rewrites = list(packed(case(graph, PI)))
+    down, up = [r for r in rewrites if " 58" in r.title]
+    assert throughout([down, up]) is None
+    others = [r for r in rewrites if " 58" not in r.title]
+    joined = throughout([down, up, *others[:1]])
+    assert (joined is None) == (not others)
 
 
 def test_what_a_split_or_an_output_needs_stays():
@@ -152,28 +219,7 @@ def test_what_a_split_or_an_output_needs_stays():
     assert any(n.startswith("stage2.1.main") for n in fixed)
 
 
-# ---- the same function, by running it
-
-
-def run_torch(graph, weights):
-    torch = pytest.importorskip("torch")
-    from costmodel_validation.backends.graph_to_torch import to_torch
-
-    torch.manual_seed(0)
-    module = to_torch(graph).eval()
-    state = module.state_dict()
-    for key in state:
-        given = weights(key, state[key])
-        if given is not None:
-            state[key] = given
-    module.load_state_dict(state)
-    shape = next(
-        d["op"].shape for _, d in graph.nodes(data=True) if type(d["op"]).__name__ == "Input"
-    )
-    x = torch.randn(*shape, generator=torch.Generator().manual_seed(7))
-    with torch.no_grad():
-        (y,) = module(x)
-        return module, y
+# ---- element-wise operators, branches, windows
 
 
 def small(*steps):
@@ -183,47 +229,6 @@ def small(*steps):
     for op in steps:
         y = b.add(op, y)
     return b.finish(y)
-
-
-MOVED = [
-    (
-        activations_behind_pooling,
-        [Conv(8, (3, 3), padding=1), Elementwise("relu"), Pool("max", (2, 2), 2)],
-    ),
-    (
-        activations_behind_pooling,
-        [Conv(8, (1, 1)), Elementwise("sigmoid"), Pool("max", (3, 3), 2, 1)],
-    ),
-    (pooling_before_pointwise, [Conv(4, (1, 1)), Pool("avg", (2, 2), 2)]),
-    (pooling_before_pointwise, [Conv(4, (1, 1), bias=True), Pool("avg", (2, 2), 2)]),
-]
-
-
-@pytest.mark.parametrize(("rule", "steps"), MOVED)
-def test_moved_operators_leave_the_function_as_it_was(rule, steps):
-    torch = pytest.importorskip("torch")
-    graph = small(*steps)
-    rewrite, changed = only(rule, graph)
-    assert rewrite.same_function
-    kept = {}
-    module, before = run_torch(graph, lambda *_: None)
-    kept = {tuple(v.shape): v for v in module.state_dict().values()}
-    _, after = run_torch(changed, lambda _, v: kept[tuple(v.shape)])
-    assert torch.allclose(before, after, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    "steps",
-    [
-        [Conv(4, (1, 1)), Pool("avg", (3, 3), 2, 1)],  # zeros count in the mean, and have no bias
-        [Conv(4, (3, 3), padding=1), Pool("avg", (2, 2), 2)],
-        [Conv(4, (1, 1)), Elementwise("relu"), Pool("avg", (2, 2), 2)],
-    ],
-)
-def test_what_would_change_the_function_is_not_moved(steps):
-    assert list(pooling_before_pointwise(case(small(*steps)))) == []
-    silu = small(Conv(8, (1, 1)), Elementwise("silu"), Pool("max", (2, 2), 2))
-    assert list(activations_behind_pooling(case(silu))) == []
 
 
 def test_folded_norms_leave_convolutions_with_a_bias():
@@ -261,7 +266,6 @@ def test_siblings_are_merged_and_cut_only_where_they_part():
 
 
 def test_added_convolutions_become_one_of_the_larger_window():
-    torch = pytest.importorskip("torch")
     b = cm.Builder("added")
     x = b.input((1, 8, 8, 8))
     y = b.add(Conv(8, (3, 3), padding=1), x, name="large")
@@ -269,11 +273,6 @@ def test_added_convolutions_become_one_of_the_larger_window():
     graph = b.finish(b.add(Elementwise("add"), y, z))
     _, changed = only(added_branches, graph)
     assert cm.multiply_adds(changed) == 9 * 64 * 64
-    module, before = run_torch(graph, lambda *_: None)
-    large, small_ = sorted(module.state_dict().values(), key=lambda v: -v.numel())
-    whole = large + torch.nn.functional.pad(small_, (1, 1, 1, 1))
-    _, after = run_torch(changed, lambda *_: whole)
-    assert torch.allclose(before, after, atol=1e-5)
     b = cm.Builder("shifted")
     x = b.input((1, 8, 8, 8))
     y = b.add(Conv(8, (3, 3)), b.add(cm.ops.Pad(((0, 0), (0, 0), (1, 1), (1, 1))), x))
@@ -336,17 +335,20 @@ def test_networks_of_other_ranks_have_advice_too():
 # ---- the command
 
 
-def test_five_findings_are_printed_and_all_on_demand(tmp_path):
+def test_some_findings_are_printed_and_all_on_demand(monkeypatch):
+    from costmodel.cli import advise as command
+
+    monkeypatch.setattr(command, "SHOWN", 2)
     out = run("advise", "googlenet", "-p", GPU).stdout
-    assert "5. " in out
-    assert "6. " not in out
+    assert "2. " in out
+    assert "3. " not in out
     assert "more with --all" in out
     assert "predicted saving" in out
     assert len(out.splitlines()) < 60
-    assert "6. " in run("advise", "googlenet", "-p", GPU, "--all").stdout
+    assert "3. " in run("advise", "googlenet", "-p", GPU, "--all").stdout
     document = json.loads(run("advise", "googlenet", "-p", GPU, "--json").stdout)
     jsonschema.validate(document, schema())
-    assert len(document["findings"]) > 5
+    assert len(document["findings"]) > 2
 
 
 def test_a_better_network_is_written(tmp_path):
@@ -384,5 +386,11 @@ def test_measured_rewrites_are_scored():
     chain = [small(*[Conv(64, (3, 3), padding=1)] * n) for n in (1, 8)]
     (short, _), (long, _) = measure_rewrites("torch", chain, plan)
     assert long > 2 * short
-    tried = [Tried("n", "t", 0.2, 0.1, 0.0), Tried("n", "t", 0.3, 0.5, 0.0)]
-    assert score(tried) == {"right": 1.0, "size": pytest.approx(0.15), "proposed": 0.25}
+    ends = (0.15, 0.6)
+    tried = [Tried("n", "t", 0.2, 0.1, 0.0, ends), Tried("n", "t", 0.3, 0.5, 0.0, ends)]
+    assert score(tried) == {
+        "right": 1.0,
+        "size": pytest.approx(0.15),
+        "proposed": 0.25,
+        "within": 0.5,
+    }

@@ -186,9 +186,15 @@ def _print(
 
 
 def _closing(advice: Advice, shown: int) -> str:
+    from costmodel.guidelines.advise import NOISE
+    from costmodel.report.text import share
+
     left = len(advice.findings) - shown
     if not advice.findings:
-        return "Nothing to say: no change that is known here surely saves 3 % of the time."
+        return (
+            "Nothing to say: of the changes that are known here none surely saves time, or none "
+            f"more than {share(NOISE)} of it."
+        )
     more = f" {left} more with --all." if left else ""
     return f"Each saving is for its change alone: they do not add up.{more}"
 

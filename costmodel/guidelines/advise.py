@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import networkx as nx
 
@@ -22,6 +23,7 @@ from costmodel.guidelines.elementwise import (
     needless_shuffles,
     pooling_before_pointwise,
 )
+from costmodel.guidelines.throughout import throughout
 from costmodel.guidelines.windows import larger_batch, smaller_kernels
 from costmodel.ops.tensor import Tensor
 from costmodel.platforms import Platform, load_platform
@@ -45,9 +47,11 @@ RULES = (
     larger_batch,
 )
 """What proposes rewrites."""
-WORTH = 0.03
-"""Rewrites that save a smaller share are left out: networks that are measured twice differ by as
-much. [1]"""
+NOISE = 0.015
+"""Least share of the latency that a change is worth: two medians that are each known to 1 %, as
+measurements are, differ by 1.4 % by chance. [1]"""
+PART = 0.005
+"""Least share that a place saves to be one of several that are changed together. [1]"""
 STEADY = 0.05
 """Most that a rewrite at the same multiply-adds changes them, relative to all. [1]"""
 
@@ -170,46 +174,65 @@ def advise(graph: nx.DiGraph, platform: str | Platform, level: float = LEVEL) ->
     prediction = latency(graph, where, level)
     if not prediction.kernels:
         return Advice(graph, prediction, ())
-    made = _promising(list(_made(Case(graph, where))), float(prediction.seconds), where)
-    together = joint([graph, *(changed for _, changed in made)], where)
+    made = _weighed(Case(graph, where), prediction)
+    together = joint([graph, *(m.graph for m in made)], where)
     before = _counts(graph)
     found = []
-    for i, (rewrite, changed) in enumerate(made, start=1):
-        ratio = together.ratio(0, i, rewrite.inputs)
-        found.append(_finding(rewrite, changed, ratio, float(together.seconds[0]), level, before))
-    worth = [f for f in found if f.share >= WORTH and f.interval[0] > 0]
+    for i, m in enumerate(made, start=1):
+        ratio = together.ratio(0, i, m.rewrite.inputs)
+        found.append(_finding(m, ratio, float(together.seconds[0]), level, before))
+    worth = [f for f in found if f.share >= NOISE and f.interval[0] > 0]
     ranked = sorted(worth, key=lambda f: -f.saving)
     return Advice(graph, prediction, tuple(_best_of_each(ranked)))
 
 
-def _promising(
-    made: Sequence[tuple[Rewrite, nx.DiGraph]], seconds: float, platform: Platform
-) -> list[tuple[Rewrite, nx.DiGraph]]:
+class _Made(NamedTuple):
+    """A rewrite, the network that it makes, and the share of the time that it is said to save."""
+
+    rewrite: Rewrite
+    graph: nx.DiGraph
+    share: float
+
+
+def _weighed(case: Case, prediction: Prediction) -> list[_Made]:
     """Return the rewrites that save enough by the prediction itself; errors are drawn for these."""
+    by_rule = [_predicted(case, prediction, rule(case)) for rule in RULES]
+    joined = [
+        rewrite
+        for found in by_rule
+        if (rewrite := throughout(m.rewrite for m in found if m.share >= PART))
+    ]
+    single = [m for found in by_rule for m in found]
+    return [m for m in single + _predicted(case, prediction, joined) if m.share >= NOISE]
+
+
+def _predicted(case: Case, prediction: Prediction, rewrites: Iterable[Rewrite]) -> list[_Made]:
+    """Return the rewrites that make valid networks, those that save most first."""
+    made = list(_valid(case, rewrites))
     if not made:
         return []
-    table = tabulate([changed for _, changed in made], platform)
-    times = table.seconds(platform, platform.fitted.theta)
-    return [
-        pair
-        for pair, time in zip(made, times, strict=True)
-        if 1 - time / pair[0].inputs / seconds >= WORTH
+    table = tabulate([graph for _, graph in made], case.platform)
+    times = table.seconds(case.platform, case.platform.fitted.theta)
+    whole = float(prediction.seconds)
+    found = [
+        _Made(rewrite, graph, 1 - float(time) / rewrite.inputs / whole)
+        for (rewrite, graph), time in zip(made, times, strict=True)
     ]
+    return sorted(found, key=lambda m: -m.share)
 
 
-def _made(case: Case) -> Iterable[tuple[Rewrite, nx.DiGraph]]:
+def _valid(case: Case, rewrites: Iterable[Rewrite]) -> Iterator[tuple[Rewrite, nx.DiGraph]]:
     """Yield the rewrites that make a valid network with the outputs it had."""
     before = outputs_of(case.graph)
-    for rule in RULES:
-        for rewrite in rule(case):
-            try:
-                changed = rebuilt(rewrite.change(case.drafts), case.graph)
-            except CostModelError:
-                continue  # widths that groups or reshapes do not divide
-            if _same_outputs(before, outputs_of(changed), rewrite.inputs) and (
-                rewrite.guideline not in ("G1", "G2") or _steady(case.graph, changed)
-            ):
-                yield rewrite, changed
+    for rewrite in rewrites:
+        try:
+            changed = rebuilt(rewrite.change(case.drafts), case.graph)
+        except CostModelError:
+            continue  # widths that groups or reshapes do not divide
+        if _same_outputs(before, outputs_of(changed), rewrite.inputs) and (
+            rewrite.guideline not in ("G1", "G2") or _steady(case.graph, changed)
+        ):
+            yield rewrite, changed
 
 
 def _steady(graph: nx.DiGraph, changed: nx.DiGraph) -> bool:
@@ -230,8 +253,7 @@ def _counts(graph: nx.DiGraph) -> tuple[int, int, int]:
 
 
 def _finding(
-    rewrite: Rewrite,
-    changed: nx.DiGraph,
+    made: _Made,
     ratio: Ratio,
     seconds: float,
     level: float,
@@ -239,10 +261,10 @@ def _finding(
 ) -> Finding:
     low, high = ratio.interval(level)
     share = 1 - ratio.value
-    counts = _counts(changed)
+    counts = _counts(made.graph)
     return Finding(
-        rewrite,
-        changed,
+        made.rewrite,
+        made.graph,
         seconds * share,
         (seconds * (1 - high), seconds * (1 - low)),
         share,
@@ -251,10 +273,11 @@ def _finding(
 
 
 def _best_of_each(ranked: Sequence[Finding]) -> Iterable[Finding]:
-    """Yield of several rewrites of the same layers by one guideline the one that saves most."""
-    seen = set()
+    """Yield of rewrites by one guideline that concern the same layers the one that saves most."""
+    seen: list[tuple[str, set[str]]] = []
     for finding in ranked:
-        key = (finding.rewrite.guideline, finding.rewrite.layers)
-        if key not in seen:
-            seen.add(key)
+        rewrite = finding.rewrite
+        layers = set(rewrite.layers)
+        if not any(g == rewrite.guideline and layers & others for g, others in seen):
+            seen.append((rewrite.guideline, layers))
             yield finding

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from math import lcm
 
 import networkx as nx
 
@@ -60,7 +61,7 @@ def fewer_groups(case: Case) -> Iterator[Rewrite]:
         scale = _scale(case, free, set(names))
         if scale is None:
             continue
-        widths = {m: max(1, round(c.width * scale)) for c in free for m in c.makers}
+        widths = {m: _rounded(c.width * scale, case.pack) for c in free for m in c.makers}
         now = " and ".join(map(str, sorted({c.width for c in free})))
         then = " and ".join(map(str, sorted(set(widths.values()))))
         yield Rewrite(
@@ -85,25 +86,19 @@ def packed(case: Case) -> Iterator[Rewrite]:
         by_width.setdefault(c.width, []).append(c)
     for width, classes in by_width.items():
         for target in _multiples(width, pack):
-            yield _packed(classes, {width: target}, pack)
-    lower = {w: _multiples(w, pack)[0] for w in by_width if _multiples(w, pack)}
-    if len(lower) > 1:
-        yield _packed([c for c in odd if c.width in lower], lower, pack)
+            yield _packed(classes, width, target, pack)
 
 
-def _packed(classes: list[Class], targets: Mapping[int, int], pack: int) -> Rewrite:
+def _packed(classes: list[Class], width: int, target: int, pack: int) -> Rewrite:
     makers = [m for c in classes for m in c.makers]
-    widths = {m: targets[c.width] for c in classes for m in c.makers}
-    shown = ", ".join(f"{w} to {t}" for w, t in list(targets.items())[:4])
-    more = " ..." if len(targets) > 4 else ""
     return Rewrite(
         "pack",
-        f"channels {shown}{more}",
-        f"{listed_layers(makers, 'layers')} of {shown}{more} channels: the engine computes {pack} "
-        "channels at once, and a last pack that is not full takes as long as a full one.",
+        f"{target} channels in place of {width}",
+        f"{listed_layers(makers, 'layers')} of {width} channels at {target}: the engine computes "
+        f"{pack} channels at once, and a last pack that is not full takes as long as a full one.",
         tuple(makers),
         False,
-        partial(resized, widths=widths),
+        partial(resized, widths=dict.fromkeys(makers, target)),
     )
 
 
@@ -132,16 +127,20 @@ def _families(case: Case) -> Iterator[list[Class]]:
     """
     links: list[tuple[Class, Class, Node]] = []
     ends: dict[int, bool] = {}  # whether a class meets something that has no class, by identity
+    makers: dict[int, int] = {}  # layers that make a class, but for gates of it
     for node, read, made in case.widths.layers():
+        if _is_gate(node):
+            continue
+        makers[id(made)] = makers.get(id(made), 0) + 1
         if read is None:
             ends[id(made)] = True
         else:
             links.append((read, made, node))
     classes = case.widths.classes
-    trunks = [c for c in classes if len(c.makers) > 1 and not c.fixed]
+    trunks = [c for c in classes if makers.get(id(c), 0) > 1 and not c.fixed]
     graph = nx.Graph()
     graph.add_nodes_from(map(id, classes))
-    kept = {id(c) for c in classes if len(c.makers) == 1 and not c.fixed}
+    kept = {id(c) for c in classes if makers.get(id(c), 0) == 1 and not c.fixed}
     graph.add_edges_from((id(a), id(b)) for a, b, _ in links if {id(a), id(b)} <= kept)
     by_id = {id(c): c for c in classes}
     inner: dict[int, list[Class]] = {id(t): [] for t in trunks}
@@ -182,8 +181,32 @@ def _balanced(case: Case, family: list[Class]) -> int | None:
         middle = (low + high) // 2
         then = _multiply_adds(case, {id(c): middle / c.width for c in family}, set())
         low, high = (middle, high) if then <= now else (low, middle)
-    pack = case.pack
-    return max(pack, round(low / pack) * pack) if low >= pack else low
+    return _rounded(low, lcm(case.pack, *_groups(case, family)))
+
+
+def _rounded(width: float, multiple: int) -> int:
+    """Return the multiple nearest to a width, one at least.
+
+    >>> _rounded(39.4, 16), _rounded(3.0, 8)
+    (32, 8)
+    """
+    return max(1, round(width / multiple)) * multiple
+
+
+def _groups(case: Case, family: Sequence[Class]) -> set[int]:
+    """Return what has to divide the widths of a family: groups of convolutions."""
+    own = set(map(id, family))
+    return {
+        int(node.op.groups)
+        for node, read, made in case.widths.layers()
+        if isinstance(node.op, Conv) and {id(read), id(made)} & own
+    }
+
+
+def _is_gate(node: Node) -> bool:
+    """Say whether a layer works on one pixel of each image: it gates channels that others make."""
+    y = node.outputs[0]
+    return y.rank > 2 and all(size == 1 for size in y.shape[2:])
 
 
 def _scale(case: Case, free: list[Class], dense: set[str]) -> float | None:

@@ -24,13 +24,14 @@ def smaller_kernels(case: Case) -> Iterator[Rewrite]:
         if isinstance(op, Conv) and _shrinks(op):
             alike.setdefault((op.kernel, is_depthwise(node)), []).append(name)
     for (kernel, depthwise), names in alike.items():
-        size = " x ".join(map(str, kernel))  # type: ignore[call-overload]
+        assert isinstance(kernel, tuple)
+        size, small = (" x ".join(map(str, k)) for k in (kernel, _small(kernel)))
         what = "depthwise convolutions" if depthwise else "convolutions"
         yield Rewrite(
             "kernel",
-            f"3 x 3 taps in place of {size} ({listed_layers(names, what)})",
-            f"{listed_layers(names, what)} of {size} taps: windows of 3 x 3 leave all image sizes "
-            "as they are, unlike larger strides, but see less around each pixel.",
+            f"{small} taps in place of {size} ({listed_layers(names, what)})",
+            f"{listed_layers(names, what)} of {size} taps: windows of {small} leave all image "
+            "sizes as they are, unlike larger strides, but see less around each pixel.",
             tuple(names),
             False,
             partial(_shrink, names=tuple(names)),
@@ -88,4 +89,8 @@ def _shrink(drafts: Drafts, names: tuple[str, ...]) -> dict[str, Draft]:
 def _smaller(op: Conv) -> Conv:
     less = [max(0, (k - _SMALL) // 2) for k in op.kernel]
     padding = tuple((a - m, b - m) for (a, b), m in zip(op.padding, less, strict=True))
-    return op.with_fields(kernel=tuple(min(k, _SMALL) for k in op.kernel), padding=padding)
+    return op.with_fields(kernel=_small(op.kernel), padding=padding)
+
+
+def _small(kernel: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(min(k, _SMALL) for k in kernel)
