@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import os
-import pwd
 import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from local_board import EMULATE, MISSING, SSH, Board, free_port, set_login, ssh_board
 from typer.testing import CliRunner
 
 from costmodel_validation.__main__ import app
 from costmodel_validation.arm.bench.program import Spec, SpecBuilder
 from costmodel_validation.arm.bench.remote import SshTarget
-from costmodel_validation.arm.bench.targets import find_qemu
 from costmodel_validation.arm.checks.check import check
 from costmodel_validation.arm.errors import BackendError, KernelError
 
-_SSHD = shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-_SSH = shutil.which("ssh")
-_MISSING = [name for name, path in (("sshd", _SSHD), ("ssh", _SSH)) if path is None]
 pytestmark = pytest.mark.skipif(
-    bool(_MISSING),
-    reason=f"{' and '.join(_MISSING)} not found: install openssh-server, openssh-client",
+    bool(MISSING),
+    reason=f"{' and '.join(MISSING)} not found: install openssh-server, openssh-client",
 )
 
 
@@ -42,100 +37,15 @@ def spec() -> Spec:
     return builder.build([y])
 
 
-@dataclass(frozen=True)
-class Board:
-    """The server, the script that every login runs, and where the binary goes."""
-
-    target: SshTarget
-    login: Path
-    folder: Path
-
-    @property
-    def private(self) -> Path:
-        """The private folder that the board makes."""
-        return self.folder / "costmodel"
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def make_key(path: Path) -> None:
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
-
-
-def wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(200):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        if server.poll() is not None:
-            pytest.fail(f"sshd ended: {log.read_text()}")
-        time.sleep(0.05)
-    pytest.fail("sshd does not listen")
-
-
 @pytest.fixture(scope="module")
 def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
-    home = tmp_path_factory.mktemp("board")
-    folder, login, log = home / "files", home / "login", home / "log"
-    folder.mkdir()
-    for name in ("host", "mine", "stranger"):
-        make_key(home / name)
-    port, user = free_port(), pwd.getpwuid(os.getuid()).pw_name
-    shutil.copy(home / "mine.pub", home / "authorized")
-    (home / "sshd_config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {home}/host\nPidFile {home}/pid\n"
-        f"AuthorizedKeysFile {home}/authorized\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n"
-        f"PasswordAuthentication no\nKbdInteractiveAuthentication no\nForceCommand {login}\n"
-    )
-    public = (home / "host.pub").read_text().split()
-    (home / "known").write_text(f"[127.0.0.1]:{port} {public[0]} {public[1]}\n")
-    (home / "ssh_config").write_text(
-        f"IdentityFile {home}/mine\nIdentitiesOnly yes\nUserKnownHostsFile {home}/known\n"
-        "GlobalKnownHostsFile /dev/null\nStrictHostKeyChecking yes\n"
-    )
-    if os.getuid() == 0:
-        os.makedirs("/run/sshd", exist_ok=True)  # sshd wants it when started by root
-    with log.open("wb") as output:
-        command = [str(_SSHD), "-D", "-e", "-f", str(home / "sshd_config")]
-        server = subprocess.Popen(command, stderr=output)
-    try:
-        wait_for(port, server, log)
-        name = f"arm:ssh://{user}@127.0.0.1:{port}"
-        target = SshTarget(
-            name, "127.0.0.1", port, user, ("-F", str(home / "ssh_config")), str(folder)
-        )
-        yield Board(target, login, folder)
-    finally:
-        server.terminate()
-        server.wait()
+    with ssh_board(tmp_path_factory.mktemp("board")) as board:
+        yield board
 
 
 @pytest.fixture(autouse=True)
 def normal_login(board: Board) -> None:
     set_login(board, EMULATE)
-
-
-EMULATE = f'exec sh -c "{find_qemu()} -cpu cortex-a57 $1"' if not _MISSING else ""
-
-
-def set_login(
-    board: Board,
-    run: str,
-    upload: str = 'exec sh -c "$1"',
-    home: Path | None = None,
-    greeting: str = "",
-) -> None:
-    """What a login does with the binary, and with any other command."""
-    place = f"export HOME={home}\n" if home else ""
-    board.login.write_text(
-        f'#!/bin/sh\n{greeting}\n{place}set -- "$SSH_ORIGINAL_COMMAND"\n'
-        f'case "$1" in\n/*/armbench-*) {run};;\np=*) {upload};;\n*) exec sh -c "$1";;\nesac\n'
-    )
-    board.login.chmod(0o755)
 
 
 def test_a_board_gives_right_results_under_the_binary_s_own_label(board: Board) -> None:
@@ -298,7 +208,7 @@ def board_command(board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     from costmodel_validation.board import board as app
 
     wrapper = tmp_path / "ssh"
-    wrapper.write_text(f'#!/bin/sh\nexec {_SSH} {" ".join(board.target.options)} "$@"\n')
+    wrapper.write_text(f'#!/bin/sh\nexec {SSH} {" ".join(board.target.options)} "$@"\n')
     wrapper.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     return CliRunner().invoke(app, [word, board.target.name])
@@ -350,7 +260,7 @@ def test_validate_says_in_one_sentence_that_the_board_is_an_emulator(
     from costmodel.cli.app import app
 
     wrapper = tmp_path / "ssh"
-    wrapper.write_text(f'#!/bin/sh\nexec {_SSH} {" ".join(board.target.options)} "$@"\n')
+    wrapper.write_text(f'#!/bin/sh\nexec {SSH} {" ".join(board.target.options)} "$@"\n')
     wrapper.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     set_login(board, EMULATE, home=tmp_path)

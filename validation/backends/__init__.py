@@ -19,11 +19,18 @@ BACKENDS: dict[str, str] = {
 }
 """Module and class of each backend; imported when it is asked for."""
 
+ON_BOARDS = "validation.backends.engine:EngineBackend"
+"""What runs an engine on a board: ``ncnn:ssh://user@host``, ``tflite:adb://serial`` and so on."""
+
+ENGINES = ("ncnn", "onnxruntime", "tflite")
+
 __all__ = ["BACKENDS", "Backend", "KernelTiming", "Label", "Settings", "load_backend"]
 
 
 def load_backend(text: str) -> Backend:
     """Return the backend named by ``text``: a key of :data:`BACKENDS`, or ``key:target``.
+
+    An engine's name with a board behind it is the engine there: ``ncnn:ssh://user@host``.
 
     Raises
     ------
@@ -40,9 +47,17 @@ def load_backend(text: str) -> Backend:
     costmodel.errors.DataError: unknown backend 'abacus'; known are ...
     """
     name, _, target = text.partition(":")
-    if text not in BACKENDS and name not in BACKENDS:
-        raise DataError(f"unknown backend {text!r}; known are {', '.join(BACKENDS)}")
-    where = BACKENDS.get(text) or BACKENDS[name]
+    arguments: tuple[str, ...] = ()
+    if name in ENGINES and (target or name not in BACKENDS):
+        where, arguments = ON_BOARDS, (name, target)
+    elif text in BACKENDS or name in BACKENDS:
+        where = BACKENDS.get(text) or BACKENDS[name]
+        arguments = (target,) if target and text not in BACKENDS else ()
+    else:
+        raise DataError(
+            f"unknown backend {text!r}; known are {', '.join(BACKENDS)}, and "
+            f"{', '.join(ENGINES)} on boards, such as {ENGINES[0]}:ssh://user@host"
+        )
     module, _, attribute = where.partition(":")
     try:
         factory = getattr(import_module(module), attribute)
@@ -51,4 +66,4 @@ def load_backend(text: str) -> Backend:
         raise MeasuringError(
             f"backend {text!r} needs the package {error.name}: pip install 'nn-costmodel[{extra}]'"
         ) from None
-    return cast("Backend", factory(target) if target and text not in BACKENDS else factory())
+    return cast("Backend", factory(*arguments))

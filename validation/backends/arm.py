@@ -13,7 +13,7 @@ from functools import cached_property
 
 import networkx as nx
 
-from costmodel.errors import CostModelError, DataError
+from costmodel.errors import CostModelError
 from costmodel.kernels.lowering import lower as lower_kernels
 from costmodel.platforms import load_platform
 from costmodel.runtimes import load_runtime
@@ -22,7 +22,7 @@ from ..arm.bench.answers import Host
 from ..arm.bench.board import Board
 from ..arm.bench.targets import EMULATED_CPU, ArmTarget, parse_board, parse_target
 from ..arm.errors import BackendError
-from ..arm.identity import confirm, name_device
+from ..arm.identity import confirm
 from ..arm.simulator.core import load_core
 from ..arm.simulator.distinct import simulate_distinct
 from ..arm.simulator.simulate import DEFAULT_CORE, Simulated
@@ -34,11 +34,11 @@ from ..measuring.clock import Plan, Timing
 from ..measuring.host import describe_host, load
 from ..measuring.journal import NO_JOURNAL, Journal
 from ..measuring.platforms import platform_name
-from .arm_board import BoardCampaign, refuse_emulator
+from .arm_board import BoardCampaign
+from .board_facts import board_platform, facts, refuse_emulator
 
 RUNTIME = "neon"
 _SAME_CLOCK = 0.05
-_STEADY_GOVERNOR = "performance"
 
 
 class ArmBackend:
@@ -98,8 +98,8 @@ class ArmBackend:
         if self._target == "emulated":
             return {"cpu": f"qemu as {EMULATED_CPU}", "load": load()}
         if self._target == "native":
-            return {**describe_host("numpy"), **_of_board(self._host)}
-        return {"cpu": self.name, **_of_board(self._host)}
+            return {**describe_host("numpy"), **facts(self._host)}
+        return {"cpu": self.name, **facts(self._host)}
 
     @cached_property
     def _board(self) -> ArmTarget:
@@ -127,11 +127,7 @@ class ArmBackend:
         if self._target == "native":
             return platform_name("host", RUNTIME, settings)
         try:
-            return platform_name(name_device(self._host), RUNTIME, settings)
-        except DataError as error:
-            raise MeasuringError(
-                f"{self.name}: {error} Give --platform, such as raspberry-pi-4/{RUNTIME}"
-            ) from None
+            return board_platform(self._host, RUNTIME, settings, self.name)
         except BackendError as error:
             raise type(error)(f"{error} (it could not be asked for its --platform)") from None
 
@@ -261,20 +257,6 @@ class ArmBackend:
                 "processor, operator by operator, contiguous, in float32, on one thread, again and "
                 "again"
             )
-
-
-def _of_board(host: Host) -> dict[str, str]:
-    found = {key: value for key, value in host.texts.items() if value}
-    governors = sorted({core.governor for core in host.cores if core.governor})
-    if governors:
-        found["governor"] = ", ".join(governors)
-    if governors not in ([], [_STEADY_GOVERNOR]):
-        found["advice"] = (
-            f"the governor is {found['governor']}: times are steadier under {_STEADY_GOVERNOR} "
-            f"(echo {_STEADY_GOVERNOR} | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/"
-            "scaling_governor)"
-        )
-    return found
 
 
 def _simulated_timing(simulated: Simulated) -> Timing:

@@ -2,47 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import networkx as nx
-
-from costmodel.errors import CostModelError
 
 from ..arm.bench.answers import Host
 from ..arm.bench.board import Board
 from ..arm.bench.program import Spec
 from ..arm.bench.targets import ArmTarget
-from ..arm.errors import BackendError
 from ..arm.translate.lower import lower
 from ..arm.translate.reuse import reuse_memory
-from ..errors import ClockError, MeasuringError, OutOfMemoryError
+from ..errors import MeasuringError
 from ..measuring.backend import Settings
-from ..measuring.clock import CpuTimer, Plan, Subject, Timing, measure
-from ..measuring.journal import Journal, Turn
+from ..measuring.clock import Plan, Subject, Timing
+from ..measuring.journal import Journal
 from .arm_timing import Watch, choose_cores, operator_timings, subject
-
-Outcome = tuple[str, Timing | MeasuringError]
+from .board_facts import refuse_emulator
+from .board_sessions import in_sessions
 
 
 @dataclass
-class _Heard:
-    """A journal that remembers which network is worked on, and lets the board cool after rounds."""
+class _KernelBench:
+    """The project's own program with its networks (see :class:`.board_sessions.Bench`)."""
 
-    journal: Journal
+    board: Board
     watch: Watch
-    at_work: str = ""
+    cold: bool
 
-    def earlier(self, name: str) -> Sequence[Turn]:
-        return self.journal.earlier(name)
+    def subject(self, name: str, graph: nx.DiGraph) -> Subject:
+        number = self.board.load(reuse_memory(lower(graph)))
+        return subject(name, self.board, number, self.watch, self.cold)
 
-    def begin(self, name: str) -> None:
-        self.at_work = name
-        self.journal.begin(name)
-
-    def finish(self, turns: Mapping[str, Turn]) -> None:
-        self.journal.finish(turns)
-        self.watch.cool()  # between rounds, so that no network's time is spent on it
+    def lives(self) -> bool:
+        try:
+            self.board.host()
+        except MeasuringError:
+            return False
+        return True
 
 
 @dataclass
@@ -55,11 +53,14 @@ class BoardCampaign:
         The board.
     settings, plan
         How networks are run and timed.
+    stand_in : bool
+        Whether an emulator is taken for a board: for tests alone.
     """
 
     target: ArmTarget
     settings: Settings
     plan: Plan
+    stand_in: bool = False
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
@@ -69,52 +70,14 @@ class BoardCampaign:
         self, graphs: Mapping[str, nx.DiGraph], journal: Journal
     ) -> Iterator[tuple[str, Timing | MeasuringError]]:
         """Yield the time of each network; one that ends the program costs itself alone."""
-        waiting = [dict(graphs)]
-        while waiting:
-            together = waiting.pop(0)
-            while together:
-                done = []
-                for name, outcome in self._one_session(together, _Heard(journal, self.watch)):
-                    done.append(name)
-                    if isinstance(outcome, OutOfMemoryError) and len(together) > 1:
-                        waiting.append({name: together[name]})  # alone it may fit
-                    else:
-                        yield name, outcome
-                together = {name: graph for name, graph in together.items() if name not in done}
+        yield from in_sessions(self._opened, graphs, self.plan, journal, self.watch)
 
-    def _one_session(self, graphs: Mapping[str, nx.DiGraph], heard: _Heard) -> Iterator[Outcome]:
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[_KernelBench]:
         with self.target.session() as session:
             board = Board(session)
             self.prepare(board)
-            subjects: list[Subject] = []
-            for name, graph in graphs.items():
-                heard.begin(name)
-                try:
-                    spec = reuse_memory(lower(graph))
-                    number = board.load(spec)
-                except BackendError as error:
-                    yield name, error
-                    if not self._lives(board):
-                        return
-                except CostModelError as error:
-                    yield name, MeasuringError(f"{name}: {error}")
-                else:
-                    cold = self.settings.cache == "cold"
-                    subjects.append(subject(name, board, number, self.watch, cold))
-            try:
-                yield from measure(subjects, self.plan, CpuTimer(), heard)
-            except ClockError:
-                raise
-            except MeasuringError as error:
-                yield heard.at_work, error
-
-    @staticmethod
-    def _lives(board: Board) -> bool:
-        try:
-            board.host()
-        except MeasuringError:
-            return False
-        return True
+            yield _KernelBench(board, self.watch, self.settings.cache == "cold")
 
     def prepare(self, board: Board) -> Host:
         """Find out where the program runs, and bind it to its cores.
@@ -125,7 +88,8 @@ class BoardCampaign:
             If it is an emulator, or the cores cannot be had.
         """
         host = board.host()
-        refuse_emulator(host, self.target.name)
+        if not self.stand_in:
+            refuse_emulator(host, self.target.name)
         cores = choose_cores(host, self.settings.threads, self.settings.cores)
         if cores:
             board.pin(cores)
@@ -138,12 +102,3 @@ class BoardCampaign:
             board = Board(session)
             self.prepare(board)
             return operator_timings(board, board.load(spec), len(spec.calls), self.plan)
-
-
-def refuse_emulator(host: Host, where: str) -> None:
-    """Refuse a machine whose times say nothing of a processor."""
-    if host.emulator:
-        raise BackendError(
-            f"{where}: the binary found itself under the emulator {host.emulator}: its results are "
-            "emulated, its wall time is no latency"
-        )

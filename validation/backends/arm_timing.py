@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ..arm.bench.answers import BoardCore, BoardTurn, Host, State
 from ..arm.bench.board import Board
@@ -113,7 +114,14 @@ class Watch:
         )
 
 
-def subject(name: str, board: Board, network: int, watch: Watch, cold: bool) -> Subject:
+class TakesTurns(Protocol):
+    """Something that takes samples of networks, and tells the state of the core meanwhile."""
+
+    def turn(self, network: int, repeat: int, least: int, seconds: float, cold: bool) -> BoardTurn:
+        """Take samples: at least as many, and for as long as asked."""
+
+
+def subject(name: str, board: TakesTurns, network: int, watch: Watch, cold: bool) -> Subject:
     """Return a network on a board as something that can be timed."""
 
     def samples(repeat: int, least: int, seconds: float) -> list[tuple[float, bool]]:

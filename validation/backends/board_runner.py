@@ -25,6 +25,7 @@ import queue
 import resource
 import shutil
 import statistics
+import struct
 import sys
 import tempfile
 import threading
@@ -172,6 +173,7 @@ class Server:
             "version": version_of(self.module),
             "python": platform.python_version(),
             "machine": platform.machine(),
+            "bits": str(8 * struct.calcsize("P")),
         }
 
     def pin(self, rest: str) -> dict[str, Any]:

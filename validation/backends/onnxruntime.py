@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import networkx as nx
@@ -21,11 +19,11 @@ from ..measuring.journal import NO_JOURNAL, Journal
 from ..measuring.platforms import platform_name
 from .graph_to_torch import check_outputs, random_inputs, to_torch
 from .in_turns import kernels_alone, networks_in_turns
+from .onnx_export import to_onnx
 
 RUNTIME = "onnxruntime"
 TOLERANCE = 1e-3
 """Largest difference to torch, as a share of the largest output: sums run in another order. [1]"""
-_OPSET = 18
 
 
 class OnnxRuntimeBackend:
@@ -100,23 +98,6 @@ def _loaded(
     feed = {f"x{i}": x.numpy() for i, x in enumerate(inputs) if f"x{i}" in fed}
     call: Callable[[], object] = lambda: session.run(None, feed)  # noqa: E731
     return call, session.run(None, feed), wanted
-
-
-def to_onnx(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> bytes:
-    """Return a torch module as an ONNX model, operator by operator; its inputs are x0, x1, ..."""
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # The exporter by tracing is called old: it writes the operators as they are.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            module,
-            tuple(inputs),
-            buffer,
-            dynamo=False,
-            opset_version=_OPSET,
-            input_names=[f"x{i}" for i in range(len(inputs))],
-        )
-    return buffer.getvalue()
 
 
 def load_session(model: bytes, threads: int, optimized: str = "") -> onnxruntime.InferenceSession:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import KernelError
 from .texts import harmless
@@ -84,8 +88,13 @@ class BoardTurn:
     samples: tuple[BoardSample, ...]
 
 
-def read(answer: Mapping[str, Any], reader: Callable[[Mapping[str, Any]], _T], where: str) -> _T:
-    """Read an answer.
+def read(
+    answer: Mapping[str, Any],
+    reader: Callable[[Mapping[str, Any]], _T],
+    where: str,
+    what: str = "armbench",
+) -> _T:
+    """Read an answer of a program.
 
     Raises
     ------
@@ -95,10 +104,10 @@ def read(answer: Mapping[str, Any], reader: Callable[[Mapping[str, Any]], _T], w
     try:
         return reader(answer)
     except KeyError as error:
-        raise KernelError(f"{where}: armbench's answer has no {error}") from None
+        raise KernelError(f"{where}: {what}'s answer has no {error}") from None
     except (TypeError, ValueError, AttributeError, OverflowError) as error:
         said = harmless(str(error))
-        raise KernelError(f"{where}: armbench's answer cannot be right: {said}") from None
+        raise KernelError(f"{where}: {what}'s answer cannot be right: {said}") from None
 
 
 def host(answer: Mapping[str, Any]) -> Host:
@@ -139,10 +148,48 @@ def state(found: Mapping[str, Any]) -> State:
 
 def turn(answer: Mapping[str, Any]) -> BoardTurn:
     """Read the answer to ``turn``; whether a time is plausible the procedure judges."""
+    return BoardTurn(state(answer["before"]), state(answer["after"]), samples(answer))
+
+
+def samples(answer: Mapping[str, Any]) -> tuple[BoardSample, ...]:
+    """Read the samples of a turn."""
     rows = [BoardSample(_time(a), _time(b), bool(c)) for a, b, c in answer["samples"]]
     if not rows:
         raise ValueError("a turn without samples")
-    return BoardTurn(state(answer["before"]), state(answer["after"]), tuple(rows))
+    return tuple(rows)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The time of one layer as an engine counts its layers: name, kind, seconds of one pass."""
+
+    name: str
+    kind: str
+    seconds: float
+
+
+def layers(answer: Mapping[str, Any]) -> tuple[Layer, ...]:
+    """Read the layers of an engine's profile."""
+    return tuple(
+        Layer(harmless(str(name)), harmless(str(kind)), _number(time, "a time", 0, _DAY))
+        for name, kind, time in answer["layers"]
+    )
+
+
+def outputs(answer: Mapping[str, Any]) -> list[tuple[int, NDArray[Any] | None]]:
+    """Read the outputs of a network: how many elements each has, and the values if they came."""
+    found: list[tuple[int, NDArray[Any] | None]] = []
+    for told in answer["outputs"]:
+        size = math.prod(_whole(extent, "an extent", 1 << 31) for extent in told["shape"])
+        if "base64" not in told:
+            found.append((size, None))
+            continue
+        content = base64.b64decode(told["base64"], validate=True)
+        values = np.frombuffer(content, dtype=str(told["dtype"]))
+        if values.size != size:
+            raise ValueError(f"an output of {values.size} values, not of {size}")
+        found.append((size, values))
+    return found
 
 
 def detail(answer: Mapping[str, Any], operators: int) -> list[list[float]]:

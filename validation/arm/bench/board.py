@@ -39,10 +39,11 @@ class Board:
     def __init__(self, session: Asked) -> None:
         self._session = session
         self.where = session.where
+        self.what = getattr(session, "what", "armbench")
 
     def host(self) -> Host:
         """Ask what machine it is."""
-        return answers.read(self._session.ask("host", _SHORT_S), answers.host, self.where)
+        return self.read("host", _SHORT_S, answers.host)
 
     def pin(self, cores: Sequence[int]) -> None:
         """Bind the program to cores.
@@ -53,7 +54,7 @@ class Board:
             If there are no such cores, or it is bound to others afterwards.
         """
         words = " ".join(map(str, cores))
-        found = self._read(f"pin {words}", _SHORT_S, answers.cores)
+        found = self.read(f"pin {words}", _SHORT_S, answers.cores)
         if sorted(found) != sorted(cores):
             raise BackendError(
                 f"{self.where}: the program was to be bound to core {words}, and is on {found}"
@@ -61,7 +62,7 @@ class Board:
 
     def load(self, spec: Spec, timeout: float = DEFAULT_TIMEOUT_S) -> int:
         """Prepare a network and run it once; return its number."""
-        return self._read(f"network\n{spec.body()}end", timeout, answers.network)
+        return self.read(f"network\n{spec.body()}end", timeout, answers.network)
 
     def turn(self, network: int, repeat: int, least: int, seconds: float, cold: bool) -> BoardTurn:
         """Take samples of a network: at least as many, and for as long as asked."""
@@ -69,11 +70,11 @@ class Board:
             f"turn {network} repeat={repeat} min={least} us={max(0, int(seconds * 1e6))} "
             f"cold={int(cold)}"
         )
-        return self._read(command, seconds + DEFAULT_TIMEOUT_S, answers.turn)
+        return self.read(command, seconds + DEFAULT_TIMEOUT_S, answers.turn)
 
     def detail(self, network: int, operators: int, least: int, seconds: float) -> list[list[float]]:
         """Take the seconds of every operator in as many passes."""
-        return self._read(
+        return self.read(
             f"detail {network} min={least} us={max(0, int(seconds * 1e6))}",
             seconds + DEFAULT_TIMEOUT_S,
             lambda answer: answers.detail(answer, operators),
@@ -91,7 +92,7 @@ class Board:
             self.detail(network, len(spec.calls), spec.warmup, 0.0)
         times = self.detail(network, len(spec.calls), spec.repeats, 0.0)
         dump = f"dump {network} {' '.join(map(str, spec.dumps))}"
-        tensors = self._read(dump, timeout, _tensors) if spec.dumps else {}
+        tensors = self.read(dump, timeout, _tensors) if spec.dumps else {}
         self.drop(network)
         try:
             totals = _sample([sum(row) for row in zip(*times, strict=True)])
@@ -105,8 +106,15 @@ class Board:
         label = "emulated" if host.emulator else "measured"
         return RunResult(label, known, totals, operators, tensors)  # type: ignore[arg-type]
 
-    def _read(self, command: str, timeout: float, reader: Callable[[Any], _T]) -> _T:
-        return answers.read(self._session.ask(command, timeout), reader, self.where)
+    def read(self, command: str, timeout: float, reader: Callable[[Any], _T]) -> _T:
+        """Ask a command, and read its answer.
+
+        Raises
+        ------
+        BackendError
+            If there is none, or it cannot be right.
+        """
+        return answers.read(self._session.ask(command, timeout), reader, self.where, self.what)
 
 
 def _tensors(answer: Mapping[str, Any]) -> dict[int, Any]:

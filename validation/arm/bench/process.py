@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -44,32 +45,61 @@ def interpret_output(code: int, stdout: bytes, stderr: bytes, where: str) -> Run
     raise ended(code, stderr or stdout, where)
 
 
-def ended(code: int, said: bytes, where: str) -> BackendError:
-    """Return what it means that ``armbench`` ended with an exit code and gave no answer."""
+def attended(
+    command: Sequence[str], timeout: float, where: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command whose standard input stays open as long as this process lives.
+
+    What it runs on a board can end itself as soon as nobody waits for it any more.
+
+    Raises
+    ------
+    BackendError
+        If the command cannot be started, or takes longer than ``timeout`` seconds.
+    """
+    ours, theirs = os.pipe()
+    try:
+        return subprocess.run(
+            command, stdin=ours, capture_output=True, check=False, timeout=timeout
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BackendError(f"{where}: no answer within {timeout:g} s, stopped") from error
+    except OSError as error:
+        raise cannot_start(command, error, where) from error
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def ended(code: int, said: bytes, where: str, what: str = "armbench") -> BackendError:
+    """Return what it means that a program ended with an exit code and gave no answer."""
     text = last_line(said)
     number = -code if code < 0 else code - 128  # a shell adds 128 to the signal
     if number == signal.SIGKILL:
-        return BoardMemoryError(f"{where}: armbench was killed, most likely as memory ran out")
+        return BoardMemoryError(f"{where}: {what} was killed, most likely as memory ran out")
     if number == signal.SIGILL:
         return KernelError(
-            f"{where}: armbench was stopped by SIGILL; the processor lacks an instruction of it"
+            f"{where}: {what} was stopped by SIGILL; the processor lacks an instruction of it"
         )
     if 0 < number < signal.NSIG:
         return KernelError(
-            f"{where}: armbench was stopped by {_signal_name(number)}; the kernel crashed"
+            f"{where}: {what} was stopped by {_signal_name(number)}; "
+            f"{'the kernel' if what == 'armbench' else 'it'} crashed"
         )
     if code in _NOT_STARTED:
-        return BackendError(f"{where}: {_not_started(text)} ({text})")
-    return BackendError(f"{where}: armbench failed with exit code {code}: {text}")
+        return BackendError(f"{where}: {_not_started(text, what)} ({text})")
+    return BackendError(f"{where}: {what} failed with exit code {code}: {text}")
 
 
-def _not_started(text: str) -> str:
+def _not_started(text: str, what: str) -> str:
     """Say why a shell did not start the program."""
     if "Exec format" in text or "not executable" in text or "cannot execute" in text:
-        return "armbench is a program for 64-bit ARM Linux, and this board's system runs none"
+        if what == "armbench":
+            return "armbench is a program for 64-bit ARM Linux, and this board's system runs none"
+        return f"{what} is a program for another processor or system than the board's"
     if "ermission denied" in text:
         return "the board does not run programs from that folder: is it mounted noexec?"
-    return "the board's shell does not find armbench, or does not run programs of 64 bits"
+    return f"the board's shell does not find {what}, or does not run programs of 64 bits"
 
 
 def interpret(done: subprocess.CompletedProcess[bytes], where: str) -> RunResult:

@@ -33,6 +33,8 @@ class Session:
         The target, for messages.
     owner : object
         Lives as long as the session: the connection that it goes over.
+    what : str
+        The program, for messages.
 
     Raises
     ------
@@ -40,8 +42,14 @@ class Session:
         If the command cannot be started.
     """
 
-    def __init__(self, command: Sequence[str], where: str, owner: object = None) -> None:
-        self.where = where
+    def __init__(
+        self,
+        command: Sequence[str],
+        where: str,
+        owner: object = None,
+        what: str = "armbench",
+    ) -> None:
+        self.where, self.what = where, what
         self._owner = owner
         try:
             self._process = subprocess.Popen(
@@ -123,7 +131,7 @@ class Session:
             if len(noise) > _MOST_NOISE:
                 self.close()
                 raise KernelError(
-                    f"{self.where}: what runs there is not armbench: it says {harmless(line)!r}"
+                    f"{self.where}: what runs there is not {self.what}: it says {harmless(line)!r}"
                 )
 
     def _parsed(self, line: bytes) -> dict[str, Any]:
@@ -142,15 +150,15 @@ class Session:
             code = self._process.wait(_GRACE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            return KernelError(f"{self.where}: armbench closed its output")
+            return KernelError(f"{self.where}: {self.what} closed its output")
         self._said.join(_GRACE_S)
         said = b"".join(self._errors)
         if code == 0:
             return KernelError(
-                f"{self.where}: the login runs something else than armbench, which ends without "
+                f"{self.where}: the login runs something else than {self.what}, which ends without "
                 f"an answer: {harmless(noise.strip() or said.strip() or b'it says nothing')!r}"
             )
-        return ended(code, said if said.strip() else noise, self.where)
+        return ended(code, said if said.strip() else noise, self.where, self.what)
 
 
 def _told(answer: dict[str, Any], where: str) -> BackendError:

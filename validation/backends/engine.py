@@ -1,0 +1,197 @@
+"""Engines on boards: ncnn, ONNX Runtime and TensorFlow Lite, what designers ship.
+
+``ncnn:ssh://user@board``, ``onnxruntime:ssh://user@board`` and ``tflite:adb://serial`` measure the
+engine that is found on the board: its Python package, else its benchmark program. Networks are
+converted here and sent there. Clock, temperature and cores are those that the project's own
+program sees, which is asked before and after every turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
+import networkx as nx
+
+from costmodel.kernels.lowering import lower as lower_kernels
+from costmodel.platforms import load_platform
+from costmodel.runtimes import load_runtime
+
+from ..arm.bench.answers import Host, Layer
+from ..arm.bench.board import Board
+from ..arm.identity import confirm
+from ..errors import ClockError, MeasuringError
+from ..measuring.backend import KernelTiming, Label, Settings
+from ..measuring.clock import Plan, Timing
+from ..measuring.journal import NO_JOURNAL, Journal
+from .alone import cut_out
+from .board_facts import board_platform, facts, refuse_emulator
+from .engine_bench import EngineCampaign
+from .engine_models import TITLES, check_convertible
+from .engine_there import EngineThere, find_engine, parse_engine
+
+
+class EngineBackend:
+    """Runs op graphs in an engine on a board (see :class:`~validation.measuring.backend.Backend`).
+
+    Parameters
+    ----------
+    engine : {"ncnn", "onnxruntime", "tflite"}
+        Which.
+    target : str
+        ``"ssh://user@host:port"`` or ``"adb://serial"``; behind it ``?python=PATH`` names a Python
+        on the board, ``?program=PATH`` a program here that is sent.
+    stand_in : bool
+        Whether the board is a declared stand-in of another processor: for tests alone.
+
+    Raises
+    ------
+    DataError
+        If it names no board.
+    """
+
+    among_others = False
+    keeps_rounds = True
+    own_process = False  # what is timed is a program on the board already
+    takes_cores = True
+    label: Label = "measured"
+
+    def __init__(self, engine: str, target: str, stand_in: bool = False) -> None:
+        self.name = f"{engine}:{target}"
+        self.engine = engine
+        self._board, self._wanted = parse_engine(engine, target)
+        self._stand_in = stand_in
+        self.verdict = ""
+
+    @cached_property
+    def _host(self) -> Host:
+        with self._board.session() as session:
+            host = Board(session).host()
+        if not self._stand_in:
+            refuse_emulator(host, self.name)
+        return host
+
+    @cached_property
+    def _there(self) -> EngineThere:
+        return find_engine(self._board, self._wanted, self.name)
+
+    def describe(self, settings: Settings) -> dict[str, str]:
+        """Return the board, and where on it the engine lies.
+
+        Raises
+        ------
+        MeasuringError
+            If the board cannot be reached, is an emulator, or has no such engine.
+        """
+        there = self._there
+        found = {"cpu": self._board.name.removeprefix("arm:"), **facts(self._host)}
+        found[self.name] = there.version
+        found["engine"] = f"{TITLES[self.engine]} {there.version}, by {there.path}"
+        if self._stand_in:
+            found["unverified"] = f"a stand-in on {there.machine}, no board"
+        return found
+
+    def platform(self, settings: Settings) -> str:
+        """Return the platform of the board's cores with this engine.
+
+        Raises
+        ------
+        MeasuringError
+            For a board whose hardware is not known.
+        """
+        return board_platform(self._host, self.engine, settings, self.name)
+
+    def confirm_platform(self, name: str) -> None:
+        """Refuse a platform that is not the device.
+
+        Raises
+        ------
+        MeasuringError
+            If it contradicts what the board says of itself.
+        """
+        if not self._stand_in:
+            confirm(self._host, load_platform(name).hardware, self.name)
+
+    def check_graph(self, graph: nx.DiGraph, settings: Settings) -> None:
+        """Refuse a network before anything is measured.
+
+        Raises
+        ------
+        CostModelError
+            If the engine has no operator for one of its, or a setting is not honoured.
+        """
+        self._check(settings)
+        check_convertible(self.engine, graph)
+
+    def measure_networks(
+        self,
+        graphs: Mapping[str, nx.DiGraph],
+        settings: Settings,
+        plan: Plan,
+        journal: Journal = NO_JOURNAL,
+    ) -> Iterator[tuple[str, Timing | MeasuringError]]:
+        """Time whole networks in turns; yield each as soon as it is done or has failed."""
+        try:
+            self._check(settings)
+            campaign = self._campaign(settings, plan)
+            yield from campaign.networks(graphs, journal)
+            self.verdict = campaign.watch.verdict()
+        except ClockError:
+            raise
+        except MeasuringError as error:
+            for name in graphs:
+                yield name, error
+
+    def measure_kernels(
+        self, graph: nx.DiGraph, settings: Settings, plan: Plan
+    ) -> tuple[KernelTiming, ...]:
+        """Time every kernel alone, those that are alike once; none where a program is run.
+
+        A program is started anew for every sample, and prints too few digits for a kernel.
+
+        Raises
+        ------
+        MeasuringError
+            If a kernel cannot be run.
+        """
+        self._check(settings)
+        if self._there.kind == "program":
+            return ()
+        kernels = lower_kernels(graph, load_runtime(self.engine))
+        cuts = {kernel.name: cut_out(graph, kernel) for kernel in kernels}
+        first = {cut.signature: name for name, cut in reversed(cuts.items())}
+        bodies = {name: cuts[name].body for name in first.values()}
+        timings: dict[str, Timing] = {}
+        for name, outcome in self._campaign(settings, plan).networks(bodies, NO_JOURNAL):
+            if isinstance(outcome, MeasuringError):
+                raise outcome
+            timings[name] = outcome
+        return tuple(
+            KernelTiming(k.name, k.kind, timings[first[cuts[k.name].signature]]) for k in kernels
+        )
+
+    def measure_layers(
+        self, name: str, graph: nx.DiGraph, settings: Settings, plan: Plan
+    ) -> tuple[Layer, ...]:
+        """Return the time of every layer inside the network, where the engine tells it."""
+        self._check(settings)
+        return self._campaign(settings, plan).layers(name, graph)
+
+    def _campaign(self, settings: Settings, plan: Plan) -> EngineCampaign:
+        return EngineCampaign(
+            self._board, self.engine, self._there, settings, plan, self.name, self._stand_in
+        )
+
+    def _check(self, settings: Settings) -> None:
+        """Refuse settings that are not honoured, each by its name."""
+        plain = Settings(threads=settings.threads, cores=settings.cores)
+        refused = [
+            f"--{name} {getattr(settings, name)}"
+            for name in ("device", "mode", "layout", "dtype", "cache", "between")
+            if getattr(settings, name) != getattr(plain, name)
+        ]
+        if refused:
+            raise MeasuringError(
+                f"{self.name} cannot honour {', '.join(refused)}: {TITLES[self.engine]} runs "
+                "there on the processor, in float32, with warm caches"
+            )
