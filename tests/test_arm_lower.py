@@ -104,11 +104,15 @@ def test_an_activation_that_others_read_around_is_not_fused() -> None:
 def test_operators_without_a_kernel_are_all_named() -> None:
     builder = cm.Builder("odd")
     x = builder.input((1, 4, 6, 6))
-    odd = [builder.add(Elementwise(kind), x) for kind in ("floor", "log")]
-    z = builder.add(Reduce("max", (1,)), x)
+    odd = [builder.add(Elementwise(kind), x) for kind in ("special", "not")]
+    z = builder.add(Reduce("argmax", (1,)), x)
     with pytest.raises(UnknownOperatorError) as caught:
         lower(builder.finish(*odd, z))
-    for name in ("Elementwise (log)", "Elementwise (floor)", "Reduce (max over axes (1,)"):
+    for name in (
+        "Elementwise (special)",
+        "Elementwise (its tensors are bool",
+        "Reduce (its tensors",
+    ):
         assert name in str(caught.value)
 
 
@@ -138,6 +142,8 @@ def test_what_is_written_in_place_is_its_value_where_it_is_all_of_it() -> None:
         ((1, 8, 7, 8, 7, 96), (0, 1, 3, 2, 4, 5), "transpose"),
         ((2, 3, 4), (0, 2, 1), "transpose"),
         ((2, 1, 3, 1, 4), (0, 3, 2, 1, 4), None),
+        ((1, 64, 8, 7, 8, 7), (0, 2, 4, 3, 5, 1), "transpose"),
+        ((2, 3, 4, 5, 6), (4, 2, 0, 3, 1), "transpose"),
     ],
 )
 def test_axes_that_stay_together_move_as_one(

@@ -219,7 +219,8 @@ class ArmBackend:
         kernels = lower_kernels(graph, load_runtime(RUNTIME))
         by_node = {call.name: t for call, t in zip(spec.calls, timed, strict=True)}
         found = [(k, [by_node[n] for n in k.nodes if n in by_node]) for k in kernels]
-        if any(len(times) != 1 for _, times in found):
+        repeated = len(by_node) != len(spec.calls)  # an operator in several parts
+        if repeated or any(len(times) != 1 for _, times in found):
             return ()
         return tuple(KernelTiming(k.name, k.kind, times[0]) for k, times in found)
 

@@ -8,7 +8,18 @@ from .program import Shape, Spec, SpecBuilder
 
 Case = tuple[str, list[Shape], list[Shape], dict[str, int | str]]
 
-SMOOTH = ("gelu", "gelu_tanh", "leaky_relu", "elu", "neg", "abs", "square", "hard_tanh")
+SMOOTH: tuple[str, ...] = (
+    "gelu",
+    "gelu_tanh",
+    "leaky_relu",
+    "elu",
+    "neg",
+    "abs",
+    "square",
+    "hard_tanh",
+)
+SMOOTH += ("erf", "floor", "ceil", "round", "sign", "clamp", "mish", "softplus", "sin", "cos")
+REDUCTIONS = ("sum", "mean", "max", "min", "norm", "prod", "var")
 ARITHMETIC = ("add", "sub", "mul", "div", "max", "min")
 
 
@@ -176,9 +187,57 @@ CASES: Sequence[Case] = [
     ("deconv", [(2, 6, 5, 9)], [(2, 4, 5, 9)], {"k": 3, "stride": 1, "pad": 1, "groups": 2}),
     ("deconv", [(1, 4, 5, 5)], [(1, 3, 11, 11)], {"k": 4, "stride": 2, "ph": 1, "pw": 1}),
     ("deconv", [(1, 4, 5, 5)], [(1, 3, 7, 7)], {"k": 2, "stride": 1, "dilation": 2}),
+    *[(f"reduce_{kind}", [(2, 19, 1, 1)], [(2, 1, 1, 1)], {}) for kind in REDUCTIONS],
+    *[(f"reduce_{kind}", [(2, 5, 3, 3)], [(2, 1, 3, 3)], {}) for kind in REDUCTIONS],
+    ("cumsum", [(2, 7, 3, 3)], [(2, 7, 3, 3)], {}),
+    ("cumsum", [(3, 9, 1, 1)], [(3, 9, 1, 1)], {}),
+    ("lrn", [(2, 7, 3, 3)], [(2, 7, 3, 3)], {"inner": 5}),
+    ("lrn", [(1, 3, 5, 5)], [(1, 3, 5, 5)], {"inner": 4}),
+    ("pad", [(2, 3, 5, 7)], [(2, 3, 7, 10)], {"begin_h": 1, "begin_w": 2}),
+    ("pad", [(2, 3, 5, 7)], [(3, 5, 5, 7)], {"begin": 1, "begin_c": 2}),
+    ("softmax", [(12, 6, 1, 1)], [(12, 6, 1, 1)], {"causal": 1, "inner": 4}),
+    ("softmax", [(6, 3, 1, 1)], [(6, 3, 1, 1)], {"causal": 1, "inner": 6}),
+    ("transpose", [(1, 2, 60, 6)], [(1, 1, 240, 3)], {"order": "42130", "dims": "3x2x5x4x6"}),
+    ("transpose", [(1, 2, 30, 12)], [(1, 1, 60, 12)], {"order": "02134", "dims": "2x3x5x2x12"}),
+    (
+        "conv",
+        [(2, 4, 11, 13)],
+        [(2, 6, 6, 5)],
+        {"k": 3, "stride": 2, "stride_w": 3, "pad": 1, "pw": 2, "dilation": 1, "dilation_w": 2},
+    ),
+    (
+        "conv",
+        [(2, 4 * 5, 7, 9)],
+        [(2, 6 * 3, 7, 5)],
+        {
+            "k": 3,
+            "stride": 1,
+            "stride_w": 2,
+            "pad": 1,
+            "kd": 3,
+            "stride_d": 2,
+            "pd": 1,
+            "depth": 5,
+            "groups": 2,
+            "act": "relu",
+            "bias": 1,
+        },
+    ),
+    ("depthwise", [(1, 3, 9, 12)], [(1, 3, 9, 4)], {"k": 3, "stride": 1, "stride_w": 3, "pad": 1}),
+    ("maxpool", [(1, 3, 9, 12)], [(1, 3, 9, 6)], {"k": 3, "stride": 1, "stride_w": 2, "pad": 1}),
+    ("maxpool", [(1, 3, 9, 9)], [(1, 3, 7, 7)], {"k": 3, "stride": 1, "pad": 1, "dilation": 2}),
+    ("avgpool", [(1, 3, 9, 12)], [(1, 3, 4, 12)], {"kh": 3, "stride": 2, "stride_w": 1}),
+    (
+        "deconv",
+        [(1, 4, 5, 6)],
+        [(1, 3, 10, 16)],
+        {"kh": 2, "kw": 3, "stride": 2, "stride_w": 3, "pw": 1},
+    ),
 ]
+_ROOTS = ("exp", "sqrt", "rsqrt", "reciprocal", "log")
 POSITIVE: Sequence[Case] = [
-    (kind, [(1, 3, 5, 7)], [(1, 3, 5, 7)], {}) for kind in ("exp", "sqrt", "rsqrt", "reciprocal")
+    *[(kind, [(1, 3, 5, 7)], [(1, 3, 5, 7)], {}) for kind in _ROOTS],
+    ("pow_number", [(1, 3, 5, 7)], [(1, 3, 5, 7)], {"value": "1.5"}),
 ]
 """Of positive numbers: behind an exponential."""
 SCALE = 9
@@ -199,9 +258,9 @@ def one_spec(cases: Sequence[Case] = CASES) -> Spec:
         writes = [builder.tensor(shape) for shape in shapes_out]
         seed = {"seed": number} if kernel in SEEDED else {}
         builder.op(kernel, reads, writes, **params, **seed)
-    for kernel, shapes_in, shapes_out, _ in POSITIVE if cases is CASES else ():
+    for kernel, shapes_in, shapes_out, params in POSITIVE if cases is CASES else ():
         x, positive = builder.tensor(shapes_in[0], seed=1, scale=3), builder.tensor(shapes_in[0])
         builder.op("exp", [x], [positive])
-        builder.op(kernel, [positive], [builder.tensor(shapes_out[0])])
+        builder.op(kernel, [positive], [builder.tensor(shapes_out[0])], **params)
     spec = builder.build()
     return spec.dumping(spec.written())

@@ -70,6 +70,16 @@ class Args:
         return self.pair("k", "kh", "kw", 1)
 
     @property
+    def stride(self) -> tuple[int, int]:
+        """Rows and columns from window to window."""
+        return self.pair("stride", "stride", "stride_w", 1)
+
+    @property
+    def dilation(self) -> tuple[int, int]:
+        """Rows and columns from tap to tap."""
+        return self.pair("dilation", "dilation", "dilation_w", 1)
+
+    @property
     def pad(self) -> tuple[int, int]:
         """Rows and columns added before the input."""
         return self.pair("pad", "ph", "pw", 0)

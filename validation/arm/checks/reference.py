@@ -32,19 +32,19 @@ def _bias(args: Args, channels: int) -> Array:
 def _patches(args: Args, window: tuple[int, int], fill: float) -> Array:
     """Windows of the padded input: (n, c, kh, kw, oh, ow), as many as the output has places."""
     (kh, kw), (ph, pw) = window, args.pad
-    stride, dilation = args.get("stride", 1), args.get("dilation", 1)
+    (sy, sx), (dy, dx) = args.stride, args.dilation
     _, _, oh, ow = args.shapes[0]
     n, c, h, w = args.x.shape
-    height = max((oh - 1) * stride + dilation * (kh - 1) + 1, h + ph)
-    width = max((ow - 1) * stride + dilation * (kw - 1) + 1, w + pw)
+    height = max((oh - 1) * sy + dy * (kh - 1) + 1, h + ph)
+    width = max((ow - 1) * sx + dx * (kw - 1) + 1, w + pw)
     padded = np.full((n, c, height, width), fill)
     padded[:, :, ph : ph + h, pw : pw + w] = args.x
     patches = np.empty((n, c, kh, kw, oh, ow))
     for ky in range(kh):
         for kx in range(kw):
-            y, x = ky * dilation, kx * dilation
+            y, x = ky * dy, kx * dx
             patches[:, :, ky, kx] = padded[
-                :, :, y : y + (oh - 1) * stride + 1 : stride, x : x + (ow - 1) * stride + 1 : stride
+                :, :, y : y + (oh - 1) * sy + 1 : sy, x : x + (ow - 1) * sx + 1 : sx
             ]
     return patches
 
@@ -71,7 +71,32 @@ def _conv3x3(args: Args) -> list[Array]:
 
 
 def _conv_any(args: Args) -> list[Array]:
-    return _conv(args, args.window, args.get("groups", 1))
+    return (
+        _volume(args) if "depth" in args.params else _conv(args, args.window, args.get("groups", 1))
+    )
+
+
+def _volume(args: Args) -> list[Array]:
+    """Convolve planes: every output plane is a sum over taps of the input planes around it."""
+    depth, kd, groups = args.get("depth", 1), args.get("kd", 1), args.get("groups", 1)
+    before, step, apart = args.get("pd", 0), args.get("stride_d", 1), args.get("dilation_d", 1)
+    n, _, h, w = args.x.shape
+    _, planes, oh, ow = args.shapes[0]
+    deep = (depth + before + args.get("pd_end", before) - apart * (kd - 1) - 1) // step + 1
+    cin, cout = args.x.shape[1] // depth, planes // deep
+    shape = (groups, cout // groups, cin // groups, kd, *args.window)
+    kernel = weights(shape, int(np.prod(shape[2:])), args.get("seed", 0))
+    x, y = args.x.reshape(n, cin, depth, h, w), np.zeros((n, cout, deep, oh, ow))
+    for oz in range(deep):
+        for kz in range(kd):
+            iz = oz * step + kz * apart - before
+            if 0 <= iz < depth:
+                one = Args([x[:, :, iz]], [(n, cout, oh, ow)], args.params)
+                rows = _patches(one, args.window, 0.0).reshape(n, groups, -1, oh * ow)
+                taps = kernel[:, :, :, kz].reshape(groups, cout // groups, -1)
+                y[:, :, oz] += (taps @ rows).reshape(n, cout, oh, ow)
+    y += _bias(args, cout)[:, None, None, None]
+    return [_activate(args, y.reshape(args.shapes[0]))]
 
 
 def _depthwise(args: Args) -> list[Array]:
@@ -114,7 +139,12 @@ def _hard_sigmoid(x: Array) -> Array:
 
 
 def _softmax(args: Args) -> list[Array]:
-    powers = np.exp(args.x - args.x.max(axis=1, keepdims=True))
+    x = args.x
+    if args.get("causal", 0):
+        rows = np.arange(x.shape[0]) % args.get("inner", 1)
+        hidden = np.arange(x.shape[1])[None, :] > rows[:, None]
+        x = np.where(hidden[:, :, None, None], -np.inf, x)
+    powers = np.exp(x - x.max(axis=1, keepdims=True))
     return [powers / powers.sum(axis=1, keepdims=True)]
 
 

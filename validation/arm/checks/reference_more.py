@@ -15,8 +15,8 @@ from .operands import (
     Array,
     activate,
     uniform,
-    weights,
 )
+from .reference_sizes import SIZES
 
 _EPSILON = 1e-5
 _Unary = Callable[[Array], Array]
@@ -74,8 +74,30 @@ def _gather(args: Args) -> list[Array]:
 
 
 def _transpose(args: Args) -> list[Array]:
-    order = f"{args.get('order', 123):04d}"
-    return [args.x.transpose([int(axis) for axis in order])]
+    dims = [int(size) for size in str(args.params.get("dims", "")).split("x") if size]
+    order = f"{args.get('order', 123):0{len(dims) or 4}d}"
+    x = args.x.reshape(dims or args.x.shape)
+    return [x.transpose([int(axis) for axis in order]).reshape(args.shapes[0])]
+
+
+def _pad(args: Args) -> list[Array]:
+    y = np.zeros(args.shapes[0])
+    keys = ("begin", "begin_c", "begin_h", "begin_w")
+    y[tuple(slice(b := args.get(k, 0), b + n) for k, n in zip(keys, args.x.shape, strict=True))] = (
+        args.x
+    )
+    return [y]
+
+
+def _lrn(args: Args) -> list[Array]:
+    size, squares = args.get("inner", 1), args.x**2
+    around = np.pad(squares, ((0, 0), (size // 2, (size - 1) // 2), (0, 0), (0, 0)))
+    sums = sum(around[:, i : i + args.x.shape[1]] for i in range(size))
+    return [args.x / (1 + 1e-4 / size * np.asarray(sums)) ** 0.75]
+
+
+def _reduced(function: Callable[..., Array]) -> Callable[[Args], list[Array]]:
+    return lambda args: [function(args.x, axis=1, keepdims=True)]
 
 
 def _affine(args: Args, count: int) -> tuple[Array, Array]:
@@ -133,61 +155,6 @@ def _attention(args: Args) -> list[Array]:
     return [powers / powers.sum(axis=3, keepdims=True) @ v]
 
 
-def _adaptive(reduce: Callable[[Array], Array]) -> Callable[[Args], list[Array]]:
-    def call(args: Args) -> list[Array]:
-        (_, _, h, w), (_, _, oh, ow) = args.x.shape, args.shapes[0]
-        y = np.empty(args.shapes[0])
-        for i in range(oh):
-            for j in range(ow):
-                rows = slice(i * h // oh, -(-(i + 1) * h // oh))
-                columns = slice(j * w // ow, -(-(j + 1) * w // ow))
-                y[:, :, i, j] = reduce(args.x[:, :, rows, columns])
-        return [y]
-
-    return call
-
-
-def _nearest(args: Args) -> list[Array]:
-    (_, _, h, w), (_, _, oh, ow) = args.x.shape, args.shapes[0]
-    return [args.x[:, :, np.arange(oh) * h // oh][:, :, :, np.arange(ow) * w // ow]]
-
-
-def _bilinear(args: Args) -> list[Array]:
-    y = args.x
-    for axis in (2, 3):
-        size, out = y.shape[axis], args.shapes[0][axis]
-        at = np.maximum((np.arange(out) + 0.5) * size / out - 0.5, 0)
-        low = np.minimum(at.astype(int), size - 1)
-        high = np.minimum(low + 1, size - 1)
-        share = (at - low).reshape([-1 if i == axis else 1 for i in range(4)])
-        below, above = np.take(y, low, axis=axis), np.take(y, high, axis=axis)
-        y = below + share * (above - below)
-    return [y]
-
-
-def _deconv(args: Args) -> list[Array]:
-    (n, cin, h, w), (_, cout, oh, ow) = args.x.shape, args.shapes[0]
-    groups, stride = args.get("groups", 1), args.get("stride", 1)
-    (kh, kw), (ph, pw), dilation = args.window, args.pad, args.get("dilation", 1)
-    mine = cout // groups
-    kernel = weights((cin, mine, kh, kw), cin // groups * kh * kw, args.get("seed", 0))
-    height = max((h - 1) * stride + dilation * (kh - 1) + 1, ph + oh)
-    width = max((w - 1) * stride + dilation * (kw - 1) + 1, pw + ow)
-    full = np.zeros((n, cout, height, width))
-    for c in range(cin):
-        first = c // (cin // groups) * mine
-        for ky in range(kh):
-            for kx in range(kw):
-                rows = slice(ky * dilation, ky * dilation + (h - 1) * stride + 1, stride)
-                columns = slice(kx * dilation, kx * dilation + (w - 1) * stride + 1, stride)
-                part = args.x[:, c, None] * kernel[c, :, ky, kx][:, None, None]
-                full[:, first : first + mine, rows, columns] += part
-    bias = np.zeros(cout)
-    if args.get("bias", 0):
-        bias = 0.125 * uniform(args.get("seed", 0), 1, cout).astype(np.float64)
-    return [full[:, :, ph : ph + oh, pw : pw + ow] + bias[:, None, None]]
-
-
 _BINARY: dict[str, _Binary] = {
     "add": np.add,
     "sub": np.subtract,
@@ -211,6 +178,28 @@ MORE: dict[str, Callable[[Args], list[Array]]] = {
     "hard_tanh": _unary(lambda x: np.clip(x, -1, 1)),
     **{name: _binary(function) for name, function in _BINARY.items()},
     **{f"{name}_number": _number(function) for name, function in _BINARY.items()},
+    "pow_number": _number(np.power),
+    "erf": _unary(lambda x: np.asarray(np.vectorize(math.erf)(x))),
+    "floor": _unary(np.floor),
+    "ceil": _unary(np.ceil),
+    "round": _unary(np.round),
+    "sign": _unary(np.sign),
+    "clamp": _unary(lambda x: np.clip(x, 0, 1)),
+    "mish": _unary(lambda x: x * np.tanh(np.logaddexp(0, x))),
+    "softplus": _unary(lambda x: np.logaddexp(0, x)),
+    "log": _unary(np.log),
+    "sin": _unary(np.sin),
+    "cos": _unary(np.cos),
+    "reduce_sum": _reduced(np.sum),
+    "reduce_mean": _reduced(np.mean),
+    "reduce_max": _reduced(np.max),
+    "reduce_min": _reduced(np.min),
+    "reduce_prod": _reduced(np.prod),
+    "reduce_norm": _reduced(lambda x, **how: np.sqrt(np.sum(x**2, **how))),
+    "reduce_var": _reduced(lambda x, **how: np.var(x, ddof=1, **how)),
+    "cumsum": lambda args: [np.cumsum(args.x, axis=1)],
+    "lrn": _lrn,
+    "pad": _pad,
     "broadcast": lambda args: [np.broadcast_to(args.x, args.shapes[0])],
     "concat": _concat,
     "split": _split,
@@ -222,10 +211,6 @@ MORE: dict[str, Callable[[Args], list[Array]]] = {
     "prelu": _prelu,
     "matmul": _matmul,
     "attention": _attention,
-    "adaptivemax": _adaptive(lambda x: x.max(axis=(2, 3))),
-    "adaptiveavg": _adaptive(lambda x: x.mean(axis=(2, 3))),
-    "nearest": _nearest,
-    "bilinear": _bilinear,
-    "deconv": _deconv,
+    **SIZES,
 }
 """Kernel by name, beside those of :mod:`.reference`."""

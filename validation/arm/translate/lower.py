@@ -2,7 +2,7 @@
 
 What an inference engine does anyway is done here too: batch norms go into the convolution before
 them, ReLU and ReLU6 into the operator that feeds them, and operators that move nothing become
-views. An operator without a kernel is refused by name.
+views. What is made of constants alone is stored. An operator without a kernel is refused by name.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from costmodel.graph import Node, nodes_in_order
 from ..bench.program import Spec
 from .rules import RULES
 from .state import RefusedError, State, check_tensors
+from .stored import stored_nodes
 
 
 def lower(graph: nx.DiGraph, fuse: bool = True) -> Spec:
@@ -25,7 +26,7 @@ def lower(graph: nx.DiGraph, fuse: bool = True) -> Spec:
     Parameters
     ----------
     graph
-        A concrete float32 graph with tensors of at most four axes.
+        A concrete float32 graph.
     fuse
         Whether batch norms are folded and activations fused.
 
@@ -41,11 +42,16 @@ def lower(graph: nx.DiGraph, fuse: bool = True) -> Spec:
     >>> sorted({call.kernel for call in spec.calls})
     ['concat', 'conv1x1', 'conv3x3', 'depthwise', 'globalpool', 'linear', 'maxpool', 'shuffle']
     """
-    state = State(graph, fuse)
+    return lowered(graph, fuse).builder.build()
+
+
+def lowered(graph: nx.DiGraph, fuse: bool = True) -> State:
+    """Translate an op graph, and tell which tensors and seeds its nodes have; see :func:`lower`."""
+    state = State(graph, fuse, stored_nodes(graph))
     refused: dict[str, list[str]] = {}
     blocked: set[str] = set()
     for node in nodes_in_order(graph):
-        if node.name in state.done:
+        if node.name in state.done or node.name in state.stored:
             continue
         try:
             check_tensors(node)
@@ -62,7 +68,7 @@ def lower(graph: nx.DiGraph, fuse: bool = True) -> Spec:
             "the ARM backend has no kernel for "
             + "; ".join(f"{what} at {listed(names, 1)}" for what, names in refused.items())
         )
-    return state.builder.build()
+    return state
 
 
 def _rule(node: Node) -> Callable[[State, Node], None]:

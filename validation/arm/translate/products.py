@@ -1,28 +1,16 @@
-"""Rules for products, norms, arithmetic and other sizes of images."""
+"""Rules for arithmetic and for products of activations."""
 
 from __future__ import annotations
 
 import math
 
 from costmodel.graph import Node
-from costmodel.ops import (
-    Attention,
-    ConvTranspose,
-    Elementwise,
-    GroupNorm,
-    LayerNorm,
-    Linear,
-    MatMul,
-    Parameter,
-    PReLU,
-    Reduce,
-    Resize,
-    Softmax,
-)
+from costmodel.ops import Attention, Elementwise, Linear, MatMul
 
 from ..bench.program import Shape
-from .shaping import aligned, along
-from .state import Params, RefusedError, State, four_axes, is_same
+from .axes import MOST_AXES, collapsed, last_of_four
+from .shaping import expanded
+from .state import Params, RefusedError, State
 
 UNARY = {
     "hard_sigmoid": "hsigmoid",
@@ -32,6 +20,8 @@ UNARY = {
         for kind in (
             *("relu", "relu6", "sigmoid", "silu", "tanh", "gelu", "gelu_tanh", "leaky_relu", "elu"),
             *("exp", "neg", "abs", "square", "sqrt", "rsqrt", "reciprocal", "hard_tanh"),
+            *("erf", "floor", "ceil", "round", "sign", "clamp", "mish", "log", "sin", "cos"),
+            "softplus",
         )
     },
 }
@@ -46,7 +36,10 @@ def elementwise(state: State, node: Node) -> None:
         state.write(node, UNARY[op.kind], state.inputs(node), {})
     elif op.kind in BINARY and len(node.inputs) == 2:
         _binary(state, node, op.kind)
-    elif op.kind in BINARY and isinstance(op.value, int | float) and math.isfinite(op.value):
+    elif op.kind == "pow" and _is_number(op.value):
+        state.write(node, "pow_number", state.inputs(node), {"value": f"{op.value:.9g}"})
+    elif op.kind in BINARY and _is_number(op.value):
+        assert op.value is not None
         end, fused, _ = state.fused_tail(node, fold_norm=False)
         params: Params = {**fused, "value": f"{float(op.value):.9g}"}
         state.write(node, f"{op.kind}_number", state.inputs(node), params, end)
@@ -54,25 +47,39 @@ def elementwise(state: State, node: Node) -> None:
         raise RefusedError(op.kind if op.value is None else f"{op.kind} with a number")
 
 
+def _is_number(value: float | None) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
 def _binary(state: State, node: Node, kind: str) -> None:
-    rank = node.outputs[0].rank
-    if rank > 4 and any(tensor.shape != node.outputs[0].shape for tensor in node.inputs):
-        raise RefusedError(f"{kind} of {rank} axes, broadcast")
-    reads = state.inputs(node)
-    if rank <= 4:
-        reads = [
-            state.seen(number, aligned(tensor.shape, rank))
-            for number, tensor in zip(reads, node.inputs, strict=True)
-        ]
-        if (
-            kind in ("add", "mul", "max", "min")
-            and node.inputs[0].elements < node.inputs[1].elements
-        ):
+    (out,) = node.outputs
+    reads, shape = state.inputs(node), None
+    if any(tensor.shape != out.shape for tensor in node.inputs):
+        shapes, whole = _seen_shapes(node)
+        if len(whole) > MOST_AXES:  # more than the kernel broadcasts: as tensors of one shape
+            reads = [
+                expanded(state, number, extents, whole, node.name)
+                for number, extents in zip(reads, shapes, strict=True)
+            ]
+            whole = (math.prod(whole[:-1]), whole[-1])
+            shapes = [whole, whole]
+        shape = last_of_four(whole)
+        numbers = zip(reads, shapes, strict=True)
+        reads = [state.seen(number, last_of_four(extents)) for number, extents in numbers]
+        a, b = node.inputs
+        if kind in ("add", "mul", "max", "min") and a.elements < b.elements:
             reads.reverse()  # what is broadcast comes second
-    if reads[0] == reads[1]:
-        reads[1] = state.builder.view(reads[1], state.builder.shape(reads[1]))
+    reads = state.apart(reads)
     end, fused, _ = state.fused_tail(node, fold_norm=False)
-    state.write(node, kind, reads, fused, end)
+    state.write(node, kind, reads, fused, end, shape=shape)
+
+
+def _seen_shapes(node: Node) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
+    """Return images as they are, others with the axes together that are broadcast alike."""
+    (out,) = node.outputs
+    if out.rank == 4 and out.shape[3] != 1:
+        return [(1,) * (4 - t.rank) + tuple(t.shape) for t in node.inputs], tuple(out.shape)
+    return collapsed([tensor.shape for tensor in node.inputs], out.shape)
 
 
 def linear(state: State, node: Node) -> None:
@@ -89,136 +96,45 @@ def linear(state: State, node: Node) -> None:
     state.write(node, "linear", reads, params, end, shape=(rows, int(op.out_features), 1, 1))
 
 
-def layer_norm(state: State, node: Node) -> None:
-    """Write a layer norm over the last axes."""
-    op = node.op
-    assert isinstance(op, LayerNorm)
-    inner = math.prod(node.inputs[0].shape[-op.axes :])
-    params: Params = {"inner": inner, "seed": state.seed(node.weights)}
-    params |= {"affine": 1} if op.affine else {}
-    params |= {"rms": 1} if op.rms else {}
-    params |= {"bias": 1} if op.affine and op.bias and not op.rms else {}
-    state.write(node, "layernorm", state.inputs(node), params)
-
-
-def group_norm(state: State, node: Node) -> None:
-    """Write a group norm."""
-    op = node.op
-    assert isinstance(op, GroupNorm)
-    params: Params = {"groups": int(op.groups), "seed": state.seed(node.weights)}
-    params |= {"affine": 1} if op.affine else {}
-    state.write(node, "groupnorm", state.inputs(node), params)
-
-
-def prelu(state: State, node: Node) -> None:
-    """Write a leaky rectifier with learned slopes."""
-    op = node.op
-    assert isinstance(op, PReLU)
-    shared: Params = {"groups": 2} if op.shared else {}
-    state.write(node, "prelu", state.inputs(node), {**shared, "seed": state.seed(node.weights)})
-
-
 def matmul(state: State, node: Node) -> None:
     """Write a product of two activations in batches."""
     op = node.op
     assert isinstance(op, MatMul)
-    a, b = node.inputs
-    if min(a.rank, b.rank) < 2:
-        raise RefusedError("of a vector")
-    rank = max(a.rank, b.rank)
-    reads = [
-        state.seen(number, _batched(tensor.shape, rank))
-        for number, tensor in zip(state.inputs(node), node.inputs, strict=True)
-    ]
+    a, b = (tuple(tensor.shape) for tensor in node.inputs)
+    a = a if len(a) > 1 else ((a[0], 1) if op.transpose_a else (1, a[0]))
+    b = b if len(b) > 1 else ((1, b[0]) if op.transpose_b else (b[0], 1))
+    m, n = a[-1 if op.transpose_a else -2], b[-2 if op.transpose_b else -1]
+    batch = node.outputs[0].elements // (m * n)
+    outer = _broadcast(a[:-2], b[:-2])
+    assert math.prod(outer) == batch
+    (left, right), whole = collapsed([a[:-2], b[:-2]], outer)
+    if len(whole) > 2:
+        raise RefusedError(f"{len(whole)} axes of batches that differ; the kernel takes 2")
+    shapes = [last_of_four((*left, *a[-2:])), last_of_four((*right, *b[-2:]))]
+    numbers = zip(state.inputs(node), shapes, strict=True)
+    reads = state.apart([state.seen(number, shape) for number, shape in numbers])
     params: Params = {"swap_a": 1} if op.transpose_a else {}
     params |= {"swap_b": 1} if op.transpose_b else {}
-    state.write(node, "matmul", reads, params, shape=_batched(node.outputs[0].shape, rank))
+    state.write(node, "matmul", reads, params, shape=last_of_four((*whole, m, n)))
 
 
-def _batched(shape: tuple[int, ...], rank: int) -> Shape:
-    """Return two axes of batches before the last two."""
-    if rank > 4:
-        raise RefusedError(f"of {rank} axes; the kernel takes 4")
-    n, c, h, w = (1,) * (4 - len(shape)) + tuple(shape)
-    return n, c, h, w
+def _broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+    rank = max(len(a), len(b))
+    pairs = zip((1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b, strict=True)
+    return tuple(max(pair) for pair in pairs)
 
 
 def attention(state: State, node: Node) -> None:
     """Write scaled dot-product attention."""
     op = node.op
     assert isinstance(op, Attention)
-    ranks = {tensor.rank for tensor in node.inputs}
-    if not ranks <= {3, 4}:
-        raise RefusedError(f"of {max(ranks)} axes; the kernel takes 4")
-    if op.causal and node.inputs[0].shape[-2] != node.inputs[1].shape[-2]:
-        raise RefusedError("causal, of more keys than queries")
-    reads = [
-        state.seen(number, _batched(tensor.shape, 4))
-        for number, tensor in zip(state.inputs(node), node.inputs, strict=True)
-    ]
-    reads = state.apart(reads)
+    numbers = zip(state.inputs(node), node.inputs, strict=True)
+    reads = state.apart([state.seen(number, _heads(t.shape)) for number, t in numbers])
     causal: Params = {"causal": 1} if op.causal else {}
-    state.write(node, "attention", reads, causal, shape=_batched(node.outputs[0].shape, 4))
+    state.write(node, "attention", reads, causal, shape=_heads(node.outputs[0].shape))
 
 
-def softmax(state: State, node: Node) -> None:
-    """Write a softmax along any axis."""
-    op = node.op
-    assert isinstance(op, Softmax)
-    if op.causal:
-        raise RefusedError("with a causal mask")
-    shape = along(node.inputs[0], op.axis)
-    reads = [state.seen(state.inputs(node)[0], shape)]
-    state.write(node, "softmax", reads, {}, shape=shape)
-
-
-def reduce(state: State, node: Node) -> None:
-    """Write the mean over the last axes."""
-    op = node.op
-    assert isinstance(op, Reduce)
-    shape = node.inputs[0].shape
-    axes = sorted(axis % len(shape) for axis in op.axes)
-    if op.kind != "mean" or axes != list(range(axes[0], len(shape))):
-        raise RefusedError(f"{op.kind} over axes {op.axes}; only the mean over the last ones")
-    rows, inner = math.prod(shape[: axes[0]]), math.prod(shape[axes[0] :])
-    reads = [state.seen(state.inputs(node)[0], (rows, 1, inner, 1))]
-    state.write(node, "globalpool", reads, {}, shape=(rows, 1, 1, 1))
-
-
-def resize(state: State, node: Node) -> None:
-    """Write an interpolation of images."""
-    op = node.op
-    assert isinstance(op, Resize)
-    if op.kind not in ("nearest", "bilinear") or node.inputs[0].rank != 4:
-        raise RefusedError(f"{op.kind} of {node.inputs[0].rank} axes")
-    state.write(node, op.kind, state.inputs(node), {})
-
-
-def conv_transpose(state: State, node: Node) -> None:
-    """Write a transposed convolution of images."""
-    op = node.op
-    assert isinstance(op, ConvTranspose)
-    if len(op.kernel) != 2 or not is_same(op.stride) or not is_same(op.dilation):
-        raise RefusedError(f"a window over {len(op.kernel)} axes, or different strides")
-    if op.padding == "same":
-        raise RefusedError("padding 'same'")
-    (ph, _), (pw, _) = op.padding
-    params: Params = {
-        "kh": op.kernel[0],
-        "kw": op.kernel[1],
-        "stride": op.stride[0],
-        "dilation": op.dilation[0],
-        "groups": int(op.groups),
-        "ph": ph,
-        "pw": pw,
-        "seed": state.seed(node.weights),
-    }
-    params |= {"bias": 1} if op.bias else {}
-    state.write(node, "deconv", state.inputs(node), params)
-
-
-def parameter(state: State, node: Node) -> None:
-    """Fill a tensor that is stored with the network."""
-    assert isinstance(node.op, Parameter)
-    shape = four_axes(node.outputs[0])
-    state.tensors[node.name, 0] = state.builder.tensor(shape, seed=state.seed(node.name))
+def _heads(shape: tuple[int, ...]) -> Shape:
+    """Return the axes of batches as one, before heads, places and depth."""
+    heads, length, depth = shape[-3:]
+    return math.prod(shape[:-3]), heads, length, depth

@@ -12,42 +12,35 @@ from costmodel.ops import (
     Concat,
     Embedding,
     Gather,
+    Pad,
+    PixelShuffle,
     Slice,
     Split,
     Transpose,
 )
-from costmodel.ops.tensor import Tensor
 
-from ..bench.program import Call, Shape
+from ..bench.program import Call
+from .axes import (
+    MOST_AXES,
+    along,
+    around,
+    channels,
+    collapsed,
+    last_of_four,
+    merged,
+)
 from .state import Params, RefusedError, State, four_axes
 
-_AXES = 4
-
-
-def around(extents: Sequence[int], axis: int) -> Shape:
-    """Return the shape in four axes whose second is ``axis``: before, it, after, 1.
-
-    Examples
-    --------
-    >>> around((2, 3, 4, 5), 2)
-    (6, 4, 5, 1)
-    """
-    axis %= len(extents)
-    return math.prod(extents[:axis]), extents[axis], math.prod(extents[axis + 1 :]), 1
-
-
-def along(tensor: Tensor, axis: int) -> Shape:
-    """Return the shape in four axes whose second is ``axis``; channels of images stay so."""
-    if tensor.rank <= _AXES and axis % tensor.rank == 1:
-        return four_axes(tensor)
-    return around(tensor.shape, axis)
+_MOST_MOVED = 8
 
 
 def shuffle(state: State, node: Node) -> None:
     """Write a channel shuffle."""
     op = node.op
     assert isinstance(op, ChannelShuffle)
-    state.write(node, "shuffle", state.inputs(node), {"groups": op.groups})
+    shape = channels(node.inputs[0])
+    reads = [state.seen(state.inputs(node)[0], shape)]
+    state.write(node, "shuffle", reads, {"groups": op.groups}, shape=shape)
 
 
 def concat(state: State, node: Node) -> None:
@@ -124,69 +117,118 @@ def embedding(state: State, node: Node) -> None:
 
 
 def transpose(state: State, node: Node) -> None:
-    """Write a transpose of at most four axes, those that stay together taken as one."""
+    """Write a transpose, those axes that stay together taken as one."""
     op = node.op
     assert isinstance(op, Transpose)
-    extents, order = merged(node.inputs[0].shape, op.order)
-    if list(order) == list(range(len(order))):
+    _permute(state, node, node.inputs[0].shape, op.order)
+
+
+def _permute(state: State, node: Node, shape: Sequence[int], order: Sequence[int]) -> None:
+    (whole,) = state.inputs(node)
+    out = permuted(state, whole, shape, order, node.name)
+    if out == whole:
         state.view(node, 0)
-        return
-    if len(extents) > _AXES:
-        raise RefusedError(f"of {len(extents)} axes that part; the kernel takes {_AXES}")
-    missing = _AXES - len(extents)
-    reads = [state.seen(state.inputs(node)[0], _four((1,) * missing + extents))]
-    places = [*range(missing), *(axis + missing for axis in order)]
-    shape = _four((1,) * missing + tuple(extents[axis] for axis in order))
-    word = "".join(map(str, places))
-    state.write(node, "transpose", reads, {"order": word}, shape=shape)
+    else:
+        state.put(node, out)
 
 
-def merged(shape: Sequence[int], order: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the extents and the order of a transpose without axes of one, neighbours together.
-
-    Examples
-    --------
-    >>> merged((1, 8, 7, 8, 7, 96), (0, 1, 3, 2, 4, 5))
-    ((8, 7, 8, 672), (0, 2, 1, 3))
-    """
-    kept = [axis % len(shape) for axis in order if shape[axis] != 1]
-    groups: list[list[int]] = []
-    present = sorted(kept)
-    for axis in kept:
-        after = groups and present.index(axis) == present.index(groups[-1][-1]) + 1
-        if after:
-            groups[-1].append(axis)
-        else:
-            groups.append([axis])
-    ranked = sorted(groups)
-    extents = tuple(math.prod(shape[axis] for axis in group) for group in ranked)
-    return extents, tuple(ranked.index(group) for group in groups)
+def permuted(
+    state: State, number: int, shape: Sequence[int], order: Sequence[int], name: str
+) -> int:
+    """Write a tensor with its axes in another order; return it, or itself where nothing moves."""
+    extents, places = merged(shape, order)
+    if list(places) == list(range(len(places))):
+        return number
+    if len(extents) > _MOST_MOVED:
+        raise RefusedError(f"of {len(extents)} axes that part; the kernel takes {_MOST_MOVED}")
+    params: Params = {"order": "".join(map(str, places))}
+    if len(extents) <= MOST_AXES:
+        missing = MOST_AXES - len(extents)
+        number = state.seen(number, last_of_four(extents))
+        params["order"] = "".join(map(str, [*range(missing), *(p + missing for p in places)]))
+        made = last_of_four([extents[axis] for axis in places])
+    else:
+        params["dims"] = "x".join(map(str, extents))
+        *before, last = (extents[axis] for axis in places)
+        made = (1, 1, math.prod(before), last)
+    return state.made("transpose", [number], params, made, name)
 
 
 def broadcast(state: State, node: Node) -> None:
     """Write a broadcast; a view where no element is repeated."""
     assert isinstance(node.op, BroadcastTo)
-    (tensor,), (out,) = node.inputs, node.outputs
-    if math.prod(tensor.shape) == math.prod(out.shape):
+    (number,), (out,) = state.inputs(node), node.outputs
+    made = expanded(state, number, node.inputs[0].shape, out.shape, node.name)
+    if made == number:
         state.view(node, 0)
+    else:
+        state.put(node, made)
+
+
+def expanded(state: State, number: int, shape: Sequence[int], out: Sequence[int], name: str) -> int:
+    """Write a tensor broadcast to a shape; return it, or itself where no element is repeated."""
+    (extents,), whole = collapsed([shape], out)
+    if len(whole) <= MOST_AXES:
+        if extents == whole:
+            return number
+        reads = [state.seen(number, last_of_four(extents))]
+        return state.made("broadcast", reads, {}, last_of_four(whole), name)
+    for axis, size in enumerate(whole):  # one axis after the other
+        if extents[axis] != size:
+            before, after = math.prod(extents[:axis]), math.prod(extents[axis + 1 :])
+            reads = [state.seen(number, (1, before, 1, after))]
+            number = state.made("broadcast", reads, {}, (1, before, size, after), name)
+            extents = (*extents[:axis], size, *extents[axis + 1 :])
+    return number
+
+
+def pad(state: State, node: Node) -> None:
+    """Write a border of zeros; a copy where there is none, as in torch."""
+    op = node.op
+    assert isinstance(op, Pad)
+    pairs = [(int(before), int(after)) for before, after in op.padding]
+    if not any(map(any, pairs)):
+        state.write(node, "copy", state.inputs(node), {})
         return
-    reads = [state.seen(state.inputs(node)[0], aligned(tensor.shape, out.rank))]
-    state.write(node, "broadcast", reads, {})
+    if any(min(pair) < 0 for pair in pairs):
+        raise RefusedError("that cuts off")
+    shape, (number,) = tuple(node.inputs[0].shape), state.inputs(node)
+    axes = [axis for axis, pair in enumerate(pairs) if any(pair)]
+    together = len(_bordered(shape, node.outputs[0].shape, shape)[0]) <= MOST_AXES
+    for part in [axes] if together else [[axis] for axis in axes]:
+        out = tuple(size + sum(pairs[a]) if a in part else size for a, size in enumerate(shape))
+        before = [pairs[a][0] if a in part else 0 for a in range(len(shape))]
+        inside, outside, first = _bordered(shape, out, before)
+        keys = ("begin", "begin_c", "begin_h", "begin_w")[MOST_AXES - len(first) :]
+        params: Params = {key: begin for key, begin in zip(keys, first, strict=True) if begin}
+        reads = [state.seen(number, last_of_four(inside))]
+        number = state.made("pad", reads, params, last_of_four(outside), node.name)
+        shape = out
+    state.put(node, number)
 
 
-def aligned(shape: Sequence[int], rank: int) -> Shape:
-    """Return a shape as it is broadcast to ``rank`` axes, in four.
+def _bordered(
+    inside: Sequence[int], outside: Sequence[int], before: Sequence[int]
+) -> tuple[list[int], list[int], list[int]]:
+    """Return the extents and the place of the first element, axes without a border as one."""
+    found: tuple[list[int], list[int], list[int]] = ([], [], [])
+    free = False
+    for small, large, first in zip(inside, outside, before, strict=True):
+        if small == large and free:
+            found[0][-1] *= small
+            found[1][-1] *= large
+            continue
+        for extents, value in zip(found, (small, large, first), strict=True):
+            extents.append(value)
+        free = small == large
+    return found
 
-    Examples
-    --------
-    >>> aligned((192,), 3)
-    (1, 1, 192, 1)
-    """
-    return _four((1,) * (rank - len(shape)) + tuple(shape))
 
-
-def _four(extents: tuple[int, ...]) -> Shape:
-    if len(extents) > _AXES:
-        raise RefusedError(f"{len(extents)} axes; the kernels take {_AXES}")
-    a, b, c, d = (*extents, 1, 1, 1, 1)[:_AXES]
-    return a, b, c, d
+def pixel_shuffle(state: State, node: Node) -> None:
+    """Write channels to the places between pixels: a transpose of six axes."""
+    op = node.op
+    assert isinstance(op, PixelShuffle)
+    n, _, h, w = node.inputs[0].shape
+    f = int(op.factor)
+    c = node.outputs[0].shape[1]
+    _permute(state, node, (n, c, f, f, h, w), (0, 1, 4, 2, 5, 3))

@@ -11,22 +11,33 @@ import networkx as nx
 from costmodel.errors import ShapeError
 from costmodel.graph import Node, sources_of
 from costmodel.ops import (
+    AdaptivePool,
+    Attention,
     BatchNorm,
+    BroadcastTo,
+    ChannelShuffle,
     Concat,
     Constant,
     Contiguous,
+    Conv,
     Elementwise,
     Embedding,
     Gather,
+    GroupNorm,
     Identity,
     Input,
     LayerNorm,
     Linear,
+    LocalResponseNorm,
+    MatMul,
     Merge,
     Output,
-    Parameter,
+    Pad,
+    Pool,
+    PReLU,
     Reduce,
     Reshape,
+    Resize,
     Slice,
     Softmax,
     Split,
@@ -56,6 +67,8 @@ def check_tensors(node: Node) -> None:
             raise RefusedError(f"its tensors are {tensor.dtype}, the kernels take float32")
         if tensor.rank > 4 and type(node.op) not in ANY_RANK:
             raise RefusedError(f"a tensor of {tensor.rank} axes, the kernels take 4")
+        if 0 in tensor.shape:
+            raise RefusedError("a tensor without elements")
         if not all(isinstance(extent, int) for extent in tensor.shape):
             raise ShapeError(
                 f"node {node.name!r} has the shape {tensor}: "
@@ -67,7 +80,9 @@ _INDEX = ("int64", "int32")
 ANY_RANK = frozenset(
     {
         *(Input, Output, Identity, Reshape, Merge, Contiguous, Transpose, Elementwise, Linear),
-        *(Concat, Split, Slice, Gather, Softmax, Reduce, Parameter, Embedding, LayerNorm),
+        *(Concat, Split, Slice, Gather, Softmax, Reduce, Embedding, LayerNorm, MatMul, Attention),
+        *(BroadcastTo, Pad, Conv, Pool, AdaptivePool, Resize, BatchNorm, GroupNorm, PReLU),
+        *(LocalResponseNorm, ChannelShuffle),
     }
 )
 """Operators whose rules see a tensor of any rank as one of four axes."""
@@ -91,8 +106,10 @@ class State:
 
     graph: nx.DiGraph
     fuse: bool
+    stored: frozenset[str] = frozenset()
     builder: SpecBuilder = field(default_factory=SpecBuilder)
     tensors: dict[Source, int] = field(default_factory=dict)
+    written: set[str] = field(default_factory=set)
     done: set[str] = field(default_factory=set)
     seeds: dict[str, int] = field(default_factory=dict)
 
@@ -103,12 +120,17 @@ class State:
     def inputs(self, node: Node) -> list[int]:
         """Tensors that a node reads, by slot; an index that is stored is none."""
         sources = sources_of(self.graph, node.name)
+        for source, tensor in zip(sources, node.inputs, strict=True):
+            known = source in self.tensors or tensor.dtype in _INDEX
+            if source[0] in self.stored and not known:
+                seed = self.seed("/".join(map(str, source)))
+                self.tensors[source] = self.builder.tensor(four_axes(tensor), seed=seed)
         return [self.tensors[source] for source in sources if source in self.tensors]
 
     def is_computed(self, node: Node, slot: int) -> bool:
         """Say whether an input is made by the network, rather than stored with it."""
         name, _ = sources_of(self.graph, node.name)[slot]
-        return not isinstance(self.graph.nodes[name]["op"], Constant | Parameter | Input)
+        return name not in self.stored and not isinstance(self.graph.nodes[name]["op"], Input)
 
     def seen(self, number: int, shape: Shape) -> int:
         """Return a tensor under another shape of as many elements."""
@@ -137,10 +159,19 @@ class State:
 
         ``shape``: as the kernel sees the output; by default as the node does.
         """
-        plain = four_axes(node.outputs[0])
-        made = self.builder.tensor(shape or plain)
-        self.builder.add(Call(kernel, tuple(inputs), (made,), params, node.name))
-        out = self.seen(made, plain)
+        made = self.made(kernel, inputs, params, shape or four_axes(node.outputs[0]), node.name)
+        self.put(node, made, end)
+
+    def made(self, kernel: str, inputs: list[int], params: Params, shape: Shape, name: str) -> int:
+        """Write a call with one output of this shape; return the output."""
+        out = self.builder.tensor(shape)
+        self.written.add(name)
+        self.builder.add(Call(kernel, tuple(inputs), (out,), params, name))
+        return out
+
+    def put(self, node: Node, made: int, end: str = "") -> None:
+        """Know a tensor as the only output of a node, and of the node ``end``."""
+        out = self.seen(made, four_axes(node.outputs[0]))
         self.tensors[end or node.name, 0] = out
         if end:
             self.tensors[node.name, 0] = out

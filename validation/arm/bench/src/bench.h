@@ -16,6 +16,7 @@ enum {
   MAX_OPERANDS = 64,
   MAX_EXTENT = 1 << 20,       /* of one axis */
   MAX_LINE = 4096,
+  MAX_DIMS = 8,
 };
 #define MAX_ELEMENTS ((size_t)1 << 28) /* of one tensor: 1 GiB */
 #define MAX_TOTAL ((size_t)1 << 29)    /* of all tensors: 2 GiB */
@@ -45,8 +46,11 @@ struct operator {
   int inputs[MAX_OPERANDS], n_inputs;
   int outputs[MAX_OPERANDS], n_outputs;
   /* parameters; what a kernel does not name in `keys` cannot be set */
-  int kh, kw, stride, ph, pw, ph_end, pw_end, dilation, groups, include_pad, ceil, begin, bias, seed;
+  int kh, kw, stride, stride_w, ph, pw, ph_end, pw_end, dilation, dilation_w, groups, include_pad, ceil;
+  int kd, stride_d, pd, pd_end, dilation_d, depth; /* of volumes: depth planes an input channel */
+  int begin, begin_c, begin_h, begin_w, bias, seed;
   int axis, step, order, inner, rms, affine, causal, swap_a, swap_b;
+  int dims[MAX_DIMS], n_dims;     /* the extents of more than four axes */
   float value;
   enum activation act;
   /* made by prepare() */
@@ -145,6 +149,7 @@ static inline struct tensor *output(const struct network *net, const struct oper
   return &net->tensors[op->outputs[i]];
 }
 int window_extent(int extent, int kernel, int stride, int pads, int dilation);
+int depth_extent(const struct operator *op); /* planes an output channel */
 void expect_shape(const struct operator *op, const struct tensor *t, int n, int c, int h, int w);
 void expect_same_shape(const struct operator *op, const struct tensor *a, const struct tensor *b);
 void expect_window(const struct network *net, const struct operator *op, int channels);

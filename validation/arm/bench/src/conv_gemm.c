@@ -3,19 +3,35 @@
 #include "kernels.h"
 #include "simd.h"
 
-/* Weights [cout][cin/groups * kh * kw], each group packed on its own. */
-static void pack_weights(const struct network *net, struct operator *op) {
+/* The matrix of each group: rows and columns; and the channels of both sides. Of a volume the axis of
+ * channels holds the planes of each channel too. */
+struct matrix {
+  int cin, cout, deep, m, k;
+};
+
+static struct matrix matrix_of(const struct network *net, const struct operator *op) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
-  if (x->c % op->groups || y->c % op->groups)
+  int deep = depth_extent(op);
+  if (x->c % op->depth || deep < 1 || y->c % deep)
+    fail(EXIT_BAD_SPEC, op->line, "%d planes do not divide %d input, or %d do not divide %d output channels",
+         op->depth, x->c, deep, y->c);
+  int cin = x->c / op->depth, cout = y->c / deep;
+  if (cin % op->groups || cout % op->groups)
     fail(EXIT_BAD_SPEC, op->line, "%d groups do not divide %d input and %d output channels",
-         op->groups, x->c, y->c);
-  int m = y->c / op->groups, k = x->c / op->groups * op->kh * op->kw;
-  float *plain = make_weights((size_t)y->c * k, k, op->seed);
+         op->groups, cin, cout);
+  return (struct matrix){cin, cout, deep, cout / op->groups, cin / op->groups * op->kd * op->kh * op->kw};
+}
+
+/* Weights [cout][cin/groups * kd * kh * kw], each group packed on its own. */
+static void pack_weights(const struct network *net, struct operator *op) {
+  struct matrix of = matrix_of(net, op);
+  int m = of.m, k = of.k;
+  float *plain = make_weights((size_t)of.cout * k, k, op->seed);
   op->weights = allocate_floats(gemm_packed_floats(m, k) * op->groups);
   for (int g = 0; g < op->groups; g++)
     gemm_pack_a(plain + (size_t)g * m * k, k, m, k, op->weights + g * gemm_packed_floats(m, k));
   release_floats(plain);
-  op->shift = make_bias(op, y->c);
+  op->shift = make_bias(op, of.cout);
 }
 
 void prepare_conv1x1(const struct network *net, struct operator *op) {
@@ -44,19 +60,19 @@ static int strip_rows(const struct tensor *y, int k) {
 }
 
 void prepare_conv(const struct network *net, struct operator *op) {
-  const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
+  const struct tensor *y = output(net, op, 0);
   expect_window(net, op, y->c);
   pack_weights(net, op);
-  int k = x->c / op->groups * op->kh * op->kw;
+  int k = matrix_of(net, op).k;
   op->scratch = gemm_scratch_floats() + (size_t)k * strip_rows(y, k) * y->w;
 }
 
 /* One row of the unrolled input: tap (ky, kx) of one channel at output rows [y0, y0 + rows). */
 static void unroll_tap(const struct operator *op, const float *plane, const struct tensor *x,
                        const struct tensor *y, int ky, int kx, int y0, int rows, float *out) {
-  int first = kx * op->dilation - op->pw; /* column read by output 0; those outside are zeros */
-  int begin = first >= 0 ? 0 : (-first + op->stride - 1) / op->stride;
-  int end = first >= x->w ? 0 : (x->w - 1 - first) / op->stride + 1;
+  int first = kx * op->dilation_w - op->pw; /* column read by output 0; those outside are zeros */
+  int begin = first >= 0 ? 0 : (-first + op->stride_w - 1) / op->stride_w;
+  int end = first >= x->w ? 0 : (x->w - 1 - first) / op->stride_w + 1;
   end = end > y->w ? y->w : end;
   begin = begin > end ? end : begin;
   for (int oy = y0; oy < y0 + rows; oy++, out += y->w) {
@@ -67,34 +83,50 @@ static void unroll_tap(const struct operator *op, const float *plane, const stru
     }
     const float *row = plane + (size_t)iy * x->w + first;
     memset(out, 0, (size_t)begin * sizeof *out);
-    if (op->stride == 1)
+    if (op->stride_w == 1)
       memcpy(out + begin, row + begin, (size_t)(end - begin) * sizeof *out);
     else
       for (int ox = begin; ox < end; ox++)
-        out[ox] = row[ox * op->stride];
+        out[ox] = row[ox * op->stride_w];
     memset(out + end, 0, (size_t)(y->w - end) * sizeof *out);
   }
 }
 
+/* The rows [y0, y0 + rows) of output plane oz, every tap of every input channel below one another. */
+static void unroll(const struct network *net, const struct operator *op, const float *image, int oz, int y0,
+                   int rows, float *out) {
+  const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
+  struct matrix of = matrix_of(net, op);
+  size_t area = (size_t)x->h * x->w, n = (size_t)rows * y->w;
+  for (int c = 0; c < of.cin / op->groups; c++)
+    for (int kz = 0; kz < op->kd; kz++) {
+      int iz = oz * op->stride_d + kz * op->dilation_d - op->pd;
+      const float *plane = image + ((size_t)c * op->depth + iz) * area;
+      for (int ky = 0; ky < op->kh; ky++)
+        for (int kx = 0; kx < op->kw; kx++, out += n)
+          if (iz < 0 || iz >= op->depth)
+            memset(out, 0, n * sizeof *out);
+          else
+            unroll_tap(op, plane, x, y, ky, kx, y0, rows, out);
+    }
+}
+
 void run_conv(const struct network *net, const struct operator *op) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
-  int m = y->c / op->groups, cin = x->c / op->groups, k = cin * op->kh * op->kw;
-  int strip = strip_rows(y, k);
+  struct matrix of = matrix_of(net, op);
+  int strip = strip_rows(y, of.k), deep = of.deep;
   size_t area_in = (size_t)x->h * x->w, area_out = (size_t)y->h * y->w;
   float *unrolled = net->scratch + gemm_scratch_floats();
   for (int i = 0; i < x->n; i++)
     for (int g = 0; g < op->groups; g++)
-      for (int y0 = 0; y0 < y->h; y0 += strip) {
-        int rows = y0 + strip <= y->h ? strip : y->h - y0, n = rows * y->w;
-        float *out = unrolled;
-        for (int c = 0; c < cin; c++) {
-          const float *plane = x->data + ((size_t)i * x->c + (size_t)g * cin + c) * area_in;
-          for (int ky = 0; ky < op->kh; ky++)
-            for (int kx = 0; kx < op->kw; kx++, out += n)
-              unroll_tap(op, plane, x, y, ky, kx, y0, rows, out);
+      for (int oz = 0; oz < deep; oz++)
+        for (int y0 = 0; y0 < y->h; y0 += strip) {
+          int rows = y0 + strip <= y->h ? strip : y->h - y0, n = rows * y->w;
+          const float *image =
+              x->data + ((size_t)i * of.cin + (size_t)g * (of.cin / op->groups)) * op->depth * area_in;
+          float *out = y->data + (((size_t)i * of.cout + (size_t)g * of.m) * deep + oz) * area_out;
+          unroll(net, op, image, oz, y0, rows, unrolled);
+          gemm(of.m, n, of.k, op->weights + g * gemm_packed_floats(of.m, of.k), unrolled, (size_t)n,
+               out + (size_t)y0 * y->w, deep * area_out, op->shift + g * of.m, op->act, 0, net->scratch);
         }
-        gemm(m, n, k, op->weights + g * gemm_packed_floats(m, k), unrolled, (size_t)n,
-             y->data + ((size_t)i * y->c + (size_t)g * m) * area_out + (size_t)y0 * y->w, area_out,
-             op->shift + g * m, op->act, 0, net->scratch);
-      }
 }

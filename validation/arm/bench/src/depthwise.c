@@ -59,8 +59,8 @@ static void row_any(const struct operator *op, const struct plane *s) {
     const float *w = s->weights;
     for (int ky = 0; ky < op->kh; ky++)
       for (int kx = 0; kx < op->kw; kx++) {
-        const float *x = s->x + (size_t)ky * op->dilation * s->x_width + kx * op->dilation;
-        sum = vfmaq_n_f32(sum, load_strided(x + x0 * op->stride, op->stride), *w++);
+        const float *x = s->x + (size_t)ky * op->dilation * s->x_width + kx * op->dilation_w;
+        sum = vfmaq_n_f32(sum, load_strided(x + x0 * op->stride_w, op->stride_w), *w++);
       }
     store_lanes(s->y + x0, clamp4(sum, s->clamp), s->y_width - x0);
   }
@@ -68,7 +68,8 @@ static void row_any(const struct operator *op, const struct plane *s) {
 
 /* Rows one by one or in pairs; returns how many were done. */
 static int some_rows(const struct operator *op, const struct plane *s, int left) {
-  int unrolled = op->dilation == 1 && op->kh == op->kw && (op->kh == 3 || op->kh == 5) && op->stride <= 2;
+  int unrolled = op->dilation == 1 && op->dilation_w == 1 && op->kh == op->kw &&
+                 (op->kh == 3 || op->kh == 5) && op->stride <= 2 && op->stride_w == op->stride;
   if (!unrolled) {
     row_any(op, s);
     return 1;

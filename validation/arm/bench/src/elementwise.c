@@ -58,6 +58,39 @@ INLINE float32x4_t hard_tanh4(float32x4_t x) {
   return vminq_f32(vmaxq_f32(x, vdupq_n_f32(-1.0f)), vdupq_n_f32(1.0f));
 }
 
+INLINE float32x4_t clamp01_4(float32x4_t x) {
+  return vminq_f32(vmaxq_f32(x, vdupq_n_f32(0)), vdupq_n_f32(1.0f));
+}
+
+INLINE float32x4_t sign4(float32x4_t x) {
+  float32x4_t one = vbslq_f32(vdupq_n_u32(0x80000000u), x, vdupq_n_f32(1.0f));
+  return vbslq_f32(vceqzq_f32(x), vdupq_n_f32(0), one);
+}
+
+/* x tanh(log(1 + exp x)) = x n / (n + 2), with n = exp x (exp x + 2) */
+INLINE float32x4_t mish4(float32x4_t x) {
+  float32x4_t two = vdupq_n_f32(2.0f), e = exp4(vminq_f32(x, vdupq_n_f32(20.0f)));
+  float32x4_t n = vmulq_f32(e, vaddq_f32(e, two));
+  return vmulq_f32(x, vdivq_f32(n, vaddq_f32(n, two)));
+}
+
+/* A function of the C library, lane by lane. */
+#define LANES(name, expression)                  \
+  INLINE float32x4_t name(float32x4_t v) {       \
+    float lanes[4];                              \
+    vst1q_f32(lanes, v);                         \
+    for (int i = 0; i < 4; i++) {                \
+      float x = lanes[i];                        \
+      lanes[i] = expression;                     \
+    }                                            \
+    return vld1q_f32(lanes);                     \
+  }
+
+LANES(log4, logf(x))
+LANES(sin4, sinf(x))
+LANES(cos4, cosf(x))
+LANES(softplus4, x > 20.0f ? x : log1pf(expf(x)))
+
 #define UNARY(name, function)                                                      \
   void run_##name(const struct network *net, const struct operator *op) {          \
     const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);           \
@@ -90,6 +123,23 @@ UNARY(sqrt, vsqrtq_f32)
 UNARY(rsqrt, rsqrt4)
 UNARY(reciprocal, reciprocal4)
 UNARY(hard_tanh, hard_tanh4)
+UNARY(erf, erf4)
+UNARY(floor, vrndmq_f32)
+UNARY(ceil, vrndpq_f32)
+UNARY(round, vrndnq_f32)
+UNARY(sign, sign4)
+UNARY(clamp, clamp01_4)
+UNARY(mish, mish4)
+UNARY(log, log4)
+UNARY(sin, sin4)
+UNARY(cos, cos4)
+UNARY(softplus, softplus4)
+
+void run_pow_number(const struct network *net, const struct operator *op) {
+  const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
+  for (size_t i = 0; i < elements(x); i++)
+    y->data[i] = powf(x->data[i], op->value);
+}
 
 /* y = clamp(x * scale[c] + shift[c]); bias is the same with scale 1. */
 static void prepare_affine(const struct network *net, struct operator *op, float spread,
@@ -162,8 +212,29 @@ static void softmax_columns(const float *x, float *y, int count, size_t stride, 
     store_lanes(y + i * stride, vdivq_f32(load_lanes(y + i * stride, lanes, 0), sum), lanes);
 }
 
+/* With `causal`, row i of each matrix of `inner` rows sees no place after it. */
+static void softmax_causal(const struct tensor *x, const struct tensor *y, int rows) {
+  for (int n = 0; n < x->n; n++) {
+    int seen = n % rows + 1 < x->c ? n % rows + 1 : x->c;
+    float *out = y->data + (size_t)n * x->c;
+    softmax_row(x->data + (size_t)n * x->c, out, seen);
+    memset(out + seen, 0, (size_t)(x->c - seen) * sizeof *out);
+  }
+}
+
+void prepare_softmax(const struct network *net, struct operator *op) {
+  const struct tensor *x = input(net, op, 0);
+  expect_same_shape(op, x, output(net, op, 0));
+  if (op->causal && (plane_of(x) != 1 || op->inner < 1 || x->n % op->inner))
+    fail(EXIT_BAD_SPEC, op->line, "a causal softmax needs rows of %d, inner=ROWS of a matrix", x->c);
+}
+
 void run_softmax(const struct network *net, const struct operator *op) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
+  if (op->causal) {
+    softmax_causal(x, y, op->inner);
+    return;
+  }
   size_t plane = plane_of(x), image = plane * x->c;
   for (int n = 0; n < x->n; n++) {
     if (plane == 1) {

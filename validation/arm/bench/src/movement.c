@@ -157,41 +157,29 @@ void run_gather(const struct network *net, const struct operator *op) {
       memcpy(out, x->data + n * run_length(op, x) + (size_t)op->weights[i] * one, one * sizeof *out);
 }
 
-/* order=0213: axis 2 of the input becomes axis 1. */
-static int axis_at(int order, int place) {
-  static const int divisors[] = {1000, 100, 10, 1};
-  return order / divisors[place] % 10;
-}
-
-void prepare_transpose(const struct network *net, struct operator *op) {
+/* A border of zeros: place (begin, begin_c, begin_h, begin_w) of the output is the input's first. */
+void prepare_pad(const struct network *net, struct operator *op) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
-  int seen = 0;
-  for (int i = 0; i < 4; i++) {
-    int axis = axis_at(op->order, i);
-    if (axis > 3 || seen >> axis & 1)
-      fail(EXIT_BAD_SPEC, op->line, "order must name the axes 0 to 3 once each, not %04d", op->order);
-    seen |= 1 << axis;
-    if (extent(y, i) != extent(x, axis))
-      fail(EXIT_BAD_SPEC, op->line, "axis %d of the output has %d places, axis %d of the input %d", i,
-           extent(y, i), axis, extent(x, axis));
-  }
-}
-
-void run_transpose(const struct network *net, const struct operator *op) {
-  const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
-  size_t steps[4];
+  const int before[] = {op->begin, op->begin_c, op->begin_h, op->begin_w};
   for (int i = 0; i < 4; i++)
-    steps[i] = inside(x, axis_at(op->order, i));
+    if (before[i] + extent(x, i) > extent(y, i))
+      fail(EXIT_BAD_SPEC, op->line, "%d places before and %d of the input are more than %d along axis %d",
+           before[i], extent(x, i), extent(y, i), i);
+}
+
+void run_pad(const struct network *net, const struct operator *op) {
+  const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
+  size_t left = (size_t)op->begin_w, width = (size_t)y->w, right = width - left - (size_t)x->w;
   float *out = y->data;
-  for (int a = 0; a < y->n; a++)
-    for (int b = 0; b < y->c; b++)
-      for (int c = 0; c < y->h; c++) {
-        const float *in = x->data + a * steps[0] + b * steps[1] + c * steps[2];
-        if (steps[3] == 1)
-          memcpy(out, in, (size_t)y->w * sizeof *out);
-        else
-          for (int d = 0; d < y->w; d++)
-            out[d] = in[d * steps[3]];
-        out += y->w;
+  for (int n = -op->begin; n < y->n - op->begin; n++)
+    for (int c = -op->begin_c; c < y->c - op->begin_c; c++)
+      for (int h = -op->begin_h; h < y->h - op->begin_h; h++, out += width) {
+        if (n < 0 || n >= x->n || c < 0 || c >= x->c || h < 0 || h >= x->h) {
+          memset(out, 0, width * sizeof *out);
+          continue;
+        }
+        memset(out, 0, left * sizeof *out);
+        memcpy(out + left, x->data + (((size_t)n * x->c + c) * x->h + h) * x->w, (size_t)x->w * sizeof *out);
+        memset(out + left + x->w, 0, right * sizeof *out);
       }
 }

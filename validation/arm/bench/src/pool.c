@@ -3,18 +3,20 @@
 #include "simd.h"
 
 /* With `ceil`, a window may start inside the input (or its left padding) and hang over the end. */
-static int pooled_extent(const struct operator *op, int extent, int kernel, int pad, int pad_end) {
+static int pooled_extent(const struct operator *op, int extent, int kernel, int stride, int pad, int pad_end) {
   int whole = extent + pad + pad_end;
   if (!op->ceil || whole < kernel)
-    return window_extent(extent, kernel, op->stride, pad + pad_end, 1);
-  int up = (whole - kernel + op->stride - 1) / op->stride + 1;
-  return (up - 1) * op->stride >= extent + pad ? up - 1 : up;
+    return window_extent(extent, kernel, stride, pad + pad_end, 1);
+  int up = (whole - kernel + stride - 1) / stride + 1;
+  return (up - 1) * stride >= extent + pad ? up - 1 : up;
 }
+
+static int reach(int kernel, int dilation) { return dilation * (kernel - 1) + 1; }
 
 void prepare_pool(const struct network *net, struct operator *op) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
-  expect_shape(op, y, x->n, x->c, pooled_extent(op, x->h, op->kh, op->ph, op->ph_end),
-               pooled_extent(op, x->w, op->kw, op->pw, op->pw_end));
+  expect_shape(op, y, x->n, x->c, pooled_extent(op, x->h, reach(op->kh, op->dilation), op->stride, op->ph, op->ph_end),
+               pooled_extent(op, x->w, reach(op->kw, op->dilation_w), op->stride_w, op->pw, op->pw_end));
   if (2 * op->ph > op->kh || 2 * op->pw > op->kw)
     fail(EXIT_BAD_SPEC, op->line, "a pooling window is padded by at most half its size");
   struct padded p = padded_extent(op, y);
@@ -22,9 +24,9 @@ void prepare_pool(const struct network *net, struct operator *op) {
 }
 
 /* How many positions of the window at output o count in an average. */
-static int counted(const struct operator *op, int o, int extent, int kernel, int pad,
+static int counted(const struct operator *op, int o, int extent, int kernel, int stride, int pad,
                    int pad_end) {
-  int begin = o * op->stride - pad, end = begin + kernel;
+  int begin = o * stride - pad, end = begin + kernel;
   int first = op->include_pad ? -pad : 0, last = op->include_pad ? extent + pad_end : extent;
   begin = begin < first ? first : begin;
   end = end > last ? last : end;
@@ -40,7 +42,8 @@ INLINE float32x4_t pool4(const int is_max, const struct operator *op, const floa
   float32x4_t sum = vdupq_n_f32(is_max ? -INFINITY : 0.0f);
   for (int ky = 0; ky < op->kh; ky++)
     for (int kx = 0; kx < op->kw; kx++) {
-      float32x4_t v = load_strided(x + (size_t)ky * width + kx, op->stride);
+      float32x4_t v = load_strided(x + (size_t)ky * op->dilation * width + kx * op->dilation_w,
+                                   op->stride_w);
       sum = is_max ? vmaxq_f32(sum, v) : vaddq_f32(sum, v);
     }
   return sum;
@@ -51,16 +54,16 @@ INLINE void pool(const int is_max, const struct network *net, const struct opera
   struct padded p = padded_extent(op, y);
   float *counts = net->scratch + (size_t)p.height * p.width;
   for (int ox = 0; ox < round_up(y->w, 4); ox++)
-    counts[ox] = ox < y->w ? (float)counted(op, ox, x->w, op->kw, op->pw, op->pw_end) : 1.0f;
+    counts[ox] = ox < y->w ? (float)counted(op, ox, x->w, op->kw, op->stride_w, op->pw, op->pw_end) : 1.0f;
   fill_plane(net->scratch, p, is_max ? -INFINITY : 0.0f);
   for (int i = 0; i < x->n * x->c; i++) {
     copy_inside(net->scratch, p, x->data + (size_t)i * x->h * x->w, x->h, x->w, op->ph, op->pw);
     for (int oy = 0; oy < y->h; oy++) {
-      float rows = (float)counted(op, oy, x->h, op->kh, op->ph, op->ph_end);
+      float rows = (float)counted(op, oy, x->h, op->kh, op->stride, op->ph, op->ph_end);
       const float *line = net->scratch + (size_t)oy * op->stride * p.width;
       float *out = y->data + ((size_t)i * y->h + oy) * y->w;
       for (int ox = 0; ox < y->w; ox += 4) {
-        float32x4_t v = pool4(is_max, op, line + ox * op->stride, p.width);
+        float32x4_t v = pool4(is_max, op, line + ox * op->stride_w, p.width);
         if (!is_max)
           v = vdivq_f32(v, vmulq_n_f32(vld1q_f32(counts + ox), rows));
         store_lanes(out + ox, v, y->w - ox);

@@ -127,7 +127,7 @@ void run_deconv(const struct network *net, const struct operator *op) {
             for (int iy = 0; iy < x->h; iy++) {
               int oy = iy * op->stride + ky * op->dilation - op->ph;
               if (oy >= 0 && oy < y->h)
-                scatter_row(in + (size_t)iy * x->w, x->w, op->stride, kx * op->dilation - op->pw,
+                scatter_row(in + (size_t)iy * x->w, x->w, op->stride_w, kx * op->dilation_w - op->pw,
                             w[ky * op->kw + kx], out + (size_t)oy * y->w, y->w);
             }
       }

@@ -64,9 +64,9 @@ struct padded {
 };
 
 INLINE struct padded padded_extent(const struct operator *op, const struct tensor *y) {
-  int reach_h = op->dilation * (op->kh - 1) + 1, reach_w = op->dilation * (op->kw - 1) + 1;
+  int reach_h = op->dilation * (op->kh - 1) + 1, reach_w = op->dilation_w * (op->kw - 1) + 1;
   return (struct padded){(y->h - 1) * op->stride + reach_h,
-                         round_up((round_up(y->w, 8) - 1) * op->stride + reach_w + 8, 4)};
+                         round_up((round_up(y->w, 8) - 1) * op->stride_w + reach_w + 8, 4)};
 }
 
 /* Copies a plane inside the border; rows and columns that no output reads are left out. */

@@ -8,8 +8,9 @@
  *   dump ID                               print that tensor's values after the run
  *   # comment, and empty lines
  *
- * Keys are those of the kernel (kernels.c).  k=K sets kh and kw, pad=P sets ph and pw: rows
- * and columns before the input, and after it unless ph_end and pw_end say otherwise. */
+ * Keys are those of the kernel (kernels.c).  k=K sets kh and kw, pad=P sets ph and pw: rows and
+ * columns before the input, and after it unless ph_end and pw_end say otherwise; stride and dilation
+ * hold along both axes unless stride_w and dilation_w, given after them, say otherwise. */
 #include "bench.h"
 
 #include <errno.h>
@@ -172,21 +173,32 @@ static const struct {
     {"k", FIELD(kh), FIELD(kw), 1, 64},
     {"kh", FIELD(kh), FIELD(kh), 1, 64},
     {"kw", FIELD(kw), FIELD(kw), 1, 64},
-    {"stride", FIELD(stride), FIELD(stride), 1, 64},
+    {"stride", FIELD(stride), FIELD(stride_w), 1, 64},
+    {"stride_w", FIELD(stride_w), FIELD(stride_w), 1, 64},
     {"pad", FIELD(ph), FIELD(pw), 0, 64},
     {"ph", FIELD(ph), FIELD(ph), 0, 64},
     {"pw", FIELD(pw), FIELD(pw), 0, 64},
     {"ph_end", FIELD(ph_end), FIELD(ph_end), 0, 64},
     {"pw_end", FIELD(pw_end), FIELD(pw_end), 0, 64},
-    {"dilation", FIELD(dilation), FIELD(dilation), 1, 64},
+    {"dilation", FIELD(dilation), FIELD(dilation_w), 1, 64},
+    {"dilation_w", FIELD(dilation_w), FIELD(dilation_w), 1, 64},
+    {"kd", FIELD(kd), FIELD(kd), 1, 64},
+    {"stride_d", FIELD(stride_d), FIELD(stride_d), 1, 64},
+    {"pd", FIELD(pd), FIELD(pd), 0, 64},
+    {"pd_end", FIELD(pd_end), FIELD(pd_end), 0, 64},
+    {"dilation_d", FIELD(dilation_d), FIELD(dilation_d), 1, 64},
+    {"depth", FIELD(depth), FIELD(depth), 1, MAX_EXTENT},
     {"groups", FIELD(groups), FIELD(groups), 1, MAX_EXTENT},
     {"include_pad", FIELD(include_pad), FIELD(include_pad), 0, 1},
     {"ceil", FIELD(ceil), FIELD(ceil), 0, 1},
     {"begin", FIELD(begin), FIELD(begin), 0, MAX_EXTENT},
+    {"begin_c", FIELD(begin_c), FIELD(begin_c), 0, MAX_EXTENT},
+    {"begin_h", FIELD(begin_h), FIELD(begin_h), 0, MAX_EXTENT},
+    {"begin_w", FIELD(begin_w), FIELD(begin_w), 0, MAX_EXTENT},
     {"bias", FIELD(bias), FIELD(bias), 0, 1},
     {"axis", FIELD(axis), FIELD(axis), 0, 3},
     {"step", FIELD(step), FIELD(step), 1, MAX_EXTENT},
-    {"order", FIELD(order), FIELD(order), 0, 3210},
+    {"order", FIELD(order), FIELD(order), 0, 76543210},
     {"inner", FIELD(inner), FIELD(inner), 1, MAX_EXTENT},
     {"rms", FIELD(rms), FIELD(rms), 0, 1},
     {"affine", FIELD(affine), FIELD(affine), 0, 1},
@@ -198,9 +210,26 @@ static const struct {
 };
 enum { N_PARAMETERS = sizeof PARAMETERS / sizeof PARAMETERS[0] };
 
+/* dims=8x7x8: the extents of more axes than a tensor has here. */
+static void parse_dims(struct operator *op, int line, const char *text) {
+  char copy[128], *rest;
+  if (strlen(text) >= sizeof copy)
+    fail(EXIT_BAD_SPEC, line, "dims must be up to %d extents, not '%.60s'", MAX_DIMS, text);
+  strcpy(copy, text);
+  for (char *word = strtok_r(copy, "x", &rest); word; word = strtok_r(NULL, "x", &rest)) {
+    if (op->n_dims == MAX_DIMS)
+      fail(EXIT_BAD_SPEC, line, "dims must be up to %d extents, not '%.60s'", MAX_DIMS, text);
+    op->dims[op->n_dims++] = parse_int(line, "an extent of dims", word, 1, MAX_EXTENT);
+  }
+}
+
 static void set_parameter(struct operator *op, int line, const char *key, const char *value) {
   if (strcmp(key, "act") == 0) {
     op->act = parse_activation(line, value);
+    return;
+  }
+  if (strcmp(key, "dims") == 0) {
+    parse_dims(op, line, value);
     return;
   }
   if (strcmp(key, "value") == 0) {
@@ -251,9 +280,10 @@ static void read_operator(struct network *net, int line, char **rest) {
   if (net->n_operators == MAX_OPERATORS)
     fail(EXIT_BAD_SPEC, line, "more than %d operators", MAX_OPERATORS);
   struct operator *op = &net->operators[net->n_operators++];
-  *op = (struct operator){.kernel = kernel, .line = line, .kh = 1, .kw = 1, .stride = 1,
-                          .ph_end = -1, .pw_end = -1, .dilation = 1, .groups = 1, .include_pad = 1,
-                          .axis = 1, .step = 1};
+  *op = (struct operator){.kernel = kernel, .line = line, .kh = 1, .kw = 1, .kd = 1,
+                          .stride = 1, .stride_w = 1, .stride_d = 1, .ph_end = -1, .pw_end = -1,
+                          .pd_end = -1, .dilation = 1, .dilation_w = 1, .dilation_d = 1, .depth = 1,
+                          .groups = 1, .include_pad = 1, .axis = 1, .step = 1};
   char given[MAX_LINE] = " ";
   for (char *word; (word = next_word(rest));) {
     char *value = split_pair(line, word);
@@ -279,6 +309,7 @@ static void read_operator(struct network *net, int line, char **rest) {
   }
   op->ph_end = op->ph_end < 0 ? op->ph : op->ph_end;
   op->pw_end = op->pw_end < 0 ? op->pw : op->pw_end;
+  op->pd_end = op->pd_end < 0 ? op->pd : op->pd_end;
   check_operands(net, op);
   kernel->prepare(net, op);
   for (int i = 0; i < op->n_outputs; i++)
