@@ -82,11 +82,13 @@ class Spec:
     warmup: int = 0
     repeats: int = 1
     budget_ms: int = 1000
+    threads: int = 1
 
     def text(self) -> str:
         """Write the specification as text."""
         dumps = "".join(f"dump {number}\n" for number in self.dumps)
-        run = f"run warmup={self.warmup} repeats={self.repeats} budget_ms={self.budget_ms}\n"
+        run = f"run warmup={self.warmup} repeats={self.repeats} budget_ms={self.budget_ms}"
+        run += f" threads={self.threads}\n" if self.threads != 1 else "\n"
         return self.body() + dumps + run
 
     def body(self) -> str:

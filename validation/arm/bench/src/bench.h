@@ -14,7 +14,7 @@ enum {
   MAX_TENSORS = 16384,
   MAX_OPERATORS = 16384,
   MAX_OPERANDS = 64,
-  MAX_EXTENT = 1 << 20,       /* of one axis */
+  MAX_EXTENT = 1 << 24,       /* of one axis */
   MAX_LINE = 4096,
   MAX_DIMS = 8,
 };
@@ -55,7 +55,7 @@ struct operator {
   enum activation act;
   /* made by prepare() */
   float *weights, *shift, *scale;
-  size_t scratch;                 /* floats of working memory wanted while running */
+  size_t scratch, own;            /* floats of working memory wanted while running: of all, of each thread */
 };
 
 struct network {
@@ -64,8 +64,14 @@ struct network {
   int n_operators;
   int *dumps, n_dumps;
   int warmup, repeats, budget_ms;
-  float *scratch;
+  float *scratch;                 /* of all threads; behind it that of each */
+  size_t shared, own;
   size_t total;                   /* elements of all its tensors */
+};
+
+/* One of the threads that run an operator together: each does its share of it. */
+struct team {
+  int index, count;
 };
 
 struct kernel {
@@ -73,7 +79,7 @@ struct kernel {
   const char *keys;   /* parameters it takes, space separated; those ending in '!' must be given */
   int min_inputs, max_inputs, min_outputs, max_outputs;
   void (*prepare)(const struct network *, struct operator *);
-  void (*run)(const struct network *, const struct operator *);
+  void (*run)(const struct network *, const struct operator *, struct team);
 };
 
 extern const struct kernel KERNELS[]; /* ends with a null name */
@@ -126,6 +132,24 @@ void print_state(void);      /* clock and temperature, as one JSON object */
 int bind_to(const int *cores, int count);
 void print_affinity(void);
 
+/* team.c: threads; a barrier is passed by all of a team together */
+enum { MAX_THREADS = 64 };
+void use_threads(int count, int apart); /* on the cores it is bound to; apart: one a core, or an error */
+int threads_in_use(void);
+void print_threads(void);          /* the cores that each is bound to */
+void wait_for_all(struct team team);
+void run_together(void (*work)(const struct network *, double *, struct team), const struct network *net,
+                  double *seconds);
+
+/* What a thread does of `count` pieces: from `begin` up to `end`. */
+struct range {
+  int begin, end;
+};
+static inline struct range share_of(size_t count, struct team team) {
+  return (struct range){(int)(count * (size_t)team.index / (size_t)team.count),
+                        (int)(count * (size_t)(team.index + 1) / (size_t)team.count)};
+}
+
 /* main.c */
 void run_pass(const struct network *net);
 double run_once(const struct network *net, double *seconds);
@@ -147,6 +171,9 @@ static inline struct tensor *input(const struct network *net, const struct opera
 }
 static inline struct tensor *output(const struct network *net, const struct operator *op, int i) {
   return &net->tensors[op->outputs[i]];
+}
+static inline float *own_scratch(const struct network *net, struct team team) {
+  return net->scratch + net->shared + (size_t)team.index * net->own;
 }
 int window_extent(int extent, int kernel, int stride, int pads, int dilation);
 int depth_extent(const struct operator *op); /* planes an output channel */

@@ -60,40 +60,56 @@ static int same_shape(const struct tensor *a, const struct tensor *b) {
   return a->n == b->n && a->c == b->c && a->h == b->h && a->w == b->w;
 }
 
-INLINE void binary(const enum function f, const struct network *net, const struct operator *op) {
+/* A thread's share of `count` values: where it begins, and how many; whole vectors but for the last. */
+static size_t flat_share(size_t count, struct team team, size_t *first) {
+  struct range vectors = share_of((count + 3) / 4, team);
+  size_t last = 4 * (size_t)vectors.end;
+  *first = 4 * (size_t)vectors.begin;
+  return (last < count ? last : count) - *first;
+}
+
+INLINE void binary(const enum function f, const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *a = input(net, op, 0), *b = input(net, op, 1), *y = output(net, op, 0);
   struct clamp clamp = make_clamp(op->act);
   if (same_shape(a, y) && same_shape(b, y)) {
-    row(f, a->data, 0, b->data, 0, y->data, elements(y), clamp);
+    size_t first, mine = flat_share(elements(y), team, &first);
+    if (mine)
+      row(f, a->data + first, 0, b->data + first, 0, y->data + first, mine, clamp);
     return;
   }
   size_t in_a[3], in_b[3], plane = plane_of(y);
   steps_of(a, in_a);
   steps_of(b, in_b);
   if (plane_of(a) == plane && plane_of(b) == 1) { /* one number a channel */
-    for (int n = 0; n < y->n; n++)
-      for (int c = 0; c < y->c; c++)
-        row(f, a->data + n * in_a[0] + c * in_a[1], 0, b->data + n * in_b[0] + c * in_b[1], 1,
-            y->data + ((size_t)n * y->c + c) * plane, plane, clamp);
+    struct range planes = share_of((size_t)y->n * y->c, team);
+    for (int i = planes.begin; i < planes.end; i++) {
+      int n = i / y->c, c = i % y->c;
+      row(f, a->data + n * in_a[0] + c * in_a[1], 0, b->data + n * in_b[0] + c * in_b[1], 1,
+          y->data + (size_t)i * plane, plane, clamp);
+    }
     return;
   }
-  float *out = y->data;
-  for (int n = 0; n < y->n; n++)
-    for (int c = 0; c < y->c; c++)
-      for (int h = 0; h < y->h; h++, out += y->w)
-        row(f, a->data + n * in_a[0] + c * in_a[1] + h * in_a[2], a->w < y->w,
-            b->data + n * in_b[0] + c * in_b[1] + h * in_b[2], b->w < y->w, out, (size_t)y->w, clamp);
+  struct range rows = share_of((size_t)y->n * y->c * y->h, team);
+  for (int i = rows.begin; i < rows.end; i++) {
+    int n = i / y->h / y->c, c = i / y->h % y->c, h = i % y->h;
+    row(f, a->data + n * in_a[0] + c * in_a[1] + h * in_a[2], a->w < y->w,
+        b->data + n * in_b[0] + c * in_b[1] + h * in_b[2], b->w < y->w, y->data + (size_t)i * y->w,
+        (size_t)y->w, clamp);
+  }
 }
 
-INLINE void with_number(const enum function f, const struct network *net, const struct operator *op) {
+INLINE void with_number(const enum function f, const struct network *net, const struct operator *op,
+                        struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
-  row(f, x->data, 0, &op->value, 1, y->data, elements(y), make_clamp(op->act));
+  size_t first, mine = flat_share(elements(y), team, &first);
+  if (mine)
+    row(f, x->data + first, 0, &op->value, 1, y->data + first, mine, make_clamp(op->act));
 }
 
 #define BINARY(name, f)                                                                              \
-  void run_##name(const struct network *net, const struct operator *op) { binary(f, net, op); }      \
-  void run_##name##_number(const struct network *net, const struct operator *op) {                   \
-    with_number(f, net, op);                                                                         \
+  void run_##name(const struct network *net, const struct operator *op, struct team team) { binary(f, net, op, team); }      \
+  void run_##name##_number(const struct network *net, const struct operator *op, struct team team) {                   \
+    with_number(f, net, op, team);                                                                         \
   }
 
 BINARY(add, ADD)
@@ -104,19 +120,19 @@ BINARY(max, MAX)
 BINARY(min, MIN)
 
 /* The input repeated along the axes where it has one place. */
-void run_broadcast(const struct network *net, const struct operator *op) {
+void run_broadcast(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   size_t steps[3];
   steps_of(x, steps);
-  float *out = y->data;
-  for (int n = 0; n < y->n; n++)
-    for (int c = 0; c < y->c; c++)
-      for (int h = 0; h < y->h; h++, out += y->w) {
-        const float *in = x->data + n * steps[0] + c * steps[1] + h * steps[2];
-        if (x->w == y->w)
-          memcpy(out, in, (size_t)y->w * sizeof *out);
-        else
-          for (int w = 0; w < y->w; w++)
-            out[w] = *in;
-      }
+  struct range rows = share_of((size_t)y->n * y->c * y->h, team);
+  float *out = y->data + (size_t)rows.begin * y->w;
+  for (int i = rows.begin; i < rows.end; i++, out += y->w) {
+    int n = i / y->h / y->c, c = i / y->h % y->c, h = i % y->h;
+    const float *in = x->data + n * steps[0] + c * steps[1] + h * steps[2];
+    if (x->w == y->w)
+      memcpy(out, in, (size_t)y->w * sizeof *out);
+    else
+      for (int w = 0; w < y->w; w++)
+        out[w] = *in;
+  }
 }

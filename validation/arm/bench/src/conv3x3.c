@@ -76,28 +76,34 @@ INLINE void row_kernel(const int stride, const struct row *r) {
   }
 }
 
-void run_conv3x3(const struct network *net, const struct operator *op) {
+void run_conv3x3(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   struct padded p = padded_extent(op, y);
   size_t plane_in = (size_t)x->h * x->w, plane_out = (size_t)y->h * y->w;
-  memset(net->scratch, 0, (size_t)x->c * p.height * p.width * sizeof *net->scratch);
+  size_t plane_padded = (size_t)p.height * p.width;
+  struct range mine = share_of((size_t)x->c, team);
+  struct range rows = share_of((size_t)(round_up(y->c, CHANNELS) / CHANNELS) * y->h, team);
+  memset(net->scratch + mine.begin * plane_padded, 0,
+         (size_t)(mine.end - mine.begin) * plane_padded * sizeof *net->scratch);
   for (int i = 0; i < x->n; i++) {
-    for (int c = 0; c < x->c; c++)
-      copy_inside(net->scratch + (size_t)c * p.height * p.width, p,
+    for (int c = mine.begin; c < mine.end; c++)
+      copy_inside(net->scratch + c * plane_padded, p,
                   x->data + ((size_t)i * x->c + c) * plane_in, x->h, x->w, op->ph, op->pw);
-    for (int o = 0; o < y->c; o += CHANNELS)
-      for (int oy = 0; oy < y->h; oy++) {
-        struct row r = {
-            .x = net->scratch + (size_t)oy * op->stride * p.width, .p = p, .cin = x->c,
-            .width = y->w, .channels = y->c - o < CHANNELS ? y->c - o : CHANNELS,
-            .weights = op->weights + (size_t)o * x->c * TAPS, .bias = op->shift + o,
-            .clamp = make_clamp(op->act),
-            .y = y->data + ((size_t)i * y->c + o) * plane_out + (size_t)oy * y->w,
-            .plane = plane_out};
-        if (op->stride == 1)
-          row_kernel(1, &r);
-        else
-          row_kernel(2, &r);
-      }
+    wait_for_all(team);
+    for (int at = rows.begin; at < rows.end; at++) {
+      int o = at / y->h * CHANNELS, oy = at % y->h;
+      struct row r = {
+          .x = net->scratch + (size_t)oy * op->stride * p.width, .p = p, .cin = x->c,
+          .width = y->w, .channels = y->c - o < CHANNELS ? y->c - o : CHANNELS,
+          .weights = op->weights + (size_t)o * x->c * TAPS, .bias = op->shift + o,
+          .clamp = make_clamp(op->act),
+          .y = y->data + ((size_t)i * y->c + o) * plane_out + (size_t)oy * y->w,
+          .plane = plane_out};
+      if (op->stride == 1)
+        row_kernel(1, &r);
+      else
+        row_kernel(2, &r);
+    }
+    wait_for_all(team);
   }
 }

@@ -38,19 +38,23 @@ void prepare_conv1x1(const struct network *net, struct operator *op) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   expect_shape(op, y, x->n, y->c, x->h, x->w);
   pack_weights(net, op);
-  op->scratch = gemm_scratch_floats();
+  op->own = gemm_scratch_floats();
 }
 
-void run_conv1x1(const struct network *net, const struct operator *op) {
+void run_conv1x1(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   int m = y->c / op->groups, k = x->c / op->groups;
   size_t area = (size_t)x->h * x->w;
-  for (int i = 0; i < x->n; i++)
-    for (int g = 0; g < op->groups; g++)
-      gemm(m, (int)area, k, op->weights + g * gemm_packed_floats(m, k),
-           x->data + ((size_t)i * x->c + (size_t)g * k) * area, area,
-           y->data + ((size_t)i * y->c + (size_t)g * m) * area, area, op->shift + g * m, op->act,
-           0, net->scratch);
+  int products = x->n * op->groups, each = products >= team.count; /* or shares of all */
+  struct range r = each ? share_of((size_t)products, team) : (struct range){0, products};
+  struct team inside = each ? (struct team){0, 1} : team;
+  for (int p = r.begin; p < r.end; p++) {
+    int i = p / op->groups, g = p % op->groups;
+    gemm_share(inside, m, (int)area, k, op->weights + g * gemm_packed_floats(m, k),
+               x->data + ((size_t)i * x->c + (size_t)g * k) * area, area,
+               y->data + ((size_t)i * y->c + (size_t)g * m) * area, area, op->shift + g * m, op->act, 0,
+               own_scratch(net, team));
+  }
 }
 
 /* Output rows unrolled at once, so that the unrolled input stays near 1 MiB. */
@@ -64,7 +68,8 @@ void prepare_conv(const struct network *net, struct operator *op) {
   expect_window(net, op, y->c);
   pack_weights(net, op);
   int k = matrix_of(net, op).k;
-  op->scratch = gemm_scratch_floats() + (size_t)k * strip_rows(y, k) * y->w;
+  op->own = gemm_scratch_floats();
+  op->scratch = (size_t)k * strip_rows(y, k) * y->w;
 }
 
 /* One row of the unrolled input: tap (ky, kx) of one channel at output rows [y0, y0 + rows). */
@@ -94,11 +99,13 @@ static void unroll_tap(const struct operator *op, const float *plane, const stru
 
 /* The rows [y0, y0 + rows) of output plane oz, every tap of every input channel below one another. */
 static void unroll(const struct network *net, const struct operator *op, const float *image, int oz, int y0,
-                   int rows, float *out) {
+                   int rows, float *out, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   struct matrix of = matrix_of(net, op);
   size_t area = (size_t)x->h * x->w, n = (size_t)rows * y->w;
-  for (int c = 0; c < of.cin / op->groups; c++)
+  struct range r = share_of((size_t)(of.cin / op->groups), team);
+  out += (size_t)r.begin * op->kd * op->kh * op->kw * n;
+  for (int c = r.begin; c < r.end; c++)
     for (int kz = 0; kz < op->kd; kz++) {
       int iz = oz * op->stride_d + kz * op->dilation_d - op->pd;
       const float *plane = image + ((size_t)c * op->depth + iz) * area;
@@ -111,12 +118,12 @@ static void unroll(const struct network *net, const struct operator *op, const f
     }
 }
 
-void run_conv(const struct network *net, const struct operator *op) {
+void run_conv(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   struct matrix of = matrix_of(net, op);
   int strip = strip_rows(y, of.k), deep = of.deep;
   size_t area_in = (size_t)x->h * x->w, area_out = (size_t)y->h * y->w;
-  float *unrolled = net->scratch + gemm_scratch_floats();
+  float *unrolled = net->scratch;
   for (int i = 0; i < x->n; i++)
     for (int g = 0; g < op->groups; g++)
       for (int oz = 0; oz < deep; oz++)
@@ -125,8 +132,11 @@ void run_conv(const struct network *net, const struct operator *op) {
           const float *image =
               x->data + ((size_t)i * of.cin + (size_t)g * (of.cin / op->groups)) * op->depth * area_in;
           float *out = y->data + (((size_t)i * of.cout + (size_t)g * of.m) * deep + oz) * area_out;
-          unroll(net, op, image, oz, y0, rows, unrolled);
-          gemm(of.m, n, of.k, op->weights + g * gemm_packed_floats(of.m, of.k), unrolled, (size_t)n,
-               out + (size_t)y0 * y->w, deep * area_out, op->shift + g * of.m, op->act, 0, net->scratch);
+          unroll(net, op, image, oz, y0, rows, unrolled, team);
+          wait_for_all(team);
+          gemm_share(team, of.m, n, of.k, op->weights + g * gemm_packed_floats(of.m, of.k), unrolled, (size_t)n,
+               out + (size_t)y0 * y->w, deep * area_out, op->shift + g * of.m, op->act, 0,
+                     own_scratch(net, team));
+          wait_for_all(team); /* the next rows take the place of these */
         }
 }

@@ -10,7 +10,7 @@ void prepare_depthwise(const struct network *net, struct operator *op) {
   op->weights = make_weights((size_t)x->c * op->kh * op->kw, op->kh * op->kw, op->seed);
   op->shift = make_bias(op, x->c);
   struct padded p = padded_extent(op, y);
-  op->scratch = (size_t)p.height * p.width;
+  op->own = (size_t)p.height * p.width;
 }
 
 struct plane {
@@ -88,15 +88,17 @@ static int some_rows(const struct operator *op, const struct plane *s, int left)
   return left >= 2 ? 2 : 1;
 }
 
-void run_depthwise(const struct network *net, const struct operator *op) {
+void run_depthwise(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   struct padded p = padded_extent(op, y);
-  memset(net->scratch, 0, (size_t)p.height * p.width * sizeof *net->scratch);
-  for (int i = 0; i < x->n * x->c; i++) {
+  float *padded = own_scratch(net, team);
+  struct range planes = share_of((size_t)x->n * x->c, team);
+  memset(padded, 0, (size_t)p.height * p.width * sizeof *padded);
+  for (int i = planes.begin; i < planes.end; i++) {
     int c = i % x->c;
-    copy_inside(net->scratch, p, x->data + (size_t)i * x->h * x->w, x->h, x->w, op->ph, op->pw);
+    copy_inside(padded, p, x->data + (size_t)i * x->h * x->w, x->h, x->w, op->ph, op->pw);
     for (int oy = 0; oy < y->h;) {
-      struct plane s = {.x = net->scratch + (size_t)oy * op->stride * p.width, .x_width = p.width,
+      struct plane s = {.x = padded + (size_t)oy * op->stride * p.width, .x_width = p.width,
                         .weights = op->weights + (size_t)c * op->kh * op->kw, .bias = op->shift[c],
                         .clamp = make_clamp(op->act),
                         .y = y->data + ((size_t)i * y->h + oy) * y->w, .y_width = y->w};

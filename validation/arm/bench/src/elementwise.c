@@ -92,9 +92,11 @@ LANES(cos4, cosf(x))
 LANES(softplus4, x > 20.0f ? x : log1pf(expf(x)))
 
 #define UNARY(name, function)                                                      \
-  void run_##name(const struct network *net, const struct operator *op) {          \
+  void run_##name(const struct network *net, const struct operator *op, struct team team) {          \
     const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);           \
-    size_t count = elements(x), i = 0;                                             \
+    struct range blocks = share_of((elements(x) + 15) / 16, team);                 \
+    size_t end = 16 * (size_t)blocks.end, i = 16 * (size_t)blocks.begin;           \
+    size_t count = end < elements(x) ? end : elements(x);                          \
     for (; i + 16 <= count; i += 16)                                               \
       for (int j = 0; j < 16; j += 4)                                              \
         vst1q_f32(y->data + i + j, function(vld1q_f32(x->data + i + j)));          \
@@ -135,9 +137,10 @@ UNARY(sin, sin4)
 UNARY(cos, cos4)
 UNARY(softplus, softplus4)
 
-void run_pow_number(const struct network *net, const struct operator *op) {
+void run_pow_number(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
-  for (size_t i = 0; i < elements(x); i++)
+  struct range mine = share_of(elements(x), team);
+  for (int i = mine.begin; i < mine.end; i++)
     y->data[i] = powf(x->data[i], op->value);
 }
 
@@ -162,11 +165,12 @@ void prepare_bias(const struct network *net, struct operator *op) {
   prepare_affine(net, op, 0.0f, 0.125f);
 }
 
-INLINE void affine(const int scaled, const struct network *net, const struct operator *op) {
+INLINE void affine(const int scaled, const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   struct clamp clamp = make_clamp(op->act);
   size_t plane = plane_of(x);
-  for (int i = 0; i < x->n * x->c; i++) {
+  struct range planes = share_of((size_t)x->n * x->c, team);
+  for (int i = planes.begin; i < planes.end; i++) {
     float32x4_t scale = vdupq_n_f32(op->scale[i % x->c]), shift = vdupq_n_f32(op->shift[i % x->c]);
     const float *in = x->data + i * plane;
     float *out = y->data + i * plane;
@@ -179,9 +183,9 @@ INLINE void affine(const int scaled, const struct network *net, const struct ope
   }
 }
 
-void run_batchnorm(const struct network *net, const struct operator *op) { affine(1, net, op); }
+void run_batchnorm(const struct network *net, const struct operator *op, struct team team) { affine(1, net, op, team); }
 
-void run_bias(const struct network *net, const struct operator *op) { affine(0, net, op); }
+void run_bias(const struct network *net, const struct operator *op, struct team team) { affine(0, net, op, team); }
 
 void softmax_row(const float *x, float *y, int count) {
   float largest = -INFINITY, sum = 0;
@@ -213,8 +217,8 @@ static void softmax_columns(const float *x, float *y, int count, size_t stride, 
 }
 
 /* With `causal`, row i of each matrix of `inner` rows sees no place after it. */
-static void softmax_causal(const struct tensor *x, const struct tensor *y, int rows) {
-  for (int n = 0; n < x->n; n++) {
+static void softmax_causal(const struct tensor *x, const struct tensor *y, int rows, struct range mine) {
+  for (int n = mine.begin; n < mine.end; n++) {
     int seen = n % rows + 1 < x->c ? n % rows + 1 : x->c;
     float *out = y->data + (size_t)n * x->c;
     softmax_row(x->data + (size_t)n * x->c, out, seen);
@@ -229,20 +233,20 @@ void prepare_softmax(const struct network *net, struct operator *op) {
     fail(EXIT_BAD_SPEC, op->line, "a causal softmax needs rows of %d, inner=ROWS of a matrix", x->c);
 }
 
-void run_softmax(const struct network *net, const struct operator *op) {
+void run_softmax(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   if (op->causal) {
-    softmax_causal(x, y, op->inner);
+    softmax_causal(x, y, op->inner, share_of((size_t)x->n, team));
     return;
   }
   size_t plane = plane_of(x), image = plane * x->c;
-  for (int n = 0; n < x->n; n++) {
-    if (plane == 1) {
-      softmax_row(x->data + n * image, y->data + n * image, x->c);
-      continue;
-    }
-    for (size_t e = 0; e < plane; e += 4)
-      softmax_columns(x->data + n * image + e, y->data + n * image + e, x->c, plane,
-                      plane - e < 4 ? (int)(plane - e) : 4);
+  int blocks = (int)((plane + 3) / 4);
+  struct range mine = share_of((size_t)x->n * blocks, team);
+  for (int at = mine.begin; at < mine.end; at++) {
+    size_t e = (size_t)(at % blocks) * 4, from = at / blocks * image + e;
+    if (plane == 1)
+      softmax_row(x->data + from, y->data + from, x->c);
+    else
+      softmax_columns(x->data + from, y->data + from, x->c, plane, plane - e < 4 ? (int)(plane - e) : 4);
   }
 }

@@ -14,14 +14,20 @@ size_t gemm_scratch_floats(void) { return (size_t)GEMM_KC * GEMM_NC; }
 
 static int least(int a, int b) { return a < b ? a : b; }
 
-void gemm_pack_a(const float *a, int lda, int m, int k, float *packed) {
+void gemm_pack_a_share(const float *a, int lda, int m, int k, float *packed, struct team team) {
+  struct range panels = share_of((size_t)round_up(m, GEMM_MR) / GEMM_MR, team);
   for (int k0 = 0; k0 < k; k0 += GEMM_KC) {
     int kc = least(GEMM_KC, k - k0);
-    for (int m0 = 0; m0 < m; m0 += GEMM_MR)
+    float *out = packed + (size_t)k0 * round_up(m, GEMM_MR) + (size_t)panels.begin * GEMM_MR * kc;
+    for (int m0 = panels.begin * GEMM_MR; m0 < panels.end * GEMM_MR; m0 += GEMM_MR)
       for (int p = 0; p < kc; p++)
         for (int i = 0; i < GEMM_MR; i++)
-          *packed++ = m0 + i < m ? a[(size_t)(m0 + i) * lda + k0 + p] : 0.0f;
+          *out++ = m0 + i < m ? a[(size_t)(m0 + i) * lda + k0 + p] : 0.0f;
   }
+}
+
+void gemm_pack_a(const float *a, int lda, int m, int k, float *packed) {
+  gemm_pack_a_share(a, lda, m, k, packed, (struct team){0, 1});
 }
 
 /* Width of the panel that starts with `left` columns to go. */
@@ -109,8 +115,10 @@ static void edge_tile(int rows, int columns, int width, int kc, const float *pa,
     memcpy(c + i * ldc, tile + i * GEMM_NR, (size_t)columns * sizeof *c);
 }
 
-void gemm(int m, int n, int k, const float *packed_a, const float *b, size_t ldb, float *c,
-          size_t ldc, const float *bias, enum activation act, int add, float *scratch) {
+/* Rows from `first` up to `last` alone; both are multiples of a panel, or the end. */
+static void gemm_rows(int first, int last, int m, int n, int k, const float *packed_a, const float *b,
+                      size_t ldb, float *c, size_t ldc, const float *bias, enum activation act, int add,
+                      float *scratch) {
   struct clamp clamp = make_clamp(act);
   for (int n0 = 0; n0 < n; n0 += GEMM_NC) {
     int nc = least(GEMM_NC, n - n0);
@@ -121,7 +129,7 @@ void gemm(int m, int n, int k, const float *packed_a, const float *b, size_t ldb
       const float *pb = scratch;
       for (int j = 0; j < nc; j += GEMM_NR) { /* this panel of B stays in L1, A streams past it */
         int width = panel_width(nc - j), columns = least(width, nc - j);
-        for (int m0 = 0; m0 < m; m0 += GEMM_MR) {
+        for (int m0 = first; m0 < last; m0 += GEMM_MR) {
           int rows = least(GEMM_MR, m - m0);
           struct epilogue end = {k0 + kc == k ? bias + m0 : NULL, clamp};
           const float *pa = block_a + (size_t)m0 * kc;
@@ -135,4 +143,24 @@ void gemm(int m, int n, int k, const float *packed_a, const float *b, size_t ldb
       }
     }
   }
+}
+
+void gemm(int m, int n, int k, const float *packed_a, const float *b, size_t ldb, float *c,
+          size_t ldc, const float *bias, enum activation act, int add, float *scratch) {
+  gemm_rows(0, m, m, n, k, packed_a, b, ldb, c, ldc, bias, act, add, scratch);
+}
+
+void gemm_share(struct team team, int m, int n, int k, const float *packed_a, const float *b, size_t ldb,
+                float *c, size_t ldc, const float *bias, enum activation act, int add, float *scratch) {
+  int rows = round_up(m, GEMM_MR) / GEMM_MR, columns = (n + GEMM_NR - 1) / GEMM_NR;
+  struct range r = share_of((size_t)(rows >= columns ? rows : columns), team);
+  if (r.begin == r.end)
+    return;
+  if (rows >= columns) {
+    gemm_rows(r.begin * GEMM_MR, least(r.end * GEMM_MR, m), m, n, k, packed_a, b, ldb, c, ldc, bias, act, add,
+              scratch);
+    return;
+  }
+  int first = r.begin * GEMM_NR, last = least(r.end * GEMM_NR, n);
+  gemm_rows(0, m, m, last - first, k, packed_a, b + first, ldb, c + first, ldc, bias, act, add, scratch);
 }

@@ -7,7 +7,7 @@
 #include "bench.h"
 
 #define PREPARE(name) void prepare_##name(const struct network *, struct operator *)
-#define RUN(name) void run_##name(const struct network *, const struct operator *)
+#define RUN(name) void run_##name(const struct network *, const struct operator *, struct team)
 
 PREPARE(conv1x1);
 PREPARE(conv);

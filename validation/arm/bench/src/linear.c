@@ -23,18 +23,21 @@ void prepare_linear(const struct network *net, struct operator *op) {
       op->weights[(size_t)i * y->c + o] = plain[(size_t)o * k + i];
   release_floats(plain);
   op->scale = allocate_floats((size_t)x->n + 16); /* no bias of rows */
-  op->scratch = gemm_scratch_floats() + gemm_packed_floats(x->n, k);
+  op->own = gemm_scratch_floats();
+  op->scratch = gemm_packed_floats(x->n, k);
 }
 
-static void product_of_matrices(const struct network *net, const struct operator *op) {
+static void product_of_matrices(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   int k = features(x);
-  float *packed = net->scratch + gemm_scratch_floats();
-  gemm_pack_a(x->data, k, x->n, k, packed);
-  for (int i = 0; i < x->n; i++)
+  float *packed = net->scratch;
+  struct range rows = share_of((size_t)x->n, team);
+  gemm_pack_a_share(x->data, k, x->n, k, packed, team);
+  for (int i = rows.begin; i < rows.end; i++)
     memcpy(y->data + (size_t)i * y->c, op->shift, (size_t)y->c * sizeof *y->data);
-  gemm(x->n, y->c, k, packed, op->weights, (size_t)y->c, y->data, (size_t)y->c, op->scale, op->act, 1,
-       net->scratch);
+  wait_for_all(team);
+  gemm_share(team, x->n, y->c, k, packed, op->weights, (size_t)y->c, y->data, (size_t)y->c, op->scale, op->act,
+             1, own_scratch(net, team));
 }
 
 /* Products of `rows` (1 or 4) rows with x. */
@@ -58,24 +61,26 @@ INLINE void dot_rows(const int rows, const float *w, const float *x, int k, floa
   }
 }
 
-void run_linear(const struct network *net, const struct operator *op) {
+void run_linear(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   int k = features(x);
   if (x->n >= MANY_ROWS) {
-    product_of_matrices(net, op);
+    product_of_matrices(net, op, team);
     return;
   }
   struct clamp clamp = make_clamp(op->act);
+  struct range blocks = share_of((size_t)round_up(y->c, 4) / 4, team);
+  int last = 4 * blocks.end < y->c ? 4 * blocks.end : y->c;
   for (int i = 0; i < x->n; i++) {
     const float *row = x->data + (size_t)i * k;
     float *out = y->data + (size_t)i * y->c;
-    int o = 0;
-    for (; o + 4 <= y->c; o += 4) {
+    int o = 4 * blocks.begin;
+    for (; o + 4 <= last; o += 4) {
       float sums[4];
       dot_rows(4, op->weights + (size_t)o * k, row, k, sums);
       vst1q_f32(out + o, clamp4(vaddq_f32(vld1q_f32(sums), vld1q_f32(op->shift + o)), clamp));
     }
-    for (; o < y->c; o++) {
+    for (; o < last; o++) {
       float sum;
       dot_rows(1, op->weights + (size_t)o * k, row, k, &sum);
       store_lanes(out + o, clamp4(vdupq_n_f32(sum + op->shift[o]), clamp), 1);

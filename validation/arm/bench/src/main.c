@@ -16,24 +16,39 @@ static double interval(double begin, double end) {
   return end - begin;
 }
 
-/* One pass over the network, for times of the whole. */
-void run_pass(const struct network *net) {
-  for (int i = 0; i < net->n_operators; i++)
-    net->operators[i].kernel->run(net, &net->operators[i]);
+static void pass_untimed(const struct network *net, double *seconds, struct team team) {
+  (void)seconds;
+  for (int i = 0; i < net->n_operators; i++) {
+    net->operators[i].kernel->run(net, &net->operators[i], team);
+    wait_for_all(team);
+  }
 }
 
-/* One pass over the network; writes each operator's seconds and returns the sum. */
-double run_once(const struct network *net, double *seconds) {
-  double total = 0;
+static void pass_timed(const struct network *net, double *seconds, struct team team) {
+  if (team.index) { /* the first thread has the clock */
+    pass_untimed(net, NULL, team);
+    return;
+  }
   for (int i = 0; i < net->n_operators; i++) {
     const struct operator *op = &net->operators[i];
     double begin = seconds_now();
     roi_begin();
-    op->kernel->run(net, op);
+    op->kernel->run(net, op, team);
+    wait_for_all(team);
     roi_end();
     seconds[i] = interval(begin, seconds_now());
-    total += seconds[i];
   }
+}
+
+/* One pass over the network, for times of the whole. */
+void run_pass(const struct network *net) { run_together(pass_untimed, net, NULL); }
+
+/* One pass over the network; writes each operator's seconds and returns the sum. */
+double run_once(const struct network *net, double *seconds) {
+  double total = 0;
+  run_together(pass_timed, net, seconds);
+  for (int i = 0; i < net->n_operators; i++)
+    total += seconds[i];
   return total;
 }
 
@@ -125,7 +140,9 @@ int main(void) {
   } while (passes < network.repeats &&
            interval(begin, seconds_now()) * 1000 < network.budget_ms);
   check_finite(&network);
-  printf("{\"label\": \"%s\",\n", emulator() ? "emulated" : "measured");
+  printf("{\"label\": \"%s\", \"threads\": ", emulator() ? "emulated" : "measured");
+  print_threads();
+  printf(",\n");
   print_host();
   printf(",\n");
   print_times(&network, times, sums, passes);

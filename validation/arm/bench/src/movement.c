@@ -12,15 +12,16 @@ void prepare_shuffle(const struct network *net, struct operator *op) {
 }
 
 /* Channel j of group g moves to j * groups + g. */
-void run_shuffle(const struct network *net, const struct operator *op) {
+void run_shuffle(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   size_t plane = (size_t)x->h * x->w;
   int members = x->c / op->groups;
-  for (int n = 0; n < x->n; n++)
-    for (int g = 0; g < op->groups; g++)
-      for (int j = 0; j < members; j++)
-        memcpy(y->data + ((size_t)n * x->c + (size_t)j * op->groups + g) * plane,
-               x->data + ((size_t)n * x->c + (size_t)g * members + j) * plane, plane * sizeof(float));
+  struct range mine = share_of((size_t)x->n * x->c, team);
+  for (int at = mine.begin; at < mine.end; at++) {
+    int n = at / x->c, g = at % x->c / members, j = at % members;
+    memcpy(y->data + ((size_t)n * x->c + (size_t)j * op->groups + g) * plane, x->data + (size_t)at * plane,
+           plane * sizeof(float));
+  }
 }
 
 static int extent(const struct tensor *t, int axis) {
@@ -75,26 +76,45 @@ static size_t run_length(const struct operator *op, const struct tensor *t) {
   return (size_t)extent(t, op->axis) * inside(t, op->axis);
 }
 
-void run_concat(const struct network *net, const struct operator *op) {
+/* Runs of memory for each thread; or, where there are few, a share of every run. */
+struct parts {
+  struct range runs;
+  struct team inside;
+};
+
+static struct parts parts_of(size_t runs, struct team team) {
+  if (runs >= (size_t)team.count)
+    return (struct parts){share_of(runs, team), {0, 1}};
+  return (struct parts){{0, (int)runs}, team};
+}
+
+static void copy_share(float *out, const float *in, size_t count, struct team team) {
+  struct range r = share_of(count, team);
+  memcpy(out + r.begin, in + r.begin, (size_t)(r.end - r.begin) * sizeof *out);
+}
+
+void run_concat(const struct network *net, const struct operator *op, struct team team) {
   struct tensor *y = output(net, op, 0);
-  float *out = y->data;
-  for (size_t n = 0; n < outside(y, op->axis); n++)
+  struct parts parts = parts_of(outside(y, op->axis), team);
+  float *out = y->data + (size_t)parts.runs.begin * run_length(op, y);
+  for (int n = parts.runs.begin; n < parts.runs.end; n++)
     for (int i = 0; i < op->n_inputs; i++) {
       const struct tensor *x = input(net, op, i);
       size_t length = run_length(op, x);
-      memcpy(out, x->data + n * length, length * sizeof *out);
+      copy_share(out, x->data + n * length, length, parts.inside);
       out += length;
     }
 }
 
-void run_split(const struct network *net, const struct operator *op) {
+void run_split(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0);
-  const float *in = x->data;
-  for (size_t n = 0; n < outside(x, op->axis); n++)
+  struct parts parts = parts_of(outside(x, op->axis), team);
+  const float *in = x->data + (size_t)parts.runs.begin * run_length(op, x);
+  for (int n = parts.runs.begin; n < parts.runs.end; n++)
     for (int i = 0; i < op->n_outputs; i++) {
       struct tensor *y = output(net, op, i);
       size_t length = run_length(op, y);
-      memcpy(y->data + n * length, in, length * sizeof *in);
+      copy_share(y->data + n * length, in, length, parts.inside);
       in += length;
     }
 }
@@ -105,9 +125,9 @@ void prepare_copy(const struct network *net, struct operator *op) {
     fail(EXIT_BAD_SPEC, op->line, "copy needs as many elements out as in");
 }
 
-void run_copy(const struct network *net, const struct operator *op) {
+void run_copy(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0);
-  memcpy(output(net, op, 0)->data, x->data, elements(x) * sizeof(float));
+  copy_share(output(net, op, 0)->data, x->data, elements(x), team);
 }
 
 /* Every `step`-th place along an axis from `begin` on; the output's shape says how many. */
@@ -120,19 +140,20 @@ void prepare_slice(const struct network *net, struct operator *op) {
          extent(x, op->axis), op->axis);
 }
 
-void run_slice(const struct network *net, const struct operator *op) {
+void run_slice(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   size_t one = inside(x, op->axis);
-  float *out = y->data;
-  for (size_t n = 0; n < outside(x, op->axis); n++) {
+  struct parts parts = parts_of(outside(x, op->axis), team);
+  struct range places = share_of((size_t)extent(y, op->axis), parts.inside);
+  for (int n = parts.runs.begin; n < parts.runs.end; n++) {
     const float *in = x->data + n * run_length(op, x) + op->begin * one;
+    float *out = y->data + n * run_length(op, y);
     if (op->step == 1) {
-      memcpy(out, in, run_length(op, y) * sizeof *out);
-      out += run_length(op, y);
+      copy_share(out, in, run_length(op, y), parts.inside);
       continue;
     }
-    for (int i = 0; i < extent(y, op->axis); i++, out += one)
-      memcpy(out, in + (size_t)i * op->step * one, one * sizeof *out);
+    for (int i = places.begin; i < places.end; i++)
+      memcpy(out + i * one, in + (size_t)i * op->step * one, one * sizeof *out);
   }
 }
 
@@ -148,13 +169,15 @@ void prepare_gather(const struct network *net, struct operator *op) {
   }
 }
 
-void run_gather(const struct network *net, const struct operator *op) {
+void run_gather(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   size_t one = inside(x, op->axis);
-  float *out = y->data;
-  for (size_t n = 0; n < outside(x, op->axis); n++)
-    for (int i = 0; i < extent(y, op->axis); i++, out += one)
-      memcpy(out, x->data + n * run_length(op, x) + (size_t)op->weights[i] * one, one * sizeof *out);
+  int count = extent(y, op->axis);
+  struct range places = share_of(outside(x, op->axis) * (size_t)count, team);
+  for (int at = places.begin; at < places.end; at++)
+    memcpy(y->data + at * one,
+           x->data + at / count * run_length(op, x) + (size_t)op->weights[at % count] * one,
+           one * sizeof(float));
 }
 
 /* A border of zeros: place (begin, begin_c, begin_h, begin_w) of the output is the input's first. */
@@ -167,19 +190,19 @@ void prepare_pad(const struct network *net, struct operator *op) {
            before[i], extent(x, i), extent(y, i), i);
 }
 
-void run_pad(const struct network *net, const struct operator *op) {
+void run_pad(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   size_t left = (size_t)op->begin_w, width = (size_t)y->w, right = width - left - (size_t)x->w;
-  float *out = y->data;
-  for (int n = -op->begin; n < y->n - op->begin; n++)
-    for (int c = -op->begin_c; c < y->c - op->begin_c; c++)
-      for (int h = -op->begin_h; h < y->h - op->begin_h; h++, out += width) {
-        if (n < 0 || n >= x->n || c < 0 || c >= x->c || h < 0 || h >= x->h) {
-          memset(out, 0, width * sizeof *out);
-          continue;
-        }
-        memset(out, 0, left * sizeof *out);
-        memcpy(out + left, x->data + (((size_t)n * x->c + c) * x->h + h) * x->w, (size_t)x->w * sizeof *out);
-        memset(out + left + x->w, 0, right * sizeof *out);
-      }
+  struct range rows = share_of((size_t)y->n * y->c * y->h, team);
+  float *out = y->data + (size_t)rows.begin * width;
+  for (int at = rows.begin; at < rows.end; at++, out += width) {
+    int n = at / y->h / y->c - op->begin, c = at / y->h % y->c - op->begin_c, h = at % y->h - op->begin_h;
+    if (n < 0 || n >= x->n || c < 0 || c >= x->c || h < 0 || h >= x->h) {
+      memset(out, 0, width * sizeof *out);
+      continue;
+    }
+    memset(out, 0, left * sizeof *out);
+    memcpy(out + left, x->data + (((size_t)n * x->c + c) * x->h + h) * x->w, (size_t)x->w * sizeof *out);
+    memset(out + left + x->w, 0, right * sizeof *out);
+  }
 }

@@ -37,10 +37,11 @@ static void statistics(const float *x, size_t count, int rms, float *mean, float
   *inverse = 1.0f / sqrtf(vaddvq_f32(squares) / (float)count + EPSILON);
 }
 
-void run_layernorm(const struct network *net, const struct operator *op) {
+void run_layernorm(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   int count = op->inner;
-  for (size_t at = 0; at < elements(x); at += (size_t)count) {
+  struct range rows = share_of(elements(x) / (size_t)count, team);
+  for (size_t at = (size_t)rows.begin * count; at < (size_t)rows.end * count; at += (size_t)count) {
     const float *in = x->data + at;
     float *out = y->data + at, mean, inverse;
     statistics(in, (size_t)count, op->rms, &mean, &inverse);
@@ -63,11 +64,12 @@ void prepare_groupnorm(const struct network *net, struct operator *op) {
   make_affine(op, x->c);
 }
 
-void run_groupnorm(const struct network *net, const struct operator *op) {
+void run_groupnorm(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   size_t plane = (size_t)x->h * x->w;
   int members = x->c / op->groups;
-  for (int g = 0; g < x->n * op->groups; g++) {
+  struct range groups = share_of((size_t)x->n * op->groups, team);
+  for (int g = groups.begin; g < groups.end; g++) {
     size_t at = (size_t)g * members * plane;
     float mean, inverse;
     statistics(x->data + at, members * plane, 0, &mean, &inverse);
@@ -93,10 +95,11 @@ void prepare_prelu(const struct network *net, struct operator *op) {
     op->scale[c] = 0.25f + 0.125f * uniform(op->seed, ROLE_SCALE, (uint32_t)(op->groups == 1 ? c : 0));
 }
 
-void run_prelu(const struct network *net, const struct operator *op) {
+void run_prelu(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   size_t plane = (size_t)x->h * x->w;
-  for (int i = 0; i < x->n * x->c; i++)
+  struct range planes = share_of((size_t)x->n * x->c, team);
+  for (int i = planes.begin; i < planes.end; i++)
     for (size_t e = 0; e < plane; e += 4) {
       int left = plane - e < 4 ? (int)(plane - e) : 4;
       float32x4_t v = load_lanes(x->data + i * plane + e, left, 0);

@@ -20,7 +20,7 @@ void prepare_pool(const struct network *net, struct operator *op) {
   if (2 * op->ph > op->kh || 2 * op->pw > op->kw)
     fail(EXIT_BAD_SPEC, op->line, "a pooling window is padded by at most half its size");
   struct padded p = padded_extent(op, y);
-  op->scratch = (size_t)p.height * p.width + (size_t)round_up(y->w, 4);
+  op->own = (size_t)p.height * p.width + (size_t)round_up(y->w, 4);
 }
 
 /* How many positions of the window at output o count in an average. */
@@ -49,18 +49,19 @@ INLINE float32x4_t pool4(const int is_max, const struct operator *op, const floa
   return sum;
 }
 
-INLINE void pool(const int is_max, const struct network *net, const struct operator *op) {
+INLINE void pool(const int is_max, const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   struct padded p = padded_extent(op, y);
-  float *counts = net->scratch + (size_t)p.height * p.width;
+  float *padded = own_scratch(net, team), *counts = padded + (size_t)p.height * p.width;
+  struct range planes = share_of((size_t)x->n * x->c, team);
   for (int ox = 0; ox < round_up(y->w, 4); ox++)
     counts[ox] = ox < y->w ? (float)counted(op, ox, x->w, op->kw, op->stride_w, op->pw, op->pw_end) : 1.0f;
-  fill_plane(net->scratch, p, is_max ? -INFINITY : 0.0f);
-  for (int i = 0; i < x->n * x->c; i++) {
-    copy_inside(net->scratch, p, x->data + (size_t)i * x->h * x->w, x->h, x->w, op->ph, op->pw);
+  fill_plane(padded, p, is_max ? -INFINITY : 0.0f);
+  for (int i = planes.begin; i < planes.end; i++) {
+    copy_inside(padded, p, x->data + (size_t)i * x->h * x->w, x->h, x->w, op->ph, op->pw);
     for (int oy = 0; oy < y->h; oy++) {
       float rows = (float)counted(op, oy, x->h, op->kh, op->stride, op->ph, op->ph_end);
-      const float *line = net->scratch + (size_t)oy * op->stride * p.width;
+      const float *line = padded + (size_t)oy * op->stride * p.width;
       float *out = y->data + ((size_t)i * y->h + oy) * y->w;
       for (int ox = 0; ox < y->w; ox += 4) {
         float32x4_t v = pool4(is_max, op, line + ox * op->stride_w, p.width);
@@ -72,19 +73,20 @@ INLINE void pool(const int is_max, const struct network *net, const struct opera
   }
 }
 
-void run_maxpool(const struct network *net, const struct operator *op) { pool(1, net, op); }
+void run_maxpool(const struct network *net, const struct operator *op, struct team team) { pool(1, net, op, team); }
 
-void run_avgpool(const struct network *net, const struct operator *op) { pool(0, net, op); }
+void run_avgpool(const struct network *net, const struct operator *op, struct team team) { pool(0, net, op, team); }
 
 void prepare_globalpool(const struct network *net, struct operator *op) {
   const struct tensor *x = input(net, op, 0);
   expect_shape(op, output(net, op, 0), x->n, x->c, 1, 1);
 }
 
-void run_globalpool(const struct network *net, const struct operator *op) {
+void run_globalpool(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   int area = x->h * x->w;
-  for (int i = 0; i < x->n * x->c; i++) {
+  struct range planes = share_of((size_t)x->n * x->c, team);
+  for (int i = planes.begin; i < planes.end; i++) {
     const float *plane = x->data + (size_t)i * area;
     float32x4_t sum = vdupq_n_f32(0);
     int e = 0;

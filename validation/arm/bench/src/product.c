@@ -35,25 +35,28 @@ void prepare_matmul(const struct network *net, struct operator *op) {
   }
   expect_shape(op, y, y->n, y->c, m, n);
   op->scale = allocate_floats((size_t)m + 16);
-  op->scratch = gemm_scratch_floats() + gemm_packed_floats(m, k) + (size_t)m * k + (size_t)n * k;
+  op->own = gemm_scratch_floats() + gemm_packed_floats(m, k) + (size_t)m * k + (size_t)n * k;
 }
 
-void run_matmul(const struct network *net, const struct operator *op) {
+void run_matmul(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *a = input(net, op, 0), *b = input(net, op, 1), *y = output(net, op, 0);
   int m = y->h, n = y->w, k = inner_of(op, a);
-  float *packed = net->scratch + gemm_scratch_floats();
+  float *panels = own_scratch(net, team), *packed = panels + gemm_scratch_floats();
   float *left = packed + gemm_packed_floats(m, k), *right = left + (size_t)m * k;
-  for (int i = 0; i < y->n; i++)
-    for (int c = 0; c < y->c; c++) {
-      const float *pa = batch(a, i, c), *pb = batch(b, i, c);
-      if (op->swap_a)
-        swap_axes(pa, k, m, left);
-      gemm_pack_a(op->swap_a ? left : pa, k, m, k, packed);
-      if (op->swap_b)
-        swap_axes(pb, n, k, right);
-      gemm(m, n, k, packed, op->swap_b ? right : pb, (size_t)n, y->data + ((size_t)i * y->c + c) * m * n,
-           (size_t)n, op->scale, ACT_NONE, 0, net->scratch);
-    }
+  int batches = y->n * y->c, each = batches >= team.count; /* or shares of all */
+  struct range r = each ? share_of((size_t)batches, team) : (struct range){0, batches};
+  struct team inside = each ? (struct team){0, 1} : team;
+  for (int at = r.begin; at < r.end; at++) {
+    int i = at / y->c, c = at % y->c;
+    const float *pa = batch(a, i, c), *pb = batch(b, i, c);
+    if (op->swap_a)
+      swap_axes(pa, k, m, left);
+    gemm_pack_a(op->swap_a ? left : pa, k, m, k, packed);
+    if (op->swap_b)
+      swap_axes(pb, n, k, right);
+    gemm_share(inside, m, n, k, packed, op->swap_b ? right : pb, (size_t)n, y->data + (size_t)at * m * n,
+               (size_t)n, op->scale, ACT_NONE, 0, panels);
+  }
 }
 
 /* q [N][heads][L][d], k [N][heads'][S][d], v [N][heads'][S][e]; heads' divides heads. */
@@ -65,8 +68,8 @@ void prepare_attention(const struct network *net, struct operator *op) {
   if (q->c % k->c)
     fail(EXIT_BAD_SPEC, op->line, "%d heads of keys do not divide %d heads", k->c, q->c);
   op->scale = allocate_floats((size_t)q->h + 16);
-  op->scratch = gemm_scratch_floats() + gemm_packed_floats(q->h, q->w) +
-                gemm_packed_floats(q->h, k->h) + (size_t)k->h * q->w + (size_t)q->h * k->h;
+  op->own = gemm_scratch_floats() + gemm_packed_floats(q->h, q->w) +
+            gemm_packed_floats(q->h, k->h) + (size_t)k->h * q->w + (size_t)q->h * k->h;
 }
 
 /* Softmax of scaled scores; with `causal` a query sees no key after it. */
@@ -81,23 +84,24 @@ static void weigh(float *scores, int rows, int keys, float scale, int causal) {
   }
 }
 
-void run_attention(const struct network *net, const struct operator *op) {
+void run_attention(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *q = input(net, op, 0), *k = input(net, op, 1), *v = input(net, op, 2);
   const struct tensor *y = output(net, op, 0);
-  float *packed = net->scratch + gemm_scratch_floats();
+  float *panels = own_scratch(net, team), *packed = panels + gemm_scratch_floats();
   float *mixed = packed + gemm_packed_floats(q->h, q->w);
   float *keys = mixed + gemm_packed_floats(q->h, k->h), *scores = keys + (size_t)k->h * q->w;
-  for (int n = 0; n < q->n; n++)
-    for (int h = 0; h < q->c; h++) {
-      int shared = h / (q->c / k->c);
-      swap_axes(batch(k, n, shared), k->h, q->w, keys);
-      gemm_pack_a(batch(q, n, h), q->w, q->h, q->w, packed);
-      gemm(q->h, k->h, q->w, packed, keys, (size_t)k->h, scores, (size_t)k->h, op->scale, ACT_NONE, 0,
-           net->scratch);
-      weigh(scores, q->h, k->h, 1.0f / sqrtf((float)q->w), op->causal);
-      gemm_pack_a(scores, k->h, q->h, k->h, mixed);
-      gemm(q->h, v->w, k->h, mixed, batch(v, n, shared), (size_t)v->w,
-           y->data + ((size_t)n * q->c + h) * q->h * v->w, (size_t)v->w, op->scale, ACT_NONE, 0,
-           net->scratch);
-    }
+  struct range heads = share_of((size_t)q->n * q->c, team);
+  for (int at = heads.begin; at < heads.end; at++) {
+    int n = at / q->c, h = at % q->c;
+    int shared = h / (q->c / k->c);
+    swap_axes(batch(k, n, shared), k->h, q->w, keys);
+    gemm_pack_a(batch(q, n, h), q->w, q->h, q->w, packed);
+    gemm(q->h, k->h, q->w, packed, keys, (size_t)k->h, scores, (size_t)k->h, op->scale, ACT_NONE, 0,
+         panels);
+    weigh(scores, q->h, k->h, 1.0f / sqrtf((float)q->w), op->causal);
+    gemm_pack_a(scores, k->h, q->h, k->h, mixed);
+    gemm(q->h, v->w, k->h, mixed, batch(v, n, shared), (size_t)v->w,
+         y->data + ((size_t)n * q->c + h) * q->h * v->w, (size_t)v->w, op->scale, ACT_NONE, 0,
+         panels);
+  }
 }

@@ -69,28 +69,30 @@ INLINE float32x4_t columns(const enum reduction r, const float *x, int count, si
   return r == NORM ? vsqrtq_f32(sum) : sum;
 }
 
-INLINE void reduce(const enum reduction r, const struct network *net, const struct operator *op) {
+INLINE void reduce(const enum reduction r, const struct network *net, const struct operator *op,
+                   struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   size_t plane = plane_of(x);
-  for (int n = 0; n < x->n; n++) {
-    const float *in = x->data + (size_t)n * x->c * plane;
-    float *out = y->data + (size_t)n * plane;
+  int blocks = (int)((plane + 3) / 4);
+  struct range mine = share_of((size_t)x->n * blocks, team);
+  for (int at = mine.begin; at < mine.end; at++) {
+    size_t n = (size_t)(at / blocks), e = (size_t)(at % blocks) * 4;
+    const float *in = x->data + n * x->c * plane + e;
+    float *out = y->data + n * plane + e;
     if (plane == 1) {
       *out = row(r, in, x->c, r == VAR ? row(MEAN, in, x->c, 0) : 0);
       continue;
     }
-    for (size_t e = 0; e < plane; e += 4) {
-      int lanes = plane - e < 4 ? (int)(plane - e) : 4;
-      float32x4_t middle = vdupq_n_f32(0);
-      if (r == VAR)
-        middle = columns(MEAN, in + e, x->c, plane, lanes, middle);
-      store_lanes(out + e, columns(r, in + e, x->c, plane, lanes, middle), lanes);
-    }
+    int lanes = plane - e < 4 ? (int)(plane - e) : 4;
+    float32x4_t middle = vdupq_n_f32(0);
+    if (r == VAR)
+      middle = columns(MEAN, in, x->c, plane, lanes, middle);
+    store_lanes(out, columns(r, in, x->c, plane, lanes, middle), lanes);
   }
 }
 
 #define REDUCE(name, r) \
-  void run_##name(const struct network *net, const struct operator *op) { reduce(r, net, op); }
+  void run_##name(const struct network *net, const struct operator *op, struct team team) { reduce(r, net, op, team); }
 
 REDUCE(reduce_sum, SUM)
 REDUCE(reduce_mean, MEAN)
@@ -101,19 +103,21 @@ REDUCE(reduce_prod, PROD)
 REDUCE(reduce_var, VAR)
 
 /* Sums of all places up to each. */
-void run_cumsum(const struct network *net, const struct operator *op) {
+void run_cumsum(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   size_t plane = plane_of(x);
-  for (int n = 0; n < x->n; n++)
-    for (size_t e = 0; e < plane; e += 4) {
-      int lanes = plane - e < 4 ? (int)(plane - e) : 4;
-      float32x4_t sum = vdupq_n_f32(0);
-      for (int c = 0; c < x->c; c++) {
-        size_t at = ((size_t)n * x->c + c) * plane + e;
-        sum = vaddq_f32(sum, load_lanes(x->data + at, lanes, 0));
-        store_lanes(y->data + at, sum, lanes);
-      }
+  int blocks = (int)((plane + 3) / 4);
+  struct range mine = share_of((size_t)x->n * blocks, team);
+  for (int block = mine.begin; block < mine.end; block++) {
+    size_t n = (size_t)(block / blocks), e = (size_t)(block % blocks) * 4;
+    int lanes = plane - e < 4 ? (int)(plane - e) : 4;
+    float32x4_t sum = vdupq_n_f32(0);
+    for (int c = 0; c < x->c; c++) {
+      size_t at = (n * x->c + c) * plane + e;
+      sum = vaddq_f32(sum, load_lanes(x->data + at, lanes, 0));
+      store_lanes(y->data + at, sum, lanes);
     }
+  }
 }
 
 void prepare_lrn(const struct network *net, struct operator *op) {
@@ -121,27 +125,28 @@ void prepare_lrn(const struct network *net, struct operator *op) {
 }
 
 /* x / (1 + 1e-4 mean of the squares of `inner` channels around)^(3/4); those outside are zeros. */
-void run_lrn(const struct network *net, const struct operator *op) {
+void run_lrn(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   size_t plane = plane_of(x);
   float share = 1e-4f / (float)op->inner;
-  for (int n = 0; n < x->n; n++)
-    for (int c = 0; c < x->c; c++) {
-      int first = c - op->inner / 2, last = c + (op->inner - 1) / 2;
-      first = first < 0 ? 0 : first;
-      last = last < x->c ? last : x->c - 1;
-      for (size_t e = 0; e < plane; e += 4) {
-        int lanes = plane - e < 4 ? (int)(plane - e) : 4;
-        const float *in = x->data + (size_t)n * x->c * plane + e;
-        float32x4_t sum = vdupq_n_f32(0);
-        for (int i = first; i <= last; i++) {
-          float32x4_t v = load_lanes(in + i * plane, lanes, 0);
-          sum = vfmaq_f32(sum, v, v);
-        }
-        float32x4_t root = vsqrtq_f32(vfmaq_n_f32(vdupq_n_f32(1.0f), sum, share));
-        float32x4_t power = vmulq_f32(root, vsqrtq_f32(root));
-        store_lanes(y->data + ((size_t)n * x->c + c) * plane + e,
-                    vdivq_f32(load_lanes(in + c * plane, lanes, 0), power), lanes);
+  struct range planes = share_of((size_t)x->n * x->c, team);
+  for (int at = planes.begin; at < planes.end; at++) {
+    int n = at / x->c, c = at % x->c;
+    int first = c - op->inner / 2, last = c + (op->inner - 1) / 2;
+    first = first < 0 ? 0 : first;
+    last = last < x->c ? last : x->c - 1;
+    for (size_t e = 0; e < plane; e += 4) {
+      int lanes = plane - e < 4 ? (int)(plane - e) : 4;
+      const float *in = x->data + (size_t)n * x->c * plane + e;
+      float32x4_t sum = vdupq_n_f32(0);
+      for (int i = first; i <= last; i++) {
+        float32x4_t v = load_lanes(in + i * plane, lanes, 0);
+        sum = vfmaq_f32(sum, v, v);
       }
+      float32x4_t root = vsqrtq_f32(vfmaq_n_f32(vdupq_n_f32(1.0f), sum, share));
+      float32x4_t power = vmulq_f32(root, vsqrtq_f32(root));
+      store_lanes(y->data + ((size_t)n * x->c + c) * plane + e,
+                  vdivq_f32(load_lanes(in + c * plane, lanes, 0), power), lanes);
     }
+  }
 }

@@ -12,10 +12,11 @@ static int begin_of(int o, int in, int out) { return (int)((long)o * in / out); 
 
 static int end_of(int o, int in, int out) { return (int)(((long)(o + 1) * in + out - 1) / out); }
 
-INLINE void adaptive(const int is_max, const struct network *net, const struct operator *op) {
+INLINE void adaptive(const int is_max, const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
-  float *out = y->data;
-  for (int i = 0; i < x->n * x->c; i++) {
+  struct range planes = share_of((size_t)x->n * x->c, team);
+  float *out = y->data + (size_t)planes.begin * y->h * y->w;
+  for (int i = planes.begin; i < planes.end; i++) {
     const float *plane = x->data + (size_t)i * x->h * x->w;
     for (int oy = 0; oy < y->h; oy++)
       for (int ox = 0; ox < y->w; ox++) {
@@ -32,14 +33,15 @@ INLINE void adaptive(const int is_max, const struct network *net, const struct o
   }
 }
 
-void run_adaptivemax(const struct network *net, const struct operator *op) { adaptive(1, net, op); }
+void run_adaptivemax(const struct network *net, const struct operator *op, struct team team) { adaptive(1, net, op, team); }
 
-void run_adaptiveavg(const struct network *net, const struct operator *op) { adaptive(0, net, op); }
+void run_adaptiveavg(const struct network *net, const struct operator *op, struct team team) { adaptive(0, net, op, team); }
 
-void run_nearest(const struct network *net, const struct operator *op) {
+void run_nearest(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
-  float *out = y->data;
-  for (int i = 0; i < x->n * x->c; i++)
+  struct range planes = share_of((size_t)x->n * x->c, team);
+  float *out = y->data + (size_t)planes.begin * y->h * y->w;
+  for (int i = planes.begin; i < planes.end; i++)
     for (int oy = 0; oy < y->h; oy++) {
       const float *line = x->data + ((size_t)i * x->h + begin_of(oy, x->h, y->h)) * x->w;
       for (int ox = 0; ox < y->w; ox++)
@@ -61,10 +63,11 @@ static struct between place(int o, int in, int out) {
   return (struct between){low, low + 1 < in ? low + 1 : low, at - (float)low};
 }
 
-void run_bilinear(const struct network *net, const struct operator *op) {
+void run_bilinear(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
-  float *out = y->data;
-  for (int i = 0; i < x->n * x->c; i++) {
+  struct range planes = share_of((size_t)x->n * x->c, team);
+  float *out = y->data + (size_t)planes.begin * y->h * y->w;
+  for (int i = planes.begin; i < planes.end; i++) {
     const float *plane = x->data + (size_t)i * x->h * x->w;
     for (int oy = 0; oy < y->h; oy++) {
       struct between v = place(oy, x->h, y->h);
@@ -109,27 +112,28 @@ static void scatter_row(const float *in, int count, int stride, int first, float
     out[first + i * stride] += w * in[i];
 }
 
-void run_deconv(const struct network *net, const struct operator *op) {
+void run_deconv(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   int cin = x->c / op->groups, cout = y->c / op->groups, taps = op->kh * op->kw;
   size_t plane_in = (size_t)x->h * x->w, plane_out = (size_t)y->h * y->w;
-  for (int n = 0; n < x->n; n++)
-    for (int o = 0; o < y->c; o++) {
-      float *out = y->data + ((size_t)n * y->c + o) * plane_out;
-      for (size_t e = 0; e < plane_out; e++)
-        out[e] = op->shift[o];
-      for (int j = 0; j < cin; j++) {
-        int c = o / cout * cin + j;
-        const float *in = x->data + ((size_t)n * x->c + c) * plane_in;
-        const float *w = op->weights + ((size_t)c * cout + o % cout) * taps;
-        for (int ky = 0; ky < op->kh; ky++)
-          for (int kx = 0; kx < op->kw; kx++)
-            for (int iy = 0; iy < x->h; iy++) {
-              int oy = iy * op->stride + ky * op->dilation - op->ph;
-              if (oy >= 0 && oy < y->h)
-                scatter_row(in + (size_t)iy * x->w, x->w, op->stride_w, kx * op->dilation_w - op->pw,
-                            w[ky * op->kw + kx], out + (size_t)oy * y->w, y->w);
-            }
-      }
+  struct range planes = share_of((size_t)x->n * y->c, team);
+  for (int at = planes.begin; at < planes.end; at++) {
+    int n = at / y->c, o = at % y->c;
+    float *out = y->data + (size_t)at * plane_out;
+    for (size_t e = 0; e < plane_out; e++)
+      out[e] = op->shift[o];
+    for (int j = 0; j < cin; j++) {
+      int c = o / cout * cin + j;
+      const float *in = x->data + ((size_t)n * x->c + c) * plane_in;
+      const float *w = op->weights + ((size_t)c * cout + o % cout) * taps;
+      for (int ky = 0; ky < op->kh; ky++)
+        for (int kx = 0; kx < op->kw; kx++)
+          for (int iy = 0; iy < x->h; iy++) {
+            int oy = iy * op->stride + ky * op->dilation - op->ph;
+            if (oy >= 0 && oy < y->h)
+              scatter_row(in + (size_t)iy * x->w, x->w, op->stride_w, kx * op->dilation_w - op->pw,
+                          w[ky * op->kw + kx], out + (size_t)oy * y->w, y->w);
+          }
     }
+  }
 }

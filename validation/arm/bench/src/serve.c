@@ -2,6 +2,8 @@
  *
  *   host                                        what machine this is
  *   pin CORE [CORE ...]                         bind to cores; tells which it is bound to
+ *   threads COUNT                               as many, each bound to a core of its own; tells to which;
+ *                                               before the first network
  *   network                                     the lines of a specification follow, then `end`;
  *                                               the network is prepared and run once
  *   turn NETWORK repeat=R min=M us=U cold=0|1   at least M samples and U microseconds of R passes
@@ -219,6 +221,17 @@ static void run_pin(char **rest) {
   printf("}\n");
 }
 
+static void run_threads(char **rest) {
+  int wanted = parse_int(0, "threads", need_word(0, "the number of threads", rest), 1, MAX_THREADS);
+  if (n_networks)
+    fail(EXIT_BAD_SPEC, 0, "threads come before the first network");
+  use_threads(wanted, 1);
+  begin_reply();
+  printf("{\"threads\": ");
+  print_threads();
+  printf("}\n");
+}
+
 static void run_command(char *line) {
   char *rest, *word = strtok_r(line, " \t\r\n", &rest);
   if (!word)
@@ -232,6 +245,8 @@ static void run_command(char *line) {
     printf("}\n");
   } else if (strcmp(word, "pin") == 0) {
     run_pin(&rest);
+  } else if (strcmp(word, "threads") == 0) {
+    run_threads(&rest);
   } else if (strcmp(word, "network") == 0) {
     read_one();
   } else if (strcmp(word, "turn") == 0) {

@@ -4,7 +4,8 @@
  *                                         and can be read
  *   view ID N C H W of=T offset=ELEMENTS  a buffer inside tensor T's memory, from that element on
  *   op KERNEL in=A[,B...] out=C[,D...] [key=value ...]
- *   run warmup=W repeats=R budget_ms=B    once; at least one repeat is made whatever the budget
+ *   run warmup=W repeats=R budget_ms=B [threads=T]
+ *                                         once; at least one repeat is made whatever the budget
  *   dump ID                               print that tensor's values after the run
  *   # comment, and empty lines
  *
@@ -328,9 +329,11 @@ static void read_run(struct network *net, int line, char **rest) {
       net->repeats = parse_int(line, word, value, 1, 100000);
     else if (strcmp(word, "budget_ms") == 0)
       net->budget_ms = parse_int(line, word, value, 1, 86400000);
+    else if (strcmp(word, "threads") == 0)
+      use_threads(parse_int(line, word, value, 1, MAX_THREADS), 0);
     else
-      fail(EXIT_BAD_SPEC, line, "run has no field '%.60s'; it takes warmup, repeats and budget_ms",
-           word);
+      fail(EXIT_BAD_SPEC, line,
+           "run has no field '%.60s'; it takes warmup, repeats, budget_ms and threads", word);
   }
   if (net->warmup < 0 || net->repeats < 1 || net->budget_ms < 0)
     fail(EXIT_BAD_SPEC, line, "run needs warmup, repeats and budget_ms");
@@ -370,14 +373,20 @@ void begin_network(struct network *net) {
     fail(EXIT_NO_MEMORY, 0, "no memory for the tables");
 }
 
+enum { LINE = 16 }; /* floats of a cache line: no two threads write to one */
+
 void finish_network(struct network *net, int line) {
   if (!net->n_operators)
     fail(EXIT_BAD_SPEC, line, "the specification has no operator");
-  size_t scratch = 0;
-  for (int i = 0; i < net->n_operators; i++)
-    if (net->operators[i].scratch > scratch)
-      scratch = net->operators[i].scratch;
-  net->scratch = allocate_floats(scratch);
+  size_t shared = 0, own = 0;
+  for (int i = 0; i < net->n_operators; i++) {
+    const struct operator *op = &net->operators[i];
+    shared = op->scratch > shared ? op->scratch : shared;
+    own = op->own > own ? op->own : own;
+  }
+  net->shared = (shared + LINE - 1) / LINE * LINE;
+  net->own = (own + 2 * LINE - 1) / LINE * LINE; /* room for one vector read too many */
+  net->scratch = allocate_floats(net->shared + (size_t)threads_in_use() * net->own);
 }
 
 void read_network(struct network *net) {

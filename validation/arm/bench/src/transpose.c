@@ -50,13 +50,19 @@ void prepare_transpose(const struct network *net, struct operator *op) {
          elements(x), elements(y));
 }
 
-void run_transpose(const struct network *net, const struct operator *op) {
+void run_transpose(const struct network *net, const struct operator *op, struct team team) {
   struct axes a = axes_of(net, op);
   const float *in = input(net, op, 0)->data;
-  float *out = output(net, op, 0)->data, *end = out + elements(output(net, op, 0));
   int last = a.count - 1, at[MAX_DIMS] = {0};
   size_t width = (size_t)a.extent[last], step = a.step[last];
-  while (out < end) {
+  struct range rows = share_of(elements(output(net, op, 0)) / width, team);
+  float *out = output(net, op, 0)->data + rows.begin * width;
+  for (int i = last - 1, row = rows.begin; i >= 0; i--) {
+    at[i] = row % a.extent[i];
+    in += a.step[i] * (size_t)at[i];
+    row /= a.extent[i];
+  }
+  for (int row = rows.begin; row < rows.end; row++) {
     if (step == 1)
       memcpy(out, in, width * sizeof *out);
     else

@@ -59,7 +59,8 @@ void prepare_winograd3x3(const struct network *net, struct operator *op) {
   op->shift = make_bias(op, y->c);
   op->scale = allocate_floats((size_t)y->c + 16); /* no bias inside the products */
   struct strip_shape s = shape_of(y);
-  op->scratch = gemm_scratch_floats() + (size_t)x->c * s.p.height * s.p.width +
+  op->own = gemm_scratch_floats();
+  op->scratch = (size_t)x->c * s.p.height * s.p.width +
                 (size_t)POINTS * s.rows * s.columns * ((size_t)x->c + y->c);
 }
 
@@ -114,23 +115,27 @@ static void transform_output(const float *m, size_t matrix, float bias, struct c
 }
 
 static void run_strip(const struct network *net, const struct operator *op, struct strip_shape s,
-                      const float *padded, float *image, int row0, int rows) {
+                      const float *padded, float *image, int row0, int rows, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   int tiles = rows * s.columns;
   size_t v_matrix = (size_t)x->c * tiles, m_matrix = (size_t)y->c * tiles;
   size_t packed = gemm_packed_floats(y->c, x->c);
-  float *v = net->scratch + gemm_scratch_floats() + (size_t)x->c * s.p.height * s.p.width;
+  float *v = net->scratch + (size_t)x->c * s.p.height * s.p.width;
   float *m = v + POINTS * v_matrix;
-  for (int c = 0; c < x->c; c++)
+  struct range in = share_of((size_t)x->c, team), points = share_of(POINTS, team);
+  struct range out = share_of((size_t)y->c, team);
+  for (int c = in.begin; c < in.end; c++)
     for (int r = 0; r < rows; r++)
       for (int t = 0; t < s.columns; t += 4)
         transform_input(padded + ((size_t)c * s.p.height + 2 * (row0 + r)) * s.p.width + 2 * t,
                         s.p.width, v + (size_t)c * tiles + r * s.columns + t, v_matrix);
-  for (int i = 0; i < POINTS; i++)
+  wait_for_all(team);
+  for (int i = points.begin; i < points.end; i++)
     gemm(y->c, tiles, x->c, op->weights + i * packed, v + i * v_matrix, (size_t)tiles,
-         m + i * m_matrix, (size_t)tiles, op->scale, ACT_NONE, 0, net->scratch);
+         m + i * m_matrix, (size_t)tiles, op->scale, ACT_NONE, 0, own_scratch(net, team));
+  wait_for_all(team);
   struct clamp clamp = make_clamp(op->act);
-  for (int c = 0; c < y->c; c++)
+  for (int c = out.begin; c < out.end; c++)
     for (int r = 0; r < rows; r++)
       for (int t = 0; t < s.columns && 2 * t < y->w; t += 4) {
         int oy = 2 * (row0 + r);
@@ -140,20 +145,21 @@ static void run_strip(const struct network *net, const struct operator *op, stru
       }
 }
 
-void run_winograd3x3(const struct network *net, const struct operator *op) {
+void run_winograd3x3(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   struct strip_shape s = shape_of(y);
   size_t plane = (size_t)s.p.height * s.p.width;
-  float *padded = net->scratch + gemm_scratch_floats();
-  memset(padded, 0, x->c * plane * sizeof *padded);
+  float *padded = net->scratch;
+  struct range mine = share_of((size_t)x->c, team); /* a thread transforms what it has padded */
+  memset(padded + mine.begin * plane, 0, (size_t)(mine.end - mine.begin) * plane * sizeof *padded);
   for (int i = 0; i < x->n; i++) {
-    for (int c = 0; c < x->c; c++)
+    for (int c = mine.begin; c < mine.end; c++)
       copy_inside(padded + c * plane, s.p, x->data + ((size_t)i * x->c + c) * x->h * x->w, x->h, x->w,
                   op->ph, op->pw);
     float *image = y->data + (size_t)i * y->c * y->h * y->w;
     int rows_in_all = (y->h + 1) / 2;
     for (int row0 = 0; row0 < rows_in_all; row0 += s.rows)
       run_strip(net, op, s, padded, image, row0,
-                row0 + s.rows <= rows_in_all ? s.rows : rows_in_all - row0);
+                row0 + s.rows <= rows_in_all ? s.rows : rows_in_all - row0, team);
   }
 }
