@@ -16,11 +16,13 @@ from costmodel import zoo
 from costmodel.cli.app import app
 from costmodel.specs import network
 from costmodel_validation.arm.bench.answers import BoardSample, BoardTurn, State
+from costmodel_validation.arm.bench.board import Board as BoardCommands
 from costmodel_validation.arm.checks.emulate import TOTAL, emulate
 from costmodel_validation.arm.errors import BackendError
 from costmodel_validation.arm.simulator.core import load_core
 from costmodel_validation.backends import BACKENDS, Settings, load_backend
 from costmodel_validation.backends.arm import ArmBackend
+from costmodel_validation.backends.arm_board import BoardCampaign
 from costmodel_validation.backends.arm_timing import Watch
 from costmodel_validation.comparing.tables import NOTES
 from costmodel_validation.measuring.campaign import Campaign, run_campaign
@@ -86,6 +88,9 @@ class Board:
     def pin(self, *cores: str) -> dict[str, Any]:
         self.bound = [int(core) for core in cores]
         return {"cores": self.bound}
+
+    def threads(self, count: str) -> dict[str, Any]:
+        return {"threads": [[core] for core in self.bound[: int(count)]]}
 
     def network(self, *words: str) -> dict[str, Any]:
         self.networks.append(words.count("op"))
@@ -356,6 +361,33 @@ def test_cores_reach_the_board(board: Board) -> None:
     assert "torch cannot honour --cores" in out
 
 
+def test_threads_reach_the_board_one_a_core(board: Board) -> None:
+    words = (SMALL, "--backend", "arm:ssh://me@board", "--no-kernels", "--threads", "2")
+    validate(*words, "--cores", "1,3")
+    assert board.commands.index("pin 1 3") < board.commands.index("threads 2")
+    assert board.bound == [1, 3]
+    validate(*words)
+    assert board.bound == [2, 3]
+    out = validate(*words[:-1], "5", code=1).output
+    assert "5 threads are asked for, but the board has 4 cores" in out
+
+
+@pytest.mark.parametrize(
+    ("threads", "words"),
+    [
+        ([[1]], r"and has 1 on \[\[1\]\]"),
+        ([[1, 3], [1, 3]], "and has 2"),
+        ([[1], [1]], "and has 2"),
+    ],
+)
+def test_threads_that_are_not_there_are_refused(
+    board: Board, threads: list[list[int]], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Board, "threads", lambda self, count: {"threads": threads})
+    with pytest.raises(BackendError, match=f"to have 2 threads on cores of their own, {words}"):
+        BoardCampaign(board, Settings(threads=2), Plan()).prepare(BoardCommands(board))
+
+
 def test_cold_caches_and_the_budget_reach_the_board(board: Board) -> None:
     validate(SMALL, "--backend", "arm:ssh://me@board", "--no-kernels", "--cache", "cold")
     turns = [command for command in board.commands if command.startswith("turn")]
@@ -377,10 +409,10 @@ def test_cold_caches_and_the_budget_reach_the_board(board: Board) -> None:
 def test_options_that_are_not_honoured_are_refused_by_name(
     board: Board, backend: str, option: tuple[str, str]
 ) -> None:
+    if option[0] == "--threads" and backend != "arm:simulated":
+        return  # they have threads
     if backend == "ncnn":
         pytest.importorskip("ncnn")
-        if option[0] == "--threads":
-            return  # it has threads
     result = CliRunner().invoke(
         app, ["validate", SMALL, "--backend", backend, *option], env={"COLUMNS": "1000"}
     )

@@ -80,7 +80,7 @@ class BoardCampaign:
             yield _KernelBench(board, self.watch, self.settings.cache == "cold")
 
     def prepare(self, board: Board) -> Host:
-        """Find out where the program runs, and bind it to its cores.
+        """Find out where the program runs, bind it to its cores and start its threads.
 
         Raises
         ------
@@ -93,6 +93,8 @@ class BoardCampaign:
         cores = choose_cores(host, self.settings.threads, self.settings.cores)
         if cores:
             board.pin(cores)
+        if self.settings.threads > 1:
+            board.threads(self.settings.threads)
         self.watch.cores = cores
         return host
 

@@ -210,6 +210,11 @@ def cores(answer: Mapping[str, Any]) -> list[int]:
     return [_whole(value, "a core's number", _MOST_CORES) for value in answer["cores"]]
 
 
+def threads(answer: Mapping[str, Any]) -> list[list[int]]:
+    """Read the answer to ``threads``: the cores that each is bound to."""
+    return [cores({"cores": one}) for one in answer["threads"]]
+
+
 def _time(value: Any) -> float:
     return _number(value, "a time", -_DAY, _DAY)
 

@@ -60,6 +60,22 @@ class Board:
                 f"{self.where}: the program was to be bound to core {words}, and is on {found}"
             )
 
+    def threads(self, count: int) -> None:
+        """Let the program run every operator with threads, one a core of those it is bound to.
+
+        Raises
+        ------
+        BackendError
+            If it has fewer cores, or other threads than asked for afterwards.
+        """
+        found = self._read(f"threads {count}", _SHORT_S, answers.threads)
+        cores = {core for one in found for core in one}
+        if len(found) != count or len(cores) != count or any(len(one) != 1 for one in found):
+            raise BackendError(
+                f"{self.where}: the program was to have {count} threads on cores of their own, "
+                f"and has {len(found)} on {found}"
+            )
+
     def load(self, spec: Spec, timeout: float = DEFAULT_TIMEOUT_S) -> int:
         """Prepare a network and run it once; return its number."""
         return self.read(f"network\n{spec.body()}end", timeout, answers.network)
