@@ -12,12 +12,15 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import costmodel as cm
+from costmodel.cli.app import app
 from costmodel.ops import Conv, Elementwise
 from costmodel.prediction.modules import by_operator, is_host_bound, spent
-from costmodel.report import collect, details, page
+from costmodel.report import collect, comparison_page, details, page
 from costmodel.report.html.whole import graph_data
+from costmodel.report.text import seconds
 from costmodel.report.tree import tree
 
 GPU = "gtx-1080-ti/paper"
@@ -216,18 +219,16 @@ document.body.append(probe);
 """
 
 
-def browse(text: str, folder: Path, width: int) -> dict:
+BROWSER = (str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr")
+
+
+def browse(text: str, folder: Path, width: int, probe: str = PROBE) -> dict:
     """Return what a page does when it is used; its console must stay empty."""
-    assert CHROMIUM is not None
     file = folder / "page.html"
-    file.write_text(text.replace("</body>", f"{PROBE}</body>"), encoding="utf-8")
+    file.write_text(text.replace("</body>", f"{probe}</body>"), encoding="utf-8")
     command = [
-        CHROMIUM,
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
+        *BROWSER,
         f"--user-data-dir={folder / 'profile'}",
-        "--enable-logging=stderr",
         f"--window-size={width},900",
         "--dump-dom",
         file.as_uri(),
@@ -274,3 +275,107 @@ def test_large_networks_run_without_a_word_on_the_console(tmp_path, graph):
     assert numbers(found["down"]) == sorted(numbers(found["down"]), reverse=True)
     assert found["opened"] > found["closed"] == found["again"]
     assert found["wide"] <= 0
+
+
+# ---- a comparison
+
+
+@cache
+def compared(networks: tuple[str, ...], platforms: tuple[str, ...]) -> str:
+    return comparison_page(cm.compare(networks, platforms), ("a and b, batch=1:64: never",))
+
+
+NETWORKS = ("shufflenet_v2", "mobilenet_v2", "squeezenet")
+
+
+def test_a_comparison_has_every_entry_and_difference():
+    found = cm.compare(NETWORKS, (GPU, "rk3399/tflite"))
+    text = compared(NETWORKS, (GPU, "rk3399/tflite"))
+    for e in found.entries:
+        assert f"<td>{e.network}</td><td class=t>{e.platform}</td>" in text
+        assert seconds(float(e.prediction.seconds)) in text
+    assert text.count("times as long") == len(found.differences) == 7
+    for d in found.differences:
+        assert f"{d.ratio:.3g} times as long" in text
+        assert all(name in text for name in d.modules)
+    assert "squeezenet against shufflenet_v2, on rk3399/tflite" in text
+    assert "rk3399/tflite against gtx-1080-ti/paper, both mobilenet_v2" in text
+    assert "a and b, batch=1:64: never." in text
+
+
+def test_times_of_a_difference_add_up():
+    found = cm.compare(NETWORKS[:2], GPU)
+    (d,) = found.differences
+    rest = [float(e.prediction.fixed + e.prediction.transfer) for e in found.entries]
+    apart = float(found.seconds[1] - found.seconds[0])
+    assert sum(d.terms.values()) == pytest.approx(apart)
+    assert sum(d.modules.values()) + rest[1] - rest[0] == pytest.approx(apart)
+
+
+def test_names_of_a_comparison_are_text(tmp_path):
+    graph = cm.network("alexnet")
+    graph.graph["name"] = "<script>alert(1)</script>"
+    text = comparison_page(cm.compare([graph, "resnet18"], GPU))
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert" in text
+
+
+def test_the_command_writes_the_page(tmp_path):
+    words = ["compare", "alexnet", "resnet18", "-p", GPU, "--over", "batch=1:4"]
+    result = CliRunner().invoke(app, [*words, "--html", str(tmp_path / "both.html")])
+    assert result.output == f"wrote {tmp_path / 'both.html'}\n"
+    text = (tmp_path / "both.html").read_text("utf-8")
+    assert "Where the faster one changes" in text
+    assert CliRunner().invoke(app, [*words, "--html", "-"]).stdout == text
+    wrong = CliRunner().invoke(app, [*words, "--html", "-", "--json"])
+    assert (wrong.exit_code, "give one of --json and --html" in wrong.stderr) == (2, True)
+
+
+COMPARED = """
+<script>
+const table = document.getElementById("modules-1");
+const rows = () => [...table.tBodies[0].rows];
+const cells = (i) => rows().map((row) => row.cells[i].textContent);
+const out = {first: cells(3)};
+table.querySelectorAll("th button")[3].click();
+out.down = cells(3);
+const filter = document.querySelector("input[data-table=modules-1]");
+filter.value = "STAGE";
+filter.dispatchEvent(new Event("input"));
+out.left = rows().filter((row) => !row.hidden).map((row) => row.cells[0].textContent);
+out.wide = document.documentElement.scrollWidth - window.innerWidth;
+const probe = document.createElement("pre");
+probe.id = "probe";
+probe.textContent = JSON.stringify(out);
+document.body.append(probe);
+</script>
+"""
+
+
+@browser
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1200, 400])
+def test_a_comparison_sorts_filters_and_fits(tmp_path, width):
+    text = compared(NETWORKS, (GPU, "rk3399/tflite"))
+    found = browse(text, tmp_path, width, COMPARED)
+    signs = [value[0] for value in found["down"]]
+    assert signs == sorted(signs)  # "+" before "-"
+    assert found["first"] != found["down"]
+    assert found["left"]
+    assert all("stage" in name for name in found["left"])
+    assert found["wide"] <= 0
+
+
+@browser
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["report", "comparison"])
+def test_pages_print(tmp_path, kind):
+    text = shown("shufflenet_v2") if kind == "report" else compared(NETWORKS, (GPU,))
+    (tmp_path / "page.html").write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        [*BROWSER, f"--user-data-dir={tmp_path / 'profile'}", "--no-pdf-header-footer",
+         f"--print-to-pdf={tmp_path / 'page.pdf'}", (tmp_path / "page.html").as_uri()],
+        capture_output=True, text=True, timeout=180, check=True,
+    )  # fmt: skip
+    assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    assert 1 <= (tmp_path / "page.pdf").read_bytes().count(b"/Type /Page\n") <= 12

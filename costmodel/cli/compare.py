@@ -68,6 +68,12 @@ def compare(
         ),
     ] = None,
     json: JsonOption = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help='Write a single HTML file; "-" prints it.', metavar="FILE", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Put networks side by side: latency, what differs, which is faster with what probability.
 
@@ -77,10 +83,12 @@ def compare(
 
     Example: costmodel compare old.onnx new.onnx -p raspberry-pi-4/ncnn --fail-if-slower 5%
     """
-    from costmodel.cli.console import print_json, stdout, working
+    from costmodel.cli.console import print_json, stdout, working, write_page
     from costmodel.cli.drawing import check_figure_file
 
     check_figure_file(plot)
+    if json and html is not None:
+        raise typer.BadParameter("give one of --json and --html")
     slack = None if fail_if_slower is None else share_limit(fail_if_slower)
     with working("comparing"):
         from costmodel.comparison import compare as weigh
@@ -109,15 +117,23 @@ def compare(
     slower = [] if slack is None else _slower(found, slack)
     if json:
         print_json(_document(found, crossings, over))
+    elif html is not None:
+        from costmodel.report import comparison_page
+
+        write_page(html, comparison_page(found, _crossing_sentences(crossings, over)))
     else:
         _print(stdout(), found, crossings, over)
-        for d in slower:
-            from costmodel.report.text import share
-
-            a, b = found.entries[d.first], found.entries[d.second]
-            print(f"{b.network} is slower than {a.network} on {b.platform} by {share(d.ratio - 1)}")
+        _print_slower(found, slower)
     if slower:
         raise typer.Exit(EXCEEDED)
+
+
+def _print_slower(found: Comparison, slower: list[Difference]) -> None:
+    from costmodel.report.text import share
+
+    for d in slower:
+        a, b = found.entries[d.first], found.entries[d.second]
+        print(f"{b.network} is slower than {a.network} on {b.platform} by {share(d.ratio - 1)}")
 
 
 def _with_dtype(platform: str, dtype: str | None) -> str:
@@ -174,7 +190,7 @@ def _print(
 ) -> None:
     from rich.table import Table
 
-    from costmodel.report.text import count, seconds, share
+    from costmodel.report.text import count, seconds, share, signed
 
     table = Table(box=None, pad_edge=False)
     for heading in ("network", "platform"):
@@ -207,22 +223,23 @@ def _print(
             f"interval); faster with probability {share(d.faster)}"
         )
         for what, parts in (("terms", d.terms), ("modules", d.modules)):
-            shown = [f"{n or 'none'} {_signed(v)}" for n, v in list(parts.items())[:_SHOWN] if v]
+            shown = [f"{n or 'none'} {signed(v)}" for n, v in list(parts.items())[:_SHOWN] if v]
             if shown:
                 console.print(f"    {what}: {', '.join(shown)}")
-    for first, second, platform, values in crossings:
+    for text in _crossing_sentences(crossings, over):
         console.print()
-        said = ", ".join(f"{v:.4g}" for v in values)
-        console.print(
-            f"{first} and {second} on {platform}, {over}: "
-            + (f"the faster one changes at {said}" if values else "the same one is always faster")
-        )
+        console.print(text)
 
 
-def _signed(value: float) -> str:
-    from costmodel.report.text import seconds
-
-    return f"{'+' if value >= 0 else '-'}{seconds(abs(value))}"
+def _crossing_sentences(
+    crossings: list[tuple[str, str, str, list[float]]], over: str | None
+) -> list[str]:
+    sentences = []
+    for first, second, platform, values in crossings:
+        at = ", ".join(f"{v:.4g}" for v in values)
+        said = f"the faster one changes at {at}" if values else "the same one is always faster"
+        sentences.append(f"{first} and {second} on {platform}, {over}: {said}")
+    return sentences
 
 
 def _document(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from costmodel.cli.ending import drop_output
@@ -53,6 +54,17 @@ def print_json(document: dict[str, Any]) -> None:
     from costmodel.report import to_json
 
     print(to_json(document))
+
+
+def write_page(file: Path, text: str) -> None:
+    """Write a page to ``file``, or print it if that is "-"."""
+    from costmodel.graph.serialize import write_atomically
+
+    if str(file) == "-":
+        print(text, end="")
+        return
+    write_atomically(file, text)
+    print(f"wrote {file}")
 
 
 @contextmanager

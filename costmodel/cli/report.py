@@ -104,15 +104,10 @@ def report(
     elif csv:
         print(to_csv(result), end="")
     elif html is not None:
-        from costmodel.graph.serialize import write_atomically
+        from costmodel.cli.console import write_page
         from costmodel.report import details, page
 
-        text = page(result, details(graph, where))
-        if str(html) == "-":
-            print(text, end="")
-        else:
-            write_atomically(html, text)
-            print(f"wrote {html}")
+        write_page(html, page(result, details(graph, where)))
     else:
         from costmodel.report.terminal import print_report
 

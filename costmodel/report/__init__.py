@@ -20,12 +20,14 @@ from costmodel.report.document import to_json as to_json
 if TYPE_CHECKING:
     from costmodel.report.extras import Details as Details
     from costmodel.report.extras import details as details
+    from costmodel.report.html.compared import comparison_page as comparison_page
     from costmodel.report.html.fragments import graph_fragment as graph_fragment
     from costmodel.report.html.fragments import prediction_fragment as prediction_fragment
     from costmodel.report.html.whole import page as page
 
 _LATER = {
     "Details": "extras",
+    "comparison_page": "html",
     "details": "extras",
     "graph_fragment": "html",
     "page": "html",

@@ -95,11 +95,7 @@ def details(
     where = None if platform is None else load_platform(platform)
     if where is not None:
         conditions += _conditions(where)
-    conditions += [
-        ("costmodel", _version()),
-        ("Python", python_version()),
-        ("date", date or datetime.now(UTC).date().isoformat()),
-    ]
+    conditions += versions(date)
     return Details(
         conditions=tuple(conditions),
         memory=memory_timeline(graph),
@@ -112,6 +108,15 @@ def details(
         roof=None if where is None else _roof(where),
         findings=() if where is None else advise(graph, where).findings,
     )
+
+
+def versions(date: str | None = None) -> list[tuple[str, str]]:
+    """Return the versions behind a page, and its date (by default today's in UTC)."""
+    return [
+        ("costmodel", _version()),
+        ("Python", python_version()),
+        ("date", date or datetime.now(UTC).date().isoformat()),
+    ]
 
 
 def _version() -> str:

@@ -54,6 +54,17 @@ def seconds(value: float) -> str:
     return format_si(float(value), "s")
 
 
+def signed(value: float) -> str:
+    """Return a difference of times with its sign.
+
+    Examples
+    --------
+    >>> signed(0.00123), signed(-2e-6)
+    ('+1.23 ms', '-2 µs')
+    """
+    return f"{'+' if value >= 0 else '-'}{seconds(abs(value))}"
+
+
 def share(value: float) -> str:
     """Return a part of one as a percentage.
 

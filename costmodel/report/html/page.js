@@ -3,7 +3,7 @@
   document.documentElement.classList.add("js");
   const SCALES = {n: 1e-9, "\u00b5": 1e-6, m: 1e-3, k: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15};
   const value = (text) => {
-    const found = /^[<]?\s*(-?[\d.,]+)\s*(\S*)/.exec(text);
+    const found = /^[<]?\s*([-+]?[\d.,]+)\s*(\S*)/.exec(text);
     if (!found) return null;
     const unit = found[2], scale = unit && unit !== "%" ? SCALES[unit[0]] || 1 : 1;
     return parseFloat(found[1].replace(/,/g, "")) * scale * (text[0] === "<" ? 0.5 : 1);

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from html import escape
-from importlib import resources
 
 from costmodel.prediction import LABEL, Prediction
 from costmodel.prediction.modules import is_host_bound, spent
@@ -15,19 +14,14 @@ from costmodel.report.figures import frozen, total_rows
 from costmodel.report.html import pictures, tables
 from costmodel.report.html.fragments import coverage, notes
 from costmodel.report.html.icicle import icicle
+from costmodel.report.html.sheet import COUNTS, asset, sheet
 from costmodel.report.text import count, seconds, share, size, times_of
 from costmodel.report.tree import Module, tree
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 _WIDE = 40
 """Operators that a level of the graph shows side by side; more are put into groups."""
 _LONG = 30
 """Rows of modules that are shown at once."""
-_CONVENTIONS = (
-    "A multiply-add is one multiplication and one addition: 2 FLOPs. MAC is memory access cost: "
-    "every input, weight and output of every operator, once, nothing fused. Prefixes are decimal. "
-    "Counts are exact; times are predicted, not measured."
-)
 
 
 def page(report: Report, details: Details | None = None) -> str:
@@ -47,22 +41,11 @@ def page(report: Report, details: Details | None = None) -> str:
     >>> page(collect(zoo.pointwise(56, 56, 128, 128))).splitlines()[0]
     '<!doctype html>'
     """
-    title = escape(report.network)
+    title = report.network
     if report.prediction is not None:
-        title += f" on {escape(report.prediction.platform)}"
-    sections = list(_sections(report, details))
-    links = "".join(f'<a href="#{key}">{head}</a>' for key, head, _ in sections)
-    body = "\n".join(
-        f'<section id="{key}"><h2>{head}</h2>\n{content}</section>'
-        for key, head, content in sections
-    )
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        f"<title>{title}</title>\n<style>{_asset('page.css')}</style>\n</head>\n<body><main>\n"
-        f"<h1>{title}</h1>\n{_summary(report, details)}\n<nav>{links}</nav>\n{body}\n</main>\n"
-        f"{_scripts(report, details)}</body>\n</html>\n"
+        title += f" on {report.prediction.platform}"
+    return sheet(
+        title, _summary(report, details), _sections(report, details), _scripts(report, details)
     )
 
 
@@ -121,7 +104,7 @@ def _summary(report: Report, details: Details | None) -> str:
         *((name, f"{value} ({rest})") for name, value, rest in frozen(t)),
     ]
     parts.append(f'<div class="facts">{tables.table(("", ""), rows, words=(0, 1))}</div>')
-    parts.append(f'<p class="soft">{_CONVENTIONS}</p>')
+    parts.append(f'<p class="soft">{COUNTS}</p>')
     return "\n".join(part for part in parts if part)
 
 
@@ -203,15 +186,14 @@ def _graph() -> str:
 
 
 def _scripts(report: Report, details: Details | None) -> str:
-    parts = [f"<script>{_asset('page.js')}</script>\n"]
-    if details is not None:
-        # No "</script>" may stand in the data.
-        data = json.dumps(graph_data(report, details), separators=(",", ":")).replace(
-            "<", "\\u003c"
-        )
-        parts.append(f'<script type="application/json" id="graph-data">{data}</script>\n')
-        parts.append(f"<script>{_asset('graph.js')}</script>\n")
-    return "".join(parts)
+    if details is None:
+        return ""
+    # No "</script>" may stand in the data.
+    data = json.dumps(graph_data(report, details), separators=(",", ":")).replace("<", "\\u003c")
+    return (
+        f'<script type="application/json" id="graph-data">{data}</script>\n'
+        f"<script>{asset('graph.js')}</script>\n"
+    )
 
 
 def graph_data(report: Report, details: Details) -> dict[str, list[object]]:
@@ -236,7 +218,3 @@ def graph_data(report: Report, details: Details) -> dict[str, list[object]]:
         rows.append([o.name, o.operator, o.shape, paths.setdefault(path, len(paths))])
     links = [[number[a], number[b]] for a, b in details.links if a in number and b in number]
     return {"operators": rows, "paths": [list(path) for path in paths], "links": list(links)}
-
-
-def _asset(name: str) -> str:
-    return (resources.files(__package__) / name).read_text(encoding="utf-8").strip()
