@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from local_board import EMULATE, MISSING, Board, set_login, ssh_board
 
 from costmodel import zoo
-from costmodel.errors import DataError
 from costmodel.specs import network
-from costmodel_validation.arm.errors import BackendError
-from costmodel_validation.backends import Settings, load_backend
+from costmodel_validation.backends import Settings
 from costmodel_validation.backends.engine import EngineBackend
 from costmodel_validation.errors import MeasuringError
 from costmodel_validation.measuring.clock import Plan, Timing

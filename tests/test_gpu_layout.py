@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import sympy
 
+import costmodel as cm
 from costmodel import zoo
 from costmodel.graph import converted
 from costmodel.kernels import Product, lower
@@ -147,3 +148,34 @@ def test_an_own_depthwise_kernel_takes_as_long_in_16_bits() -> None:
     assert seconds[0] == pytest.approx(seconds[1])
     assert not machine_for(load_platform("h200/cuda-graphs"), "float16").own_depthwise
     assert not machine_for(load_platform("h200/torch-compile"), "float32").own_depthwise
+
+
+def test_channels_last_images_are_never_turned_over() -> None:
+    """A setting of the platform: tensor cores read them as they lie, TF32 ones too."""
+    w = image("convolution", 14, taps=9)
+    for dtype in ("float16", "bfloat16", "tf32"):
+        for runtime in ("torch-eager", "cuda-graphs"):
+            plain, last = (
+                machine_for(load_platform(f"h200/{runtime}{asked}"), dtype)
+                for asked in ("", "?layout=nhwc")
+            )
+            assert (changes(w, plain, Q)[0], changes(w, last, Q)[0]) == (3, 0)
+
+
+def test_with_channels_last_images_a_library_does_depthwise_convolutions() -> None:
+    plain, last = (
+        machine_for(load_platform(f"h200/torch-eager{asked}"), "bfloat16")
+        for asked in ("", "?layout=nhwc")
+    )
+    assert plain.own_depthwise
+    assert not last.own_depthwise
+
+
+def test_the_setting_changes_convolutions_on_tensor_cores_alone() -> None:
+    graph = zoo.conv2d(n=32, cin=64, size=14, cout=64)
+    for dtype, factor in (("float16", 0.95), ("tf32", 0.95), ("float32", 1.0)):
+        plain, last = (
+            cm.latency(graph, f"h200/cuda-graphs?dtype={dtype}{asked}").seconds
+            for asked in ("", "&layout=nhwc")
+        )
+        assert last < plain * factor if factor < 1 else last == plain

@@ -64,6 +64,7 @@ def refusal(name: str) -> str:
         "rtx-3090/torch-eager?dtype=float16",
         "gtx-1080-ti/paper?transfers=yes",
         "rtx-3090/torch-eager?dtype=tf32&transfers=yes",
+        "rtx-3090/torch-eager?dtype=tf32&layout=nhwc&transfers=yes",
         "raspberry-pi-4/tflite?threads=2&dtype=int8&transfers=yes",
     ],
 )
@@ -72,7 +73,8 @@ def test_a_name_survives_loading(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [f"{PI}?threads=1", f"{PI}?transfers=no", f"{PI}?", f"{PI}?dtype="]
+    "name",
+    [f"{PI}?threads=1", f"{PI}?transfers=no", f"{PI}?", f"{PI}?dtype=", f"{PI}?amp=&layout="],
 )
 def test_settings_that_say_nothing_new_are_left_out_of_the_name(name: str) -> None:
     assert load_platform(name).name == PI
@@ -240,7 +242,14 @@ def test_hardware_of_ones_own_lies_beside_the_calibration(tmp_path: Path) -> Non
         ("raspberry-pi-4/nccn", "unknown runtime 'nccn'; known are"),
         ("/ncnn", "no hardware ''"),
         ("raspberry-pi-4/cuda-graphs", "cuda-graphs runs on GPUs, and raspberry-pi-4 is a CPU"),
-        (f"{PI}?thread=2", "unknown setting 'thread'; settings are threads, cores, dtype"),
+        (
+            f"{PI}?thread=2",
+            "unknown setting 'thread'; settings are threads, cores, dtype, amp, layout, transfers",
+        ),
+        (f"{PI}?layout=nhwc", "raspberry-pi-4 is a CPU, and layout is a setting of GPUs"),
+        ("rtx-3090/paper?layout=nhwc", "paper has no layout to choose; leave layout out"),
+        ("rtx-3090/torch-compile?layout=nchw", "layout must be nhwc with torch-compile"),
+        ("rtx-3090/torch-eager?layout=chwn", "layout must be nchw or nhwc with torch-eager"),
         (f"{PI}?threads=0", "threads must be a positive integer, got '0'"),
         (f"{PI}?threads=two", "threads must be a positive integer, got 'two'"),
         (f"{PI}?threads=", "threads must be a positive integer, got ''"),

@@ -75,7 +75,10 @@ Source: TypeAlias = tuple[str, int]
 
 
 class Node(NamedTuple):
-    """A node for the metrics: name, operator, input and output tensors, and their producers."""
+    """A node for the metrics: name, operator, input and output tensors, and their producers.
+
+    Where a runtime makes its learned tensors anew, their producers come after those of the inputs.
+    """
 
     name: str
     op: Op

@@ -22,7 +22,7 @@ from costmodel.ops import (
     PReLU,
     Reduce,
 )
-from costmodel.ops.tensor import REAL_OF, Tensor
+from costmodel.ops.tensor import DTYPE_BYTES, FLOATING, REAL_OF, Tensor
 from costmodel.runtimes import Runtime
 
 _ROWS = ("norm", "softmax", "pool")
@@ -148,7 +148,7 @@ class Fusion:
         names = follower_names(node.op)
         if not names:
             return None
-        feeds = [self._root[source] for source in node.sources]
+        feeds = [self._root[source] for source in node.sources[: len(node.inputs)]]
         makers = [self._group_of[maker] for maker, _ in feeds if maker in self._group_of]
         if not makers:
             return None
@@ -207,7 +207,7 @@ class Fusion:
         self._read(group, node, work)
 
     def _read(self, group: _Group, node: Node, work: Work) -> None:
-        for i, source in enumerate(node.sources):
+        for i, source in enumerate(node.sources[: len(node.inputs)]):
             root, size = self._root[source], self._bytes[source]
             if self._group_of.get(root[0]) is group:
                 continue
@@ -245,12 +245,18 @@ class Fusion:
             reads=tuple(self._read_of(*read) for read in group.reads.values()),
             weight_bytes=group.weight_bytes,
             write_bytes=self._bytes[group.last] + group.also_written,
-            dtype=_arithmetic((anchor.inputs or anchor.outputs)[0]),
+            dtype=_arithmetic(anchor),
             passes=group.passes,
             functions=tuple(sorted(group.functions.items())),
             pieces=work.pieces,
             merged=work.merged,
+            learned_from=self._learned_from(anchor),
         )
+
+    def _learned_from(self, node: Node) -> str | None:
+        """Return the first kernel that writes learned tensors of a node."""
+        makers = (self._maker(source) for source, _ in node.sources[len(node.inputs) :])
+        return next((maker for maker in makers if maker), None)
 
     def _read_of(self, root: str, size: Dim, touched: Dim) -> Read:
         whole = same(size, touched)
@@ -280,6 +286,14 @@ def _folds(group: _Group) -> bool:
     return KINDS[group.work.kind].product
 
 
-def _arithmetic(x: Tensor) -> str:
-    """Return the dtype of the arithmetic on ``x``; complex arithmetic is on real parts."""
+def _arithmetic(node: Node) -> str:
+    """Return the dtype of the arithmetic of a node: that of its first input.
+
+    Complex arithmetic is on real parts; a kernel that returns a wider dtype computes in it.
+    """
+    x, *_ = node.inputs or node.outputs
+    made = () if isinstance(node.op, Cast) else node.outputs[:1]
+    dtypes = [t.dtype for t in (x, *made)]
+    if FLOATING.issuperset(dtypes):
+        return max(dtypes, key=DTYPE_BYTES.__getitem__)
     return REAL_OF.get(x.dtype, x.dtype)

@@ -59,6 +59,8 @@ class Kernel:
         Pieces that it handles one after the other (:meth:`costmodel.ops.base.Op.pieces`). [1]
     merged : Dim
         Rows whose mean and variance are computed together. [1]
+    learned_from : str, optional
+        The kernel that has just written its learned tensors; None where they lie as it reads them.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Kernel:
     functions: tuple[tuple[str, Dim], ...] = ()
     pieces: Dim = 0
     merged: Dim = 0
+    learned_from: str | None = None
 
     @property
     def read_bytes(self) -> Dim:

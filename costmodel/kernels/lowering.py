@@ -13,6 +13,7 @@ from dataclasses import replace
 from costmodel.algebra.sizes import taken
 from costmodel.counting.subject import Subject, nodes_of
 from costmodel.graph import Node, Source
+from costmodel.kernels.autocast import autocast
 from costmodel.kernels.fusion import Fusion
 from costmodel.kernels.kernel import Kernel
 from costmodel.kernels.rewrites import widened, with_transposes
@@ -54,8 +55,22 @@ def lower(graph: Subject, runtime: Runtime) -> tuple[Kernel, ...]:
     return lower_nodes(nodes_of(graph), runtime)
 
 
-def lower_nodes(nodes: list[Node], runtime: Runtime) -> tuple[Kernel, ...]:
-    """Return the kernels of the nodes of a network, which must be in topological order."""
+def lower_nodes(
+    nodes: list[Node], runtime: Runtime, amp: str = "", hardware: str = "gpu"
+) -> tuple[Kernel, ...]:
+    """Return the kernels of the nodes of a network, which must be in topological order.
+
+    Parameters
+    ----------
+    nodes : list of Node
+        The network.
+    runtime : Runtime
+        Its rules.
+    amp : str
+        Dtype of automatic mixed precision, ``""`` without it.
+    hardware : {"cpu", "gpu"}
+        Whose lists of operators automatic mixed precision takes.
+    """
     if runtime.widened:
         wide = widened(nodes, runtime.widened)
         if wide is not nodes:
@@ -68,6 +83,8 @@ def lower_nodes(nodes: list[Node], runtime: Runtime) -> tuple[Kernel, ...]:
         nodes = _expand_attention(nodes)
     if runtime.fused_masks:
         nodes = _fuse_masked_attention(nodes)
+    if amp:
+        nodes = autocast(nodes, amp, hardware, shared=runtime.generated)
     if runtime.copies:
         nodes = _drop_second_copies(nodes, runtime.copies)
     if runtime.fold_constants:

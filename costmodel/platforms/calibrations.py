@@ -2,8 +2,9 @@
 
 A calibration was measured with the settings in the name of its platform. Its parameters also hold
 for other settings, because they are shares of peaks and bandwidths, and times of single kernels:
-for another dtype, with or without transfers (whose time is a separate term), and for another
-number of threads or other cores, for which the unexplained spread is that of the priors.
+for another dtype, mixed precision or layout, with or without transfers (whose time is a separate
+term), and for another number of threads or other cores, for which the unexplained spread is that
+of the priors.
 """
 
 from __future__ import annotations
@@ -90,14 +91,15 @@ def distance(wanted: Settings, measured: Settings) -> tuple[bool, float, bool, b
 
     Examples
     --------
-    >>> one = {"threads": "1", "cores": "", "dtype": "", "transfers": "no"}
+    >>> one = {"threads": "1", "cores": "", "dtype": "", "amp": "", "layout": "", "transfers": "no"}
     >>> distance(one, {**one, "transfers": "yes"}) < distance(one, {**one, "threads": "2"})
     True
     """
     threads = abs(math.log(int(wanted["threads"]) / int(measured["threads"])))
-    other = wanted["dtype"] != measured["dtype"]
     cores = wanted["cores"] != measured["cores"]
-    return cores, threads, other, other and measured["dtype"] != "", wanted != measured
+    other = [k for k in ("dtype", "amp", "layout") if wanted[k] != measured[k]]
+    stated = any(measured[key] for key in other)
+    return cores, threads, bool(other), stated, wanted != measured
 
 
 def derived(fitted: Fitted, wanted: Settings, measured: Settings) -> Fitted:

@@ -13,15 +13,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
 
 from costmodel.errors import DataError
-from costmodel.ops.tensor import DTYPE_BYTES, FLOATING
 from costmodel.platforms.calibrations import (
     calibrations,
     derived,
     distance,
     find_calibration,
+)
+from costmodel.platforms.settings import (
+    KINDS,
+    NO_THREADS,
+    amp_of,
+    layout_of,
+    parsed,
+    threads_of,
+    yes,
 )
 from costmodel.reading import MAX_TOML_BYTES, is_file, read_text
 from costmodel.runtimes import Runtime, load_runtime, runtime_names
@@ -31,11 +38,6 @@ from costmodel.timing.parameters import adjusted, priors
 
 if TYPE_CHECKING:
     from costmodel.hardware import Hardware
-
-_NO_THREADS = 1
-_KINDS = {"cpu": "a CPU", "gpu": "a GPU", "accelerator": "an accelerator"}
-DTYPES = tuple(d for d in DTYPE_BYTES if d in FLOATING or d in ("int8", "uint8"))
-"""Dtypes that a platform may convert networks to."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,10 @@ class Platform:
         Parameters, their covariance and the residuals.
     transfers : bool
         Whether inputs and outputs are moved between host and device within the time.
+    amp : str
+        Dtype of automatic mixed precision (:mod:`costmodel.kernels.autocast`); ``""`` for none.
+    layout : {"", "nchw", "nhwc"}
+        How images lie in the memory of a GPU; ``""`` for the way of the runtime.
     cores : str
         The clusters of a CPU that threads are kept on (:mod:`costmodel.hardware.clusters`), ``""``
         for all; ``hardware`` holds these alone.
@@ -67,7 +73,9 @@ class Platform:
     dtype: str
     fitted: Fitted
     transfers: bool
-    cores: str = ""
+    amp: str
+    layout: str
+    cores: str
 
     def __repr__(self) -> str:
         return f"<Platform {self.name}, from {self.fitted.basis}>"
@@ -79,22 +87,26 @@ class Platform:
 
     @property
     def settings(self) -> dict[str, str]:
-        """All settings: threads, cores, dtype, transfers."""
+        """All settings by name."""
         return {
             "threads": str(self.threads),
             "cores": self.cores,
             "dtype": self.dtype,
-            "transfers": _yes(self.transfers),
+            "amp": self.amp,
+            "layout": self.layout,
+            "transfers": yes(self.transfers),
         }
 
     @property
     def name(self) -> str:
         """``hardware/runtime?settings``."""
         usual = {
-            "threads": str(_NO_THREADS),
+            "threads": str(NO_THREADS),
             "cores": "",
             "dtype": "",
-            "transfers": _yes(self.runtime.transfers),
+            "amp": "",
+            "layout": "",
+            "transfers": yes(self.runtime.transfers),
         }
         stated = [f"{k}={v}" for k, v in self.settings.items() if v != usual[k]]
         return self.base + ("?" + "&".join(stated) if stated else "")
@@ -136,7 +148,7 @@ def load_platform(name: str | Platform, calibrated: bool = True) -> Platform:
             f"platform {name!r} must be HARDWARE/RUNTIME, such as gtx-1080-ti/paper; runtimes: "
             f"{', '.join(runtime_names())}"
         )
-    platform = _named(hardware_name, runtime_name, _settings(name, query))
+    platform = _named(hardware_name, runtime_name, parsed(name, query))
     return _calibrated(platform) if calibrated else platform
 
 
@@ -202,7 +214,7 @@ def _with_settings(platform: Platform, name: str, query: str) -> Platform:
     """Return the platform of a calibration file with the settings after the file name."""
     if not query:
         return platform
-    wanted = _set(platform, {**platform.settings, **_settings(name, query)})
+    wanted = _set(platform, {**platform.settings, **parsed(name, query)})
     return replace(wanted, fitted=derived(platform.fitted, wanted.settings, platform.settings))
 
 
@@ -223,55 +235,25 @@ def _bare(device: Hardware, runtime: Runtime, settings: Mapping[str, str]) -> Pl
     hardware, cores = on_clusters(device, settings.get("cores", ""))
     only = tuple(runtime.algorithms)
     if only in (("gpu",), ("accelerator",)) and only != (hardware.kind,):
-        runs, own = _KINDS[only[0]].removeprefix("a ").removeprefix("an "), _KINDS[hardware.kind]
+        runs, own = KINDS[only[0]].removeprefix("a ").removeprefix("an "), KINDS[hardware.kind]
         raise DataError(
             f"{runtime.name} runs on {runs}s, and {hardware.name} is {own}; use another runtime: "
             f"{', '.join(runtime_names())}"
         )
-    threads = _threads(settings.get("threads", str(_NO_THREADS)), hardware)
+    threads = threads_of(settings.get("threads", str(NO_THREADS)), hardware)
     parameters = adjusted(
         (*priors(hardware.kind), *multipliers()),
         runtime.priors.get(hardware.kind, {}),
         f"runtime {runtime.name}",
     )
-    moved = settings.get("transfers", _yes(runtime.transfers)) == "yes"
-    fitted = Fitted.prior(parameters)
-    dtype = settings.get("dtype", "")
-    return Platform(hardware, runtime, threads, dtype, fitted, moved, cores)
-
-
-def _yes(flag: bool) -> str:
-    return "yes" if flag else "no"
-
-
-def _settings(name: str, query: str) -> dict[str, str]:
-    settings = dict(parse_qsl(query, keep_blank_values=True))
-    unknown = set(settings) - {"threads", "cores", "dtype", "transfers"}
-    if unknown:
-        raise DataError(
-            f"platform {name!r}: unknown setting {sorted(unknown)[0]!r}; settings are threads, "
-            "cores, dtype, transfers"
-        )
-    if settings.get("transfers", "yes") not in ("yes", "no"):
-        raise DataError(f"platform {name!r}: transfers must be yes or no")
-    if settings.get("dtype") and settings["dtype"] not in DTYPES:
-        raise DataError(f"platform {name!r}: dtype must be one of {', '.join(DTYPES)}")
-    return settings
-
-
-def _threads(text: str, hardware: Hardware) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < 10) or int(text) < 1:
-        raise DataError(f"threads must be a positive integer, got {text!r}")
-    if hardware.kind != "cpu" and int(text) != _NO_THREADS:
-        raise DataError(
-            f"{hardware.name} is {_KINDS[hardware.kind]}, which has no threads to set; leave "
-            "threads out"
-        )
-    available = sum(c.units for c in hardware.clusters) or hardware.units
-    if hardware.kind == "cpu" and int(text) > available:
-        cores = " and ".join(f"{c.units} {c.core}" for c in hardware.clusters)
-        raise DataError(
-            f"{hardware.name} has {available} cores, not {text} ({cores}); give threads=1 to "
-            f"threads={available}"
-        )
-    return int(text)
+    return Platform(
+        hardware,
+        runtime,
+        threads,
+        settings.get("dtype", ""),
+        Fitted.prior(parameters),
+        transfers=settings.get("transfers", yes(runtime.transfers)) == "yes",
+        amp=amp_of(settings, runtime, hardware),
+        layout=layout_of(settings, runtime, hardware),
+        cores=cores,
+    )

@@ -134,6 +134,8 @@ def _conditions(where: Platform) -> list[tuple[str, str]]:
         ("runtime", where.runtime.title),
         *threads,
         ("dtype", where.dtype or "as in the network"),
+        *([("automatic mixed precision", where.amp)] if where.amp else []),
+        *([("layout of images", where.layout)] if where.layout else []),
         ("transfer of inputs and outputs", "counted" if where.transfers else "not counted"),
     ]
 

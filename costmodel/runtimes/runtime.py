@@ -96,15 +96,15 @@ class Runtime:
     grouped : {"batched", "serial"}
         Whether the groups of a convolution on a GPU run in one kernel or one after the other.
     layout : {"nhwc", "nchw"}
-        How images lie in the memory of a GPU, between kernels.
+        How images lie in the memory of a GPU, between kernels, unless asked for.
     generated : bool
         Whether a compiler writes the kernels that are no products: values of a kernel stay in
         registers, also those that other kernels read, and short rows are read once.
     fused_masks : bool
         Whether attention is one kernel also where scores are added to, by a mask or a position.
     own_depthwise : tuple of str
-        The dtypes in which a kernel of its own, not a library's, does depthwise convolutions on a
-        GPU.
+        The dtypes in which a kernel of its own, not a library's, does depthwise convolutions of
+        NCHW images on a GPU.
     split : {"dynamic", "static"}
         Whether cores of a CPU that are done with their part of a kernel take more, or all get equal
         parts and wait for the slowest.
@@ -122,6 +122,10 @@ class Runtime:
         begins and ends.
     last_axis_softmax : bool
         Whether a softmax over another axis than the last is transposed to it and back.
+    layouts : tuple of str
+        The layouts of images on a GPU that may be asked for.
+    autocast : tuple of str
+        The dtypes of its automatic mixed precision, none where it has no such thing.
     """
 
     name: str
@@ -148,6 +152,8 @@ class Runtime:
     packs: Packs | None
     widened: tuple[str, ...]
     last_axis_softmax: bool
+    layouts: tuple[str, ...]
+    autocast: tuple[str, ...]
 
     def taken_behind(self, *anchors: str) -> frozenset[str]:
         """Return what a kernel takes up that any of the names in ``anchors`` describes."""
@@ -243,6 +249,8 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
             ("packs", dict, {}),
             ("widened", list, []),
             ("last_axis_softmax", bool, False),
+            ("layouts", list, []),
+            ("autocast", list, []),
         )
     }
     unknown = set(data) - set(fields)
@@ -262,7 +270,7 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
     values["fusion"] = _fusion(values["fusion"], file)
     values["packs"] = packs_of(values["packs"], file)
     _check_names(values, file)
-    for field in ("copies", "widened", "own_depthwise", "one_core"):
+    for field in ("copies", "widened", "own_depthwise", "one_core", "layouts", "autocast"):
         values[field] = tuple(values[field])
     values["algorithms"] = {key: tuple(value) for key, value in values["algorithms"].items()}
     values["priors"] = {
@@ -317,7 +325,9 @@ def _check_names(values: dict[str, Any], file: str) -> None:
     _check(values["priors"], tuple(ALGORITHMS), f"{file}: priors")
     _check((values["grouped"],), GROUPED, f"{file}: grouped")
     _check((values["layout"],), LAYOUTS, f"{file}: layout")
+    _check(values["layouts"], LAYOUTS, f"{file}: layouts")
     _check(values["widened"], tuple(DTYPE_BYTES), f"{file}: widened")
+    _check(values["autocast"], tuple(DTYPE_BYTES), f"{file}: autocast")
     _check(values["own_depthwise"], tuple(DTYPE_BYTES), f"{file}: own_depthwise")
     _check((values["split"],), SPLITS, f"{file}: split")
     _check(values["one_core"], tuple(KINDS), f"{file}: one_core")

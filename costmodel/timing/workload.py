@@ -201,9 +201,9 @@ def blocks(p: Product, size: int) -> Dim:
 def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
     """Return the workload of every kernel, as the network runs again and again.
 
-    Weights and inputs were touched last in the run before, a whole network ago; an activation when
-    the kernel before made or read it; an output goes where an allocator puts it, into memory that
-    was freed when the kernel before it was done.
+    Weights and inputs were touched last in the run before, a whole network ago, unless a kernel of
+    this run has cast the weights; an activation when the kernel before made or read it; an output
+    goes where an allocator puts it, into memory that was freed when the kernel before it was done.
 
     Parameters
     ----------
@@ -253,6 +253,8 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
         passed = makers[0] if kernel.kind in PASSING and makers else None
         layouts[kernel.name] = passed or channels_of(kernel.kind, kernel.products)
         recycled = sizes[i] + latest
+        cast = touched.get(kernel.learned_from) if kernel.learned_from else None
+        learned = everything if cast is None else before[i + 1] - cast
         latest = _where(runs[i], sizes[i], latest)
         result.append(
             Workload(
@@ -266,7 +268,7 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
                 pieces=kernel.pieces,
                 reads=tuple(reads),
                 writes=Moved(kernel.write_bytes, recycled),
-                weights=Moved(kernel.weight_bytes, everything),
+                weights=Moved(kernel.weight_bytes, learned),
                 since=since,
                 merged=kernel.merged,
                 makers=makers,

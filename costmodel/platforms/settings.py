@@ -1,0 +1,127 @@
+"""The settings after the question mark of a platform's name, read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+from costmodel.errors import DataError
+from costmodel.ops.tensor import DTYPE_BYTES, FLOATING
+from costmodel.runtimes import Runtime, load_runtime, runtime_names
+
+if TYPE_CHECKING:
+    from costmodel.hardware import Hardware
+
+KINDS = {"cpu": "a CPU", "gpu": "a GPU", "accelerator": "an accelerator"}
+"""Kinds of hardware in a sentence."""
+NO_THREADS = 1
+"""Threads where none are stated."""
+DTYPES = tuple(d for d in DTYPE_BYTES if d in FLOATING or d in ("int8", "uint8"))
+"""Dtypes that a platform may convert networks to."""
+SETTINGS = ("threads", "cores", "dtype", "amp", "layout", "transfers")
+"""Names of all settings."""
+
+
+def parsed(name: str, query: str) -> dict[str, str]:
+    """Return the settings that a platform's name states.
+
+    Raises
+    ------
+    DataError
+        If a setting or its value is unknown.
+    """
+    settings = dict(parse_qsl(query, keep_blank_values=True))
+    unknown = set(settings) - set(SETTINGS)
+    if unknown:
+        raise DataError(
+            f"platform {name!r}: unknown setting {sorted(unknown)[0]!r}; settings are "
+            f"{', '.join(SETTINGS)}"
+        )
+    if settings.get("transfers", "yes") not in ("yes", "no"):
+        raise DataError(f"platform {name!r}: transfers must be yes or no")
+    if settings.get("dtype") and settings["dtype"] not in DTYPES:
+        raise DataError(f"platform {name!r}: dtype must be one of {', '.join(DTYPES)}")
+    return settings
+
+
+def yes(flag: bool) -> str:
+    """Return a flag as settings have it."""
+    return "yes" if flag else "no"
+
+
+def amp_of(settings: Mapping[str, str], runtime: Runtime, hardware: Hardware) -> str:
+    """Return the dtype of automatic mixed precision, ``""`` without it.
+
+    Raises
+    ------
+    DataError
+        If the runtime has none on this hardware, or not to this dtype.
+    """
+    dtype = settings.get("amp", "")
+    if not dtype:
+        return ""
+    if not runtime.autocast:
+        able = [name for name in runtime_names() if load_runtime(name).autocast]
+        raise DataError(
+            f"{runtime.name} has no automatic mixed precision; leave amp out, convert the whole "
+            f"network with dtype={dtype}, or take one of {', '.join(able)}"
+        )
+    if hardware.kind == "accelerator":
+        raise DataError(
+            f"{hardware.name} is {KINDS[hardware.kind]}, for which no lists of automatic mixed "
+            "precision are published; leave amp out"
+        )
+    if dtype not in runtime.autocast:
+        raise DataError(f"amp must be one of {', '.join(runtime.autocast)}, got {dtype!r}")
+    return dtype
+
+
+def layout_of(settings: Mapping[str, str], runtime: Runtime, hardware: Hardware) -> str:
+    """Return the layout of images that is asked for on a GPU, ``""`` for that of the runtime.
+
+    Raises
+    ------
+    DataError
+        If the runtime has no such layout, or the hardware is no GPU.
+    """
+    layout = settings.get("layout", "")
+    if not layout:
+        return ""
+    if hardware.kind != "gpu":
+        raise DataError(
+            f"{hardware.name} is {KINDS[hardware.kind]}, and layout is a setting of GPUs; leave "
+            "layout out"
+        )
+    if not runtime.layouts:
+        raise DataError(f"{runtime.name} has no layout to choose; leave layout out")
+    if layout not in runtime.layouts:
+        raise DataError(
+            f"layout must be {' or '.join(runtime.layouts)} with {runtime.name}, got {layout!r}"
+        )
+    return "" if layout == runtime.layout else layout
+
+
+def threads_of(text: str, hardware: Hardware) -> int:
+    """Return the number of threads.
+
+    Raises
+    ------
+    DataError
+        If the hardware has no threads, or not as many.
+    """
+    if not (text.isascii() and text.isdecimal() and len(text) < 10) or int(text) < 1:
+        raise DataError(f"threads must be a positive integer, got {text!r}")
+    if hardware.kind != "cpu" and int(text) != NO_THREADS:
+        raise DataError(
+            f"{hardware.name} is {KINDS[hardware.kind]}, which has no threads to set; leave "
+            "threads out"
+        )
+    available = sum(c.units for c in hardware.clusters) or hardware.units
+    if hardware.kind == "cpu" and int(text) > available:
+        cores = " and ".join(f"{c.units} {c.core}" for c in hardware.clusters)
+        raise DataError(
+            f"{hardware.name} has {available} cores, not {text} ({cores}); give threads=1 to "
+            f"threads={available}"
+        )
+    return int(text)
