@@ -135,8 +135,10 @@ def networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
     monkeypatch.setattr(timm, "_has_timm", lambda: False)
     (tmp_path / "timm").mkdir()
-    for (_, file), batch in zip(timm._FILES.values(), (1024, 256), strict=True):
-        (tmp_path / file).write_text(table(["a", "b"], batch))
+    files = [file for _, file in (timm._FILES | timm._AGAIN).values()]
+    for file, batch in zip(files, (1024, 256, 1024), strict=True):
+        names = ["a"] if "nhwc" in file else ["a", "b"]
+        (tmp_path / file).write_text(table(names, batch))
     return tmp_path
 
 
@@ -154,7 +156,8 @@ def test_networks_of_timm_are_read_from_the_folder(
     monkeypatch.setenv(timm.GRAPHS_VARIABLE, str(networks / "graphs"))
     (networks / "graphs").mkdir()
     save(cm.zoo.pointwise(56, 56, 24, 48), networks / "graphs" / "a-224-1024.json")
-    eager, compiled = timm.device_sets()
+    eager, compiled, last = timm.device_sets()
+    assert [(row.network, row.seconds) for row in last.rows] == [("a-224-1024", 2.5e-3)]
     assert [row.network for row in eager.rows] == ["a-224-1024", "b-224-1024"]
     assert compiled.rows[0].network == "a-224-256"
     assert eager.rows[0].seconds == 2.5e-3

@@ -1,8 +1,9 @@
 """Whole networks of timm, as its authors timed them: PyTorch 2.4 with autocast to float16.
 
-RTX 3090, eager, and RTX 4090, compiled; images of the printed size and batch. Networks are imported
-through timm: where it is not installed, graphs that were imported before are read from the folder
-that ``$COSTMODEL_GRAPHS`` names. With both, networks that the folder lacks are added to it.
+RTX 3090, eager, with images of either layout, and RTX 4090, compiled; images of the printed size
+and batch. Networks are imported through timm: where it is not installed, graphs that were imported
+before are read from the folder that ``$COSTMODEL_GRAPHS`` names. With both, networks that the
+folder lacks are added to it.
 """
 
 from __future__ import annotations
@@ -28,14 +29,21 @@ NETWORKS = 90
 """Networks that take part, drawn once."""
 _FILES = {
     "rtx-3090 eager": (
-        "rtx-3090/torch-eager?dtype=float16",
+        "rtx-3090/torch-eager?amp=float16",
         "timm/benchmark-infer-amp-nchw-pt240-cu124-rtx3090.csv",
     ),
     "rtx-4090 compiled": (
-        "rtx-4090/torch-compile?dtype=float16",
+        "rtx-4090/torch-compile?amp=float16",
         "timm/benchmark-infer-amp-nchw-pt240-cu124-rtx4090-dynamo.csv",
     ),
 }
+_AGAIN = {
+    "rtx-3090 channels last": (
+        "rtx-3090/torch-eager?amp=float16&layout=nhwc",
+        "timm/benchmark-infer-amp-nhwc-pt240-cu124-rtx3090.csv",
+    ),
+}
+"""The same networks at the same sizes once more: they have no part in the draw."""
 
 Line = Mapping[str, str]
 
@@ -52,11 +60,14 @@ def device_sets() -> list[DeviceSet]:
     chosen = drawn(set.intersection(*(set(table) for table in tables.values())))
     graphs = Graphs()
     graphs.check()
+    known = {_key(line) for table in tables.values() for line in table.values()}
+    tables |= {name: _table(file) for name, (_, file) in _AGAIN.items()}
     sets = []
-    for name, (platform, _) in _FILES.items():
+    for name, (platform, _) in (_FILES | _AGAIN).items():
         rows = tuple(
             Row(_key(line), float(line["infer_step_time"]) / 1e3)
-            for line in map(tables[name].__getitem__, chosen)
+            for line in (tables[name][model] for model in chosen if model in tables[name])
+            if _key(line) in known
         )
         sets.append(DeviceSet(f"timm {name}", platform, rows, graphs))
     return sets
