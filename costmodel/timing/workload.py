@@ -254,7 +254,7 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
         layouts[kernel.name] = passed or channels_of(kernel.kind, kernel.products)
         recycled = sizes[i] + latest
         cast = touched.get(kernel.learned_from) if kernel.learned_from else None
-        learned = everything if cast is None else before[i + 1] - cast
+        learned = everything if cast is None else clock.since(cast, i + 1)
         latest = _where(runs[i], sizes[i], latest)
         result.append(
             Workload(

@@ -68,7 +68,7 @@ class Board:
         BackendError
             If it has fewer cores, or other threads than asked for afterwards.
         """
-        found = self._read(f"threads {count}", _SHORT_S, answers.threads)
+        found = self.read(f"threads {count}", _SHORT_S, answers.threads)
         cores = {core for one in found for core in one}
         if len(found) != count or len(cores) != count or any(len(one) != 1 for one in found):
             raise BackendError(
