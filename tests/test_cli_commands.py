@@ -451,3 +451,24 @@ def test_a_closed_pipe_leaves_no_traceback():
     result = subprocess.run(command, shell=True, capture_output=True, timeout=120, check=False)
     assert b"Traceback" not in result.stderr
     assert result.stdout.startswith(b"name,")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["report", "shufflenet_v2", "-p", "gtx-1080-ti/paper"],
+        ["report", "vit?size=160&depth=2", "-p", "raspberry-pi-4/ncnn", "--json"],
+        ["compare", "alexnet", "resnet18", "-p", "rk3399/tflite"],
+        ["platforms", "show", "rk3399/tflite"],
+        ["zoo"],
+    ],
+    ids=" ".join,
+)
+def test_reports_on_numbers_start_without_sympy(words):
+    """Its import takes longer than all that they compute."""
+    code = (
+        "import sys; from costmodel.cli.app import app; "
+        f"app({words!r}, standalone_mode=False); sys.exit(3 if 'sympy' in sys.modules else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -283,6 +283,20 @@ def exact_product(values: Iterable[Any]) -> Any:
     return result
 
 
+def tree_levels(count: Any) -> Any:
+    """Return ``ceil(log2(count))`` of a number or an array; 0 for 0.
+
+    Examples
+    --------
+    >>> tree_levels(9), tree_levels(np.array([0, 1, 1024])).tolist()
+    (4, [0, 0, 10])
+    """
+    if isinstance(count, np.ndarray):
+        # The exponent of a float is exact; a logarithm would round.
+        return np.where(count > 1, np.frexp(np.maximum(count, 2) - 1.0)[1], 0)
+    return (int(count) - 1).bit_length() if count > 1 else 0
+
+
 def _is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray)
 

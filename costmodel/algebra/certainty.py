@@ -8,7 +8,7 @@ from functools import lru_cache
 from itertools import islice, product
 from typing import Any
 
-import sympy
+from costmodel.algebra.later import sympy
 
 _WITNESSES = 125
 """Maximum number of assignments tried to show that an expression is not a size."""

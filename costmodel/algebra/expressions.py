@@ -8,9 +8,9 @@ from functools import lru_cache, reduce
 from typing import Any
 
 import numpy as np
-import sympy
 
 from costmodel.algebra.arrays import as_floats, as_whole, check_broadcast, whole
+from costmodel.algebra.later import is_expression, sympy
 from costmodel.algebra.symbols import Dim, ceil_div, dim, levels, maximum, minimum, product, same
 from costmodel.errors import DataError
 
@@ -23,7 +23,7 @@ def substitute(value: Dim, values: dict[str, Dim]) -> Dim:
     >>> substitute(dim("h") * dim("w"), {"h": 4, "w": 5})
     20
     """
-    if not isinstance(value, sympy.Expr):
+    if not is_expression(value):
         return value
     free = {s.name for s in value.free_symbols}
     used = {name: v for name, v in values.items() if name in free}

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import combinations
 
-import sympy
-from sympy.printing.latex import LatexPrinter
-from sympy.printing.str import StrPrinter
-
+from costmodel.algebra.later import is_expression, sympy
 from costmodel.algebra.symbols import Dim
 
 _MOST_TERMS = 48
@@ -25,7 +22,7 @@ def tidy(expression: Dim) -> Dim:
     >>> tidy(h * w * c1 + h * w * c2 + c1 * c2)
     c1*c2 + h*w*(c1 + c2)
     """
-    if not isinstance(expression, sympy.Expr):
+    if not is_expression(expression):
         return expression
     if expression.is_Integer:
         return int(expression)
@@ -46,7 +43,9 @@ def to_text(expression: Dim) -> str:
     >>> to_text(2 * sympy.sqrt(h * w * c1))
     '2*sqrt(c1*h*w)'
     """
-    return str(_Text().doprint(sympy.sympify(expression)))
+    from costmodel.algebra.printers import Text
+
+    return str(Text().doprint(sympy.sympify(expression)))
 
 
 def to_latex(expression: Dim) -> str:
@@ -59,7 +58,9 @@ def to_latex(expression: Dim) -> str:
     >>> to_latex(c1 * c2 + c1)
     'c_{1} c_{2} + c_{1}'
     """
-    return str(_Latex().doprint(sympy.sympify(expression)))
+    from costmodel.algebra.printers import Latex
+
+    return str(Latex().doprint(sympy.sympify(expression)))
 
 
 def _collect(terms: list[sympy.Expr]) -> sympy.Expr:
@@ -98,46 +99,3 @@ def _factors(term: sympy.Expr) -> Counter[sympy.Expr]:
         if exponent.is_Integer and exponent > 0 and not base.is_number:
             found[base] += int(exponent)
     return found
-
-
-def _degree(term: sympy.Expr) -> int:
-    """Return the number of symbols multiplied in ``term``, the largest over a sum."""
-    if isinstance(term, sympy.Add):
-        return max(_degree(arg) for arg in term.args)
-    if isinstance(term, sympy.Mul):
-        return sum(_degree(arg) for arg in term.args)
-    if isinstance(term, sympy.Pow) and term.exp.is_Integer:
-        return int(term.exp) * _degree(term.base)
-    return 1 if term.free_symbols else 0
-
-
-def _ordered(terms: list[sympy.Expr]) -> list[sympy.Expr]:
-    # Python's sort is stable: terms of equal degree keep the order of sympy.
-    return sorted(terms, key=_degree, reverse=True)
-
-
-def _joined_roots(expr: sympy.Mul) -> sympy.Mul:
-    """Return ``sqrt(a)*sqrt(b)`` as one root; sympy splits roots of positive symbols."""
-    half = sympy.Rational(1, 2)
-    roots = [a.base for a in expr.args if isinstance(a, sympy.Pow) and a.exp == half]
-    if len(roots) < 2:
-        return expr
-    others = [a for a in expr.args if not (isinstance(a, sympy.Pow) and a.exp == half)]
-    root = sympy.Pow(sympy.Mul(*roots), half, evaluate=False)
-    return sympy.Mul(*others, root, evaluate=False)
-
-
-class _Text(StrPrinter):  # type: ignore[misc]
-    def _as_ordered_terms(self, expr: sympy.Expr, order: str | None = None) -> list[sympy.Expr]:
-        return _ordered(super()._as_ordered_terms(expr, order=order))
-
-    def _print_Mul(self, expr: sympy.Mul) -> str:  # noqa: N802  (the name is sympy's)
-        return str(super()._print_Mul(_joined_roots(expr)))
-
-
-class _Latex(LatexPrinter):  # type: ignore[misc]
-    def _as_ordered_terms(self, expr: sympy.Expr, order: str | None = None) -> list[sympy.Expr]:
-        return _ordered(super()._as_ordered_terms(expr, order=order))
-
-    def _print_Mul(self, expr: sympy.Mul) -> str:  # noqa: N802  (the name is sympy's)
-        return str(super()._print_Mul(_joined_roots(expr)))

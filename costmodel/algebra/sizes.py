@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import sympy
 
 from costmodel.algebra.arrays import Whole, check_broadcast, narrowed, once, whole
 from costmodel.algebra.certainty import is_certain, objection
+from costmodel.algebra.later import is_expression, sympy
 from costmodel.algebra.symbols import Dim, dim, is_name, is_symbolic
 from costmodel.errors import ShapeError
 
@@ -110,10 +110,10 @@ def check_dim(value: Dim, what: str, smallest: int = 1, stated: bool = True) -> 
         value, stated = value.value, False
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
-    if isinstance(value, sympy.Integer):
+    if is_expression(value) and value.is_Integer:
         value = int(value)
     words = "a positive integer" if smallest == 1 else f"an integer of at least {smallest}"
-    if isinstance(value, sympy.Expr):
+    if is_expression(value):
         _check_expression(value, f"{what} must be {words}", smallest, stated)
         return value
     if isinstance(value, np.ndarray):

@@ -15,9 +15,9 @@ from operator import add, mul
 from typing import Any, TypeAlias
 
 import numpy as np
-import sympy
 
-from costmodel.algebra.arrays import EXACT, check_broadcast
+from costmodel.algebra.arrays import EXACT, check_broadcast, tree_levels
+from costmodel.algebra.later import is_expression, sympy
 from costmodel.errors import DataError, ShapeError
 
 Dim: TypeAlias = Any
@@ -67,7 +67,7 @@ def symbols(names: str) -> tuple[sympy.Symbol, ...]:
 
 def is_symbolic(value: Dim) -> bool:
     """Return whether ``value`` is a sympy expression with a free symbol."""
-    return isinstance(value, sympy.Basic) and bool(value.free_symbols)
+    return type(value) is not int and bool(getattr(value, "free_symbols", ()))
 
 
 def ceil_div(a: Dim, b: Dim) -> Dim:
@@ -78,7 +78,7 @@ def ceil_div(a: Dim, b: Dim) -> Dim:
     >>> ceil_div(7, 2), ceil_div(ceil_div(dim("h"), 2), 2)
     (4, ceiling(h/4))
     """
-    if not (isinstance(a, sympy.Expr) or isinstance(b, sympy.Expr)):
+    if not (is_expression(a) or is_expression(b)):
         if isinstance(a, np.ndarray) and (isinstance(b, float) or "f" in (a.dtype.kind, _kind(b))):
             # Quotients of integers below 2**53 round to the right side of an integer. This is far
             # faster than floor division of floats.
@@ -86,7 +86,7 @@ def ceil_div(a: Dim, b: Dim) -> Dim:
         return -(-a // b)
     # A single ceiling instead of nested ones keeps deep networks readable and fast:
     # ceil((ceil(x) + n)/b) = ceil((x + n)/b) for integers n and b >= 1.
-    if isinstance(a, sympy.Expr) and isinstance(b, int | sympy.Integer):
+    if is_expression(a) and isinstance(b, int | sympy.Integer):
         offset, rest = a.as_coeff_Add()
         if isinstance(rest, sympy.ceiling) and offset.is_integer:
             a = rest.args[0] + offset
@@ -113,7 +113,7 @@ def exact_div(a: Dim, b: Dim, what: str = "size") -> Dim:
     """
     if isinstance(b, int) and b == 1:
         return a
-    if isinstance(a, sympy.Expr) or isinstance(b, sympy.Expr):
+    if is_expression(a) or is_expression(b):
         if b != 0 and (a / b).is_integer is not False:
             return a / b
     elif isinstance(a, int) and isinstance(b, int):
@@ -137,19 +137,19 @@ def ratio(part: Dim, whole: Dim) -> Dim:
     if isinstance(part, np.ndarray) or isinstance(whole, np.ndarray):
         part, whole = np.broadcast_arrays(part, whole)
         return np.divide(part, whole, out=np.zeros(part.shape), where=part != 0)
-    if isinstance(part, sympy.Expr) or isinstance(whole, sympy.Expr):
+    if is_expression(part) or is_expression(whole):
         return part / whole if part != 0 else part
     return part / whole if part else 0.0
 
 
 def maximum(*values: Dim) -> Dim:
     """Return the largest of ``values``, elementwise for arrays, ``Max`` for symbols."""
-    return _pick(values, max, np.maximum, sympy.Max)
+    return _pick(values, max, np.maximum, "Max")
 
 
 def minimum(*values: Dim) -> Dim:
     """Return the smallest of ``values``, elementwise for arrays, ``Min`` for symbols."""
-    return _pick(values, min, np.minimum, sympy.Min)
+    return _pick(values, min, np.minimum, "Min")
 
 
 def at_most(value: Dim, limit: Dim) -> Dim:
@@ -200,7 +200,7 @@ def fastest(time: Callable[..., Dim], candidates: Sequence[tuple[int, ...]]) -> 
     h/2
     """
     probe = time(*candidates[0])
-    if isinstance(probe, sympy.Expr):
+    if is_expression(probe):
         return minimum(probe, *(time(*candidate) for candidate in candidates[1:]))
     if np.size(probe) > _LARGE:
         return reduce(np.minimum, (time(*map(float, c)) for c in candidates[1:]), probe)
@@ -212,7 +212,7 @@ def fastest(time: Callable[..., Dim], candidates: Sequence[tuple[int, ...]]) -> 
 
 def sqrt(value: Dim) -> Dim:
     """Return the square root: float, array or expression."""
-    if isinstance(value, sympy.Expr):
+    if is_expression(value):
         return sympy.sqrt(value)
     return np.sqrt(value) if isinstance(value, np.ndarray) else float(value) ** 0.5
 
@@ -225,36 +225,11 @@ def levels(count: Dim) -> Dim:
     >>> levels(8), levels(9), levels(np.array([0, 1, 1024])).tolist(), levels(dim("n"))
     (3, 4, [0, 0, 10], levels(n))
     """
-    if isinstance(count, sympy.Expr):
-        return _Levels(count)
-    if isinstance(count, np.ndarray):
-        # The exponent of a float is exact; a logarithm would round.
-        return np.where(count > 1, np.frexp(np.maximum(count, 2) - 1.0)[1], 0)
-    return (int(count) - 1).bit_length() if count > 1 else 0
+    if is_expression(count):
+        from costmodel.algebra.functions import Levels
 
-
-class _Levels(sympy.Function):  # type: ignore[misc]
-    """``levels`` of an expression."""
-
-    is_integer = True
-    is_nonnegative = True
-    nargs = (1,)
-
-    @classmethod
-    def eval(cls, count: sympy.Expr) -> sympy.Integer | None:
-        """Return the number if the argument is one."""
-        return sympy.Integer(levels(int(count))) if count.is_Integer else None
-
-    @staticmethod
-    def _imp_(count: Dim) -> Dim:
-        return levels(np.asarray(count))
-
-    def _sympystr(self, printer: Any) -> str:
-        return f"levels({printer.doprint(self.args[0])})"
-
-    def _latex(self, printer: Any) -> str:
-        inner = printer.doprint(self.args[0])
-        return rf"\left\lceil \log_{{2}} \left({inner}\right) \right\rceil"
+        return Levels(count)
+    return tree_levels(count)
 
 
 def product(values: Iterable[Dim]) -> Dim:
@@ -282,7 +257,7 @@ def total(values: Iterable[Dim]) -> Dim:
     values = list(values)
     if are_ints(values):
         return sum(values)
-    if any(isinstance(v, sympy.Expr) for v in values):
+    if any(is_expression(v) for v in values):
         return sympy.Add(*values)
     by_shape: dict[tuple[int, ...], list[Dim]] = {}
     for value in values:
@@ -307,7 +282,7 @@ def same(a: Dim, b: Dim) -> bool:
         return True
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return bool(np.all(_joined(np.equal, (a, b))))
-    if isinstance(a, sympy.Expr) or isinstance(b, sympy.Expr):
+    if is_expression(a) or is_expression(b):
         if a == b:
             return True
         difference = a - b
@@ -345,11 +320,11 @@ def are_ints(values: Iterable[Dim]) -> bool:
 _INT = frozenset({int})
 
 
-def _pick(values: tuple[Dim, ...], number: Any, array: Any, symbol: Any) -> Dim:
+def _pick(values: tuple[Dim, ...], number: Any, array: Any, symbol: str) -> Dim:
     if are_ints(values):
         return number(values)
-    if any(isinstance(v, sympy.Expr) for v in values):
-        return _branches(values, symbol)
+    if any(is_expression(v) for v in values):
+        return _branches(values, getattr(sympy, symbol))
     if any(isinstance(v, np.ndarray) for v in values):
         return _joined(array, values)
     return number(values)

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-import sympy
-
+from costmodel.algebra.later import sympy
 from costmodel.algebra.symbols import Dim, dim
 from costmodel.errors import DataError, cut
 from costmodel.reading import Deadline
@@ -32,13 +31,7 @@ _SECONDS = 1.0
 """Maximum processor time for one expression. [s]"""
 _LARGEST = 2**512
 """Largest value of an expression."""
-_FUNCTIONS = {
-    "ceiling": sympy.ceiling,
-    "floor": sympy.floor,
-    "Max": sympy.Max,
-    "Min": sympy.Min,
-    "sqrt": sympy.sqrt,
-}
+_FUNCTIONS = ("ceiling", "floor", "Max", "Min", "sqrt")
 _OPERATORS: dict[type[ast.operator], Any] = {
     ast.Add: lambda a, b: a + b,
     ast.Sub: lambda a, b: a - b,
@@ -133,15 +126,18 @@ def _limit(number: int, what: str) -> None:
 def _from_ast(node: ast.expr, deadline: Deadline) -> Dim:
     deadline.check("an expression")
     value = _value(node, deadline)
-    if isinstance(value, sympy.Basic):
-        if value.has(sympy.zoo, sympy.nan, sympy.oo, sympy.I):
-            raise ValueError("not a number")
-        numbers = value.atoms(sympy.Rational)
-    else:
-        numbers = {sympy.Integer(value)}
-    if any(max(abs(n.p), n.q) > _LARGEST for n in numbers):
+    if any(number > _LARGEST for number in _numbers(value)):
         raise DataError("its value has more than 512 bits")
     return value
+
+
+def _numbers(value: Dim) -> list[int]:
+    """Return the absolute values of the integers in a value."""
+    if isinstance(value, int):  # without an import of sympy
+        return [abs(value)]
+    if value.has(sympy.zoo, sympy.nan, sympy.oo, sympy.I):
+        raise ValueError("not a number")
+    return [max(abs(n.p), n.q) for n in value.atoms(sympy.Rational)]
 
 
 def _value(node: ast.expr, deadline: Deadline) -> Dim:
@@ -161,7 +157,7 @@ def _value(node: ast.expr, deadline: Deadline) -> Dim:
         case ast.Call(func=ast.Name(id=name), args=[_, *_] as args, keywords=[]) if (
             name in _FUNCTIONS
         ):
-            return _FUNCTIONS[name](*(_from_ast(a, deadline) for a in args))
+            return getattr(sympy, name)(*(_from_ast(a, deadline) for a in args))
     raise ValueError("not an expression of dimensions")
 
 

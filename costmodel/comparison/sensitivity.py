@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import networkx as nx
 import numpy as np
-import sympy
 
+from costmodel.algebra.later import sympy
 from costmodel.algebra.symbols import Dim, dim
 from costmodel.errors import DataError
 from costmodel.graph import free_symbols

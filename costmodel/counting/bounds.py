@@ -17,8 +17,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
-from sympy import Rational
-
+from costmodel.algebra.later import sympy
 from costmodel.algebra.symbols import Dim, dim, is_symbolic, product, ratio, same, sqrt, total
 from costmodel.counting.cache_bounds import cache_lower_bound as cache_lower_bound
 from costmodel.counting.demand import Views, demand_in, written
@@ -126,7 +125,7 @@ def matmul_bound(multiply_adds: Dim, sharing: Dim = 1, operands: Operands = "apa
     12288
     """
     symbolic = is_symbolic(multiply_adds) or is_symbolic(sharing)
-    third: Any = Rational(1, 3) if symbolic else 1 / 3
+    third: Any = sympy.Rational(1, 3) if symbolic else 1 / 3
     if operands == "shared":
         sharing = ratio(sharing, 4)
     factor = 2 if operands == "equal" else 3

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import networkx as nx
 import numpy as np
-import sympy
 
+from costmodel.algebra.later import sympy
 from costmodel.algebra.symbols import Dim, are_ints, is_symbolic, maximum
 from costmodel.counting.subject import Prepared, nodes_of
 from costmodel.graph import Node, Source

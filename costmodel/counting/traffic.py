@@ -8,8 +8,7 @@ network.
 
 from __future__ import annotations
 
-import sympy
-
+from costmodel.algebra.later import sympy
 from costmodel.algebra.symbols import Dim, is_symbolic, maximum, minimum, product, ratio, same, sqrt
 
 

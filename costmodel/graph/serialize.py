@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import networkx as nx
-import sympy
 
 from costmodel.algebra.certainty import is_certain
+from costmodel.algebra.later import is_expression
 from costmodel.algebra.written import parse_dim
 from costmodel.errors import DataError, GraphError, UnknownOperatorError, listed
 from costmodel.graph.decoding import Decoder
@@ -212,7 +212,7 @@ def _encode(value: Any, node: str) -> Any:
     """
     if isinstance(value, tuple):
         return [_encode(v, node) for v in value]
-    if isinstance(value, sympy.Expr):
+    if is_expression(value):
         text = str(value)
         try:
             exact = parse_dim(text) == value

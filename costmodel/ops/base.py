@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import sympy
 
+from costmodel.algebra.later import is_expression
 from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import Dim
 from costmodel.errors import DataError, ShapeError
@@ -146,7 +146,7 @@ class Program:
         return Expansion(self.inputs, tuple(self.steps), outputs, times)
 
 
-_SIZE = (int, np.ndarray, sympy.Expr)
+_SIZE = (int, np.ndarray)  # or an expression
 _FIELD_TYPES: dict[str, tuple[type, ...]] = {
     "bool": (bool,),
     "int": (int,),
@@ -280,6 +280,7 @@ class Op:
             annotation = str(entry.type)
             allowed = _FIELD_TYPES.get(annotation, (tuple,))
             fits = isinstance(value, allowed) and (type(value) is not bool or bool in allowed)
+            fits = fits or (np.ndarray in allowed and is_expression(value))
             if not fits:
                 raise DataError(
                     f"{type(self).__name__} {entry.name} must be {annotation}, got {value!r}"

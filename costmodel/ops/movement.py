@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import sympy
 
 from costmodel.algebra.arrays import exact_product
+from costmodel.algebra.later import is_expression, sympy
 from costmodel.algebra.sizes import check_dim, check_shape
 from costmodel.algebra.symbols import Dim, exact_div, product, same, total
 from costmodel.errors import ShapeError
@@ -69,7 +69,7 @@ class Reshape(Op):
                     f"Reshape shape {self.shape} leaves -1 open beside a size of 0; write the size"
                 )
             rest = _exact_rest(x, known)
-            rest = sympy.cancel(rest) if isinstance(rest, sympy.Expr) else rest
+            rest = sympy.cancel(rest) if is_expression(rest) else rest
             return (x.with_shape(*(rest if _is_free(d) else d for d in self.shape)),)
         if not same(exact_product(self.shape), exact_product(x.shape)):
             raise ShapeError(f"Reshape of {x} to {self.shape} changes the number of elements")
@@ -485,7 +485,7 @@ _MOST_PARTS = 2**16
 
 def _may_fit(size: Dim, available: Dim) -> bool:
     """Return whether ``size`` is, or for symbols may be, at most ``available``."""
-    if isinstance(size, sympy.Expr) or isinstance(available, sympy.Expr):
+    if is_expression(size) or is_expression(available):
         return (size - available).is_positive is not True
     return bool(np.all(size <= available))
 
@@ -497,5 +497,5 @@ def _exact_rest(x: Tensor, known: list[Dim]) -> Dim:
 
 
 def _is_free(size: Dim) -> bool:
-    number = isinstance(size, int | np.integer | sympy.Integer) and not isinstance(size, bool)
-    return number and bool(size == -1)
+    number = isinstance(size, int | np.integer) and not isinstance(size, bool)
+    return (number or is_expression(size)) and bool(size == -1)

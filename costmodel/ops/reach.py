@@ -14,8 +14,8 @@ from math import gcd
 from typing import NamedTuple
 
 import numpy as np
-import sympy
 
+from costmodel.algebra.later import is_expression
 from costmodel.algebra.symbols import Dim, ceil_div, exact_div, maximum, minimum, same, total
 
 
@@ -66,33 +66,14 @@ def common(stride: Dim, dilation: Dim) -> Dim:
     """Return the greatest common divisor of a stride and a dilation [1]."""
     if same(dilation, 1) or same(stride, 1):
         return 1
-    if isinstance(stride, sympy.Expr) or isinstance(dilation, sympy.Expr):
-        return _Gcd(stride, dilation)
+    if is_expression(stride) or is_expression(dilation):
+        from costmodel.algebra.functions import Gcd
+
+        return Gcd(stride, dilation)
     if isinstance(stride, int) and isinstance(dilation, int):
         return gcd(stride, dilation)
     both = np.gcd(np.asarray(stride, np.int64), np.asarray(dilation, np.int64))
     return both + stride * 0  # an array of the type of the stride
-
-
-class _Gcd(sympy.Function):  # type: ignore[misc]
-    """Greatest common divisor of integers; that of sympy is for polynomials."""
-
-    is_integer = True
-    is_positive = True
-
-    @classmethod
-    def eval(cls, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr | None:
-        if a.is_Integer and b.is_Integer:
-            return sympy.Integer(gcd(int(a), int(b)))
-        return a if a == b else None
-
-    @staticmethod
-    def _imp_(a: Dim, b: Dim) -> Dim:
-        """Evaluate at arrays, which sympy passes as floats, for which NumPy has no gcd."""
-        return np.gcd(np.asarray(a, np.int64), np.asarray(b, np.int64))
-
-
-_Gcd.__name__ = "gcd"
 
 
 def most_taps(pixels: Dim, kernel: Dim, stride: Dim, dilation: Dim) -> Dim:
@@ -142,7 +123,7 @@ def touched(axis: Axis) -> Dim:
     >>> touched(Axis(56, 28, 1, stride=2)), touched(Axis(56, 28, 3, stride=2, before=1, after=1))
     (28, 56)
     """
-    if any(isinstance(value, sympy.Expr) for value in axis):
+    if any(is_expression(value) for value in axis):
         known = _touched_at_sight(axis)
         if known is not None:
             return known
@@ -224,7 +205,7 @@ def landing(axis: Axis) -> Dim:
     shortest = size - dilation
     if isinstance(shortest, int) and shortest < 0:
         return hits(axis)  # taps are further apart than the axis is long: at most one is inside
-    if isinstance(shortest, sympy.Expr) and shortest.is_nonnegative is not True:
+    if is_expression(shortest) and shortest.is_nonnegative is not True:
         return inside(axis, 0)
     first = maximum(0, ceil_div(before - (kernel - 1) * dilation, stride))
     last = minimum(windows, ceil_div(size + before, stride))
@@ -250,7 +231,7 @@ def _touched_at_sight(axis: Axis) -> Dim | None:
 
 def _surely(difference: Dim) -> bool:
     """Return whether a number or an expression is certainly at least 0."""
-    if isinstance(difference, sympy.Expr):
+    if is_expression(difference):
         return difference.is_nonnegative is True
     return bool(difference >= 0)
 

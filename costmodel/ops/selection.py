@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import sympy
-
+from costmodel.algebra.later import is_expression, sympy
 from costmodel.algebra.symbols import Dim, levels, maximum, product
 from costmodel.errors import ShapeError
 from costmodel.ops.base import Nest, Op, need_axis
@@ -249,6 +248,6 @@ class EmbeddingBag(Op):
 
 def _rounded_up(count: Dim, bags: Dim) -> Dim:
     """Return the rows per bag if all bags are equal; 0 without bags."""
-    if isinstance(count, sympy.Expr) or isinstance(bags, sympy.Expr):
+    if is_expression(count) or is_expression(bags):
         return sympy.ceiling(count / bags)
     return -(-count // maximum(1, bags))

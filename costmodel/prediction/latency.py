@@ -8,8 +8,8 @@ from itertools import islice
 
 import networkx as nx
 import numpy as np
-import sympy
 
+from costmodel.algebra.later import is_expression
 from costmodel.algebra.symbols import Dim, total
 from costmodel.counting.subject import Prepared, Subject
 from costmodel.errors import DataError, GraphError
@@ -145,7 +145,7 @@ def _open(name: str, network: Lowered, where: Platform, level: float) -> Predict
     theta = where.fitted.theta
     times = _times(network, where, theta)
     seconds = _seconds(network, where, times, theta)
-    spread = None if isinstance(seconds, sympy.Expr) else partial(_spread, network, where, seconds)
+    spread = None if is_expression(seconds) else partial(_spread, network, where, seconds)
     return _prediction(name, network, where, times, seconds, spread, level)
 
 
@@ -228,4 +228,4 @@ def _name(graph: Subject) -> str:
 def _is_concrete(network: Lowered) -> bool:
     """Say whether all sizes are numbers: every size shows in what is touched or transferred."""
     sizes = (network.distance, network.transferred)
-    return not any(isinstance(size, np.ndarray | sympy.Expr) for size in sizes)
+    return not any(isinstance(size, np.ndarray) or is_expression(size) for size in sizes)

@@ -8,8 +8,8 @@ from functools import cached_property
 from statistics import NormalDist
 
 import numpy as np
-import sympy
 
+from costmodel.algebra.later import is_expression
 from costmodel.algebra.symbols import Dim, total
 from costmodel.errors import DataError
 from costmodel.kernels import Kernel
@@ -28,7 +28,7 @@ _WAITS = (*_TERMS, "bound")
 def _largest(terms: Terms) -> np.ndarray:
     """Return the number in :data:`_WAITS` of the term that a kernel waits for."""
     values = [getattr(terms, name) for name in _TERMS]
-    if any(isinstance(value, sympy.Expr) for value in (*values, terms.bound)):
+    if any(is_expression(value) for value in (*values, terms.bound)):
         raise DataError("a time in symbols has no largest term: give numbers or arrays for them")
     stacked = np.stack(np.broadcast_arrays(*(np.asarray(value, dtype=float) for value in values)))
     return np.where(terms.bound > terms.model, len(_TERMS), np.argmax(stacked, axis=0))
@@ -110,7 +110,7 @@ class Prediction:
 
     def __repr__(self) -> str:
         head = f"Prediction of {self.network} on {self.platform}"
-        if np.ndim(self.seconds) or isinstance(self.seconds, sympy.Expr):
+        if np.ndim(self.seconds) or is_expression(self.seconds):
             return f"<{head}: {type(self.seconds).__name__}, from {self.basis}>"
         said = format_si(float(self.seconds), "s")
         if self.interval is not None:
@@ -183,6 +183,6 @@ class Prediction:
         spent: dict[str, Dim] = {}
         for k in self.kernels:
             spent[k.kernel.kind] = spent.get(k.kernel.kind, 0.0) + k.seconds
-        if any(isinstance(value, sympy.Expr) for value in spent.values()):
+        if any(is_expression(value) for value in spent.values()):
             return spent
         return dict(sorted(spent.items(), key=lambda item: -float(np.mean(item[1]))))

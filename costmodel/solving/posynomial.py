@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import sympy
+
+from costmodel.algebra.later import sympy
 
 
 @dataclass(frozen=True)

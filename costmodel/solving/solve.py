@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import networkx as nx
 import numpy as np
-import sympy
 
+from costmodel.algebra.later import sympy
 from costmodel.algebra.symbols import Dim
 from costmodel.counting.cost import op_cost
 from costmodel.counting.metrics import activation_memory, mac, multiply_adds, params

@@ -23,9 +23,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import sympy
-from sympy.utilities.lambdify import implemented_function
 
+from costmodel.algebra.later import is_expression, sympy
 from costmodel.algebra.symbols import Dim, sqrt, total
 from costmodel.timing.workload import Workload
 
@@ -67,7 +66,7 @@ class Surface:
 
         Of symbols, a function ``residual`` of them: written out it would be of hundreds of terms.
         """
-        if any(isinstance(size, sympy.Expr) for size in shape):
+        if any(is_expression(size) for size in shape):
             return self._function(*shape)
         found = zip(self.weights.tolist(), self._closeness(shape), strict=True)
         return total(weight * near for weight, near in found)
@@ -87,6 +86,8 @@ class Surface:
 
         def mean(*shape: Dim) -> Dim:
             return self.mean([np.asarray(size, dtype=float) for size in shape])
+
+        from sympy.utilities.lambdify import implemented_function
 
         return implemented_function(name, mean)
 
@@ -159,9 +160,9 @@ def spread(w: Workload, surfaces: Sequence[Surface], otherwise: float) -> np.nda
 
 
 def _log2(value: Dim) -> Dim:
-    return sympy.log(value) / sympy.log(2) if isinstance(value, sympy.Expr) else np.log2(value)
+    return sympy.log(value) / sympy.log(2) if is_expression(value) else np.log2(value)
 
 
 def exp(value: Dim) -> Dim:
     """Return the exponential: float, array or expression."""
-    return sympy.exp(value) if isinstance(value, sympy.Expr) else np.exp(value)
+    return sympy.exp(value) if is_expression(value) else np.exp(value)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 import networkx as nx
-import sympy
 
+from costmodel.algebra.later import is_expression
 from costmodel.algebra.sizes import check_dim, taken
 from costmodel.algebra.symbols import Dim
 from costmodel.errors import DataError
@@ -163,7 +163,7 @@ def fragment_width(c: Dim, fragments: int) -> Dim:
     """
     parts = {1: 64, 2: 45, 4: 32}[fragments]
     # Of a symbol the quotient, not its floor: the network is meant for multiples of 64.
-    return c * parts / 64 if isinstance(c, sympy.Expr) else c * parts // 64
+    return c * parts / 64 if is_expression(c) else c * parts // 64
 
 
 def g4_stack(

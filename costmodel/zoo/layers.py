@@ -7,9 +7,9 @@ from typing import Any, TypeAlias
 
 import networkx as nx
 import numpy as np
-import sympy
 
 from costmodel.algebra.arrays import as_floats, whole
+from costmodel.algebra.later import is_expression, sympy
 from costmodel.algebra.sizes import MAX_DIM, check_dim, taken
 from costmodel.algebra.symbols import Dim, product
 from costmodel.errors import DataError
@@ -142,7 +142,7 @@ def classify(b: Builder, x: Value, classes: Dim) -> nx.DiGraph:
 
 def check_width(width: Width) -> None:
     """Raise ``DataError`` unless ``width`` is a positive size (a symbol counts as such)."""
-    if isinstance(width, sympy.Expr):
+    if is_expression(width):
         return
     if not np.all(np.asarray(width) > 0):
         raise DataError(f"width must be positive, got {width}")
@@ -158,7 +158,7 @@ def scaled(channels: int, width: Width) -> Dim:
     """
     check_width(width)
     wanted = channels * as_floats(width)
-    if isinstance(wanted, sympy.Expr):
+    if is_expression(wanted):
         return wanted
     return whole(wanted) if isinstance(wanted, np.ndarray) else int(wanted)
 
@@ -172,10 +172,10 @@ def rounded(channels: Dim, width: Width = 1.0, divisor: int = 8) -> Dim:
     (32, 8, [16, 32])
     """
     check_width(width)
-    if isinstance(channels, sympy.Expr):
+    if is_expression(channels):
         width = sympy.nsimplify(width, rational=True)
     wanted = channels * as_floats(width)
-    if isinstance(wanted, sympy.Expr):
+    if is_expression(wanted):
         return wanted
     if isinstance(wanted, np.ndarray):
         near = np.maximum(np.floor((wanted + divisor / 2) / divisor) * divisor, divisor)

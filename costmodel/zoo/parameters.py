@@ -10,8 +10,8 @@ from typing import Any, get_args
 
 import networkx as nx
 import numpy as np
-import sympy
 
+from costmodel.algebra.later import is_expression
 from costmodel.algebra.sizes import check_dim
 from costmodel.algebra.symbols import Dim
 from costmodel.algebra.written import parse_dim
@@ -197,7 +197,8 @@ def _check_sizes(what: str, value: Any) -> None:
 def _is_dim(value: Any) -> bool:
     if isinstance(value, np.ndarray):
         return value.dtype.kind in "iu"
-    return isinstance(value, int | np.integer | sympy.Expr) and not isinstance(value, bool)
+    number = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return number or is_expression(value)
 
 
 def _is_dims(value: Any) -> bool:
@@ -218,7 +219,7 @@ def _is_number(value: Any) -> bool:
 
 def _is_width(value: Any) -> bool:
     array = isinstance(value, np.ndarray) and value.dtype.kind in "iuf"
-    return array or isinstance(value, sympy.Expr | np.number) or _is_number(value)
+    return array or isinstance(value, np.number) or is_expression(value) or _is_number(value)
 
 
 def _is_text(value: Any) -> bool:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import singledispatch
 
-import sympy
-
+from costmodel.algebra.later import is_expression
 from costmodel.algebra.symbols import (
     Dim,
     at_most,
@@ -71,7 +70,7 @@ class Part:
         >>> Part.of(2, 3).covers(6), Part.of(2, 2).covers(6)
         (1, 0)
         """
-        if isinstance(self.elements, sympy.Expr) or isinstance(elements, sympy.Expr):
+        if is_expression(self.elements) or is_expression(elements):
             return int(same(self.elements, elements))
         return at_most(elements, self.elements)
 
@@ -128,7 +127,7 @@ def _larger(a: Part, b: Part, elements: Dim) -> Part:
         return a
     if same(b.elements, elements):
         return b
-    if isinstance(a.elements, sympy.Expr) or isinstance(b.elements, sympy.Expr):
+    if is_expression(a.elements) or is_expression(b.elements):
         return b if (b.elements - a.elements).is_positive else a
     first = at_most(b.elements, a.elements)
     if isinstance(first, int):
@@ -157,7 +156,7 @@ def needs(op: Op, inputs: tuple[Tensor, ...], parts: tuple[Part, ...]) -> Needs:
     if parts and isinstance(made, int) and made == 0:
         return Needs(tuple(Part((0,) * x.rank, 0) for x in inputs))
     found = needs_of(op, inputs, parts)
-    if not parts or isinstance(made, sympy.Expr | int):
+    if not parts or isinstance(made, int) or is_expression(made):
         return found
     there = minimum(1, made)  # without results nothing is touched
     taken = (

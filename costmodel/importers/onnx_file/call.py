@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-import sympy
 
+from costmodel.algebra.later import is_expression
 from costmodel.algebra.symbols import Dim
 from costmodel.errors import DataError, ShapeError
 from costmodel.importers.emitter import Emitter, Operand
@@ -275,6 +275,6 @@ def an_axis(axis: int, rank: int) -> int:
 
 def as_size(value: Any) -> Dim:
     """Return an entry of a folded shape as an int or expression."""
-    if isinstance(value, sympy.Expr):
+    if is_expression(value):
         return int(value) if value.is_Integer else value
     return int(value)

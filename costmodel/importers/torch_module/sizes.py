@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-import sympy
-
+from costmodel.algebra.later import sympy
 from costmodel.algebra.symbols import Dim, ceil_div, dim
 from costmodel.errors import DataError
 from costmodel.importers.registry import UnsupportedFormError

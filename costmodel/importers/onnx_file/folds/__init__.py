@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import sympy
 
+from costmodel.algebra.later import is_expression, sympy
 from costmodel.algebra.symbols import Dim
 from costmodel.importers.onnx_file.load import MAX_FOLDED
 from costmodel.importers.registry import Registry
@@ -30,7 +30,7 @@ def shape_array(shape: tuple[Dim, ...]) -> np.ndarray:
     >>> shape_array((1, 3)).dtype
     dtype('int64')
     """
-    if any(isinstance(size, sympy.Expr) for size in shape):
+    if any(is_expression(size) for size in shape):
         return np.array([*shape, None], dtype=object)[:-1]
     return np.array(shape, dtype=np.int64)
 
@@ -81,7 +81,7 @@ def _is_worth(value: Any) -> bool:
 
 def _is_plain(entry: Any) -> bool:
     """Return whether an entry is a size with fast arithmetic."""
-    if isinstance(entry, sympy.Expr):
+    if is_expression(entry):
         small = all(abs(number) < _LARGEST for number in entry.atoms(sympy.Integer))
         return small and int(entry.count_ops()) <= _MOST_OPERATIONS
     return isinstance(entry, int | float | np.number) and bool(-_LARGEST < entry < _LARGEST)

@@ -8,8 +8,8 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-import sympy
 
+from costmodel.algebra.later import sympy
 from costmodel.algebra.symbols import Dim, ceil_div, maximum, minimum
 from costmodel.importers.onnx_file.folds import FOLDS, fit_together
 from costmodel.importers.onnx_file.load import attribute

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-import sympy
-
+from costmodel.algebra.later import is_expression, sympy
 from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import Dim, exact_div, same
 from costmodel.errors import DataError, ShapeError
@@ -55,8 +54,8 @@ def _with(x: Operand, axes: Sequence[int], sizes: Sequence[Dim]) -> list[Dim]:
 
 
 def _scaled(size: Dim, scale: Any) -> Dim:
-    if isinstance(size, sympy.Expr) or isinstance(scale, sympy.Expr):
-        if not isinstance(scale, sympy.Expr):
+    if is_expression(size) or is_expression(scale):
+        if not is_expression(scale):
             ratio = Fraction(float(scale)).limit_denominator(_FINEST)
             scale = sympy.Rational(ratio.numerator, ratio.denominator)
         return sympy.floor(size * scale)
