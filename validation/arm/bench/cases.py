@@ -234,10 +234,10 @@ CASES: Sequence[Case] = [
         {"kh": 2, "kw": 3, "stride": 2, "stride_w": 3, "pw": 1},
     ),
 ]
-_ROOTS = ("exp", "sqrt", "rsqrt", "reciprocal", "log")
+_ROOTS = ("exp", "sqrt", "rsqrt", "reciprocal")
 POSITIVE: Sequence[Case] = [
     *[(kind, [(1, 3, 5, 7)], [(1, 3, 5, 7)], {}) for kind in _ROOTS],
-    ("pow_number", [(1, 3, 5, 7)], [(1, 3, 5, 7)], {"value": "1.5"}),
+    ("pow_number", [(1, 3, 5, 7)], [(1, 3, 5, 7)], {"value": "3"}),
 ]
 """Of positive numbers: behind an exponential."""
 SCALE = 9

@@ -187,7 +187,6 @@ MORE: dict[str, Callable[[Args], list[Array]]] = {
     "clamp": _unary(lambda x: np.clip(x, 0, 1)),
     "mish": _unary(lambda x: x * np.tanh(np.logaddexp(0, x))),
     "softplus": _unary(lambda x: np.logaddexp(0, x)),
-    "log": _unary(np.log),
     "sin": _unary(np.sin),
     "cos": _unary(np.cos),
     "reduce_sum": _reduced(np.sum),

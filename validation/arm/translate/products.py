@@ -20,7 +20,7 @@ UNARY = {
         for kind in (
             *("relu", "relu6", "sigmoid", "silu", "tanh", "gelu", "gelu_tanh", "leaky_relu", "elu"),
             *("exp", "neg", "abs", "square", "sqrt", "rsqrt", "reciprocal", "hard_tanh"),
-            *("erf", "floor", "ceil", "round", "sign", "clamp", "mish", "log", "sin", "cos"),
+            *("erf", "floor", "ceil", "round", "sign", "clamp", "mish", "sin", "cos"),
             "softplus",
         )
     },
@@ -36,7 +36,7 @@ def elementwise(state: State, node: Node) -> None:
         state.write(node, UNARY[op.kind], state.inputs(node), {})
     elif op.kind in BINARY and len(node.inputs) == 2:
         _binary(state, node, op.kind)
-    elif op.kind == "pow" and _is_number(op.value):
+    elif op.kind == "pow" and _is_number(op.value) and float(op.value or 0).is_integer():
         state.write(node, "pow_number", state.inputs(node), {"value": f"{op.value:.9g}"})
     elif op.kind in BINARY and _is_number(op.value):
         assert op.value is not None

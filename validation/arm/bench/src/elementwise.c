@@ -86,7 +86,6 @@ INLINE float32x4_t mish4(float32x4_t x) {
     return vld1q_f32(lanes);                     \
   }
 
-LANES(log4, logf(x))
 LANES(sin4, sinf(x))
 LANES(cos4, cosf(x))
 LANES(softplus4, x > 20.0f ? x : log1pf(expf(x)))
@@ -132,7 +131,6 @@ UNARY(round, vrndnq_f32)
 UNARY(sign, sign4)
 UNARY(clamp, clamp01_4)
 UNARY(mish, mish4)
-UNARY(log, log4)
 UNARY(sin, sin4)
 UNARY(cos, cos4)
 UNARY(softplus, softplus4)

@@ -70,7 +70,6 @@ const struct kernel KERNELS[] = {
     {"sign", "", 1, 1, 1, 1, prepare_unary, run_sign},
     {"clamp", "", 1, 1, 1, 1, prepare_unary, run_clamp},
     {"mish", "", 1, 1, 1, 1, prepare_unary, run_mish},
-    {"log", "", 1, 1, 1, 1, prepare_unary, run_log},
     {"sin", "", 1, 1, 1, 1, prepare_unary, run_sin},
     {"cos", "", 1, 1, 1, 1, prepare_unary, run_cos},
     {"softplus", "", 1, 1, 1, 1, prepare_unary, run_softplus},

@@ -109,7 +109,6 @@ RUN(round);
 RUN(sign);
 RUN(clamp);
 RUN(mish);
-RUN(log);
 RUN(sin);
 RUN(cos);
 RUN(softplus);
