@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from costmodel.graph import Node
-from costmodel.ops import Attention, Elementwise, Linear, MatMul
+from costmodel.ops import Attention, Elementwise, Input, Linear, MatMul
 
 from ..bench.program import Shape
 from .axes import MOST_AXES, collapsed, last_of_four
@@ -36,8 +36,8 @@ def elementwise(state: State, node: Node) -> None:
         state.write(node, UNARY[op.kind], state.inputs(node), {})
     elif op.kind in BINARY and len(node.inputs) == 2:
         _binary(state, node, op.kind)
-    elif op.kind == "pow" and _is_number(op.value) and float(op.value or 0).is_integer():
-        state.write(node, "pow_number", state.inputs(node), {"value": f"{op.value:.9g}"})
+    elif op.kind == "pow" and _is_number(op.value):
+        _power(state, node, float(op.value or 0))
     elif op.kind in BINARY and _is_number(op.value):
         assert op.value is not None
         end, fused, _ = state.fused_tail(node, fold_norm=False)
@@ -49,6 +49,13 @@ def elementwise(state: State, node: Node) -> None:
 
 def _is_number(value: float | None) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _power(state: State, node: Node, power: float) -> None:
+    (source,) = state.graph.predecessors(node.name)
+    if not power.is_integer() and isinstance(state.graph.nodes[source]["op"], Input):
+        raise RefusedError(f"the power {power:g} of an input, which has both signs")
+    state.write(node, "pow_number", state.inputs(node), {"value": f"{power:.9g}"})
 
 
 def _binary(state: State, node: Node, kind: str) -> None:
