@@ -11,6 +11,7 @@ from costmodel import ops
 from costmodel.graph import Builder, nodes_in_order
 from costmodel.kernels import KINDS, Kernel, Product, Read, lower
 from costmodel.kernels.fusion import follower_names
+from costmodel.kernels.lowering import lower_nodes
 from costmodel.ops import BatchNorm, Conv, Elementwise
 from costmodel.ops.elementwise import TRANSCENDENTAL
 from costmodel.runtimes import load_runtime, runtime_names
@@ -40,6 +41,27 @@ def chain(*steps: ops.Op) -> nx.DiGraph:
 
 
 # One kernel.
+
+
+def passes(op: ops.Op, runtime: str, hardware: str, dtype: str = "float32") -> int:
+    b = Builder()
+    graph = b.finish(b.add(op, b.input(SHAPE, dtype=dtype)))
+    (kernel,) = lower_nodes(list(nodes_in_order(graph)), load_runtime(runtime), hardware=hardware)
+    return kernel.passes
+
+
+def test_a_librarys_convolution_leaves_its_bias_to_a_pass_on_a_gpu() -> None:
+    biased, depthwise = Conv(8, (3, 3), bias=True), Conv(8, (3, 3), groups=8, bias=True)
+    for runtime in ("torch-eager", "cuda-graphs"):
+        assert passes(biased, runtime, "gpu") == 1
+        assert passes(ops.ConvTranspose(8, (3, 3), bias=True), runtime, "gpu") == 1
+        assert passes(Conv(8, (3, 3), bias=False), runtime, "gpu") == 0
+        # PyTorch's own kernel adds it; float16 is a library's.
+        assert passes(depthwise, runtime, "gpu") == 0
+        assert passes(depthwise, runtime, "gpu", "float16") == 1
+        assert passes(ops.Linear(8, bias=True), runtime, "gpu") == 0
+    assert passes(biased, "torch-eager", "cpu") == 0
+    assert passes(biased, "torch-compile", "gpu") == 0
 
 
 def test_a_convolution_alone() -> None:

@@ -16,6 +16,8 @@ from costmodel.ops import (
     BatchNorm,
     BroadcastTo,
     Cast,
+    Conv,
+    ConvTranspose,
     Elementwise,
     Gather,
     Op,
@@ -87,11 +89,14 @@ class Fusion:
         The executed nodes, in order.
     runtime : Runtime
         Its rules.
+    hardware : str
+        Kind of hardware, ``""`` where nothing depends on it.
     """
 
-    def __init__(self, nodes: Sequence[Node], runtime: Runtime) -> None:
+    def __init__(self, nodes: Sequence[Node], runtime: Runtime, hardware: str = "") -> None:
         self._nodes = nodes
         self._runtime = runtime
+        self._bias_apart = hardware in runtime.bias_apart
         self._groups: list[_Group] = []
         # The value at the start of a chain of views.
         self._root: dict[Source, Source] = {}
@@ -181,10 +186,16 @@ class Fusion:
             cost=work.cost,
             weight_bytes=work.weight_bytes,
             functions=work.functions,
+            passes=int(self._bias_apart and self._adds_bias_apart(node, work)),
         )
         self._read(group, node, work)
         self._groups.append(group)
         self._group_of[node.name] = group
+
+    def _adds_bias_apart(self, node: Node, work: Work) -> bool:
+        """Return whether a library's convolution leaves its bias to a pass over the result."""
+        own = work.kind == "depthwise" and _arithmetic(node) in self._runtime.own_depthwise
+        return isinstance(node.op, Conv | ConvTranspose) and node.op.bias and not own
 
     def _join(self, group: _Group, node: Node, work: Work) -> None:
         group.members.append(node.name)

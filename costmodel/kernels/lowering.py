@@ -56,7 +56,7 @@ def lower(graph: Subject, runtime: Runtime) -> tuple[Kernel, ...]:
 
 
 def lower_nodes(
-    nodes: list[Node], runtime: Runtime, amp: str = "", hardware: str = "gpu"
+    nodes: list[Node], runtime: Runtime, amp: str = "", hardware: str = ""
 ) -> tuple[Kernel, ...]:
     """Return the kernels of the nodes of a network, which must be in topological order.
 
@@ -68,8 +68,8 @@ def lower_nodes(
         Its rules.
     amp : str
         Dtype of automatic mixed precision, ``""`` without it.
-    hardware : {"cpu", "gpu"}
-        Whose lists of operators automatic mixed precision takes.
+    hardware : {"", "cpu", "gpu", "accelerator"}
+        Where it runs, ``""`` where nothing depends on it.
     """
     if runtime.widened:
         wide = widened(nodes, runtime.widened)
@@ -91,7 +91,7 @@ def lower_nodes(
         nodes = _fold_constants(nodes, runtime.fold_zero_products)
     if runtime.dead_code:
         nodes = _drop_dead(nodes)
-    return Fusion(nodes, runtime).kernels()
+    return Fusion(nodes, runtime, hardware).kernels()
 
 
 def _folding(rule: FusionRule) -> FusionRule:

@@ -35,7 +35,6 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
     peak, most = _peak(platform, dtype), _peak(platform, dtype, together=True)
     kind = generation(hardware.architecture or "") if gpu else NO_GENERATION
     tensor = gpu and _on_tensor_cores(hardware, dtype)
-    planes = (platform.layout or platform.runtime.layout) == "nchw"
     return Machine(
         kind=hardware.kind,
         units=platform.threads if cpu else hardware.units,
@@ -54,8 +53,8 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         algorithms=frozenset(platform.runtime.algorithms.get(hardware.kind, ())),
         grouped_serially=platform.runtime.grouped == "serial",
         generated=platform.runtime.generated,
-        own_depthwise=planes and dtype in platform.runtime.own_depthwise,
-        transposes=tensor and planes,
+        own_depthwise=dtype in platform.rules.own_depthwise,
+        transposes=tensor and platform.rules.layout == "nchw",
         generation=kind,
         sustained=_sustained(hardware, dtype, kind) / 2 if gpu else 0.0,
         cache_bandwidth=kind.cache_bytes_per_cycle * hardware.units * running * hardware.clock,

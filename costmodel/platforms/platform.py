@@ -81,6 +81,15 @@ class Platform:
         return f"<Platform {self.name}, from {self.fitted.basis}>"
 
     @property
+    def rules(self) -> Runtime:
+        """The rules of the runtime, as its settings change them."""
+        if not self.layout:
+            return self.runtime
+        # cuDNN does the depthwise convolutions of NHWC images, too.
+        own = self.runtime.own_depthwise if self.layout == "nchw" else ()
+        return replace(self.runtime, layout=self.layout, own_depthwise=own)
+
+    @property
     def base(self) -> str:
         """``hardware/runtime``."""
         return f"{self.hardware.name}/{self.runtime.name}"

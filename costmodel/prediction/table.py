@@ -77,7 +77,7 @@ def lowered(graph: Subject, platform: Platform, between: Dim = 0) -> Lowered:
     nodes: list[Node] = nodes_of(graph)
     if platform.dtype:
         nodes = in_dtype(nodes, platform.dtype)
-    kernels = lower_nodes(nodes, platform.runtime, platform.amp, platform.hardware.kind)
+    kernels = lower_nodes(nodes, platform.rules, platform.amp, platform.hardware.kind)
     found = tuple(workloads(kernels, between))
     # Weights were touched last in the run before: everything was touched since.
     touched = found[0].weights.distance if found else between

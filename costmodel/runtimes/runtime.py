@@ -39,6 +39,10 @@ FOLLOWERS = (
 """What a kernel can take up behind it: an element-wise operator by its kind (``"scalar"``: with a
 number), or every one of one tensor (``"unary"``) or of several (``"nary"``); what goes over rows by
 its kind, ``"reduction"`` where it leaves one number of each."""
+_TUPLES = (
+    *("copies", "widened", "own_depthwise", "one_core"),
+    *("layouts", "bias_apart", "autocast"),
+)
 ANCHORS = tuple(dict.fromkeys((*GROUPS, *KINDS, *UNARY, *BINARY, *TERNARY)))
 """What can take something up: kernels by group or kind, element-wise operators by their kind."""
 
@@ -124,6 +128,9 @@ class Runtime:
         Whether a softmax over another axis than the last is transposed to it and back.
     layouts : tuple of str
         The layouts of images on a GPU that may be asked for.
+    bias_apart : tuple of str
+        Kinds of hardware on which a library's convolution does not add its bias: a kernel behind it
+        does.
     autocast : tuple of str
         The dtypes of its automatic mixed precision, none where it has no such thing.
     """
@@ -153,6 +160,7 @@ class Runtime:
     widened: tuple[str, ...]
     last_axis_softmax: bool
     layouts: tuple[str, ...]
+    bias_apart: tuple[str, ...]
     autocast: tuple[str, ...]
 
     def taken_behind(self, *anchors: str) -> frozenset[str]:
@@ -250,6 +258,7 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
             ("widened", list, []),
             ("last_axis_softmax", bool, False),
             ("layouts", list, []),
+            ("bias_apart", list, []),
             ("autocast", list, []),
         )
     }
@@ -270,7 +279,7 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
     values["fusion"] = _fusion(values["fusion"], file)
     values["packs"] = packs_of(values["packs"], file)
     _check_names(values, file)
-    for field in ("copies", "widened", "own_depthwise", "one_core", "layouts", "autocast"):
+    for field in _TUPLES:
         values[field] = tuple(values[field])
     values["algorithms"] = {key: tuple(value) for key, value in values["algorithms"].items()}
     values["priors"] = {
@@ -325,6 +334,7 @@ def _check_names(values: dict[str, Any], file: str) -> None:
     _check(values["priors"], tuple(ALGORITHMS), f"{file}: priors")
     _check((values["grouped"],), GROUPED, f"{file}: grouped")
     _check((values["layout"],), LAYOUTS, f"{file}: layout")
+    _check(values["bias_apart"], tuple(ALGORITHMS), f"{file}: bias_apart")
     _check(values["layouts"], LAYOUTS, f"{file}: layouts")
     _check(values["widened"], tuple(DTYPE_BYTES), f"{file}: widened")
     _check(values["autocast"], tuple(DTYPE_BYTES), f"{file}: autocast")

@@ -1,4 +1,7 @@
-"""Single operators on V100, T4 and P100, eager PyTorch 2.1, fp32 (NeuSight, ASPLOS 2025)."""
+"""Single operators on V100, T4 and P100, eager PyTorch 2.1, fp32 (NeuSight, ASPLOS 2025).
+
+Convolutions have no bias, linear layers have one (neusight/Dataset/collect.py).
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ def _conv(line: dict[str, str]) -> tuple[str, str]:
     return (
         f"conv2d?n={line['B']}&cin={line['Input_Channel']}&cout={line['Output_Channel']}"
         f"&size={line['Input_Size']}&k={line['Kernel_Size']}&stride={line['Stride']}"
-        f"&padding={line['Padding']}&bias=true",
+        f"&padding={line['Padding']}",
         "conv",
     )
 
