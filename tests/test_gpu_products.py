@@ -233,3 +233,22 @@ def test_a_larger_batch_never_takes_less_time(
         device_seconds(platform, f"{spec.format(n)}&dtype={dtype}") for n in (batch, batch + more)
     )
     assert many >= few * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("device", ["rtx-3090", "rtx-4090", "h100-sxm", "t4"])
+def test_convolutions_of_few_channels_have_tiles_of_their_own(device: str) -> None:
+    """Groups of 8 channels fill a quarter of 32 rows, an eighth of 64; products have no such."""
+    platform = load_platform(f"{device}/torch-compile", calibrated=False)
+    generation = machine_for(platform, "float16").generation
+    assert (32, 128) in generation.tensor_convolution
+    assert (32, 128) not in generation.tensor
+    few, more = (
+        device_seconds(platform, f"conv2d?n=64&cin=256&size=28&cout={c}&k=3&groups=8&dtype=float16")
+        for c in (8 * 32, 8 * 64)
+    )
+    assert few < 0.75 * more
+
+
+def test_volta_has_no_narrow_tiles() -> None:
+    volta = machine_for(load_platform("v100-sxm2-16gb/torch-eager"), "float16").generation
+    assert volta.tensor_convolution == volta.tensor

@@ -21,6 +21,7 @@ GENERATION = Generation(
     convolution=TILE,
     winograd=TILE,
     tensor=TILE,
+    tensor_convolution=TILE,
     flops_per_watt=1.0,
     feed=1.0,
     tensor_feed=1.0,

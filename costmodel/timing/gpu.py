@@ -156,13 +156,14 @@ def _convolution(w: Workload, machine: Machine, q: Theta) -> Dim:
     p = in_steps(w, machine)
     serial = w.kind == "grouped" and machine.grouped_serially
     one, repeats = (replace(p, batch=1), p.batch) if serial else (p, 1)
-    direct = repeats * tiled(one, machine, q, q["direct"], machine.generation.convolution, (1,))
+    generation = machine.generation
+    tiles = generation.tensor_convolution if machine.tensor else generation.convolution
+    direct = repeats * tiled(one, machine, q, q["direct"], tiles, (1,))
     if w.kind == "convolution" and _has_winograd(p, machine):
         # F(2x2, 3x3) in one kernel: 16 products of channels for each block of 4 outputs, not 36.
         small = Product(1, 4 * p.m, 4 * blocks(p, 2), p.k / p.taps)
-        direct = minimum(
-            direct, tiled(small, machine, q, q["winograd"], machine.generation.winograd, (1,))
-        )
+        fused = tiled(small, machine, q, q["winograd"], generation.winograd, (1,))
+        direct = minimum(direct, fused)
     return direct + _lanes(w, machine, q)
 
 
@@ -185,6 +186,7 @@ def _products(
     w: Workload, machine: Machine, q: Theta, tiles: tuple[Tile, ...], splits: tuple[int, ...]
 ) -> Dim:
     """Return the time of all products, one after the other, and of operations a lane."""
+    tiles = machine.generation.tensor if machine.tensor else tiles
     speeds = [alignment(w.dtype, machine, q, _rows(w.kind, p)) for p in w.products]
     spent = [
         p.times * tiled(p, machine, q, speed, tiles, splits)

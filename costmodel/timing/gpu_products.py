@@ -64,14 +64,13 @@ def tiled(
     speed : Dim
         Speed of the reduction relative to a matrix product. [1]
     tiles : tuple of Tile
-        Those that the library has where it computes on the lanes; on tensor cores it has
-        ``machine.generation.tensor``.
+        Those that the library has.
     splits : tuple of int
         Into how many parts it may split the reduction.
     """
     generation = machine.generation
     if machine.tensor:
-        tiles, feed = generation.tensor, generation.tensor_feed * machine.operands
+        feed = generation.tensor_feed * machine.operands
         ramp = q["tensor_ramp"]
         fill = q["tensor_fill"] * (1 - _EPILOGUE + _EPILOGUE * machine.operands)
     else:

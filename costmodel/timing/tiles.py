@@ -14,7 +14,7 @@ from costmodel.hardware.model import ARCHITECTURES
 Tile = tuple[int, int]
 
 _FILE = "tiles.toml"
-_TILES = ("product", "batched", "convolution", "winograd", "tensor")
+_TILES = ("product", "batched", "convolution", "winograd", "tensor", "tensor_convolution")
 _NUMBERS = (
     "flops_per_watt",
     "feed",
@@ -47,7 +47,9 @@ class Generation:
     winograd : tuple of Tile
         The same of the fused Winograd kernel. [element]
     tensor : tuple of Tile
-        Output tiles of products and convolutions on tensor cores. [element]
+        Output tiles of products on tensor cores. [element]
+    tensor_convolution : tuple of Tile
+        The same of convolutions, channels by pixels. [element]
     flops_per_watt : float
         Float32 peak over board power of the generation's flagship. [FLOP/s/W]
     feed : float
@@ -89,6 +91,7 @@ class Generation:
     convolution: tuple[Tile, ...]
     winograd: tuple[Tile, ...]
     tensor: tuple[Tile, ...]
+    tensor_convolution: tuple[Tile, ...]
     flops_per_watt: float
     feed: float
     tensor_feed: float
@@ -107,7 +110,7 @@ class Generation:
     writes_either_layout: bool
 
 
-NO_GENERATION = Generation((), (), (), (), (), *(0.0,) * 13, False, False, False)
+NO_GENERATION = Generation((), (), (), (), (), (), *(0.0,) * 13, False, False, False)
 """That of a CPU, which has none."""
 
 
