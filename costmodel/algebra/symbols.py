@@ -15,6 +15,8 @@ from operator import add, mul
 from typing import Any, TypeAlias
 
 import numpy as np
+import sympy
+from sympy.core.cache import cacheit
 
 from costmodel.algebra.arrays import EXACT, check_broadcast, tree_levels
 from costmodel.algebra.later import is_expression, sympy
@@ -140,6 +142,21 @@ def ratio(part: Dim, whole: Dim) -> Dim:
     if is_expression(part) or is_expression(whole):
         return part / whole if part != 0 else part
     return part / whole if part else 0.0
+
+
+def scaled(factor: Dim, value: Dim) -> Dim:
+    """Return ``factor * value``; 0 at once where the number 0 multiplies an expression.
+
+    sympy would look for infinities in all of the expression first.
+
+    Examples
+    --------
+    >>> scaled(0.0, dim("h")), scaled(2, dim("h")), scaled(0.0, 3.0)
+    (0, 2*h, 0.0)
+    """
+    if isinstance(value, sympy.Expr) and isinstance(factor, int | float) and factor == 0:
+        return sympy.S.Zero
+    return factor * value
 
 
 def maximum(*values: Dim) -> Dim:
@@ -332,7 +349,7 @@ def _pick(values: tuple[Dim, ...], number: Any, array: Any, symbol: str) -> Dim:
 
 _MOST_NODES = 80
 """Largest expression that sympy compares with others to simplify a maximum: it takes very long."""
-_MOST_OF_FLOATS = 12
+_MOST_OF_FLOATS = 8
 """The same of one that holds floats, such as a time: there is next to nothing to simplify."""
 
 
@@ -341,9 +358,15 @@ def _branches(values: tuple[Dim, ...], symbol: Any) -> Dim:
     different = list(dict.fromkeys(map(sympy.sympify, values)))
     if len(different) == 1:
         return different[0]
-    if all(_is_small(value) for value in different):
-        return symbol(*different)
-    return symbol(*different, evaluate=False)
+    return _picked(symbol, *different)
+
+
+@cacheit  # type: ignore[untyped-decorator]
+def _picked(symbol: Any, *values: sympy.Expr) -> Dim:
+    """Return the same of different values; the layers of a network ask for the same ones often."""
+    if all(_is_small(value) for value in values):
+        return symbol(*values)
+    return symbol(*values, evaluate=False)
 
 
 def _is_small(expression: sympy.Expr) -> bool:

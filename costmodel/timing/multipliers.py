@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 
-from costmodel.algebra.symbols import Dim
+from costmodel.algebra.symbols import Dim, scaled
 from costmodel.kinds import KINDS
 from costmodel.timing.parameters import Parameter
 from costmodel.timing.terms import Terms
@@ -97,7 +97,7 @@ def multiplied(terms: Terms, kind: str, q: Mapping[str, Dim]) -> Terms:
     >>> found.learned, found.model
     (2.0, 7.0)
     """
-    launch = (q[DEVICE] * q[HOST] - 1) * terms.launch
-    work = (q[DEVICE] * q[multiplier(kind)] - 1) * (terms.model - terms.launch)
+    launch = scaled(q[DEVICE] * q[HOST] - 1, terms.launch)
+    work = scaled(q[DEVICE] * q[multiplier(kind)] - 1, terms.model - terms.launch)
     learned = launch + work  # exactly zero where all multipliers are 1
     return replace(terms, host=terms.host * q[HOST], learned=learned, model=terms.model + learned)
