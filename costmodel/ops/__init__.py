@@ -6,23 +6,9 @@ from costmodel.ops.convolution import Conv, ConvTranspose, DeformConv
 from costmodel.ops.elementwise import Cast, Elementwise, PReLU
 from costmodel.ops.fourier import FourierTransform
 from costmodel.ops.grouped import GroupedLinear
+from costmodel.ops.lookup import Embedding, Gather
 from costmodel.ops.matmul import Linear, MatMul
-from costmodel.ops.movement import (
-    BroadcastTo,
-    ChannelShuffle,
-    Concat,
-    Contiguous,
-    Embedding,
-    Gather,
-    Identity,
-    Merge,
-    Pad,
-    PixelShuffle,
-    Reshape,
-    Slice,
-    Split,
-    Transpose,
-)
+from costmodel.ops.movement import ChannelShuffle, Concat, Pad, PixelShuffle, Slice, Split
 from costmodel.ops.normalization import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
 from costmodel.ops.pooling import AdaptivePool, Pool
 from costmodel.ops.recurrent import Recurrent, RecurrentSteps
@@ -38,6 +24,7 @@ from costmodel.ops.selection import (
 )
 from costmodel.ops.storage import Bitcast, Scatter, StridedView
 from costmodel.ops.terminal import Constant, Input, Output, Parameter
+from costmodel.ops.views import BroadcastTo, Contiguous, Identity, Merge, Reshape, Transpose
 
 __all__ = [
     "OPERATORS",
