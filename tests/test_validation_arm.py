@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import platform as python_platform
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 
 from costmodel import zoo
 from costmodel.cli.app import app
+from costmodel.errors import DataError
 from costmodel.specs import network
 from costmodel_validation.arm.bench.answers import BoardSample, BoardTurn, State
 from costmodel_validation.arm.bench.board import Board as BoardCommands
@@ -25,8 +27,10 @@ from costmodel_validation.backends.arm import ArmBackend
 from costmodel_validation.backends.arm_board import BoardCampaign
 from costmodel_validation.backends.arm_timing import Watch
 from costmodel_validation.comparing.tables import NOTES
+from costmodel_validation.errors import MeasuringError
 from costmodel_validation.measuring.campaign import Campaign, run_campaign
 from costmodel_validation.measuring.clock import Plan, Timing
+from costmodel_validation.measuring.options import chosen_cores
 from costmodel_validation.measuring.store import Store
 
 _NEEDED = [name for name in ("unicorn", "capstone") if importlib.util.find_spec(name) is None]
@@ -55,6 +59,7 @@ class Board:
     cores: tuple[dict[str, Any], ...] = tuple({**A72, "cpu": number} for number in range(4))
     unverified: str | None = None
     hertz: tuple[float, ...] = (1.5e9,)
+    slow: float = 1.0
     bound: list[int] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
     networks: list[int] = field(default_factory=list)
@@ -101,7 +106,8 @@ class Board:
         count = max(20, int(least.partition("=")[2]))
         hertz = self.hertz[min(self.runs, len(self.hertz)) - 1]
         state = {"hertz": hertz, "core": (self.bound or [0])[0], "khz": -1, "millicelsius": 50000}
-        samples = [[(1 + 0.01 * i / count) * operators * 1e-3, 1.0, 0] for i in range(count)]
+        each = operators * 1e-3 * (self.slow if hertz < max(self.hertz) else 1.0)
+        samples = [[(1 + 0.01 * i / count) * each, 1.0, 0] for i in range(count)]
         return {"before": state, "after": state, "samples": samples}
 
     def detail(self, number: str, *_: str) -> dict[str, Any]:
@@ -327,20 +333,92 @@ def test_what_a_board_measures_has_percentiles_rounds_and_drift(board: Board) ->
     assert not rough["networks"][0]["measured"]["precise"]
 
 
-def test_turns_of_a_throttled_core_are_left_out_and_counted(board: Board) -> None:
+def test_turns_of_a_throttled_core_are_left_out_and_counted(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
     watch = Watch(0.0, (3,), pause=lambda seconds: None)
     fast, slow = State(2e9, 3, 60.0), State(1.4e9, 3, 85.0)
     sample = (BoardSample(1e-3, 1e-3, False),)
     assert not watch.judge(BoardTurn(fast, fast, sample))
     assert watch.judge(BoardTurn(fast, slow, sample))
-    assert watch.verdict() == (
-        "throttled in 1 of 2 turns, whose samples are left out, at most 85 degrees: cool the "
-        "board, or ask for fewer rounds"
-    )
     board.hertz = (*[2e9] * 6, 1e9, 2e9)
+    board.slow = 3.0
+    monkeypatch.setattr(
+        "costmodel_validation.backends.arm_timing.Watch.pause", lambda self, seconds: None
+    )
     words = ("--backend", "arm:ssh://me@board", "--json", "--no-kernels")
-    (found,) = json.loads(validate(SMALL, *words).stdout)["networks"]
-    assert found["measured"]["disturbed"] >= 20
+    document = json.loads(validate(SMALL, *words).stdout)
+    (found,) = document["networks"]
+    assert found["measured"]["disturbed"] == 0
+    assert found["measured"]["p90"] < 1.1 * found["measured"]["minimum"]
+    assert re.fullmatch(
+        r"throttled in 1 of \d+ turns \(1.00 instead of 2.00 GHz\), whose \d+ samples are left "
+        r"out, at most 50 degrees: cool the board",
+        document["host"]["throttling"],
+    )
+
+
+def test_a_board_is_given_pauses_to_cool_and_given_up_where_they_do_not_help() -> None:
+    pauses: list[float] = []
+    watch = Watch(30.0, pause=pauses.append)
+    fast, slow = State(2e9, 0, 60.0), State(1.2e9, 0, 85.0)
+    sample = (BoardSample(1e-3, 1e-3, False),)
+    turns = iter([BoardTurn(s, s, sample) for s in (fast, slow, slow, fast)])
+    assert watch.kept(lambda: next(turns)).before == fast
+    assert watch.kept(lambda: next(turns)).before == fast
+    assert pauses == [3.0, 6.0]
+    assert (watch.throttled, watch.left_out) == (2, 2)
+    with pytest.raises(BackendError) as caught:
+        watch.kept(lambda: BoardTurn(slow, slow, sample))
+    assert str(caught.value) == (
+        "the board is throttled (1.20 instead of 2.00 GHz, at most 85 degrees) even after 30 s of "
+        "pauses: cool it, or let it run at a clock that it can hold"
+    )
+    assert sum(pauses[2:]) == 30.0
+
+
+def test_a_throttled_core_fails_its_networks_rather_than_slows_them(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "costmodel_validation.backends.arm_timing.Watch.pause", lambda self, seconds: None
+    )
+    board.hertz = (*[2e9] * 3, 1e9)
+    words = ("--backend", "arm:ssh://me@board", "--no-kernels")
+    assert (
+        "the board is throttled (1.00 instead of 2.00 GHz" in validate(SMALL, *words, code=1).output
+    )
+    board.hertz, board.commands = (*[2e9] * 5, 1e9, *[2e9] * 99), []
+    timing = ArmBackend("ssh://me@board")
+    graph = zoo.shufflenet_v2(width=0.5, size=64)
+    assert len(timing.measure_kernels(graph, Settings(), Plan(warm_up=0))) > 50
+
+
+@pytest.mark.parametrize(
+    ("name", "bound"), [("big", [5]), ("little", [3]), ("cortex-a76", [5]), ("cortex-a55", [3])]
+)
+def test_clusters_are_named(board: Board, name: str, bound: list[int]) -> None:
+    little, big = {"part": "arm:0x41:0xd05"}, {"part": "arm:0x41:0xd0b"}
+    board.cores = tuple(
+        {**A72, **(big if i > 3 else little), "max_khz": 2_000_000 + 200_000 * (i > 3), "cpu": i}
+        for i in range(6)
+    )
+    measured = ArmBackend("ssh://me@board")
+    (core,) = chosen_cores(name, measured, 1)
+    assert [core] == bound
+    assert chosen_cores("4-5", measured, 1) == (4, 5)
+    with pytest.raises(DataError, match="no cores called 'medium'; it has big, little, cortex-a55"):
+        chosen_cores("medium", measured, 1)
+    with pytest.raises(MeasuringError, match="arm:simulated cannot honour --cores big"):
+        chosen_cores("big", ArmBackend("simulated"), 1)
+
+
+def test_a_governor_that_changes_clocks_is_told_with_what_to_do(board: Board) -> None:
+    board.cores = tuple({**core, "governor": "schedutil"} for core in board.cores)
+    out = validate(SMALL, "--backend", "arm:ssh://me@board", "--no-kernels").output
+    assert (
+        "the governor is schedutil: times are steadier under performance (echo performance |" in out
+    )
 
 
 def test_a_program_that_runs_elsewhere_than_it_was_bound_to_is_refused() -> None:

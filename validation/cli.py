@@ -24,8 +24,8 @@ from .measuring.campaign import LIMIT, Campaign
 from .measuring.clock import Plan, Timing
 from .measuring.options import (
     changed,
+    chosen_cores,
     confirmed_platform,
-    parse_cores,
     refuse_unhonoured,
     runnable,
 )
@@ -65,7 +65,8 @@ Cache = Annotated[
     Literal["warm", "cold"], typer.Option(help="Whether caches are flushed before every run.")
 ]
 Cores = Annotated[
-    str | None, typer.Option(help="Cores that the threads are bound to, such as 4-7 or 0,2.")
+    str | None,
+    typer.Option(help="Cores that the threads are bound to: 4-7 or 0,2; on a board also big."),
 ]
 Precision = Annotated[
     float,
@@ -116,9 +117,10 @@ def measure(
     costmodel measure "conv2d?cin=64&size=56&cout=64&k=1" --threads 2 --table host.csv
     """
     console = Console(stderr=True)
-    settings = Settings(device, mode, layout, dtype, threads, cache, cores=parse_cores(cores))
     plan = Plan(precision=precision, budget=budget)
     runner = load_backend(backend)
+    bound = chosen_cores(cores, runner, threads)
+    settings = Settings(device, mode, layout, dtype, threads, cache, cores=bound)
     refuse_unhonoured(runner, settings, changed(plan))
     where = confirmed_platform(platform or runner.platform(settings), runner, settings)
     specs = runnable(networks, runner, settings, console)
@@ -176,9 +178,10 @@ def validate(
     costmodel validate g1 g2 g3 g4 --backend torch
     """
     console = Console(stderr=True)
-    settings = Settings(device, mode, layout, dtype, threads, cache, cores=parse_cores(cores))
     plan = Plan(precision=precision, budget=budget)
     runner = load_backend(backend)
+    bound = chosen_cores(cores, runner, threads)
+    settings = Settings(device, mode, layout, dtype, threads, cache, cores=bound)
     if runner.label == "emulated":
         if settings != Settings():
             raise MeasuringError(

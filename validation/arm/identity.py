@@ -101,6 +101,28 @@ def clusters(hardware: Hardware) -> dict[str, Cluster]:
     return found
 
 
+def named_cores(host: Host, name: str) -> tuple[int, ...]:
+    """Return the cores of a board that are called ``"big"``, ``"little"`` or by their core.
+
+    Big cores are those of the highest clock, little ones those of the lowest.
+
+    Raises
+    ------
+    DataError
+        If it has none of that name: the message says which it has.
+    """
+    clocks = {core.clock for core in host.cores if core.clock}
+    found = [core.number for core in host.cores if _core_name(core) == name]
+    if name in ("big", "little") and clocks:
+        wanted = max(clocks) if name == "big" else min(clocks)
+        found = [core.number for core in host.cores if core.clock == wanted]
+    if not found:
+        kinds = dict.fromkeys(map(_core_name, host.cores))
+        has = ", ".join((*(("big", "little") if clocks else ()), *kinds)) or "no name for its cores"
+        raise DataError(f"the board has no cores called {name!r}; it has {has}")
+    return tuple(found)
+
+
 def confirm(host: Host, hardware: Hardware, where: str) -> None:
     """Refuse a device that the board contradicts.
 

@@ -22,7 +22,7 @@ from ..arm.bench.answers import Host
 from ..arm.bench.board import Board
 from ..arm.bench.targets import EMULATED_CPU, ArmTarget, parse_board, parse_target
 from ..arm.errors import BackendError
-from ..arm.identity import confirm
+from ..arm.identity import confirm, named_cores
 from ..arm.simulator.core import load_core
 from ..arm.simulator.distinct import simulate_distinct
 from ..arm.simulator.simulate import DEFAULT_CORE, Simulated
@@ -152,6 +152,18 @@ class ArmBackend:
                 f"{self.name} is {core.name} at {core.clock / 1e9:.3g} GHz, and platform {name!r} "
                 f"is not: leave --platform out, or give {core.device}/{RUNTIME}"
             )
+
+    def named_cores(self, name: str) -> tuple[int, ...]:
+        """Return the cores of the board that ``--cores`` means by a name.
+
+        Raises
+        ------
+        DataError, MeasuringError
+            If it has none of that name; if nothing is measured.
+        """
+        if not self._measures:
+            raise MeasuringError(f"{self.name} cannot honour --cores {name}")
+        return named_cores(self._host, name)
 
     def check_graph(self, graph: nx.DiGraph, settings: Settings) -> None:
         """Refuse a network before anything is measured.

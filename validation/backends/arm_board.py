@@ -18,7 +18,7 @@ from ..errors import MeasuringError
 from ..measuring.backend import Settings
 from ..measuring.clock import Plan, Subject, Timing
 from ..measuring.journal import Journal
-from .arm_timing import Watch, choose_cores, operator_timings, subject
+from .arm_timing import COOLING, Watch, choose_cores, operator_timings, subject
 from .board_facts import refuse_emulator
 from .board_sessions import in_sessions
 
@@ -64,13 +64,13 @@ class BoardCampaign:
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
-        self.watch = Watch(self.plan.budget)
+        self.watch = Watch(COOLING * self.plan.budget)
 
     def networks(
         self, graphs: Mapping[str, nx.DiGraph], journal: Journal
     ) -> Iterator[tuple[str, Timing | MeasuringError]]:
         """Yield the time of each network; one that ends the program costs itself alone."""
-        yield from in_sessions(self._opened, graphs, self.plan, journal, self.watch)
+        yield from in_sessions(self._opened, graphs, self.plan, journal)
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[_KernelBench]:
@@ -103,4 +103,5 @@ class BoardCampaign:
         with self.target.session() as session:
             board = Board(session)
             self.prepare(board)
-            return operator_timings(board, board.load(spec), len(spec.calls), self.plan)
+            network = board.load(spec)
+            return operator_timings(board, network, len(spec.calls), self.plan, self.watch)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from ..arm.bench.answers import BoardCore, BoardTurn, Host, State
@@ -14,7 +15,9 @@ from ..measuring.clock import Plan, Subject, Timing, summary
 
 THROTTLED = 0.95
 """A core whose clock is below this share of the fastest seen has been slowed down. [1]"""
-_COOLING_S = 3.0
+COOLING = 6.0
+"""Pauses after a turn that was throttled may take as many times the budget of a network. [1]"""
+_COOLING_S = 3.0  # the first pause; each one after it is twice as long
 _STEADY = 0.03  # two windows of the warm-up agree within this share
 _WINDOW = 3
 
@@ -51,12 +54,12 @@ def _listed(cores: dict[int, BoardCore]) -> str:
 
 @dataclass
 class Watch:
-    """The clock of the core, turn by turn: which turns were throttled.
+    """The clock of the core, turn by turn: which turns were throttled, and pauses after them.
 
     Parameters
     ----------
     budget : float
-        Time that may be spent on letting it cool down. [s]
+        Time that may be spent on letting it cool down after one turn. [s]
     cores : tuple of int
         Cores that the program was bound to; empty: any.
     pause : callable
@@ -67,17 +70,34 @@ class Watch:
     cores: tuple[int, ...] = ()
     pause: Callable[[float], object] = time.sleep
     fastest: float = 0.0
+    slowest: float = math.inf
     throttled: int = 0
+    left_out: int = 0
     turns: int = 0
     hottest: float | None = None
-    hot: bool = field(default=False, repr=False)
 
-    def cool(self) -> None:
-        """Wait after a turn that was throttled, as long as the budget lasts."""
-        if self.hot and self.budget > 0:
-            self.pause(min(_COOLING_S, self.budget))
-            self.budget -= _COOLING_S
-        self.hot = False
+    def kept(self, take: Callable[[], BoardTurn]) -> BoardTurn:
+        """Take turns, with pauses between them, until one was not throttled.
+
+        The samples of the others are left out and counted.
+
+        Raises
+        ------
+        BackendError
+            If the board is throttled whatever the pauses, or ran on other cores.
+        """
+        spent, length = 0.0, _COOLING_S
+        while self.judge(turn := take()):
+            self.left_out += len(turn.samples)
+            if spent >= self.budget:
+                raise BackendError(
+                    f"the board is throttled ({self._clocks()}{self._heat()}) even after "
+                    f"{spent:.0f} s of pauses: cool it, or let it run at a clock that it can hold"
+                )
+            length = min(length, self.budget - spent)
+            self.pause(length)
+            spent, length = spent + length, 2 * length
+        return turn
 
     def judge(self, turn: BoardTurn) -> bool:
         """Say whether the clock fell before or during a turn.
@@ -90,9 +110,11 @@ class Watch:
         for state in (turn.before, turn.after):
             self._see(state)
         self.turns += 1
-        self.hot = min(turn.before.hertz, turn.after.hertz) < THROTTLED * self.fastest
-        self.throttled += self.hot
-        return self.hot
+        clock = min(turn.before.hertz, turn.after.hertz)
+        hot = clock < THROTTLED * self.fastest
+        self.throttled += hot
+        self.slowest = min(self.slowest, clock)
+        return hot
 
     def _see(self, state: State) -> None:
         if self.cores and state.core not in self.cores:
@@ -105,13 +127,18 @@ class Watch:
 
     def verdict(self) -> str:
         """Say in one sentence what became of the clock."""
-        heat = "" if self.hottest is None else f", at most {self.hottest:.0f} degrees"
         if not self.throttled:
-            return f"no throttling in {self.turns} turns{heat}"
+            return f"no throttling in {self.turns} turns{self._heat()}"
         return (
-            f"throttled in {self.throttled} of {self.turns} turns, whose samples are left out"
-            f"{heat}: cool the board, or ask for fewer rounds"
+            f"throttled in {self.throttled} of {self.turns} turns ({self._clocks()}), whose "
+            f"{self.left_out} samples are left out{self._heat()}: cool the board"
         )
+
+    def _clocks(self) -> str:
+        return f"{self.slowest / 1e9:.2f} instead of {self.fastest / 1e9:.2f} GHz"
+
+    def _heat(self) -> str:
+        return "" if self.hottest is None else f", at most {self.hottest:.0f} degrees"
 
 
 class TakesTurns(Protocol):
@@ -125,28 +152,39 @@ def subject(name: str, board: TakesTurns, network: int, watch: Watch, cold: bool
     """Return a network on a board as something that can be timed."""
 
     def samples(repeat: int, least: int, seconds: float) -> list[tuple[float, bool]]:
-        turn = board.turn(network, repeat, least, seconds, cold)
-        throttled = watch.judge(turn)
+        turn = watch.kept(lambda: board.turn(network, repeat, least, seconds, cold))
         # where others had the core, the time that the thread had it counts, as on this machine
         return [
-            (row.own if row.disturbed and row.own > 0 else row.seconds, row.disturbed or throttled)
+            (row.own if row.disturbed and row.own > 0 else row.seconds, row.disturbed)
             for row in turn.samples
         ]
 
     return Subject(name, lambda: None, (lambda: None) if cold else None, samples)
 
 
-def operator_timings(board: Board, network: int, operators: int, plan: Plan) -> list[Timing]:
+def operator_timings(
+    board: Board, network: int, operators: int, plan: Plan, watch: Watch
+) -> list[Timing]:
     """Time every operator inside its network, in rounds; steady once two windows agree."""
+
+    def detail(seconds: float) -> list[list[float]]:
+        rows: list[list[float]] = []
+
+        def take() -> BoardTurn:
+            first = board.turn(network, 1, 1, 0.0, cold=False)
+            rows[:] = board.detail(network, operators, _WINDOW, seconds)
+            last = board.turn(network, 1, 1, 0.0, cold=False)
+            return BoardTurn(first.before, last.after, first.samples + last.samples)
+
+        watch.kept(take)
+        return rows
+
     begin, last, steady = time.monotonic(), 0.0, False
     while not steady and time.monotonic() - begin < plan.warm_up:
-        now = sum(min(row) for row in board.detail(network, operators, _WINDOW, 0.0))
+        now = sum(min(row) for row in detail(0.0))
         steady = abs(now - last) <= _STEADY * now
         last = now
-    rounds = [
-        board.detail(network, operators, _WINDOW, plan.budget / max(1, plan.rounds))
-        for _ in range(max(1, plan.rounds))
-    ]
+    rounds = [detail(plan.budget / max(1, plan.rounds)) for _ in range(max(1, plan.rounds))]
     return [
         _timing([taken[index] for taken in rounds], plan, steady, board.where)
         for index in range(operators)

@@ -15,7 +15,6 @@ from ..arm.errors import BackendError
 from ..errors import ClockError, MeasuringError, OutOfMemoryError
 from ..measuring.clock import CpuTimer, Plan, Subject, Timing, measure
 from ..measuring.journal import Journal, Turn
-from .arm_timing import Watch
 
 Outcome = tuple[str, Timing | MeasuringError]
 
@@ -38,10 +37,9 @@ class Bench(Protocol):
 
 @dataclass
 class _Heard:
-    """A journal that remembers which network is worked on, and lets the board cool after rounds."""
+    """A journal that remembers which network is worked on."""
 
     journal: Journal
-    watch: Watch
     at_work: str = ""
 
     def earlier(self, name: str) -> Sequence[Turn]:
@@ -53,7 +51,6 @@ class _Heard:
 
     def finish(self, turns: Mapping[str, Turn]) -> None:
         self.journal.finish(turns)
-        self.watch.cool()  # between rounds, so that no network's time is spent on it
 
 
 def in_sessions(
@@ -61,7 +58,6 @@ def in_sessions(
     graphs: Mapping[str, nx.DiGraph],
     plan: Plan,
     journal: Journal,
-    watch: Watch,
 ) -> Iterator[Outcome]:
     """Yield the time of each network; one that ends the program costs itself alone.
 
@@ -73,15 +69,13 @@ def in_sessions(
         Networks by name.
     plan, journal
         How they are timed, and who hears of it.
-    watch : Watch
-        Sees the clock of the board meanwhile.
     """
     waiting = [dict(graphs)]
     while waiting:
         together = waiting.pop(0)
         while together:
             done = []
-            for name, outcome in _one_session(opened, together, plan, _Heard(journal, watch)):
+            for name, outcome in _one_session(opened, together, plan, _Heard(journal)):
                 done.append(name)
                 if isinstance(outcome, OutOfMemoryError) and len(together) > 1:
                     waiting.append({name: together[name]})  # alone it may fit

@@ -19,7 +19,7 @@ from costmodel.runtimes import load_runtime
 
 from ..arm.bench.answers import Host, Layer
 from ..arm.bench.board import Board
-from ..arm.identity import confirm
+from ..arm.identity import confirm, named_cores
 from ..errors import ClockError, MeasuringError
 from ..measuring.backend import KernelTiming, Label, Settings
 from ..measuring.clock import Plan, Timing
@@ -111,6 +111,16 @@ class EngineBackend:
         """
         if not self._stand_in:
             confirm(self._host, load_platform(name).hardware, self.name)
+
+    def named_cores(self, name: str) -> tuple[int, ...]:
+        """Return the cores of the board that ``--cores`` means by a name.
+
+        Raises
+        ------
+        DataError
+            If it has none of that name.
+        """
+        return named_cores(self._host, name)
 
     def check_graph(self, graph: nx.DiGraph, settings: Settings) -> None:
         """Refuse a network before anything is measured.

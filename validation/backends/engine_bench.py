@@ -26,7 +26,7 @@ from ..measuring.backend import Settings
 from ..measuring.clock import Plan, Subject, Timing
 from ..measuring.journal import Journal
 from .arm_board import BoardCampaign
-from .arm_timing import Watch, subject
+from .arm_timing import COOLING, Watch, subject
 from .board_sessions import in_sessions
 from .engine_models import TITLES, check_outputs, convert
 from .engine_program import SAMPLE, ProgramRunning
@@ -186,7 +186,7 @@ class EngineCampaign:
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
-        self.watch = Watch(self.plan.budget)
+        self.watch = Watch(COOLING * self.plan.budget)
         if self.there.kind == "program":
             self.plan = replace(self.plan, sample=max(SAMPLE, self.plan.sample))
 
@@ -194,7 +194,7 @@ class EngineCampaign:
         self, graphs: Mapping[str, nx.DiGraph], journal: Journal
     ) -> Iterator[tuple[str, Timing | MeasuringError]]:
         """Yield the time of each network; one that ends the engine costs itself alone."""
-        yield from in_sessions(self._opened, graphs, self.plan, journal, self.watch)
+        yield from in_sessions(self._opened, graphs, self.plan, journal)
 
     def layers(self, name: str, graph: nx.DiGraph, runs: int = 20) -> tuple[Layer, ...]:
         """Return the time of every layer of a network, as the engine counts them."""

@@ -85,7 +85,8 @@ class ArmNcnnBackend(NcnnBackend):
         if platform.machine() not in ("aarch64", "arm64"):
             raise MeasuringError(
                 f"arm:ncnn needs an ARM machine, this is {platform.machine()}: the backend ncnn "
-                "runs its kernels for this one, compared with --platform host/ncnn"
+                "runs its kernels for this one, compared with --platform host/ncnn, and "
+                "ncnn:ssh://user@host those of a board"
             )
 
 

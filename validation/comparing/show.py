@@ -25,7 +25,9 @@ def show_networks(
     compared: Sequence[Comparison], backend: Backend, settings: Settings, as_json: bool
 ) -> None:
     """Print predicted beside measured (or simulated) networks and kernels."""
-    host, label = backend.describe(settings), backend.label
+    host, label = dict(backend.describe(settings)), backend.label
+    if verdict := getattr(backend, "verdict", ""):
+        host["throttling"] = verdict
     if as_json:
         _print_json(to_dict(compared, host, label))
         return

@@ -49,6 +49,23 @@ def parse_cores(text: str | None) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
+def chosen_cores(text: str | None, backend: Backend, threads: int) -> tuple[int, ...]:
+    """Return the cores that ``--cores`` names: by numbers, or by the name of a board's cluster.
+
+    Of a cluster the last ones are taken, as many as there are threads.
+
+    Raises
+    ------
+    CostModelError
+        If it names none.
+    """
+    named: Any = getattr(backend, "named_cores", None)
+    if text is None or named is None or not text[:1].isalpha():
+        return parse_cores(text)
+    found: tuple[int, ...] = named(text)
+    return found[-threads:] if len(found) >= threads else found
+
+
 def refuse_unhonoured(backend: Backend, settings: Settings, options: Iterable[str]) -> None:
     """Refuse options that a backend would not honour.
 

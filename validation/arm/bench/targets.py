@@ -156,6 +156,8 @@ def _unknown(text: str) -> str:
         hint = f"; did you mean arm:{near[0]}?"
     elif core in core_names():
         hint = f"; did you mean arm:simulated={core}?"
+    elif "?" in text or any(f":{way}://" in text.removeprefix("arm:") for way in ("ssh", "adb")):
+        hint = "; an engine on a board is named first: ncnn:ssh://user@host"
     return (
         f"no ARM target is called {text!r}; there are arm:native, arm:ssh://user@host:port, "
         f"arm:adb://serial, arm:emulated and arm:simulated=CORE{hint}"
