@@ -235,8 +235,10 @@ def _compare(
 ) -> Comparison:
     graph, backend = campaign.graphs[spec], campaign.backend
     kernels = backend.measure_kernels(graph, campaign.settings, kernel_plan) if kernel_plan else ()
+    told = getattr(backend, "measure_layers", None) if kernel_plan else None
+    layers = told(spec, graph, campaign.settings, kernel_plan) if told is not None else ()
     again = runs[1].get(spec) if len(runs) > 1 else None
-    return compare(spec, graph, campaign.platform, runs[0][spec], again, kernels)
+    return compare(spec, graph, campaign.platform, runs[0][spec], again, kernels, layers)
 
 
 def _timings(campaign: Campaign, store: Store) -> dict[str, Timing]:

@@ -17,11 +17,11 @@ from costmodel.kernels.lowering import lower as lower_kernels
 from costmodel.platforms import load_platform
 from costmodel.runtimes import load_runtime
 
-from ..arm.bench.answers import Host, Layer
+from ..arm.bench.answers import Host
 from ..arm.bench.board import Board
 from ..arm.identity import confirm, named_cores
 from ..errors import ClockError, MeasuringError
-from ..measuring.backend import KernelTiming, Label, Settings
+from ..measuring.backend import KernelTiming, Label, LayerTiming, Settings
 from ..measuring.clock import Plan, Timing
 from ..measuring.journal import NO_JOURNAL, Journal
 from .alone import cut_out
@@ -182,7 +182,7 @@ class EngineBackend:
 
     def measure_layers(
         self, name: str, graph: nx.DiGraph, settings: Settings, plan: Plan
-    ) -> tuple[Layer, ...]:
+    ) -> tuple[LayerTiming, ...]:
         """Return the time of every layer inside the network, where the engine tells it."""
         self._check(settings)
         return self._campaign(settings, plan).layers(name, graph)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import networkx as nx
 
 from ..arm.bench import answers
-from ..arm.bench.answers import BoardSample, BoardTurn, Layer
+from ..arm.bench.answers import BoardSample, BoardTurn
 from ..arm.bench.board import Board
 from ..arm.bench.private import Program
 from ..arm.bench.process import DEFAULT_TIMEOUT_S
@@ -22,7 +22,7 @@ from ..arm.bench.session import Session
 from ..arm.bench.texts import harmless
 from ..arm.errors import BackendError
 from ..errors import MeasuringError
-from ..measuring.backend import Settings
+from ..measuring.backend import LayerTiming, Settings
 from ..measuring.clock import Plan, Subject, Timing
 from ..measuring.journal import Journal
 from .arm_board import BoardCampaign
@@ -45,7 +45,7 @@ class _Running(Protocol):
         self, network: int, repeat: int, least: int, seconds: float
     ) -> tuple[BoardSample, ...]: ...
 
-    def layers(self, network: int, runs: int) -> tuple[Layer, ...]: ...
+    def layers(self, network: int, runs: int) -> tuple[LayerTiming, ...]: ...
 
 
 class PackageRunning(Board):
@@ -69,9 +69,10 @@ class PackageRunning(Board):
         command = f"turn {network} repeat={repeat} min={least} us={max(0, int(seconds * 1e6))}"
         return self.read(command, seconds + DEFAULT_TIMEOUT_S, answers.samples)
 
-    def layers(self, network: int, runs: int) -> tuple[Layer, ...]:
+    def layers(self, network: int, runs: int) -> tuple[LayerTiming, ...]:
         """Return the time of every layer; none where the engine does not tell."""
-        return self.read(f"layers {network} runs={runs}", DEFAULT_TIMEOUT_S, answers.layers)
+        found = self.read(f"layers {network} runs={runs}", DEFAULT_TIMEOUT_S, answers.layers)
+        return tuple(LayerTiming(*layer) for layer in found)
 
 
 def _texts(answer: Mapping[str, Any]) -> dict[str, str]:
@@ -196,7 +197,7 @@ class EngineCampaign:
         """Yield the time of each network; one that ends the engine costs itself alone."""
         yield from in_sessions(self._opened, graphs, self.plan, journal)
 
-    def layers(self, name: str, graph: nx.DiGraph, runs: int = 20) -> tuple[Layer, ...]:
+    def layers(self, name: str, graph: nx.DiGraph, runs: int = 20) -> tuple[LayerTiming, ...]:
         """Return the time of every layer of a network, as the engine counts them."""
         with self._opened() as bench:
             bench.subject(name, graph)

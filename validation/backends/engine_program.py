@@ -13,11 +13,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..arm.bench.answers import BoardSample, Layer
+from ..arm.bench.answers import BoardSample
 from ..arm.bench.process import DEFAULT_TIMEOUT_S, attended, ended
 from ..arm.bench.remote import AdbTarget, SshTarget
 from ..arm.bench.texts import harmless, last_line
 from ..arm.errors import BackendError, KernelError
+from ..measuring.backend import LayerTiming
 from .engine_there import PROGRAMS
 
 SAMPLE = 0.1
@@ -114,7 +115,7 @@ class ProgramRunning:
             found.append(BoardSample(mean, 0.0, False))
         return tuple(found)
 
-    def layers(self, network: int, runs: int) -> tuple[Layer, ...]:
+    def layers(self, network: int, runs: int) -> tuple[LayerTiming, ...]:
         """Return the time of every layer; none where the program does not tell."""
         if self.engine != "tflite":
             return ()
@@ -197,7 +198,7 @@ def mean_seconds(engine: str, said: str) -> float | None:
     return mean if low <= mean <= high else None
 
 
-def profile(said: str) -> tuple[Layer, ...]:
+def profile(said: str) -> tuple[LayerTiming, ...]:
     """Read the layers of ``benchmark_model``'s profile, in the order in which they run.
 
     Examples
@@ -208,14 +209,14 @@ def profile(said: str) -> tuple[Layer, ...]:
     ...   CONV_2D  1.2  1.1  60.0%  60.0%  0.000  1  [conv]:0
     ... ==================== Top by Computation Time ===================='''
     >>> profile(text)
-    (Layer(name='[conv]:0', kind='CONV_2D', seconds=0.0011),)
+    (LayerTiming(name='[conv]:0', kind='CONV_2D', seconds=0.0011),)
     """
     _, _, regular = said.partition("Operator-wise Profiling Info for Regular Benchmark Runs:")
     _, _, table = regular.partition("Run Order")
     table, _, _ = table.partition("Top by Computation Time")
     found = [_PROFILE.match(line) for line in table.splitlines()]
     return tuple(
-        Layer(
+        LayerTiming(
             harmless(row["name"]), harmless(row["kind"]), float(row["ms"]) * int(row["times"]) / 1e3
         )
         for row in found

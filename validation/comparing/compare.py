@@ -13,7 +13,7 @@ from costmodel.platforms import Platform
 from costmodel.prediction import KernelTime, Prediction
 from costmodel.prediction.latency import latency
 
-from ..measuring.backend import KernelTiming
+from ..measuring.backend import KernelTiming, LayerTiming
 from ..measuring.clock import Timing
 
 PARTS = {"compute": "compute", "memory": "traffic", "launch": "overhead", "passes": "fusion"}
@@ -69,6 +69,8 @@ class Comparison:
         The same measured at another time.
     kernels : tuple of KernelComparison
         Each kernel, where they were measured.
+    layers : tuple of LayerTiming
+        Each layer inside the network, where an engine tells their times.
     """
 
     network: str
@@ -78,6 +80,7 @@ class Comparison:
     measured: Timing
     again: Timing | None = None
     kernels: tuple[KernelComparison, ...] = ()
+    layers: tuple[LayerTiming, ...] = ()
 
     @property
     def error(self) -> float:
@@ -121,6 +124,14 @@ class Comparison:
         ordered = sorted(sums.items(), key=lambda item: -item[1][1])
         return {kind: (predicted, measured) for kind, (predicted, measured) in ordered}
 
+    def layers_by_kind(self) -> dict[str, tuple[int, float]]:
+        """Return number and seconds of all layers of a kind of the engine's, largest first."""
+        sums: dict[str, list[float]] = defaultdict(list)
+        for layer in self.layers:
+            sums[layer.kind].append(layer.seconds)
+        ordered = sorted(sums.items(), key=lambda item: -sum(item[1]))
+        return {kind: (len(seconds), sum(seconds)) for kind, seconds in ordered}
+
 
 @dataclass(frozen=True)
 class Score:
@@ -161,6 +172,7 @@ def compare(
     measured: Timing,
     again: Timing | None = None,
     kernels: Sequence[KernelTiming] = (),
+    layers: Sequence[LayerTiming] = (),
 ) -> Comparison:
     """Predict ``graph`` on ``platform`` and set the measurements beside it.
 
@@ -176,6 +188,8 @@ def compare(
         The whole network, and once more at another time.
     kernels : sequence of KernelTiming
         Its kernels, each alone.
+    layers : sequence of LayerTiming
+        Its layers as an engine counts them.
     """
     prediction = latency(graph, platform)
     assert prediction.interval is not None, "a graph that was measured has no symbols"
@@ -187,6 +201,7 @@ def compare(
         measured,
         again,
         _kernels(prediction, kernels),
+        tuple(layers),
     )
 
 

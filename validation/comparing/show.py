@@ -18,7 +18,13 @@ from ..guidelines.tables import experiment_dict, experiment_table
 from ..measuring.backend import Backend, Settings
 from ..measuring.running import say
 from .compare import Comparison
-from .tables import NOTES, kernels_table, networks_table, to_dict
+from .tables import (
+    NOTES,
+    kernels_table,
+    layers_table,
+    networks_table,
+    to_dict,
+)
 
 
 def show_networks(
@@ -37,6 +43,8 @@ def show_networks(
         if comparison.kernels:
             inside = getattr(backend, "kernels_inside", False)
             console.print(kernels_table(comparison, label, inside))
+        if comparison.layers:
+            console.print(layers_table(comparison))
     _print_note(console, NOTES[label], host)
 
 

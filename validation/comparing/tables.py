@@ -77,6 +77,18 @@ def kernels_table(comparison: Comparison, label: Label = "measured", inside: boo
     return table
 
 
+def layers_table(comparison: Comparison) -> Table:
+    """Return the kinds of layer of one network as the engine counts and times them."""
+    table = Table(title=escape(f"{comparison.network}: its layers in ms, by the engine's profile"))
+    table.add_column("kind", overflow="fold")
+    for name in ("layers", "measured", "share of network"):
+        table.add_column(name, justify="right")
+    total = comparison.measured.quiet
+    for kind, (number, seconds) in comparison.layers_by_kind().items():
+        table.add_row(escape(kind), str(number), milliseconds(seconds), f"{seconds / total:.1%}")
+    return table
+
+
 def sentence(result: Score, label: Label = "measured") -> str:
     """Return a score in words."""
     ranks = ""

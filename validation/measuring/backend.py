@@ -75,6 +75,23 @@ class KernelTiming:
     timing: Timing
 
 
+@dataclass(frozen=True)
+class LayerTiming:
+    """The time of one layer inside its network, as an engine counts its layers.
+
+    Parameters
+    ----------
+    name, kind : str
+        As the engine calls it: ``"conv1_nchwc"``, ``"CONV_2D"``.
+    seconds : float
+        Of one pass, the median or mean that the engine tells. [s]
+    """
+
+    name: str
+    kind: str
+    seconds: float
+
+
 class Backend(Protocol):
     """Runs op graphs on one kind of device."""
 

@@ -159,21 +159,12 @@ def samples(answer: Mapping[str, Any]) -> tuple[BoardSample, ...]:
     return tuple(rows)
 
 
-@dataclass(frozen=True)
-class Layer:
-    """The time of one layer as an engine counts its layers: name, kind, seconds of one pass."""
-
-    name: str
-    kind: str
-    seconds: float
-
-
-def layers(answer: Mapping[str, Any]) -> tuple[Layer, ...]:
-    """Read the layers of an engine's profile."""
-    return tuple(
-        Layer(harmless(str(name)), harmless(str(kind)), _number(time, "a time", 0, _DAY))
+def layers(answer: Mapping[str, Any]) -> list[tuple[str, str, float]]:
+    """Read the layers of an engine's profile: name, kind and seconds of each."""
+    return [
+        (harmless(str(name)), harmless(str(kind)), _number(time, "a time", 0, _DAY))
         for name, kind, time in answer["layers"]
-    )
+    ]
 
 
 def outputs(answer: Mapping[str, Any]) -> list[tuple[int, NDArray[Any] | None]]:
