@@ -30,6 +30,7 @@ enum exit_code {
 };
 
 enum activation { ACT_NONE, ACT_RELU, ACT_RELU6 };
+enum dtype { DTYPE_F32, DTYPE_F16, DTYPE_I8 }; /* of the operands of a product */
 
 struct tensor {
   int n, c, h, w;
@@ -53,6 +54,7 @@ struct operator {
   int dims[MAX_DIMS], n_dims;     /* the extents of more than four axes */
   float value;
   enum activation act;
+  enum dtype dtype;
   /* made by prepare() */
   float *weights, *shift, *scale;
   size_t scratch, own;            /* floats of working memory wanted while running: of all, of each thread */
@@ -133,7 +135,7 @@ int bind_to(const int *cores, int count);
 void print_affinity(void);
 
 /* team.c: threads; a barrier is passed by all of a team together */
-enum { MAX_THREADS = 64 };
+enum { MAX_THREADS = 64, NARROW_SHARED = MAX_THREADS }; /* floats of shared memory, at its end */
 void use_threads(int count, int apart); /* on the cores it is bound to; apart: one a core, or an error */
 int threads_in_use(void);
 void print_threads(void);          /* the cores that each is bound to */

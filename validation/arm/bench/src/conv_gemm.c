@@ -1,6 +1,7 @@
 /* Convolutions that are matrix products: 1x1 (grouped or not) and the general k x k fallback. */
 #include "gemm.h"
 #include "kernels.h"
+#include "narrow.h"
 #include "simd.h"
 
 /* The matrix of each group: rows and columns; and the channels of both sides. Of a volume the axis of
@@ -27,33 +28,59 @@ static void pack_weights(const struct network *net, struct operator *op) {
   struct matrix of = matrix_of(net, op);
   int m = of.m, k = of.k;
   float *plain = make_weights((size_t)of.cout * k, k, op->seed);
+  op->shift = make_bias(op, of.cout);
+  if (op->dtype != DTYPE_F32) {
+    expect_narrow(op);
+    size_t packed = narrow_packed_floats(op->dtype, m, k);
+    op->weights = allocate_floats(packed * op->groups);
+    op->scale = allocate_floats((size_t)of.cout);
+    for (int g = 0; g < op->groups; g++)
+      narrow_pack(op->dtype, plain + (size_t)g * m * k, m, k, op->weights + g * packed, op->scale + g * m);
+    release_floats(plain);
+    op->own = narrow_scratch_floats(op->dtype, k);
+    return;
+  }
+  op->own = gemm_scratch_floats();
   op->weights = allocate_floats(gemm_packed_floats(m, k) * op->groups);
   for (int g = 0; g < op->groups; g++)
     gemm_pack_a(plain + (size_t)g * m * k, k, m, k, op->weights + g * gemm_packed_floats(m, k));
   release_floats(plain);
-  op->shift = make_bias(op, of.cout);
+}
+
+/* The product of a group's weights and a matrix of `n` columns, each side's rows `b` and `c` apart. */
+static void multiply(const struct network *net, const struct operator *op, struct matrix of, int g, int n,
+                     const float *b, size_t ldb, float *c, size_t ldc, float scale, struct team sharing,
+                     struct team team) {
+  float *scratch = own_scratch(net, team);
+  if (op->dtype == DTYPE_F32) {
+    gemm_share(sharing, of.m, n, of.k, op->weights + g * gemm_packed_floats(of.m, of.k), b, ldb, c, ldc,
+               op->shift + g * of.m, op->act, 0, scratch);
+    return;
+  }
+  struct narrow product = {.op = op, .m = of.m, .n = n, .k = of.k, .from = g * of.m, .scale = scale,
+                           .first = g * narrow_packed_floats(op->dtype, of.m, of.k),
+                           .b = {(float *)b, ldb, 1}, .c = {c, ldc, 1}};
+  narrow_share(sharing, &product, scratch);
 }
 
 void prepare_conv1x1(const struct network *net, struct operator *op) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   expect_shape(op, y, x->n, y->c, x->h, x->w);
   pack_weights(net, op);
-  op->own = gemm_scratch_floats();
 }
 
 void run_conv1x1(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
-  int m = y->c / op->groups, k = x->c / op->groups;
+  struct matrix of = matrix_of(net, op);
   size_t area = (size_t)x->h * x->w;
+  float scale = narrow_scale(net, op, x, team);
   int products = x->n * op->groups, each = products >= team.count; /* or shares of all */
   struct range r = each ? share_of((size_t)products, team) : (struct range){0, products};
   struct team inside = each ? (struct team){0, 1} : team;
   for (int p = r.begin; p < r.end; p++) {
     int i = p / op->groups, g = p % op->groups;
-    gemm_share(inside, m, (int)area, k, op->weights + g * gemm_packed_floats(m, k),
-               x->data + ((size_t)i * x->c + (size_t)g * k) * area, area,
-               y->data + ((size_t)i * y->c + (size_t)g * m) * area, area, op->shift + g * m, op->act, 0,
-               own_scratch(net, team));
+    multiply(net, op, of, g, (int)area, x->data + ((size_t)i * x->c + (size_t)g * of.k) * area, area,
+             y->data + ((size_t)i * y->c + (size_t)g * of.m) * area, area, scale, inside, team);
   }
 }
 
@@ -68,7 +95,6 @@ void prepare_conv(const struct network *net, struct operator *op) {
   expect_window(net, op, y->c);
   pack_weights(net, op);
   int k = matrix_of(net, op).k;
-  op->own = gemm_scratch_floats();
   op->scratch = (size_t)k * strip_rows(y, k) * y->w;
 }
 
@@ -123,7 +149,7 @@ void run_conv(const struct network *net, const struct operator *op, struct team 
   struct matrix of = matrix_of(net, op);
   int strip = strip_rows(y, of.k), deep = of.deep;
   size_t area_in = (size_t)x->h * x->w, area_out = (size_t)y->h * y->w;
-  float *unrolled = net->scratch;
+  float *unrolled = net->scratch, scale = narrow_scale(net, op, x, team);
   for (int i = 0; i < x->n; i++)
     for (int g = 0; g < op->groups; g++)
       for (int oz = 0; oz < deep; oz++)
@@ -134,9 +160,8 @@ void run_conv(const struct network *net, const struct operator *op, struct team 
           float *out = y->data + (((size_t)i * of.cout + (size_t)g * of.m) * deep + oz) * area_out;
           unroll(net, op, image, oz, y0, rows, unrolled, team);
           wait_for_all(team);
-          gemm_share(team, of.m, n, of.k, op->weights + g * gemm_packed_floats(of.m, of.k), unrolled, (size_t)n,
-               out + (size_t)y0 * y->w, deep * area_out, op->shift + g * of.m, op->act, 0,
-                     own_scratch(net, team));
+          multiply(net, op, of, g, n, unrolled, (size_t)n, out + (size_t)y0 * y->w, deep * area_out, scale, team,
+                   team);
           wait_for_all(team); /* the next rows take the place of these */
         }
 }

@@ -1,5 +1,5 @@
 /* What the binary can say of the machine under it: its processors, their clocks, its system. */
-#include "bench.h"
+#include "narrow.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -92,6 +92,7 @@ void print_host(void) {
     printf(", \"kernel\": ");
     print_json_string(system.release);
   }
+  printf(", \"half\": \"%s\", \"int8\": \"%s\"", narrow_instructions(DTYPE_F16), narrow_instructions(DTYPE_I8));
   printf(", \"processors\": %ld", sysconf(_SC_NPROCESSORS_ONLN));
   printf(", \"compiler\": ");
   print_json_string(__VERSION__);

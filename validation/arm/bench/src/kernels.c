@@ -2,12 +2,12 @@
 #include "kernels.h"
 
 const struct kernel KERNELS[] = {
-    {"conv1x1", "groups act bias seed!", 1, 1, 1, 1, prepare_conv1x1, run_conv1x1},
+    {"conv1x1", "groups act bias dtype seed!", 1, 1, 1, 1, prepare_conv1x1, run_conv1x1},
     {"conv3x3", "stride! pad ph pw ph_end pw_end act bias seed!", 1, 1, 1, 1, prepare_conv3x3, run_conv3x3},
     {"winograd3x3", "pad ph pw ph_end pw_end act bias seed!", 1, 1, 1, 1, prepare_winograd3x3, run_winograd3x3},
-    {"conv", "k kh kw stride! stride_w pad ph pw ph_end pw_end dilation dilation_w kd stride_d pd pd_end dilation_d depth groups act bias seed!", 1, 1, 1, 1, prepare_conv, run_conv},
+    {"conv", "k kh kw stride! stride_w pad ph pw ph_end pw_end dilation dilation_w kd stride_d pd pd_end dilation_d depth groups act bias dtype seed!", 1, 1, 1, 1, prepare_conv, run_conv},
     {"depthwise", "k kh kw stride! stride_w pad ph pw ph_end pw_end dilation dilation_w act bias seed!", 1, 1, 1, 1, prepare_depthwise, run_depthwise},
-    {"linear", "act bias seed!", 1, 1, 1, 1, prepare_linear, run_linear},
+    {"linear", "act bias dtype seed!", 1, 1, 1, 1, prepare_linear, run_linear},
     {"maxpool", "k kh kw stride! stride_w pad ph pw ph_end pw_end dilation dilation_w ceil", 1, 1, 1, 1, prepare_pool, run_maxpool},
     {"avgpool", "k kh kw stride! stride_w pad ph pw ph_end pw_end ceil include_pad", 1, 1, 1, 1, prepare_pool, run_avgpool},
     {"globalpool", "", 1, 1, 1, 1, prepare_globalpool, run_globalpool},

@@ -2,17 +2,41 @@
  * input a product of matrices. */
 #include "gemm.h"
 #include "kernels.h"
+#include "narrow.h"
 #include "simd.h"
 
 enum { MANY_ROWS = 8 };
 
 static int features(const struct tensor *t) { return t->c * t->h * t->w; }
 
+static void prepare_narrow(struct operator *op, int m, int k) {
+  expect_narrow(op);
+  float *plain = op->weights;
+  op->weights = allocate_floats(narrow_packed_floats(op->dtype, m, k));
+  op->scale = allocate_floats((size_t)m);
+  narrow_pack(op->dtype, plain, m, k, op->weights, op->scale);
+  release_floats(plain);
+  op->own = narrow_scratch_floats(op->dtype, k);
+}
+
+/* Features are rows of the product, and rows of the input its columns. */
+static void narrow_product(const struct network *net, const struct operator *op, struct team team) {
+  const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
+  struct narrow product = {.op = op, .m = y->c, .n = x->n, .k = features(x),
+                           .scale = narrow_scale(net, op, x, team),
+                           .b = {x->data, 1, (size_t)features(x)}, .c = {y->data, 1, (size_t)y->c}};
+  narrow_share(team, &product, own_scratch(net, team));
+}
+
 void prepare_linear(const struct network *net, struct operator *op) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   expect_shape(op, y, x->n, y->c, 1, 1);
   op->weights = make_weights((size_t)y->c * features(x), features(x), op->seed);
   op->shift = make_bias(op, y->c);
+  if (op->dtype != DTYPE_F32) {
+    prepare_narrow(op, y->c, features(x));
+    return;
+  }
   if (x->n < MANY_ROWS)
     return;
   int k = features(x);
@@ -64,6 +88,10 @@ INLINE void dot_rows(const int rows, const float *w, const float *x, int k, floa
 void run_linear(const struct network *net, const struct operator *op, struct team team) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
   int k = features(x);
+  if (op->dtype != DTYPE_F32) {
+    narrow_product(net, op, team);
+    return;
+  }
   if (x->n >= MANY_ROWS) {
     product_of_matrices(net, op, team);
     return;

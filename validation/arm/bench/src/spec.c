@@ -211,6 +211,16 @@ static const struct {
 };
 enum { N_PARAMETERS = sizeof PARAMETERS / sizeof PARAMETERS[0] };
 
+static enum dtype parse_dtype(int line, const char *text) {
+  if (strcmp(text, "float32") == 0)
+    return DTYPE_F32;
+  if (strcmp(text, "float16") == 0)
+    return DTYPE_F16;
+  if (strcmp(text, "int8") == 0)
+    return DTYPE_I8;
+  fail(EXIT_BAD_SPEC, line, "dtype must be float32, float16 or int8, not '%.60s'", text);
+}
+
 /* dims=8x7x8: the extents of more axes than a tensor has here. */
 static void parse_dims(struct operator *op, int line, const char *text) {
   char copy[128], *rest;
@@ -227,6 +237,10 @@ static void parse_dims(struct operator *op, int line, const char *text) {
 static void set_parameter(struct operator *op, int line, const char *key, const char *value) {
   if (strcmp(key, "act") == 0) {
     op->act = parse_activation(line, value);
+    return;
+  }
+  if (strcmp(key, "dtype") == 0) {
+    op->dtype = parse_dtype(line, value);
     return;
   }
   if (strcmp(key, "dims") == 0) {
@@ -384,7 +398,7 @@ void finish_network(struct network *net, int line) {
     shared = op->scratch > shared ? op->scratch : shared;
     own = op->own > own ? op->own : own;
   }
-  net->shared = (shared + LINE - 1) / LINE * LINE;
+  net->shared = (shared + LINE - 1) / LINE * LINE + NARROW_SHARED;
   net->own = (own + 2 * LINE - 1) / LINE * LINE; /* room for one vector read too many */
   net->scratch = allocate_floats(net->shared + (size_t)threads_in_use() * net->own);
 }
