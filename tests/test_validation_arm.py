@@ -466,6 +466,17 @@ def test_threads_that_are_not_there_are_refused(
         BoardCampaign(board, Settings(threads=2), Plan()).prepare(BoardCommands(board))
 
 
+@pytest.mark.parametrize("dtype", ["float16", "int8"])
+def test_narrow_products_reach_the_board(board: Board, dtype: str) -> None:
+    words = ("--backend", "arm:ssh://me@board", "--no-kernels", "--dtype", dtype, "--json")
+    (found,) = json.loads(validate(SMALL, *words).stdout)["networks"]
+    (told,) = [command for command in board.commands if command.startswith("network")]
+    assert told.count(f"dtype={dtype}") > 30
+    assert f"dtype={dtype}" in json.dumps(found)
+    out = validate(SMALL, "--backend", "arm:simulated", "--dtype", dtype, code=1).output
+    assert f"arm:simulated cannot honour --dtype {dtype}" in out
+
+
 def test_cold_caches_and_the_budget_reach_the_board(board: Board) -> None:
     validate(SMALL, "--backend", "arm:ssh://me@board", "--no-kernels", "--cache", "cold")
     turns = [command for command in board.commands if command.startswith("turn")]
@@ -478,7 +489,7 @@ def test_cold_caches_and_the_budget_reach_the_board(board: Board) -> None:
     [
         ("--layout", "channels_last"),
         ("--mode", "compile"),
-        ("--dtype", "float16"),
+        ("--dtype", "bfloat16"),
         ("--device", "cuda"),
         ("--threads", "2"),
     ],

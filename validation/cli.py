@@ -58,7 +58,7 @@ Layout = Annotated[
     Literal["contiguous", "channels_last"], typer.Option(help="Order of the elements of images.")
 ]
 Dtype = Annotated[
-    Literal["float32", "tf32", "float16", "bfloat16"],
+    Literal["float32", "tf32", "float16", "bfloat16", "int8"],
     typer.Option(help="Dtype in the place of float32."),
 ]
 Cache = Annotated[

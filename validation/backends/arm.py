@@ -34,10 +34,11 @@ from ..measuring.clock import Plan, Timing
 from ..measuring.host import describe_host, load
 from ..measuring.journal import NO_JOURNAL, Journal
 from ..measuring.platforms import platform_name
-from .arm_board import BoardCampaign
+from .arm_board import BoardCampaign, products_of
 from .board_facts import board_platform, facts, refuse_emulator
 
 RUNTIME = "neon"
+_DTYPES = ("float16", "int8")  # of the operands of products
 _SAME_CLOCK = 0.05
 
 
@@ -174,7 +175,7 @@ class ArmBackend:
             If an operator has no kernel, or a setting is not honoured.
         """
         self._check(settings)
-        lower(graph)
+        lower(graph, products=products_of(settings))
 
     def measure_networks(
         self,
@@ -221,7 +222,7 @@ class ArmBackend:
     ) -> tuple[KernelTiming, ...]:
         """Return the time of every kernel inside the network; none where the two do not match."""
         self._check(settings)
-        spec = reuse_memory(lower(graph))
+        spec = reuse_memory(lower(graph, products=products_of(settings)))
         if self._target == "simulated":
             simulated = simulate_distinct(spec, self._core, warm=settings.cache == "warm")
             alone = [replace(simulated, operators=(operator,)) for operator in simulated.operators]
@@ -248,8 +249,11 @@ class ArmBackend:
 
     def _check(self, settings: Settings) -> None:
         """Refuse settings that are not honoured, each by its name."""
-        threads = settings.threads if self._measures else 1
-        plain = Settings(threads=threads, cache=settings.cache, cores=settings.cores)
+        plain = Settings(cache=settings.cache, cores=settings.cores)
+        if self._measures:
+            plain = replace(plain, threads=settings.threads)
+        if self._measures and settings.dtype in _DTYPES:
+            plain = replace(plain, dtype=settings.dtype)
         names = {
             "device": "--device",
             "mode": "--mode",
@@ -268,8 +272,8 @@ class ArmBackend:
         if refused:
             raise MeasuringError(
                 f"{self.name} cannot honour {', '.join(refused)}: its kernels run on the "
-                "processor, operator by operator, contiguous, in float32, again and again"
-                + ("" if self._measures else ", on one thread")
+                "processor, operator by operator, contiguous, again and again"
+                + ("" if self._measures else ", in float32 and on one thread")
             )
 
 

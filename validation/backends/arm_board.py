@@ -14,6 +14,7 @@ from ..arm.bench.program import Spec
 from ..arm.bench.targets import ArmTarget
 from ..arm.translate.lower import lower
 from ..arm.translate.reuse import reuse_memory
+from ..arm.translate.state import Products
 from ..errors import MeasuringError
 from ..measuring.backend import Settings
 from ..measuring.clock import Plan, Subject, Timing
@@ -29,11 +30,12 @@ class _KernelBench:
 
     board: Board
     watch: Watch
-    cold: bool
+    settings: Settings
 
     def subject(self, name: str, graph: nx.DiGraph) -> Subject:
-        number = self.board.load(reuse_memory(lower(graph)))
-        return subject(name, self.board, number, self.watch, self.cold)
+        spec = reuse_memory(lower(graph, products=products_of(self.settings)))
+        number = self.board.load(spec)
+        return subject(name, self.board, number, self.watch, self.settings.cache == "cold")
 
     def lives(self) -> bool:
         try:
@@ -77,7 +79,7 @@ class BoardCampaign:
         with self.target.session() as session:
             board = Board(session)
             self.prepare(board)
-            yield _KernelBench(board, self.watch, self.settings.cache == "cold")
+            yield _KernelBench(board, self.watch, self.settings)
 
     def prepare(self, board: Board) -> Host:
         """Find out where the program runs, bind it to its cores and start its threads.
@@ -105,3 +107,8 @@ class BoardCampaign:
             self.prepare(board)
             network = board.load(spec)
             return operator_timings(board, network, len(spec.calls), self.plan, self.watch)
+
+
+def products_of(settings: Settings) -> Products:
+    """Return in what products are made; a graph in float16 says it itself."""
+    return "int8" if settings.dtype == "int8" else "float32"

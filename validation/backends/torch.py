@@ -232,6 +232,8 @@ def _refuse(settings: Settings) -> None:
         raise MeasuringError("operators are timed among others on device cpu only")
     if settings.device == "cpu" and settings.mode == "graphs":
         raise MeasuringError("mode graphs needs device cuda: CUDA graphs exist on a GPU only")
+    if settings.dtype == "int8":
+        raise MeasuringError("dtype int8 needs a backend that quantizes, such as arm:ssh://...")
     if settings.device == "cpu" and settings.dtype == "tf32":
         raise MeasuringError("dtype tf32 needs device cuda: a processor has no TF32 arithmetic")
 

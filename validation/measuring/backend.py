@@ -28,8 +28,9 @@ class Settings:
         Operator by operator, compiled, or replayed as a CUDA graph.
     layout : {"contiguous", "channels_last"}
         Order of the elements of images.
-    dtype : {"float32", "tf32", "float16", "bfloat16"}
-        Dtype that takes the place of float32; ``tf32`` keeps float32 outside the products.
+    dtype : {"float32", "tf32", "float16", "bfloat16", "int8"}
+        Dtype that takes the place of float32; ``tf32`` and ``int8`` keep float32 outside the
+        products.
     threads : int
         Threads of the processor, each with a core of its own.
     cache : {"warm", "cold"}
@@ -44,7 +45,7 @@ class Settings:
     device: Literal["cpu", "cuda"] = "cpu"
     mode: Literal["eager", "compile", "graphs"] = "eager"
     layout: Literal["contiguous", "channels_last"] = "contiguous"
-    dtype: Literal["float32", "tf32", "float16", "bfloat16"] = "float32"
+    dtype: Literal["float32", "tf32", "float16", "bfloat16", "int8"] = "float32"
     threads: int = 1
     cache: Literal["warm", "cold"] = "warm"
     between: int = 0

@@ -16,7 +16,7 @@ from .backend import Settings
 def network_for(spec: str, settings: Settings) -> nx.DiGraph:
     """Return the network that ``spec`` names, in the dtype of ``settings``.
 
-    ``"tf32"`` is a way of multiplying: its tensors are stored as float32.
+    ``"tf32"`` and ``"int8"`` are ways of multiplying: tensors are stored as float32.
 
     Raises
     ------
@@ -25,7 +25,8 @@ def network_for(spec: str, settings: Settings) -> nx.DiGraph:
         precision.
     """
     graph = network(spec)
-    return graph if settings.dtype in ("float32", "tf32") else converted(graph, settings.dtype)
+    multiplied = ("float32", "tf32", "int8")
+    return graph if settings.dtype in multiplied else converted(graph, settings.dtype)
 
 
 def digest(graph: nx.DiGraph) -> str:

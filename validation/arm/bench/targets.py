@@ -95,10 +95,10 @@ def native_target() -> LocalTarget:
     return LocalTarget("arm:native", build_armbench())
 
 
-def emulated_target() -> LocalTarget:
-    """Qemu on this machine."""
+def emulated_target(cpu: str = EMULATED_CPU) -> LocalTarget:
+    """Qemu on this machine, as a processor of its list (``"max"`` knows all instructions)."""
     qemu = find_qemu()
-    return LocalTarget("arm:emulated", build_armbench(), (str(qemu), "-cpu", EMULATED_CPU))
+    return LocalTarget("arm:emulated", build_armbench(), (str(qemu), "-cpu", cpu))
 
 
 def parse_target(text: str) -> ArmTarget:

@@ -100,3 +100,34 @@ def activate(args: Args, y: Array) -> Array:
             return np.clip(y, 0, 6)
         case _:
             return y
+
+
+def narrowed(args: Args, matrix: Array, x: Array) -> tuple[Array, Array]:
+    """Return weights ``[..., rows, columns]`` and values as ``dtype`` rounds or quantizes them.
+
+    Quantization is torch's of weights a channel (``quantize_per_channel``) and of activations
+    (``quantize_per_tensor``), symmetric: a step is the largest value over 127.
+    """
+    match args.params.get("dtype", "float32"):
+        case "float16":
+            return _half(matrix), _half(x)
+        case "int8":
+            return _quantized(matrix, axis=-1), _quantized(x, largest=np.abs(args.x).max())
+        case _:
+            return matrix, x
+
+
+def _half(x: Array) -> Array:
+    return x.astype(np.float16).astype(np.float64)
+
+
+def _quantized(x: Array, axis: int | None = None, largest: float | None = None) -> Array:
+    """Quantize with a step for each row along ``axis``, or one for all."""
+    if largest is None:
+        top = np.abs(x).max(axis=axis, keepdims=True).astype(np.float32)
+    else:
+        top = np.full((1,) * x.ndim, largest, np.float32)
+    step = np.where(top > 0, top / np.float32(127), np.float32(1)).astype(np.float32)
+    counted = np.rint(x.astype(np.float32) * (np.float32(1) / step))
+    quantized: Array = np.clip(counted, -127, 127).astype(np.float64) * step
+    return quantized

@@ -19,6 +19,7 @@ from .operands import SCALE, SHIFT, Args, Array, weights
 from .operands import WEIGHT as WEIGHT
 from .operands import Float32 as Float32
 from .operands import activate as _activate
+from .operands import narrowed as narrowed
 from .operands import uniform as uniform
 from .reference_more import MORE
 
@@ -57,7 +58,8 @@ def _conv(args: Args, window: tuple[int, int], groups: int) -> list[Array]:
     patches = _patches(args, window, 0.0)
     n, _, kh, kw, oh, ow = patches.shape
     rows = patches.reshape(n, groups, cin * kh * kw, oh * ow)
-    product = kernel.reshape(groups, cout // groups, -1) @ rows
+    left, rows = narrowed(args, kernel.reshape(groups, cout // groups, -1), rows)
+    product = left @ rows
     y = product.reshape(n, cout, oh, ow) + _bias(args, cout)[:, None, None]
     return [_activate(args, y)]
 
@@ -86,6 +88,8 @@ def _volume(args: Args) -> list[Array]:
     cin, cout = args.x.shape[1] // depth, planes // deep
     shape = (groups, cout // groups, cin // groups, kd, *args.window)
     kernel = weights(shape, int(np.prod(shape[2:])), args.get("seed", 0))
+    flat, _ = narrowed(args, kernel.reshape(groups, cout // groups, -1), args.x)
+    kernel = flat.reshape(kernel.shape)
     x, y = args.x.reshape(n, cin, depth, h, w), np.zeros((n, cout, deep, oh, ow))
     for oz in range(deep):
         for kz in range(kd):
@@ -94,6 +98,7 @@ def _volume(args: Args) -> list[Array]:
                 one = Args([x[:, :, iz]], [(n, cout, oh, ow)], args.params)
                 rows = _patches(one, args.window, 0.0).reshape(n, groups, -1, oh * ow)
                 taps = kernel[:, :, :, kz].reshape(groups, cout // groups, -1)
+                _, rows = narrowed(args, taps, rows)
                 y[:, :, oz] += (taps @ rows).reshape(n, cout, oh, ow)
     y += _bias(args, cout)[:, None, None, None]
     return [_activate(args, y.reshape(args.shapes[0]))]
@@ -106,7 +111,9 @@ def _depthwise(args: Args) -> list[Array]:
 def _linear(args: Args) -> list[Array]:
     n, cout = args.x.shape[0], args.shapes[0][1]
     x = args.x.reshape(n, -1)
-    y = x @ weights((cout, x.shape[1]), x.shape[1], args.get("seed", 0)).T + _bias(args, cout)
+    matrix = weights((cout, x.shape[1]), x.shape[1], args.get("seed", 0))
+    matrix, x = narrowed(args, matrix, x)
+    y = x @ matrix.T + _bias(args, cout)
     return [_activate(args, y[:, :, None, None])]
 
 

@@ -16,19 +16,21 @@ from costmodel.graph import Node, nodes_in_order
 
 from ..bench.program import Spec
 from .rules import RULES
-from .state import RefusedError, State, check_tensors
+from .state import Products, RefusedError, State, check_tensors
 from .stored import stored_nodes
 
 
-def lower(graph: nx.DiGraph, fuse: bool = True) -> Spec:
+def lower(graph: nx.DiGraph, fuse: bool = True, products: Products = "float32") -> Spec:
     """Translate an op graph.
 
     Parameters
     ----------
     graph
-        A concrete float32 graph.
+        A concrete graph in float32; or in float16, whose products are in float16.
     fuse
         Whether batch norms are folded and activations fused.
+    products
+        ``"int8"`` quantizes the operands of convolutions (but depthwise ones) and linear layers.
 
     Raises
     ------
@@ -42,12 +44,12 @@ def lower(graph: nx.DiGraph, fuse: bool = True) -> Spec:
     >>> sorted({call.kernel for call in spec.calls})
     ['concat', 'conv1x1', 'conv3x3', 'depthwise', 'globalpool', 'linear', 'maxpool', 'shuffle']
     """
-    return lowered(graph, fuse).builder.build()
+    return lowered(graph, fuse, products).builder.build()
 
 
-def lowered(graph: nx.DiGraph, fuse: bool = True) -> State:
+def lowered(graph: nx.DiGraph, fuse: bool = True, products: Products = "float32") -> State:
     """Translate an op graph, and tell which tensors and seeds its nodes have; see :func:`lower`."""
-    state = State(graph, fuse, stored_nodes(graph))
+    state = State(graph, fuse, stored_nodes(graph), products)
     refused: dict[str, list[str]] = {}
     blocked: set[str] = set()
     for node in nodes_in_order(graph):

@@ -99,7 +99,7 @@ def linear(state: State, node: Node) -> None:
     fold = len(before) == 1  # a norm of channels finds them in the second of two axes alone
     end, fused, folded = state.fused_tail(node, fold_norm=fold)
     ending: Params = {"bias": 1} if op.bias or folded else {}
-    params: Params = {**ending, **fused, "seed": state.seed(node.weights)}
+    params: Params = {**ending, **fused, **state.narrow(node), "seed": state.seed(node.weights)}
     state.write(node, "linear", reads, params, end, shape=(rows, int(op.out_features), 1, 1))
 
 

@@ -42,11 +42,11 @@ from costmodel.ops import (
 )
 
 from . import products, reductions, shaping, windows
-from .state import RefusedError, State, four_axes
+from .state import FLOATS, RefusedError, State, four_axes
 
 
 def _input(state: State, node: Node) -> None:
-    if node.outputs[0].dtype != "float32":
+    if node.outputs[0].dtype not in FLOATS:
         return  # an index: whoever reads it makes it, or refuses
     shape = four_axes(node.outputs[0])
     state.tensors[node.name, 0] = state.builder.tensor(shape, seed=state.seed(node.name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import networkx as nx
 
@@ -48,6 +48,7 @@ from costmodel.ops.tensor import Tensor
 from ..bench.program import Call, Shape, SpecBuilder
 
 Source = tuple[str, int]
+Products = Literal["float32", "int8"]
 Params = dict[str, int | str]
 _FUSED_ACTIVATIONS = ("relu", "relu6")
 
@@ -63,7 +64,7 @@ def check_tensors(node: Node) -> None:
         return
     values = {Gather: node.inputs[:1], Embedding: ()}.get(type(node.op), node.inputs)
     for tensor in (*values, *node.outputs):
-        if tensor.dtype != "float32":
+        if tensor.dtype not in FLOATS:
             raise RefusedError(f"its tensors are {tensor.dtype}, the kernels take float32")
         if tensor.rank > 4 and type(node.op) not in ANY_RANK:
             raise RefusedError(f"a tensor of {tensor.rank} axes, the kernels take 4")
@@ -76,6 +77,8 @@ def check_tensors(node: Node) -> None:
             )
 
 
+FLOATS = ("float32", "float16")
+"""Dtypes of tensors; they are stored in float32, and those in float16 multiplied in float16."""
 _INDEX = ("int64", "int32")
 ANY_RANK = frozenset(
     {
@@ -107,6 +110,7 @@ class State:
     graph: nx.DiGraph
     fuse: bool
     stored: frozenset[str] = frozenset()
+    products: Products = "float32"
     builder: SpecBuilder = field(default_factory=SpecBuilder)
     tensors: dict[Source, int] = field(default_factory=dict)
     written: set[str] = field(default_factory=set)
@@ -181,6 +185,11 @@ class State:
         (whole,) = self.inputs(node)
         shape = four_axes(node.outputs[output])
         self.tensors[node.name, output] = self.builder.view(whole, shape, offset)
+
+    def narrow(self, node: Node) -> Params:
+        """Return the parameter of a product in narrow numbers."""
+        dtype = self.products if self.products != "float32" else node.inputs[0].dtype
+        return {} if dtype == "float32" else {"dtype": dtype}
 
     def only_reader(self, name: str) -> Node | None:
         """Return the node that alone reads this one's single output."""

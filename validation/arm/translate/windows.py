@@ -91,10 +91,13 @@ def conv(state: State, node: Node) -> None:
     else:
         flat, params = image, _window(rows, columns)
         kernel, dropped = _conv_kernel(op, node, params)
+        if state.narrow(node) and kernel in {"conv3x3", "winograd3x3"}:
+            kernel, dropped = "conv", set()
         params = {key: value for key, value in params.items() if key not in dropped}
         params |= _planes(node, planes)
-    if kernel in {"conv1x1", "conv"} and op.groups != 1:
-        params["groups"] = int(op.groups)
+    if kernel in {"conv1x1", "conv"}:
+        params |= state.narrow(node)
+        params |= {"groups": int(op.groups)} if op.groups != 1 else {}
     reads = [state.seen(state.inputs(node)[0], flat(node.inputs[0]))]
     end, fused, folded = state.fused_tail(node, fold_norm=True)
     ending: Params = {"bias": 1} if op.bias or folded else {}

@@ -1,6 +1,6 @@
 /* Products in narrow numbers: C = clamp(A B + bias), A packed once, B and C in float32.
  *
- * float16: both operands rounded to it; sums of up to 128 terms in float16, those in float32.
+ * float16: both operands rounded to it; sums of up to 64 terms in float16, those in float32.
  * int8: symmetric; A has a scale a row, B one scale, of its largest value; sums in int32, exact. */
 #ifndef NARROW_H
 #define NARROW_H

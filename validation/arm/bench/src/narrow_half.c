@@ -3,7 +3,7 @@
 #include "simd.h"
 
 #define HALF __attribute__((target("arch=armv8.2-a+fp16")))
-enum { CHAIN = 128 }; /* terms summed in float16: their error grows with the number */
+enum { CHAIN = 64 }; /* terms summed in float16: their error grows with the number */
 
 #define ROW(i)                                                                                       \
   for (int j = 0; j < vectors; j++)                                                                  \
