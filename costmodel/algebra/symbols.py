@@ -9,14 +9,12 @@ from __future__ import annotations
 import keyword
 import math
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache, reduce
+from functools import cache, lru_cache, reduce
 from itertools import islice
 from operator import add, mul
 from typing import Any, TypeAlias
 
 import numpy as np
-import sympy
-from sympy.core.cache import cacheit
 
 from costmodel.algebra.arrays import EXACT, check_broadcast, tree_levels
 from costmodel.algebra.later import is_expression, sympy
@@ -154,7 +152,7 @@ def scaled(factor: Dim, value: Dim) -> Dim:
     >>> scaled(0.0, dim("h")), scaled(2, dim("h")), scaled(0.0, 3.0)
     (0, 2*h, 0.0)
     """
-    if isinstance(value, sympy.Expr) and isinstance(factor, int | float) and factor == 0:
+    if isinstance(factor, int | float) and factor == 0 and is_expression(value):
         return sympy.S.Zero
     return factor * value
 
@@ -361,7 +359,7 @@ def _branches(values: tuple[Dim, ...], symbol: Any) -> Dim:
     return _picked(symbol, *different)
 
 
-@cacheit  # type: ignore[untyped-decorator]
+@lru_cache(maxsize=4096, typed=True)
 def _picked(symbol: Any, *values: sympy.Expr) -> Dim:
     """Return the same of different values; the layers of a network ask for the same ones often."""
     if all(_is_small(value) for value in values):
