@@ -224,3 +224,14 @@ def test_no_cast_is_put_between_operators_that_agree() -> None:
     found = autocast(nodes_in_order(b.finish(x)), "float16", "gpu", False)
     images = [node for node in found if isinstance(node.op, Cast) and ".input" in node.name]
     assert len(images) == 1
+
+
+@pytest.mark.parametrize(
+    "platform", [EAGER, f"{EAGER}&layout=nhwc", COMPILED, "h100-sxm/cuda-graphs?amp=bfloat16"]
+)
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "vit"])
+def test_more_images_never_take_less_time(platform: str, name: str) -> None:
+    batches = [1, 2, 3, 5, 8, 13, 32, 33, 64]
+    found = cm.latencies([cm.network(f"{name}?batch={n}") for n in batches], platform)
+    times = [p.seconds for p in found]
+    assert times == sorted(times)

@@ -22,6 +22,17 @@ V100, A100, H100 = (
 )
 
 
+OTHERS = [
+    load_platform(name, calibrated=False)
+    for name in (
+        "t4/torch-eager",
+        "rtx-4090/torch-compile",
+        "h200/cuda-graphs?layout=nhwc",
+        "rtx-pro-6000/cuda-graphs",
+    )
+]
+
+
 def device_seconds(platform: cm.Platform, spec: str) -> float:
     """Return the time of one operator on the device."""
     (w,) = workloads(lower(cm.network(spec), platform.runtime))
@@ -208,14 +219,16 @@ def test_more_tokens_never_take_less_time(
     assert many >= few * (1 - 1e-9)
 
 
-@settings(max_examples=100)
+@settings(max_examples=200)
 @given(
-    platform=st.sampled_from([V100, A100, H100]),
-    dtype=st.sampled_from(["float32", "float16"]),
+    platform=st.sampled_from([V100, A100, H100, *OTHERS]),
+    dtype=st.sampled_from(["float32", "float16", "tf32"]),
     spec=st.sampled_from(
         [
             "conv2d?n={}&cin=64&size=28&cout=96&k=3",
             "conv2d?n={}&cin=256&size=7&cout=512&k=1",
+            "conv2d?n={}&cin=256&size=14&cout=256&k=3&groups=32",
+            "depthwise?n={}&c=72&size=14",
             "bmm?b={}&m=200&k=64&n=136",
             "elementwise?kind=relu&shape={}x4097",
             "softmax?shape={}x1000",

@@ -593,6 +593,28 @@ def test_onnx_runtime_computes_half_precision_in_float32_between_two_casts() -> 
     assert (found[0].write_bytes, found[-1].write_bytes) == (4 * pixels, 2 * pixels)
     assert found[1].weight_bytes == 4 * 32 * (32 * 9)
     assert {k.dtype for k in kernels(g, "ncnn")} == {"float16"}
-    where = "xeon-gold-6240/onnxruntime"
-    half = cm.latency(cm.network("mobilenet_v1"), f"{where}?dtype=float16").seconds
-    assert half > cm.latency(cm.network("mobilenet_v1"), where).seconds
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize(
+    "device",
+    ["xeon-gold-6240?threads=1", "xeon-gold-6240?threads=8", "ryzen-9-7950x?threads=4"],
+)
+def test_half_precision_is_never_faster_where_a_runtime_has_no_kernels(
+    device: str, dtype: str
+) -> None:
+    hardware, _, threads = device.partition("?")
+    specs = [
+        *("mobilenet_v1", "resnet18", "shufflenet_v2", "vit"),
+        *("linear?n=1&cin=1024&cout=1024", "conv2d", "depthwise", "attention", "bmm"),
+        *("elementwise", "softmax", "layer_norm", "pool", "concat", "channel_shuffle"),
+    ]
+    graphs = [cm.network(spec) for spec in specs]
+    where = f"{hardware}/onnxruntime?{threads}"
+    half, full = (cm.latencies(graphs, f"{where}{d}") for d in (f"&dtype={dtype}", ""))
+    faster = [s for s, h, f in zip(specs, half, full, strict=True) if h.seconds <= f.seconds]
+    assert faster == []
+    # A runtime that has kernels gains by them.
+    arm = cm.network("mobilenet_v1")
+    fast, slow = (cm.latency(arm, f"snapdragon-855/ncnn{d}") for d in ("?dtype=float16", ""))
+    assert fast.seconds < slow.seconds
