@@ -7,7 +7,9 @@ import pytest
 
 import costmodel as cm
 from costmodel import ops
-from costmodel.graph import Link, sources_of
+from costmodel.graph import Link, nodes_in_order, sources_of
+from costmodel.graph.builder import unlinked
+from costmodel.graph.schema import Unlinked
 from costmodel.ops.tensor import Tensor
 
 
@@ -87,3 +89,22 @@ def test_misfits_name_the_node_and_the_shapes_and_add_nothing() -> None:
     with pytest.raises(cm.CostModelError, match="is not a tensor of this builder"):
         cm.Builder().add(ops.Linear(2), x)
     assert list(b.finish(x)) == ["input", "input_2", "output"]
+
+
+def test_nodes_without_a_graph_are_those_of_the_graph() -> None:
+    def build() -> object:
+        b = cm.Builder("twice")
+        x = b.input((1, 8, 7, 7))
+        with b.module("block"):
+            y = b.add(ops.Elementwise("mul"), x, x)
+            parts = b.add_many(ops.Split(1, 2), y)
+            z = b.add(ops.Concat(1), parts[1], parts[0])
+        return b.finish(z, y)
+
+    with unlinked():
+        bare = build()
+    graph = build()
+    assert isinstance(bare, Unlinked)
+    assert list(bare) == list(nodes_in_order(graph))
+    assert bare.name == graph.name == "twice"
+    assert cm.flops(bare) == cm.flops(graph)

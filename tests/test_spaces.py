@@ -17,7 +17,7 @@ import costmodel as cm
 from costmodel.algebra.arrays import computed_once, narrowed, whole
 from costmodel.algebra.symbols import total
 from costmodel.cli.app import app
-from costmodel.errors import DataError, GraphError
+from costmodel.errors import CostModelError, DataError, GraphError
 from costmodel.ops.tensor import Tensor
 from costmodel.platforms import load_platform
 from costmodel.report import schema
@@ -103,6 +103,21 @@ def test_sizes_on_a_grid_keep_to_the_axes_that_they_depend_on():
 def test_sums_of_arrays_of_several_shapes_are_sums():
     a, b = np.arange(3.0).reshape(3, 1), np.arange(4.0).reshape(1, 4)
     np.testing.assert_array_equal(total([a, 1, b, a, 2.0, b]), 2 * a + 2 * b + 3)
+
+
+def test_a_function_that_changes_its_graph_makes_a_space_too():
+    def changed(c):
+        graph = cm.zoo.g1_stack(c1=c, c2=8, blocks=1)
+        return graph.copy()
+
+    space = Space("changed", changed, {"c": (8, 16)})
+    found = evaluate(space, load_platform(ARM), np.arange(2))
+    for i in range(2):
+        expected = cm.latency(space.graph(i), ARM).seconds
+        assert found["latency"][i] == pytest.approx(expected, rel=1e-12)
+    wrong = Space("wrong", lambda c: cm.zoo.resnet18(batch=-c), {"c": (1,)})
+    with pytest.raises(CostModelError):
+        evaluate(wrong, load_platform(ARM), np.arange(1))
 
 
 def test_known_networks_are_in_their_spaces():

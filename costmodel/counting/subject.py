@@ -10,6 +10,7 @@ import networkx as nx
 from costmodel.counting.cost import Cost, OpCost, op_cost, sum_costs
 from costmodel.errors import GraphError, listed
 from costmodel.graph import Node, infer_node, nodes_in_order
+from costmodel.graph.schema import Unlinked
 from costmodel.ops import Op
 from costmodel.ops.tensor import Tensor
 
@@ -39,7 +40,7 @@ class Prepared:
     known: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
-Subject: TypeAlias = nx.DiGraph | Op | Prepared
+Subject: TypeAlias = nx.DiGraph | Op | Prepared | Unlinked
 """A graph, an operator (with its input tensors as further arguments), or a prepared graph."""
 
 
@@ -95,6 +96,8 @@ def nodes_of(subject: Subject, inputs: tuple[Tensor, ...] = ()) -> list[Node]:
             raise GraphError(f"inputs of {name} must be tensors, got {listed(inputs, 4)}")
         return [Node(name, subject, inputs, infer_node(name, subject, inputs), "", name)]
     _refuse(inputs)
+    if isinstance(subject, Unlinked):
+        return list(subject)
     return list(subject.nodes if isinstance(subject, Prepared) else nodes_in_order(subject))
 
 

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
 from typing import NamedTuple
 
 import networkx as nx
 
 from costmodel.algebra.symbols import Dim
 from costmodel.errors import GraphError
-from costmodel.graph.schema import SCHEMA, Link, OpGraph, check_arrays, infer_node
+from costmodel.graph.schema import (
+    SCHEMA,
+    Link,
+    Node,
+    OpGraph,
+    Source,
+    Unlinked,
+    check_sizes_of,
+    infer_node,
+)
 from costmodel.ops import Input, Op, Output
 from costmodel.ops.tensor import Tensor
 
@@ -57,9 +67,11 @@ class Builder:
     """
 
     def __init__(self, name: str = "network") -> None:
-        self._graph = OpGraph(name=name, schema=SCHEMA)
+        self._network = name
+        self._nodes: dict[str, Node] = {}
         self._modules: list[str] = []
-        self._used: Counter[str] = Counter()
+        self._module = ""
+        self._used: dict[str, int] = {}
 
     def input(self, shape: tuple[Dim, ...], dtype: str = "float32", name: str = "input") -> Value:
         """Add an input and return its tensor."""
@@ -92,16 +104,17 @@ class Builder:
         self, op: Op, *inputs: Value, name: str | None = None, weights: str | None = None
     ) -> tuple[Value, ...]:
         """Add ``op`` and return all its outputs (see :meth:`add`)."""
-        module = ".".join(self._modules)
-        node = self._name(op, name, module)
+        nodes = self._nodes
+        node = self._name(op, name)
         for value in inputs:
-            if not isinstance(value, Value) or value.node not in self._graph:
+            if not isinstance(value, Value) or value.node not in nodes:
                 raise GraphError(f"node {node!r}: input {value!r} is not a tensor of this builder")
-        outputs = infer_node(node, op, tuple(value.tensor for value in inputs))
-        self._graph.add_node(node, op=op, outputs=outputs, module=module, weights=weights or node)
-        for slot, value in enumerate(inputs):
-            links = self._graph.get_edge_data(value.node, node, {"links": ()})["links"]
-            self._graph.add_edge(value.node, node, links=(*links, Link(value.output, slot)))
+        tensors = tuple([value.tensor for value in inputs])
+        outputs = infer_node(node, op, tensors)
+        sources: tuple[Source, ...] = tuple([value[:2] for value in inputs])
+        nodes[node] = Node(node, op, tensors, outputs, self._module, weights or node, sources)
+        if len(outputs) == 1:
+            return (Value(node, 0, outputs[0]),)
         return tuple(Value(node, i, tensor) for i, tensor in enumerate(outputs)) or (
             Value(node, 0, Tensor(())),
         )
@@ -110,28 +123,66 @@ class Builder:
     def module(self, name: str) -> Iterator[None]:
         """Put the operators added inside the ``with`` block into module ``name``."""
         self._modules.append(name)
+        self._module = ".".join(self._modules)
         try:
             yield
         finally:
             self._modules.pop()
+            self._module = ".".join(self._modules)
 
     def finish(self, *outputs: Value) -> nx.DiGraph:
         """Mark ``outputs`` and return the graph."""
         for value in outputs:
             self.add(Output(), value, name="output")
-        check_arrays(self._graph)
-        return self._graph
+        check_sizes_of(node.outputs for node in self._nodes.values())
+        if _UNLINKED.get():
+            return Unlinked(self._network, self._nodes.values())
+        graph = OpGraph(name=self._network, schema=SCHEMA)
+        for node in self._nodes.values():
+            data = {"op": node.op, "outputs": node.outputs, "module": node.module}
+            graph.add_node(node.name, **data, weights=node.weights)
+            links: dict[str, tuple[Link, ...]] = {}
+            for slot, (source, output) in enumerate(node.sources):
+                links[source] = (*links.get(source, ()), Link(output, slot))
+            for source, known in links.items():
+                graph.add_edge(source, node.name, links=known)
+        return graph
 
-    def _name(self, op: Op, name: str | None, module: str) -> str:
+    def _name(self, op: Op, name: str | None) -> str:
         stem = name or getattr(op, "kind", None) or _snake(type(op).__name__)
-        full = f"{module}.{stem}" if module else stem
-        self._used[full] += 1
-        candidate = full if self._used[full] == 1 else f"{full}_{self._used[full]}"
-        if candidate in self._graph:
-            return self._name(op, name, module)
-        return candidate
+        full = f"{self._module}.{stem}" if self._module else stem
+        while True:
+            number = self._used[full] = self._used.get(full, 0) + 1
+            candidate = full if number == 1 else f"{full}_{number}"
+            if candidate not in self._nodes:
+                return candidate
 
 
+_UNLINKED: ContextVar[bool] = ContextVar("unlinked", default=False)
+
+
+@contextmanager
+def unlinked() -> Iterator[None]:
+    """Let :meth:`Builder.finish` return the nodes alone inside the ``with`` block.
+
+    What reads many networks once, as a design space does, needs no graphs of them.
+
+    Examples
+    --------
+    >>> b = Builder("block")
+    >>> with unlinked():
+    ...     found = b.finish(b.input((1, 64, 56, 56)))
+    >>> found.name, [node.name for node in found]
+    ('block', ['input', 'output'])
+    """
+    token = _UNLINKED.set(True)
+    try:
+        yield
+    finally:
+        _UNLINKED.reset(token)
+
+
+@cache
 def _snake(name: str) -> str:
     """Return ``BatchNorm`` as ``batch_norm``.
 

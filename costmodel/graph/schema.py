@@ -22,7 +22,8 @@ Inputs are nodes with an :class:`~costmodel.ops.Input` operator, outputs are nod
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import networkx as nx
@@ -88,6 +89,26 @@ class Node(NamedTuple):
     weights: str
     sources: tuple[Source, ...] = ()
     trainable: tuple[bool, ...] | None = None
+
+
+class Unlinked(tuple[Node, ...]):
+    """The nodes of a network in order, without a graph (:func:`costmodel.graph.builder.unlinked`).
+
+    Parameters
+    ----------
+    name : str
+        Name of the network.
+    nodes : iterable of Node
+        Its nodes.
+    """
+
+    name: str
+
+    def __new__(cls, name: str, nodes: Iterable[Node]) -> Unlinked:
+        """Return the nodes under a name."""
+        found = super().__new__(cls, nodes)
+        found.name = name
+        return found
 
 
 def inputs_of(graph: nx.DiGraph, name: str) -> tuple[Tensor, ...]:
@@ -200,13 +221,28 @@ def infer_node(name: str, op: Op, inputs: tuple[Tensor, ...]) -> tuple[Tensor, .
     ShapeError
     """
     try:
-        op.check_arity(inputs)
-        return op.infer(*inputs)
+        return _inferred(op, inputs)
+    except TypeError:  # arrays cannot be hashed, or the operator cannot take these inputs
+        pass
+    except CostModelError as error:
+        raise ShapeError(f"node {name!r}: {error}") from None
+    except (ArithmeticError, AttributeError, IndexError, ValueError):
+        pass
+    try:
+        return _infer(op, inputs)
     except CostModelError as error:
         raise ShapeError(f"node {name!r}: {error}") from None
     except (ArithmeticError, AttributeError, IndexError, TypeError, ValueError):
         taken = listed(inputs, most=4) or "nothing"
         raise ShapeError(f"node {name!r}: {type(op).__name__} cannot take {taken}") from None
+
+
+def _infer(op: Op, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    op.check_arity(inputs)
+    return op.infer(*inputs)
+
+
+_inferred = lru_cache(maxsize=1 << 16)(_infer)
 
 
 def check_arrays(graph: nx.DiGraph) -> None:
@@ -217,8 +253,13 @@ def check_arrays(graph: nx.DiGraph) -> None:
     >>> import costmodel as cm
     >>> check_arrays(cm.zoo.pointwise(56, np.array([28, 56]), 24, 48))
     """
-    outputs = (tensor for _, outputs in graph.nodes(data="outputs") for tensor in outputs)
-    check_broadcast([size for x in outputs for size in x.shape if type(size) is not int])
+    check_sizes_of(outputs for _, outputs in graph.nodes(data="outputs"))
+
+
+def check_sizes_of(outputs: Iterable[tuple[Tensor, ...]]) -> None:
+    """Raise ``ShapeError`` unless all array sizes of some tensors broadcast."""
+    sizes = [size for tensors in outputs for x in tensors for size in x.shape]
+    check_broadcast([size for size in sizes if type(size) is not int])
 
 
 def at(graph: nx.DiGraph, **values: Dim) -> nx.DiGraph:

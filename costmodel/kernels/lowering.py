@@ -175,11 +175,11 @@ def _drop_second_copies(nodes: list[Node], copies: tuple[str, ...]) -> list[Node
     alias: dict[Source, Source] = {}
     kept = []
     for node in nodes:
-        feeds = tuple(alias.get(s, s) for s in node.sources)
-        if isinstance(node.op, Contiguous) and feeds[0][0] in copied:
-            alias[node.name, 0] = feeds[0]
+        renamed = _renamed(node, alias)
+        if isinstance(node.op, Contiguous) and renamed.sources[0][0] in copied:
+            alias[node.name, 0] = renamed.sources[0]
         else:
-            kept.append(node._replace(sources=feeds))
+            kept.append(renamed)
     return kept
 
 
@@ -193,9 +193,7 @@ def _fold_constants(nodes: list[Node], zero_products: bool) -> list[Node]:
     alias: dict[Source, Source] = {}
     kept: list[Node] = []
     for original in nodes:
-        node = original
-        if alias:
-            node = node._replace(sources=tuple(alias.get(s, s) for s in node.sources))
+        node = _renamed(original, alias)
         op, feeds = node.op, node.sources
         zeros = [source for source, _ in feeds if source in zero] if zero else []
         if isinstance(op, Constant | Parameter):
@@ -212,13 +210,15 @@ def _fold_constants(nodes: list[Node], zero_products: bool) -> list[Node]:
             if len(zeros) == len(feeds) and _keeps_zero(op):
                 zero.add(node.name)
             kept.append(_as_constant(node))
+        elif type(op) is not Elementwise:
+            kept.append(node)
         elif zero_products and _is_times_zero(op):
             constant.add(node.name)
             zero.add(node.name)
             kept.append(_as_constant(node))
         elif _is_plus_zero(op):
             alias[node.name, 0] = feeds[0]
-        elif isinstance(op, Elementwise) and op.kind == "add" and len(zeros) == 1:
+        elif op.kind == "add" and len(zeros) == 1:
             (other,) = (feed for feed in feeds if feed[0] not in zero)
             alias[node.name, 0] = other
         else:
@@ -226,16 +226,23 @@ def _fold_constants(nodes: list[Node], zero_products: bool) -> list[Node]:
     return kept
 
 
+def _renamed(node: Node, alias: Mapping[Source, Source]) -> Node:
+    """Return a node that reads what ``alias`` says instead of its sources."""
+    if alias.keys().isdisjoint(node.sources):
+        return node
+    return node._replace(sources=tuple([alias.get(s, s) for s in node.sources]))
+
+
 def _makes_products(op: Op) -> bool:
     return any(KINDS[kind].product for kind in op.kernel_kinds)
 
 
-def _is_times_zero(op: Op) -> bool:
-    return isinstance(op, Elementwise) and op.kind == "mul" and op.value == 0.0
+def _is_times_zero(op: Elementwise) -> bool:
+    return op.kind == "mul" and op.value == 0.0
 
 
-def _is_plus_zero(op: Op) -> bool:
-    return isinstance(op, Elementwise) and op.kind == "add" and op.value == 0.0
+def _is_plus_zero(op: Elementwise) -> bool:
+    return op.kind == "add" and op.value == 0.0
 
 
 def _keeps_zero(op: Op) -> bool:
@@ -252,11 +259,11 @@ def _as_constant(node: Node) -> Node:
 
 def _drop_dead(nodes: list[Node]) -> list[Node]:
     """Keep the nodes that an output depends on; without outputs keep all."""
-    if not any(isinstance(node.op, Output) for node in nodes):
+    if not any(isinstance(node.op, Output) for node in reversed(nodes)):
         return nodes
     alive: set[str] = set()
     for node in reversed(nodes):
         if isinstance(node.op, Output) or node.name in alive:
             alive.add(node.name)
-            alive.update(source for source, _ in node.sources)
+            alive.update([source for source, _ in node.sources])
     return [node for node in nodes if node.name in alive]

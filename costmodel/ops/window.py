@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from costmodel.algebra.sizes import check_dim
+from costmodel.algebra.sizes import MAX_DIM, check_dim
 from costmodel.algebra.symbols import Dim, ceil_div, minimum
 from costmodel.errors import ShapeError
 from costmodel.ops.base import Op
@@ -26,6 +26,8 @@ def as_sizes(value: Window, rank: int, smallest: int = 1) -> tuple[Dim, ...]:
     >>> as_sizes(2, 2)
     (2, 2)
     """
+    if type(value) is int and smallest <= value <= MAX_DIM:
+        return (value,) * rank  # by far the most common
     sizes = tuple(value) if isinstance(value, tuple | list) else (value,) * rank
     if len(sizes) != rank:
         raise ShapeError(f"{value!r} gives {len(sizes)} sizes for {rank} axes")
@@ -45,6 +47,8 @@ def as_padding(value: Padding, rank: int) -> tuple[tuple[Dim, Dim], ...] | Liter
         if value == "same":
             return "same"
         raise ShapeError(f"padding must be numbers or 'same', got {value!r}")
+    if type(value) is int and 0 <= value <= MAX_DIM:
+        return ((value, value),) * rank
     entries = tuple(value) if isinstance(value, tuple | list) else (value,) * rank
     if len(entries) != rank:
         raise ShapeError(f"padding {value!r} gives {len(entries)} entries for {rank} axes")

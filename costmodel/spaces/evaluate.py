@@ -6,6 +6,7 @@ import gc
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -13,7 +14,9 @@ import numpy as np
 from costmodel.algebra.arrays import computed_once
 from costmodel.algebra.symbols import Dim
 from costmodel.counting.metrics import flops, mac, multiply_adds, params
-from costmodel.counting.subject import Prepared, prepare
+from costmodel.counting.subject import Prepared, Subject, prepare
+from costmodel.graph.builder import unlinked
+from costmodel.graph.schema import Unlinked
 from costmodel.platforms import Platform
 from costmodel.prediction.latency import latency
 from costmodel.prediction.table import Lowered, lowered, table_of
@@ -57,12 +60,12 @@ def evaluate(
     [6272.0, 12544.0]
     """
     result = {name: np.empty(len(numbers)) for name in wanted}
-    single = _Singles(platform, wanted)
+    single = _Singles(space, platform, wanted)
     with _no_collections():
         for own, fixed, arrays in space.structures(numbers):
             if len(own) == 1 or not arrays:
                 one = {name: _plain(values[0]) for name, values in arrays.items()}
-                single.add(own, space.build(**fixed, **one))
+                single.add(own, {**fixed, **one})
                 continue
             axes, places = _grid(arrays, min(_SPARSE * len(own), _MOST))
             shape = np.broadcast_shapes(*(values.shape for values in axes.values()))
@@ -94,15 +97,17 @@ def _grid(
 class _Singles:
     """Networks of numbers: their kernels and counts are kept, not their graphs."""
 
-    def __init__(self, platform: Platform, wanted: Sequence[str]) -> None:
-        self._platform, self._wanted = platform, wanted
+    def __init__(self, space: Space, platform: Platform, wanted: Sequence[str]) -> None:
+        self._space, self._platform, self._wanted = space, platform, wanted
+        self._needs_graphs = False
         self._places: list[np.ndarray] = []
         self._lowered: list[Lowered] = []
         self._counts: list[dict[str, float]] = []
 
-    def add(self, places: np.ndarray, graph: nx.DiGraph) -> None:
+    def add(self, places: np.ndarray, chosen: Mapping[str, Any]) -> None:
         """Take up the network of some places."""
         self._places.append(places)
+        graph = self._built(chosen)
         # The nodes are read once, for kernels and counts.
         ready = prepare(graph) if set(self._wanted) & set(_METRICS) else None
         if "latency" in self._wanted:
@@ -110,6 +115,19 @@ class _Singles:
         if ready is not None:
             found = {n: float(m(ready)) for n, m in _METRICS.items() if n in self._wanted}
             self._counts.append(found)
+
+    def _built(self, chosen: Mapping[str, Any]) -> Subject:
+        """Return the nodes of a network, or its graph where ``build`` does more than build it."""
+        if not self._needs_graphs:
+            try:
+                with unlinked():
+                    found = self._space.build(**chosen)
+            except Exception:  # of whatever the function does to what should be a graph
+                found = None
+            if isinstance(found, Unlinked):
+                return found
+            self._needs_graphs = True
+        return self._space.build(**chosen)
 
     def fill(self, result: Mapping[str, np.ndarray]) -> None:
         """Write the columns of all networks that were taken up."""

@@ -307,20 +307,20 @@ class _Clock:
 
     def since(self, moment: _Moment, now: int) -> Dim:
         """Return the bytes touched from ``moment`` until ``now`` kernels are done [byte]."""
+        if self._before is not None:
+            done = moment.kernels
+            start = self._before[done] if done > 0 else self._before[done - 1] - self.everything
+            return self._before[now] - start + moment.ago
         distance = self._span(moment.kernels, now) + moment.ago
         if moment.earlier is None:
             return distance
         return _where(moment.runs, distance, self.since(moment.earlier, now))
 
     def _span(self, start: int, end: int) -> Dim:
-        last = len(self._sizes) + start
-        if self._before is not None:
-            if start <= 0:
-                return self.everything - self._before[last] + self._before[end]
-            return self._before[end] - self._before[start]
-        if start <= 0:
-            return total([*self._sizes[last:], self._between, *self._sizes[:end]])
-        return total(self._sizes[start:end])
+        if start > 0:
+            return total(self._sizes[start:end])
+        rest = self._sizes[len(self._sizes) + start :]
+        return total([*rest, self._between, *self._sizes[:end]])
 
 
 def _runs(kernel: Kernel) -> Dim:
