@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,11 +15,14 @@ from typing import Any
 
 from costmodel.errors import DataError
 from costmodel.hardware.load import load_hardware
+from costmodel.reading import MAX_TOML_BYTES, parse_json, parse_toml, read_text
 
 from .count import CacheShape
 from .isa import Instruction
 
 CORES = Path(__file__).parent / "cores"
+_WIDE = (".4s", ".2d", ".16b", ".8h")
+_MOST_BYTES = 2**24
 _ROUNDS = 8  # of a block over itself, to see what it waits for
 
 
@@ -95,39 +96,86 @@ def core_names() -> tuple[str, ...]:
 
 @cache
 def load_core(name: str) -> Core:
-    """Load a core of ``core_names()``."""
-    path = CORES / f"{name}.toml"
-    if name not in core_names():
+    """Load a core of ``core_names()``, or from a file of the same form that somebody wrote.
+
+    Parameters
+    ----------
+    name : str
+        One of ``core_names()``, or a path that ends in ``.toml``. Beside such a file lie its
+        ``NAME.instructions.json`` and the hardware file that its ``device`` names, or it names
+        those that ship: ``instructions = "cortex-a57"``, ``device = "raspberry-pi-4"``.
+
+    Raises
+    ------
+    DataError
+        If there is no such core, or its file lacks something.
+    """
+    own = name.endswith(".toml")
+    path = Path(name) if own else CORES / f"{name}.toml"
+    if not own and name not in core_names():
         raise DataError(
-            f"no ARM core {name!r} can be simulated; there are {', '.join(core_names())}"
+            f"no ARM core {name!r} can be simulated; there are {', '.join(core_names())}, and a "
+            "path to a file of your own"
         )
-    facts = tomllib.loads(path.read_text())
-    table = json.loads((CORES / f"{name}.instructions.json").read_text())
-    hardware = load_hardware(facts["device"])
+    facts = parse_toml(read_text(path, MAX_TOML_BYTES))
+    try:
+        return _core(path, facts, own)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path.name}: a core needs title, device, l1_ways, l2_ways, l2_cycles, memory_cycles "
+            f"and misses_at_once as cortex-a57.toml has them; {type(error).__name__}: {error}"
+        ) from None
+
+
+def _core(path: Path, facts: Mapping[str, Any], own: bool) -> Core:
+    table_path = path.with_name(f"{path.stem}.instructions.json")
+    if own and "instructions" in facts:
+        table_path = CORES / f"{_known(facts['instructions'])}.instructions.json"
+    table = parse_json(read_text(table_path, _MOST_BYTES))
+    device = facts["device"]
+    if device.endswith(".toml"):
+        device = str(path.parent / device)
+    hardware = load_hardware(device)
     sizes = {level.name: level.size for level in hardware.levels}
+    full = facts.get("full_width", {"value": []})["value"]
     return Core(
-        name=name,
+        name=hardware.core or path.stem if own else path.stem,
         title=facts["title"],
-        device=facts["device"],
-        llvm_cpu=facts["llvm_cpu"],
+        device=device,
+        llvm_cpu=facts.get("llvm_cpu", ""),
         clock=hardware.clock,
         l1=CacheShape(int(sizes["l1"] or 0), facts["l1_ways"]["value"]),
-        l2=CacheShape(int(sizes["l2"] or 0), facts["l2_ways"]["value"]),
+        l2=CacheShape(int(sizes.get("l2") or sizes["l3"] or 0), facts["l2_ways"]["value"]),
         l2_cycles=facts["l2_cycles"]["value"],
         memory_cycles=facts["memory_cycles"]["value"],
         misses_at_once=tuple(facts["misses_at_once"]["value"]),
         dispatch_width=table["dispatch_width"],
-        costs=_read_costs(table["instructions"]),
+        costs=_read_costs(table["instructions"], full),
         origin=table["origin"],
         in_order=facts.get("in_order", False),
     )
 
 
-def _read_costs(table: Mapping[str, Mapping[str, Any]]) -> dict[str, Cost]:
-    return {
-        form: Cost(row["latency"], row.get("accumulate", row["latency"]), row["uops"], row["units"])
-        for form, row in table.items()
-    }
+def _known(name: str) -> str:
+    if name not in core_names():
+        raise ValueError(f"instructions of {name!r}; there are {', '.join(core_names())}")
+    return name
+
+
+def _read_costs(
+    table: Mapping[str, Mapping[str, Any]], full_width: Sequence[str]
+) -> dict[str, Cost]:
+    """Read the costs; a vector of 128 bit takes both of the pipes that are half as wide."""
+    costs = {}
+    for form, row in table.items():
+        wide = any(shape in form for shape in _WIDE)
+        units = {
+            unit: 2 * cycles if wide and unit.partition(".")[0] in full_width else cycles
+            for unit, cycles in row["units"].items()
+        }
+        accumulate = row.get("accumulate", row["latency"])
+        costs[form] = Cost(row["latency"], accumulate, row["uops"], units)
+    return costs
 
 
 def block_cycles(core: Core, block: Sequence[Instruction]) -> tuple[float, int]:
