@@ -53,6 +53,7 @@ def test_importing_plots_does_not_import_matplotlib():
         lambda ax: plots.roofline(prediction(), ax),
         lambda ax: plots.breakdown(prediction(), ax=ax),
         lambda ax: plots.scatter([1.0], [1.0], ax=ax),
+        lambda ax: plots.agreement([1.0], [1.0], ax=ax),
         lambda ax: plots.mac_beside_bound([1, 2], cm.zoo.pointwise(8, 8, np.array([4, 8]), 8), ax),
         lambda ax: plots.draw(cm.zoo.pointwise(8, 8, 4, 8), ax),
     ],
@@ -131,6 +132,43 @@ def test_breakdown_names_platforms_only_where_they_differ(ax):
     assert labels == [f"shufflenet_v2\n{GPU}", f"shufflenet_v2\n{CPU}"]
     with pytest.raises(DataError, match="no predictions"):
         plots.breakdown([])
+
+
+# ---- agreement
+
+
+def test_agreement_holds_predicted_and_simulated_against_measured(ax):
+    times = ([1.2, 2.0], [0.9, 1.0], [1.0, 2.0])
+    plots.agreement(*times, intervals=[(1.0, 1.5), (1.5, 3.0)], ax=ax)
+    lines = {line.get_label(): line for line in ax.lines if "error" in line.get_label()}
+    assert list(lines) == ["predicted, mean error 10 %", "simulated, mean error 30 %"]
+    for line, drawn in zip(lines.values(), times, strict=False):
+        assert list(line.get_xdata()) == [1000.0, 2000.0]
+        assert list(line.get_ydata()) == [1000 * t for t in drawn]
+    markers = {line.get_marker() for line in lines.values()}
+    assert len(markers) == 2
+    assert ax.get_ylabel() == "predicted or simulated [ms]"
+
+
+def test_agreement_with_simulated_times_says_that_none_is_measured(ax):
+    plots.agreement([1.0], [2.0], ax=ax)
+    assert ax.get_xlabel() == "simulated, not measured [ms]"
+    assert ax.get_legend_handles_labels()[1] == ["predicted, mean error 50 %", "±10 % of simulated"]
+
+
+@pytest.mark.parametrize(
+    ("times", "reason"),
+    [
+        (([1.0],), "compared with simulated or measured ones"),
+        (([1.0], None, [1.0, 2.0]), "1 times are predicted, 2 are measured"),
+        (([1.0, 1.0], [1.0], [1.0, 2.0]), "1 times are simulated, 2 are measured"),
+        (([1.0], [0.0], [1.0]), "positive"),
+        (([],), "compared with"),
+    ],
+)
+def test_agreement_refuses_what_it_cannot_draw(times, reason):
+    with pytest.raises(DataError, match=reason):
+        plots.agreement(*times)
 
 
 # ---- scatter

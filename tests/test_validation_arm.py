@@ -29,7 +29,7 @@ from costmodel_validation.backends.arm_timing import Watch
 from costmodel_validation.comparing.tables import NOTES
 from costmodel_validation.errors import MeasuringError
 from costmodel_validation.measuring.campaign import Campaign, run_campaign
-from costmodel_validation.measuring.clock import Plan, Timing
+from costmodel_validation.measuring.clock import Plan, Timing, summary
 from costmodel_validation.measuring.options import chosen_cores
 from costmodel_validation.measuring.store import Store
 
@@ -527,6 +527,47 @@ def test_kernels_are_written_as_csv_and_headed_by_how_they_were_timed(
     assert head == "network,platform,kernel,kind,predicted,measured"
     assert len(rows) > 50
     assert all(row.endswith(",0.001") and f",{PI}," in row for row in rows)
+
+
+def test_a_figure_holds_predicted_and_simulated_times_against_measured_ones(
+    board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(
+        "costmodel_validation.backends.arm.ArmBackend._simulated",
+        lambda self, graph, how: summary([0.02]),
+    )
+    path = tmp_path / "net.svg"
+    words = ("--backend", "arm:ssh://me@board", "--no-kernels", "--plot", str(path))
+    said = "predicted and simulated against measured times of 1 networks"
+    assert f"{path}: {said}" in validate(SMALL, *words).output
+    assert "simulated" in path.read_text()
+
+    def fails(*_: Any) -> Timing:
+        raise MeasuringError("no table of this instruction")
+
+    monkeypatch.setattr("costmodel_validation.backends.arm.ArmBackend._simulated", fails)
+    assert f"{path}: predicted against measured times" in validate(SMALL, *words).output
+    for name, reason in (
+        ("net.txt", "a figure is one of .pdf, .png, .svg"),
+        ("no/net.svg", "there is no folder"),
+    ):
+        runs = board.runs
+        wrong = (*words[:-1], str(tmp_path / name))
+        assert reason in validate(SMALL, *wrong, code=2).output
+        assert board.runs == runs
+    out = validate("g1", "--backend", "arm:ssh://me@board", "--plot", str(path), code=2).output
+    assert "--table and --plot are of networks" in out
+
+
+@needs_simulation
+def test_a_figure_of_simulated_times_says_that_none_is_measured(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "net.svg"
+    words = ("--backend", "arm:simulated", "--no-kernels", "--plot", str(path))
+    out = validate("conv2d?cin=8&size=14&cout=8", *words).output
+    assert "predicted against simulated times of 1 networks" in out
+    assert "simulated, not measured" in path.read_text().replace("<!-- ", "")
 
 
 def test_what_has_no_kernel_is_named_before_anything_is_measured(board: Board) -> None:

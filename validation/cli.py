@@ -12,10 +12,12 @@ import typer
 from rich.console import Console
 
 from costmodel.calibration.measurement import write_measurements
+from costmodel.errors import DataError
 
 from .backends import Backend, Settings, load_backend
 from .comparing.compare import Comparison, compare
 from .comparing.export import write_kernels
+from .comparing.figure import check_figure, write_figure
 from .comparing.show import show_emulated, show_guidelines, show_networks
 from .errors import MeasuringError
 from .guidelines.claims import guidelines_only
@@ -147,6 +149,9 @@ def validate(
     table: Annotated[
         Path | None, typer.Option(help="Also write a CSV table of the kernels.")
     ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Also draw predicted, simulated, measured times here.")
+    ] = None,
     repeat: Annotated[
         bool, typer.Option(help="Whether all is measured again afterwards: the noise floor.")
     ] = False,
@@ -191,11 +196,15 @@ def validate(
         show_emulated(networks, as_json)
         return
     refuse_unhonoured(runner, settings, changed(plan))
+    if plot is not None:
+        check_figure(plot)
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         where = confirmed_platform(platform or runner.platform(settings), runner, settings)
         store = stack.enter_context(Store(output or Path(folder) / "results.jsonl"))
         if guidelines_only(networks):
+            if table is not None or plot is not None:
+                raise DataError("--table and --plot are of networks: guidelines print tables")
             how = Campaign((), runner, settings, plan, platform=where, limit=limit)
             tried = [try_guideline(name, how, store, console) for name in networks]
             show_guidelines(tried, runner, settings, as_json)
@@ -219,6 +228,8 @@ def validate(
         raise typer.Exit(1)
     if table is not None:
         write_kernels(table, compared, runner.label)
+    if plot is not None:
+        say(console, write_figure(plot, compared, campaign))
     show_networks(compared, runner, settings, as_json)
     if len(compared) < len(set(networks)):
         raise typer.Exit(1)

@@ -6,6 +6,7 @@ figures are readable in grey: what differs in colour differs in marker, hatch or
 
 from __future__ import annotations
 
+from costmodel.plots.agreements import agreement as agreement
 from costmodel.plots.breakdowns import breakdown as breakdown
 from costmodel.plots.choices import along as along
 from costmodel.plots.choices import elasticities as elasticities
@@ -20,6 +21,7 @@ from costmodel.plots.spaces import swept as swept
 from costmodel.plots.traffic import traffic_bounds as traffic_bounds
 
 __all__ = [
+    "agreement",
     "along",
     "breakdown",
     "compared",
