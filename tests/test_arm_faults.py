@@ -226,6 +226,23 @@ def test_the_program_ends_when_its_input_closes() -> None:
     assert time.monotonic() - begin < 4
 
 
+def test_the_program_ends_with_a_campaign_that_is_interrupted() -> None:
+    """By Ctrl-C, in the middle of a turn that would take minutes."""
+    sessions = []
+
+    def campaign() -> None:
+        with emulated_target().session() as session:
+            sessions.append(session)
+            session._send(f"turn {Board(session).load(small_spec())} repeat=1000000 us=600000000")
+            raise KeyboardInterrupt
+
+    begin = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        campaign()
+    assert sessions[0]._process.returncode == 0
+    assert time.monotonic() - begin < 8
+
+
 def test_a_bad_network_costs_itself_alone() -> None:
     good, bad = small_spec(), small_spec()
     bad = replace(bad, calls=(replace(bad.calls[0], kernel="abacus"),))

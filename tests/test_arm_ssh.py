@@ -19,8 +19,10 @@ from local_board import EMULATE, MISSING, SSH, Board, free_port, set_login, ssh_
 from typer.testing import CliRunner
 
 from costmodel_validation.__main__ import app
+from costmodel_validation.arm.bench.private import Program
 from costmodel_validation.arm.bench.program import Spec, SpecBuilder
 from costmodel_validation.arm.bench.remote import SshTarget
+from costmodel_validation.arm.bench.targets import emulated_target
 from costmodel_validation.arm.checks.check import check
 from costmodel_validation.arm.errors import BackendError, KernelError
 
@@ -226,13 +228,63 @@ def test_board_check_and_clean(
         "trouble: the board's system is x86_64" in checked.output or os.uname().machine != "x86_64"
     )
     assert "runs the program: its times are no latency" in checked.output
-    assert len(list(folder.iterdir())) == 1
+    assert "engine ncnn: " in checked.output
+    assert {path.name.split("-")[0] for path in folder.iterdir()} == {"armbench", "engine"}
     cleaned = board_command(board, tmp_path, monkeypatch, "clean")
     assert cleaned.exit_code == 0
     assert f"removed {folder}" in cleaned.output
     assert not folder.exists()
     again = board_command(board, tmp_path, monkeypatch, "clean")
     assert "there was nothing" in again.output
+
+
+SMALL_TOOLS = ("sh", "mkdir", "chmod", "rm", "rmdir", "wc", "cat", "mv", "id", "printf")
+
+
+def test_a_board_with_few_tools_is_sent_the_program_and_checked(
+    board: Board, tmp_path: Path
+) -> None:
+    """As one with an old busybox: no tool makes hashes."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in SMALL_TOOLS:
+        (tools / name).symlink_to(shutil.which(name) or f"/bin/{name}")
+    uname = tools / "uname"
+    uname.write_text("#!/bin/sh\necho aarch64\n")
+    uname.chmod(0o755)
+    path = f"export PATH={tools}"
+    target = replace(board.target, folder=str(tmp_path))
+    run = EMULATE.replace("exec sh", "exec /bin/sh")
+    board.login.write_text(
+        f'#!/bin/sh\n{path}\nset -- "$SSH_ORIGINAL_COMMAND"\n'
+        f'case "$1" in\n/*/armbench-*) {run};;\n*) exec sh -c "$1";;\nesac\n'
+    )
+    program = Program(emulated_target().binary.read_bytes())
+    assert target.look(program).sha256 == "absent"
+    assert target.run(spec()).label == "emulated"
+    assert target.look(program).sha256 == "unknown"
+    (sent,) = (tmp_path / "costmodel").glob("armbench-*")
+    sent.write_bytes(b"#" * len(program.content))  # of the right size, and wrong
+    assert target.run(spec()).label == "emulated"
+    assert sent.read_bytes() == program.content
+
+
+def test_board_check_says_what_would_go_wrong(
+    board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A system of 32 bits whose programs end with the words of a shell that runs none."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "uname").write_text("#!/bin/sh\necho armv7l\n")
+    (tools / "uname").chmod(0o755)
+    fails_to_start = "echo 'cannot execute binary file: Exec format error' >&2; exit 126"
+    set_login(board, fails_to_start, home=tmp_path, greeting=f"export PATH={tools}:$PATH")
+    out = board_command(board, tmp_path, monkeypatch, "check")
+    assert out.exit_code == 1
+    assert "the login runs commands, on armv7l" in out.output
+    assert "trouble: the board's system is armv7l: the program needs one for 64-bit" in out.output
+    assert "armbench is a program for 64-bit ARM Linux, and this board's" in out.output
+    assert "engine tflite: " in out.output
 
 
 def test_a_crash_on_the_board_names_the_signal(board: Board) -> None:

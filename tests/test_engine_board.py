@@ -138,7 +138,7 @@ def test_a_board_that_emulates_is_refused(board: Board) -> None:
         ("tflite", "", "there is no benchmark_model on its PATH or in"),
         ("ncnn", "?program=/no/such/file", "/no/such/file: the program cannot be read"),
         ("ncnn", "?program=/bin/sh", "is a program for another processor than 64-bit ARM"),
-        ("ncnn", f"?program={__file__}", "is no program"),
+        ("ncnn", f"?program={__file__}", "is not a program"),
     ],
 )
 def test_an_engine_that_is_not_there_is_one_sentence(

@@ -7,6 +7,7 @@ import json
 import platform as python_platform
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from costmodel.errors import DataError
 from costmodel.specs import network
 from costmodel_validation.arm.bench.answers import BoardSample, BoardTurn, State
 from costmodel_validation.arm.bench.board import Board as BoardCommands
+from costmodel_validation.arm.bench.texts import harmless
 from costmodel_validation.arm.checks.emulate import TOTAL, emulate
-from costmodel_validation.arm.errors import BackendError
+from costmodel_validation.arm.errors import BackendError, KernelError
 from costmodel_validation.arm.simulator.core import load_core
 from costmodel_validation.backends import BACKENDS, Settings, load_backend
 from costmodel_validation.backends.arm import ArmBackend
@@ -60,6 +62,8 @@ class Board:
     unverified: str | None = None
     hertz: tuple[float, ...] = (1.5e9,)
     slow: float = 1.0
+    noise: float = 0.0
+    failure: str = ""
     bound: list[int] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
     networks: list[int] = field(default_factory=list)
@@ -98,6 +102,8 @@ class Board:
         return {"threads": [[core] for core in self.bound[: int(count)]]}
 
     def network(self, *words: str) -> dict[str, Any]:
+        if self.failure:
+            raise KernelError(harmless(self.failure))
         self.networks.append(words.count("op"))
         return {"network": len(self.networks) - 1}
 
@@ -107,6 +113,7 @@ class Board:
         hertz = self.hertz[min(self.runs, len(self.hertz)) - 1]
         state = {"hertz": hertz, "core": (self.bound or [0])[0], "khz": -1, "millicelsius": 50000}
         each = operators * 1e-3 * (self.slow if hertz < max(self.hertz) else 1.0)
+        each *= 1 + self.noise * (self.runs % 3)
         samples = [[(1 + 0.01 * i / count) * each, 1.0, 0] for i in range(count)]
         return {"before": state, "after": state, "samples": samples}
 
@@ -331,6 +338,36 @@ def test_what_a_board_measures_has_percentiles_rounds_and_drift(board: Board) ->
     assert timing["precise"]
     rough = json.loads(validate(SMALL, *words, "--precision", "0.0001", "--budget", "0.2").stdout)
     assert not rough["networks"][0]["measured"]["precise"]
+
+
+def test_networks_are_prepared_in_one_process_and_timed_in_turns(board: Board) -> None:
+    small = "conv2d?cin=8&size=14&cout=8"
+    validate(SMALL, small, "--backend", "arm:ssh://me@board", "--no-kernels")
+    words = [command.split()[:2] for command in board.commands]
+    kinds = [word for word, *_ in words]
+    loaded = [i for i, kind in enumerate(kinds) if kind == "network"]
+    turns = [number for word, number in words[loaded[-1] + 1 :] if word == "turn"]
+    assert len(loaded) == 2
+    assert "turn" not in kinds[: loaded[-1]]
+    assert sum(a != b for a, b in pairwise(turns)) >= 4  # one after the other: 1
+
+
+def test_a_board_that_is_not_steady_says_so(board: Board, tmp_path: Path) -> None:
+    board.noise = 0.5
+    words = ("--backend", "arm:ssh://me@board", "--json", "--no-kernels", "--budget", "0.2")
+    (found,) = json.loads(validate(SMALL, *words).stdout)["networks"]
+    assert not found["measured"]["steady"]
+    assert found["measured"]["spread"] > 0.2
+
+
+def test_a_failure_on_a_board_is_shown_as_it_is(board: Board, tmp_path: Path) -> None:
+    """Also where it holds what a terminal or the tables' markup would obey."""
+    board.failure = "[/x] \x1b[31mno kernel [bold]"
+    words = ["measure", SMALL, "--backend", "arm:ssh://me@board", "-o", str(tmp_path / "s.jsonl")]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 1
+    assert "[/x] \\x1b[31mno kernel [bold]" in result.output
+    assert "\x1b" not in result.output
 
 
 def test_turns_of_a_throttled_core_are_left_out_and_counted(

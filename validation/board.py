@@ -19,6 +19,8 @@ from .arm.bench.session import Session
 from .arm.bench.targets import parse_board
 from .arm.errors import BackendError
 from .arm.identity import name_device
+from .backends import ENGINES
+from .backends.engine_there import Wanted, find_engine
 from .measuring.running import say
 
 board = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
@@ -51,6 +53,8 @@ def check(target: Target) -> None:
     troubles = list(_troubles_of_folder(found))
     if found.folder:
         say(console, f"private folder: {found.folder} (the program: {_state(found, program)})")
+        for engine in ENGINES:
+            say(console, f"engine {engine}: {_engine(where, engine)}")
         try:
             folder = where.install(program)
             command = where.program_command(f"{folder}/{program.name}")
@@ -84,6 +88,14 @@ def clean(target: Target) -> None:
 
 def _parse(target: str) -> SshTarget | AdbTarget:
     return parse_board(target if target.startswith("arm:") else f"arm:{target}")
+
+
+def _engine(where: SshTarget | AdbTarget, engine: str) -> str:
+    try:
+        there = find_engine(where, Wanted(engine), where.name)
+    except BackendError:
+        return "not there"
+    return f"{there.version}, by {there.path}" if there.version else f"by {there.path}"
 
 
 def _state(found: Found, program: Program) -> str:

@@ -32,7 +32,7 @@ class Bench(Protocol):
         """
 
     def lives(self) -> bool:
-        """Say whether it still answers."""
+        """Return whether it still answers."""
 
 
 @dataclass

@@ -139,7 +139,7 @@ class EngineBench:
         return BoardTurn(before.after, self._look().before, samples)
 
     def lives(self) -> bool:
-        """Say whether the board's program and the engine still answer."""
+        """Return whether the board's program and the engine still answer."""
         try:
             self.probe.host()
             if isinstance(self.running, PackageRunning):

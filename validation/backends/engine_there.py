@@ -183,7 +183,7 @@ def _content(path: str) -> bytes:
     except OSError as error:
         raise BackendError(f"{path}: the program cannot be read: {error.strerror}") from None
     if not content.startswith((_ELF, b"#!")):
-        raise BackendError(f"{path} is no program")
+        raise BackendError(f"{path} is not a program")
     if content.startswith(_ELF) and int.from_bytes(content[18:20], "little") != _AARCH64:
         raise BackendError(f"{path} is a program for another processor than 64-bit ARM")
     return content

@@ -145,7 +145,7 @@ def missing_padding(x: Shape, y: Shape, window: Window, before: Pads) -> tuple[i
 
 
 def is_same_padding(x: Shape, y: Shape, window: Window, before: Pads) -> bool:
-    """Say whether the padding is what ``SAME`` means: the least, its larger half at the end."""
+    """Return whether the padding is what ``SAME`` means: the least, its larger half at the end."""
     (kh, kw), stride = window
     for axis, k, first in ((2, kh, before[0]), (3, kw, before[1])):
         missing = max(0, (y[axis] - 1) * stride + k - x[axis])
