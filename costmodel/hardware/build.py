@@ -38,8 +38,8 @@ def build(device: DeviceFile, load_core: Callable[[str], CoreFile]) -> Hardware:
     facts = dict(_flatten(device))
     if core:
         facts |= {f"core.{key}": fact for key, fact in _flatten(core)}
-        facts |= {f"lanes.{key}": fact for key, fact in core.lanes.items()}
-    lanes = _lanes(core or device)
+        facts |= {f"lanes.{key}": fact for key, fact in _core_lanes(core).items()}
+    lanes = _counts(_core_lanes(core) if core else device.lanes)
     if stray := sorted(device.peak.keys() - lanes.keys()):
         raise DataError(f"{device.name}: peak.{stray[0]} is given without lanes.{stray[0]}; add it")
     clusters = _clusters(device, lanes, load_core)
@@ -78,8 +78,25 @@ def _vector_width(device: DeviceFile, core: CoreFile | None) -> float:
     return device.warp.value * 4 if device.warp else 4.0
 
 
-def _lanes(file: CoreFile | DeviceFile) -> dict[str, int]:
-    return {key: int(fact.value) for key, fact in file.lanes.items()}
+def _counts(lanes: dict[str, Fact]) -> dict[str, int]:
+    return {key: int(fact.value) for key, fact in lanes.items()}
+
+
+def _core_lanes(core: CoreFile) -> dict[str, Fact]:
+    """Return the lanes of a core's file and those that follow: 8-bit products of other engines."""
+    lanes = dict(core.lanes)
+    if "int8" not in lanes:
+        return lanes
+    if core.int8_matrix and core.int8_matrix.value:
+        twice = "2 x lanes.int8: 32 multiply-adds an SMMLA, 16 an SDOT (core.int8_matrix)"
+        lanes["int8_matrix"] = Fact(2 * lanes["int8"].value, "1", twice, "derived")
+    if core.dot_product.value:
+        widening = "2 x lanes.float32: 8 products of 16 bits an instruction, no dot product"
+        lanes["int8_widening"] = Fact(2 * lanes["float32"].value, "1", widening, "derived")
+    else:
+        same = "lanes.int8: the core has no dot product"
+        lanes["int8_widening"] = Fact(lanes["int8"].value, "1", same, "derived")
+    return lanes
 
 
 def _flatten(table: BaseModel, prefix: str = "") -> Iterator[tuple[str, Fact]]:
@@ -115,7 +132,7 @@ def _cluster(device: DeviceFile, table: ClusterTable, core: CoreFile) -> Cluster
         core=table.core,
         units=int(table.units.value),
         clock=table.clock.value,
-        lanes=_lanes(core),
+        lanes=_counts(_core_lanes(core)),
         out_of_order=bool(core.out_of_order.value),
         levels=_levels_of(device, table, core),
     )

@@ -22,6 +22,8 @@ WIDER: Mapping[str, tuple[str, ...]] = {
     "bfloat16": ("bfloat16", "float32"),
     "float8": ("float8", "float16", "float32"),
     "int8": ("int8", "float32"),
+    "int8_matrix": ("int8_matrix", "int8", "float32"),
+    "int8_widening": ("int8_widening", "float32"),
     "uint8": ("int8", "float32"),
     "float16_vector": ("float16_vector", "float32"),
     "bfloat16_vector": ("bfloat16_vector", "float32"),
@@ -39,7 +41,7 @@ BITS: Mapping[str, int] = {
     **dict.fromkeys(("float64", "int64"), 64),
     **dict.fromkeys(("float32", "tf32", "int32"), 32),
     **dict.fromkeys(("float16", "bfloat16", "int16", "float16_vector", "bfloat16_vector"), 16),
-    **dict.fromkeys(("float8", "int8", "uint8", "bool"), 8),
+    **dict.fromkeys(("float8", "int8", "int8_matrix", "int8_widening", "uint8", "bool"), 8),
 }
 
 #: Generations of GPUs, by the names that hardware files use. What the libraries run on each is in

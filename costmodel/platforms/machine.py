@@ -8,6 +8,7 @@ from costmodel.hardware import Hardware
 from costmodel.hardware.model import TENSOR_DTYPES, WIDER
 from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.platforms.platform import Platform
+from costmodel.runtimes.arithmetic import HALVES
 from costmodel.timing.machine import Machine
 from costmodel.timing.tiles import NO_GENERATION, Generation, generation
 
@@ -31,6 +32,8 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
     """
     hardware = platform.hardware
     cpu, gpu = hardware.kind == "cpu", hardware.kind == "gpu"
+    element = _element(hardware, dtype) if cpu else DTYPE_BYTES[dtype]
+    rules = platform.runtime.arithmetic
     running = _running(hardware)
     peak, most = _peak(platform, dtype), _peak(platform, dtype, together=True)
     kind = generation(hardware.architecture or "") if gpu else NO_GENERATION
@@ -44,7 +47,7 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         ceiling=inf if hardware.assumed else most * _overclock(hardware),
         vector=running * _peak(platform, "float32"),
         clock=running * hardware.clock,
-        lanes=hardware.lane_width(dtype),
+        lanes=hardware.lane_width(dtype if element == DTYPE_BYTES[dtype] else "float32"),
         cache=_last_cache(platform),
         private_cache=_private_cache(platform) if cpu else 0.0,
         bandwidth=float(hardware.dram.bandwidth or 0),
@@ -62,7 +65,17 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         one_core=frozenset(platform.runtime.one_core),
         packs=platform.runtime.packs if cpu else None,
         sleeps=platform.runtime.sleeps,
+        element=element,
+        narrow=4 / element if cpu and dtype in rules.half else 1.0,
+        in_float32=frozenset(rules.float32 if cpu and dtype in HALVES else ()),
+        float32=(running * _peak(platform, "float32"), hardware.lane_width("float32")),
     )
+
+
+def _element(hardware: Hardware, dtype: str) -> int:
+    """Return the bytes of an element in arithmetic: of float32 where a CPU only stores halves."""
+    stored = dtype in HALVES and dtype not in hardware.lanes
+    return 4 if stored else DTYPE_BYTES[dtype]
 
 
 def _peak(platform: Platform, dtype: str, together: bool = False) -> float:
@@ -73,6 +86,8 @@ def _peak(platform: Platform, dtype: str, together: bool = False) -> float:
     hardware = platform.hardware
     if hardware.kind != "cpu":
         return hardware.peak_for(dtype) / 2
+    if dtype in ("int8", "uint8"):
+        dtype = platform.runtime.arithmetic.int8_key()
     if platform.runtime.split == "static" and not together:
         return hardware.slowest_for(dtype, platform.threads) * platform.threads / 2
     return hardware.peak_for(dtype, platform.threads) / 2

@@ -15,6 +15,7 @@ from costmodel.kinds import GROUPS, KINDS
 from costmodel.ops.elementwise import BINARY, TERNARY, UNARY
 from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.reading import MAX_TOML_BYTES, parse_toml, read_text
+from costmodel.runtimes.arithmetic import Arithmetic, arithmetic_of
 from costmodel.runtimes.packs import Packs, packs_of
 
 ALGORITHMS = {
@@ -121,6 +122,8 @@ class Runtime:
         ``source`` of its own or of its table.
     packs : Packs, optional
         How a CPU engine packs channels; None where it holds them in whatever its kernels like.
+    arithmetic : Arithmetic
+        Which narrow arithmetic a CPU engine has kernels for.
     widened : tuple of str
         Dtypes without kernels: what is in them is computed in float32, and cast where a network
         begins and ends.
@@ -157,6 +160,7 @@ class Runtime:
     one_core: tuple[str, ...]
     priors: Mapping[str, Mapping[str, Mapping[str, Any]]]
     packs: Packs | None
+    arithmetic: Arithmetic
     widened: tuple[str, ...]
     last_axis_softmax: bool
     layouts: tuple[str, ...]
@@ -255,6 +259,7 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
             ("one_core", list, []),
             ("priors", dict, {}),
             ("packs", dict, {}),
+            ("arithmetic", dict, {}),
             ("widened", list, []),
             ("last_axis_softmax", bool, False),
             ("layouts", list, []),
@@ -278,6 +283,7 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
             raise DataError(f"{file}: algorithms.{key} should be a list, got {value!r}")
     values["fusion"] = _fusion(values["fusion"], file)
     values["packs"] = packs_of(values["packs"], file)
+    values["arithmetic"] = arithmetic_of(values["arithmetic"], file)
     _check_names(values, file)
     for field in _TUPLES:
         values[field] = tuple(values[field])

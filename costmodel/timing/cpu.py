@@ -21,7 +21,7 @@ from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.timing import cpu_packs
 from costmodel.timing import cpu_products as ways
 from costmodel.timing.cpu_products import Theta, Way, last_cache
-from costmodel.timing.cpu_threads import barrier, cores_for, crowding
+from costmodel.timing.cpu_threads import barrier, cores_for, crowding, in_own_arithmetic
 from costmodel.timing.machine import Machine
 from costmodel.timing.terms import Terms, overlap
 from costmodel.timing.workload import Moved, Workload
@@ -30,7 +30,7 @@ from costmodel.timing.workload import Moved, Workload
 def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
     """Return the terms of a kernel."""
     form = FORMS[w.kind]
-    machine = cores_for(w, machine)
+    machine = cores_for(w, in_own_arithmetic(w, machine))
     found = cpu_packs.carried_out(w, machine, q)
     if found is None and ways.takes_plain_layout(machine):
         found = ways.caller_layout(w, machine, q)
@@ -102,13 +102,14 @@ def cold(machine: Machine, q: Theta, distance: Dim, since: Dim) -> Dim:
 def _lanes(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the time of other operations, one a lane, and of going on from piece to piece."""
     operations = w.elementwise + w.special * q["special"]
-    return operations / (machine.vector * q["vector"]) + w.pieces * q["row"] / machine.units
+    rate = machine.vector * machine.narrow * q["vector"]
+    return operations / rate + w.pieces * q["row"] / machine.units
 
 
 def _windows(w: Workload, machine: Machine, q: Theta, rate: str = "pool") -> Dim:
     """Return the time of operations over windows, which have a start and an end like products."""
     results = w.writes.bytes / DTYPE_BYTES[w.dtype]
-    return (w.elementwise + q["fill"] * results) / (machine.vector * q[rate])
+    return (w.elementwise + q["fill"] * results) / (machine.vector * machine.narrow * q[rate])
 
 
 def _largest(w: Workload, machine: Machine, q: Theta) -> Dim:

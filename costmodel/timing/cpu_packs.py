@@ -276,4 +276,7 @@ def _in_tiles(w: Workload, packs: Packs, machine: Machine, q: Theta) -> Way:
         return Way(call, _channelwise(w, pieces, machine.lanes, machine, q))
     if w.kind == "grouped":
         return Way(call, ways.grouped(w, machine, q))
-    return Way(call, ways.product_time(p, w, machine, q, machine.lanes * packs.vectors))
+    lanes = machine.lanes * packs.vectors
+    if w.kind == "convolution":
+        return Way(call, ways.convolution(w, machine, q, lanes))
+    return Way(call, ways.product_time(p, w, machine, q, lanes))

@@ -11,11 +11,12 @@ which images and weights are copied into at every call, and results out of.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from costmodel.algebra.symbols import Dim, at_most, ceil_div, maximum, minimum, total
 from costmodel.kernels import Product
 from costmodel.ops.tensor import DTYPE_BYTES
+from costmodel.runtimes.arithmetic import HALVES
 from costmodel.timing.cpu_threads import uneven
 from costmodel.timing.machine import Machine
 from costmodel.timing.workload import Moved, Workload, blocks
@@ -36,12 +37,12 @@ _TILE = 3
 """Vectors along a micro-kernel's tile on the plain layout."""
 _COLUMNS = 8
 """Pixels of a micro-kernel's tile; a linear layer on few rows has kernels of its own."""
-_WORD = 4
-"""Bytes of a transformed element. [byte]"""
 _INTEGERS = ("int8", "uint8")
 """Dtypes whose products have instructions of their own."""
 _INTEGER_WINOGRAD = 2
 """Transformed int8 inputs need 16 bits: half as many products an instruction."""
+_INTEGER_WORDS = 2, 4
+"""Bytes of a transformed int8 input and output. [byte]"""
 _ATTENTION_BLOCK = 512
 """Keys that a fused attention takes at once; a causal mask spares whole blocks only (PyTorch:
 ``kvSplitSize`` of its flash attention on CPUs)."""
@@ -53,6 +54,13 @@ _UNROLLED_OUTPUTS = {4: 3, 8: 4, 16: 6}
 """By the elements of a vector: output pixels that oneDNN's depthwise kernel keeps in registers. A
 border wider than these is left to im2col and a product (``cpu/x64/jit_uni_dw_conv_kernel_f32.cpp``
 and ``jit_uni_dw_convolution.hpp``: ``l_pad <= ur_w``)."""
+_CALLED = ("pointwise", "grouped", "convolution", "depthwise", "linear", "matmul")
+"""Kinds that a library is called for."""
+_AVX512 = 64
+"""Bytes of its vectors. [byte]"""
+_CONVERTED = 0.35
+"""Multiply-adds a cycle where each operand is converted to float32 by itself (PyTorch 2.13,
+``aten/src/ATen/native/cpu/BlasKernel.cpp``; measured on one Zen 4 core, float16: 0.2 to 0.4)."""
 _PAGE, _KEPT = 4096, 2**25
 """Bytes of a page; blocks from this size on glibc hands back when they are freed
 (``DEFAULT_MMAP_THRESHOLD_MAX``), so that their pages are faulted in anew. [byte]"""
@@ -91,9 +99,15 @@ def takes_plain_layout(machine: Machine) -> bool:
 def caller_layout(w: Workload, machine: Machine, q: Theta) -> Way | None:
     """Return how a library that takes the caller's layout carries ``w`` out.
 
-    None for a kind that no library is called for.
+    None for a kind that no library is called for. Halves that oneDNN has no kernels for on the core
+    are unrolled and multiplied one by one, whatever the kind.
     """
+    half = w.dtype in HALVES
+    if half and w.kind in _CALLED and not _has_half_kernels(w, machine):
+        return _one_by_one(w, machine, q)
     match w.kind:
+        case "pointwise" | "grouped" | "convolution" if half:
+            return _blocked(w, machine, q)
         case "pointwise" | "grouped" | "convolution":
             return either(_plain(w, machine, q), _blocked(w, machine, q), _stays(w, machine, q))
         case "depthwise":
@@ -101,6 +115,22 @@ def caller_layout(w: Workload, machine: Machine, q: Theta) -> Way | None:
         case "linear" | "matmul":
             return _plain(w, machine, q)
     return None
+
+
+def _has_half_kernels(w: Workload, machine: Machine) -> bool:
+    """Say whether oneDNN runs halves: where cores compute in them, bfloat16 with AVX-512, too.
+
+    PyTorch 2.13: ``mkldnn_bf16_device_check``, ``mkldnn_fp16_device_check``, which come before the
+    other conditions of ``use_mkldnn``; so found by a trace on a core with AVX-512, too.
+    """
+    wide = machine.lanes * machine.element >= _AVX512
+    return machine.element == DTYPE_BYTES[w.dtype] or (w.dtype == "bfloat16" and wide)
+
+
+def _one_by_one(w: Workload, machine: Machine, q: Theta) -> Way:
+    """Return products of halves without instructions for them, group by group."""
+    rate = machine.units * machine.clock * _CONVERTED
+    return replace(_plain(w, machine, q), compute=w.multiply_adds / rate)
 
 
 def either(a: Way, b: Way, first: Dim) -> Way:
@@ -272,36 +302,44 @@ def grouped(w: Workload, machine: Machine, q: Theta) -> Dim:
     return _product(w.product, machine, q, lanes) / rate
 
 
-def convolution(w: Workload, machine: Machine, q: Theta) -> Dim:
-    """Return the time of a dense convolution with windows [s]."""
+def convolution(w: Workload, machine: Machine, q: Theta, lanes: Dim | None = None) -> Dim:
+    """Return the time of a dense convolution with windows, outputs in whole ``lanes`` [s]."""
     p = w.product
     rate = peak(w, machine, q) * q["gemm"]
-    direct = _product(p, machine, q, machine.lanes) / (rate * q["direct"])
+    direct = product_time(p, w, machine, q, machine.lanes if lanes is None else lanes)
     if not (p.winograd and machine.winograd):
         return direct
     channels = p.k / p.taps
     transformed = _TRANSFORMED * blocks(p, _BLOCK) * p.m * (channels + q["fill"])
     if w.dtype in _INTEGERS:
         transformed = transformed * _INTEGER_WINOGRAD
-    moved = _TRANSFORM_TRAFFIC * _WORD * p.n * (channels + p.m)
+    read, written = _words(w, machine)
+    moved = _TRANSFORM_TRAFFIC * p.n * (read * channels + written * p.m)
     # Weights are transformed beforehand, into four times as many.
     more = _TRANSFORMED / p.taps - 1
     missed = more * w.weights.missed(last_cache(machine, q))
     if "whole_winograd" in machine.algorithms:
-        missed = missed + _transformed_missed(p, machine, q)
+        missed = missed + _transformed_missed(w, machine, q)
     moved = moved + more * w.weights.bytes
     transforms = moved / (machine.vector * q["near_bandwidth"])
     transforms = transforms + missed / far_bandwidth(machine, q)
     return minimum(direct, transformed / (rate * q["winograd"]) + transforms)
 
 
-def _transformed_missed(p: Product, machine: Machine, q: Theta) -> Dim:
+def _words(w: Workload, machine: Machine) -> tuple[int, int]:
+    """Return the bytes of an element of a transformed input and output [byte]."""
+    return _INTEGER_WORDS if w.dtype in _INTEGERS else (machine.element, machine.element)
+
+
+def _transformed_missed(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the bytes of transformed images that go through memory [byte].
 
     Each is read when all of it has been written; a write that misses reads its line first.
     """
+    p = w.product
     elements = _TRANSFORMED * blocks(p, _BLOCK)
-    sizes = (elements * channels * _WORD for channels in (p.k / p.taps, p.m))
+    channels = (p.k / p.taps, p.m)
+    sizes = (elements * c * word for c, word in zip(channels, _words(w, machine), strict=True))
     return total(3 * Moved(size, 2 * size).missed(last_cache(machine, q)) for size in sizes)
 
 

@@ -41,6 +41,14 @@ def cores_for(w: Workload, machine: Machine) -> Machine:
     )
 
 
+def in_own_arithmetic(w: Workload, machine: Machine) -> Machine:
+    """Return the machine as a kernel computes on it: in float32, where its kind has no halves."""
+    if w.kind not in machine.in_float32:
+        return machine
+    multiply_adds, lanes = machine.float32
+    return replace(machine, multiply_adds=multiply_adds, lanes=lanes, element=4, narrow=1.0)
+
+
 def crowding(machine: Machine, q: Mapping[str, Dim], dtype: str = "float32") -> Dim:
     """Return how much longer each core takes because others draw from the same cache [1].
 

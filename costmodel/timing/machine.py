@@ -70,6 +70,15 @@ class Machine:
         How the engine of a CPU packs channels.
     sleeps : bool
         Whether the threads of the runtime sleep between kernels.
+    element : int
+        Of a CPU: the bytes of an element in arithmetic, 4 where halves are only stored. [byte]
+    narrow : float
+        Of a CPU: elements that an operation beside products takes at once, relative to float32. [1]
+    in_float32 : frozenset of str
+        Kinds of kernel that hold halves and compute in float32, as ``float32``.
+    float32 : (float, int)
+        Of a CPU: what its cores reach in float32, and the elements of a vector.
+        [multiply-add/s], [1]
     """
 
     kind: str
@@ -98,6 +107,10 @@ class Machine:
     one_core: frozenset[str] = frozenset()
     packs: Packs | None = None
     sleeps: bool = False
+    element: int = 4
+    narrow: float = 1.0
+    in_float32: frozenset[str] = frozenset()
+    float32: tuple[float, int] = (0.0, 1)
 
     @property
     def winograd(self) -> bool:

@@ -1,0 +1,88 @@
+"""In which data types a CPU engine computes what it holds in narrow ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from costmodel.errors import DataError, listed
+from costmodel.kinds import KINDS
+
+HALVES = ("float16", "bfloat16")
+"""Floats of two bytes."""
+INT8 = ("dot_product", "int8_matrix")
+"""Instructions for 8-bit products beyond widening ones: SDOT and VNNI; SMMLA (Armv8.6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """Which narrow arithmetic an engine has kernels for; a core must have it, too.
+
+    Parameters
+    ----------
+    half : tuple of str
+        Dtypes in which element-wise kernels, pools and the like compute; in others of two bytes
+        they load and store, and compute in float32. Products compute in what the core has.
+    float32 : tuple of str
+        Kinds of kernel that hold halves and compute in float32, products included.
+    int8 : tuple of str
+        Those of :data:`INT8` that 8-bit products use.
+    source : str
+        Where the rules are known from.
+    """
+
+    half: tuple[str, ...] = ()
+    float32: tuple[str, ...] = ()
+    int8: tuple[str, ...] = ("dot_product",)
+    source: str = "assumed: products in what the core has, everything else in float32"
+
+    def int8_key(self) -> str:
+        """Return the key of a core's lanes for 8-bit products.
+
+        Examples
+        --------
+        >>> Arithmetic().int8_key(), Arithmetic(int8=()).int8_key()
+        ('int8', 'int8_widening')
+        """
+        if "int8_matrix" in self.int8:
+            return "int8_matrix"
+        return "int8" if "dot_product" in self.int8 else "int8_widening"
+
+
+def arithmetic_of(table: Any, file: str) -> Arithmetic:
+    """Return the rules of the table ``arithmetic`` of a runtime file.
+
+    Raises
+    ------
+    DataError
+        If a field is missing, unknown or wrong.
+
+    Examples
+    --------
+    >>> arithmetic_of({"int8": [], "source": "its documentation"}, "mine").int8
+    ()
+    """
+    if not table:
+        return Arithmetic()
+    known = {"half": HALVES, "float32": tuple(KINDS), "int8": INT8}
+    for name in table:
+        if name not in {field.name for field in fields(Arithmetic)}:
+            raise DataError(
+                f"{file}: arithmetic: unknown field {name!r}; known are {listed([*known], 9)}"
+            )
+    values: dict[str, Any] = {}
+    for name, allowed in known.items():
+        if name not in table:
+            continue
+        given = table[name]
+        wrong = [v for v in given if v not in allowed] if isinstance(given, list) else [given]
+        if wrong:
+            raise DataError(
+                f"{file}: arithmetic.{name} should be a list of {listed(allowed, 20)}, got "
+                f"{wrong[0]!r}"
+            )
+        values[name] = tuple(given)
+    source = table.get("source")
+    if not isinstance(source, str) or not source.strip():
+        raise DataError(f"{file}: arithmetic.source should say where the rules are known from")
+    return Arithmetic(**values, source=" ".join(source.split()))
