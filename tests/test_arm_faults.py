@@ -383,6 +383,9 @@ def test_a_wrong_target_is_one_sentence(text: str) -> None:
         ("arm:natve", "did you mean arm:native?"),
         ("arm:simulatd=cortex-a57", "did you mean arm:simulated?"),
         ("arm:emulate", "did you mean arm:emulated?"),
+        ("arm:ncnn:ssh://pi@board", "an engine on a board is named first: ncnn:ssh://user@host"),
+        ("arm:ssh://pi@board?engine=ncnn", "an engine on a board is named first: ncnn:ssh://"),
+        ("ncnnn:ssh://pi@board", "ncnn, onnxruntime, tflite on boards, such as ncnn:ssh://user@"),
         ("arm:simulated=cortex-a5", "no ARM core 'cortex-a5' can be simulated; there are"),
     ],
 )

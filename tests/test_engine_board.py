@@ -19,6 +19,8 @@ from typer.testing import CliRunner
 from costmodel import zoo
 from costmodel.cli.app import app
 from costmodel.errors import DataError
+from costmodel.graph.builder import Builder
+from costmodel.ops import Conv
 from costmodel.specs import network
 from costmodel_validation.arm.bench.session import Session
 from costmodel_validation.arm.errors import BackendError, BoardMemoryError
@@ -28,6 +30,7 @@ from costmodel_validation.backends.engine_bench import PackageRunning
 from costmodel_validation.backends.engine_models import check_outputs, convert
 from costmodel_validation.errors import MeasuringError
 from costmodel_validation.measuring.clock import Plan, Timing
+from costmodel_validation.measuring.store import Store
 
 pytestmark = pytest.mark.skipif(
     bool(MISSING),
@@ -112,6 +115,33 @@ def test_settings_that_are_not_honoured_are_refused_by_name(board: Board) -> Non
         assert f"cannot honour {' '.join(words)}: ncnn runs there" in " ".join(out.split())
 
 
+def test_what_is_measured_is_kept_and_not_measured_again(board: Board, tmp_path: Path) -> None:
+    backend = with_package(board, "ncnn")
+    path = tmp_path / "s.jsonl"
+    small = "conv2d?cin=8&size=14&cout=8"
+    words = ["measure", small, "-o", str(path), "--budget", "0.2", "--table", f"{tmp_path}/t.csv"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("costmodel_validation.cli.load_backend", lambda name: backend)
+        for said in (f"{backend.name}: no throttling in", "1 results are in"):
+            result = CliRunner().invoke(app, [*words, "--platform", "raspberry-pi-4/ncnn"])
+            assert result.exit_code == 0, result.output
+            assert said in result.output or "throttled in" in result.output
+            patch.setattr(backend, "measure_networks", None)  # it is not asked again
+    (kept,) = Store(path).results()
+    assert (kept.backend, kept.platform) == (backend.name, "raspberry-pi-4/ncnn")
+    assert kept.host["engine"].startswith("ncnn 1.")
+    assert "raspberry-pi-4/ncnn" in (tmp_path / "t.csv").read_text()
+
+
+def test_networks_of_several_outputs_come_back_in_their_order(board: Board) -> None:
+    backend = with_package(board, "ncnn")
+    b = Builder("two")
+    x = b.input((1, 8, 14, 14))
+    first, second = b.add(Conv(4, (1, 1)), x), b.add(Conv(6, (3, 3), padding=(1, 1)), x)
+    found = measured(backend, net=b.finish(second, first))["net"]
+    assert isinstance(found, Timing), found
+
+
 def test_a_board_of_another_processor_is_refused(board: Board, monkeypatch: Any) -> None:
     """Unless a test declares that it stands for one."""
     monkeypatch.setattr("costmodel_validation.backends.engine.refuse_emulator", lambda *_: None)
@@ -136,14 +166,19 @@ def test_a_board_that_emulates_is_refused(board: Board) -> None:
     [
         ("onnxruntime", "?python=/bin/false", "/bin/false there lacks its package or numpy (pip"),
         ("tflite", "", "there is no benchmark_model on its PATH or in"),
+        ("ncnn", "?python=CRASHES", "ncnn's package for /"),
         ("ncnn", "?program=/no/such/file", "/no/such/file: the program cannot be read"),
         ("ncnn", "?program=/bin/sh", "is a program for another processor than 64-bit ARM"),
         ("ncnn", f"?program={__file__}", "is not a program"),
     ],
 )
 def test_an_engine_that_is_not_there_is_one_sentence(
-    board: Board, name: str, query: str, words: str
+    board: Board, tmp_path: Path, name: str, query: str, words: str
 ) -> None:
+    if "CRASHES" in query:  # as a package that is built for a newer processor
+        (tmp_path / "python").write_text("#!/bin/sh\nkill -ILL $$\n")
+        (tmp_path / "python").chmod(0o755)
+        query = query.replace("CRASHES", str(tmp_path / "python"))
     if name == "tflite":
         set_login(board, EMULATE, greeting="PATH=/usr/bin:/bin")
     with pytest.raises(BackendError) as caught:

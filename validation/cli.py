@@ -40,7 +40,14 @@ _KERNEL_BUDGET = 0.03
 Networks = Annotated[
     list[str], typer.Argument(help="Networks, such as 'shufflenet_v2?width=1.0' or model.onnx.")
 ]
-BackendName = Annotated[str, typer.Option("--backend", help="What runs them.")]
+BackendName = Annotated[
+    str,
+    typer.Option(
+        "--backend",
+        help="What runs them: torch, ncnn, onnxruntime; arm:ssh://user@host on a board, an "
+        "engine there with ncnn:ssh://user@host.",
+    ),
+]
 Predictor = Annotated[
     str | None,
     typer.Option(

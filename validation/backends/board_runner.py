@@ -62,7 +62,13 @@ class OnnxNetwork:
     """A network in ONNX Runtime."""
 
     def __init__(
-        self, runtime: Any, model: str, weights: str, inputs: dict[str, Any], threads: int
+        self,
+        runtime: Any,
+        model: str,
+        weights: str,
+        inputs: dict[str, Any],
+        threads: int,
+        outputs: list[str],
     ) -> None:
         self.runtime, self.model, self.threads = runtime, model, threads
         self.session = self._session()
@@ -107,7 +113,13 @@ class NcnnNetwork:
     """A network in ncnn, in float32."""
 
     def __init__(
-        self, runtime: Any, model: str, weights: str, inputs: dict[str, Any], threads: int
+        self,
+        runtime: Any,
+        model: str,
+        weights: str,
+        inputs: dict[str, Any],
+        threads: int,
+        outputs: list[str],
     ) -> None:
         self.net = runtime.Net()
         self.net.opt.num_threads = threads
@@ -117,7 +129,7 @@ class NcnnNetwork:
         if self.net.load_param(model) != 0 or self.net.load_model(weights) != 0:
             raise RuntimeError("ncnn does not read the network that was written for it")
         self.inputs = {name: runtime.Mat(value).clone() for name, value in inputs.items()}
-        self.outputs = list(self.net.output_names())
+        self.outputs = outputs or list(self.net.output_names())
 
     def call(self) -> Any:
         """Run it once."""
@@ -137,7 +149,13 @@ class TfliteNetwork:
     """A network in TensorFlow Lite."""
 
     def __init__(
-        self, runtime: Any, model: str, weights: str, inputs: dict[str, Any], threads: int
+        self,
+        runtime: Any,
+        model: str,
+        weights: str,
+        inputs: dict[str, Any],
+        threads: int,
+        outputs: list[str],
     ) -> None:
         self.interpreter = runtime.Interpreter(model_path=model, num_threads=threads)
         self.interpreter.allocate_tensors()
@@ -188,16 +206,15 @@ class Server:
         asked = json.loads(rest)
         with numpy.load(asked["inputs"], allow_pickle=False) as file:
             inputs = {name: file[name] for name in file.files}
-        made = NETWORKS[self.engine](
-            self.module, asked["model"], asked["weights"], inputs, asked["threads"]
-        )
-        outputs = [numpy.ascontiguousarray(numpy.array(value)) for value in made.call()]
-        for number, value in enumerate(outputs):
+        files = (asked["model"], asked["weights"], inputs)
+        made = NETWORKS[self.engine](self.module, *files, asked["threads"], asked["outputs"])
+        values = [numpy.ascontiguousarray(numpy.array(value)) for value in made.call()]
+        for number, value in enumerate(values):
             if value.dtype.kind == "f" and not numpy.isfinite(value).all():
                 raise RuntimeError(f"output {number} holds NaN or infinity")
         number = len(self.networks)
         self.networks[number] = made
-        return {"network": number, "outputs": [self._told(value) for value in outputs]}
+        return {"network": number, "outputs": [self._told(value) for value in values]}
 
     @staticmethod
     def _told(value: Any) -> dict[str, Any]:

@@ -126,7 +126,7 @@ class EngineBench:
             if model.weights:
                 files["weights"] = self._send(Program(model.weights, stem, ".bin"))
             files["inputs"] = self._send(Program(model.packed_inputs(), stem, ".npz"))
-            asked = {**files, "threads": self.settings.threads}
+            asked = {**files, "threads": self.settings.threads, "outputs": model.outputs}
             number, outputs = self.running.load_files(asked)
             check_outputs(name, self.engine, model, outputs)
         self.last = number

@@ -34,6 +34,8 @@ class EngineModel:
         What the inputs are filled with, in their order.
     sizes : tuple of int
         Elements of the outputs, in their order.
+    outputs : tuple of str
+        The names of the outputs, where the engine goes by them.
     wanted : tuple of arrays, optional
         The outputs by torch, where they are known.
     """
@@ -43,6 +45,7 @@ class EngineModel:
     weights: bytes
     inputs: Mapping[str, NDArray[Any]]
     sizes: tuple[int, ...]
+    outputs: tuple[str, ...] = ()
     wanted: tuple[NDArray[Any], ...] | None = None
 
     def packed_inputs(self) -> bytes:
@@ -90,7 +93,7 @@ def _ncnn(graph: nx.DiGraph) -> EngineModel:
     head, counts, *lines = model.param.splitlines()
     text = "\n".join([head, counts, *(f"{line} 31={_FLOAT32_ONLY}" for line in lines), ""])
     sizes = tuple(int(np.prod(shape)) for _, shape in model.outputs.values())
-    return EngineModel(text.encode(), ".param", model.weights, inputs, sizes)
+    return EngineModel(text.encode(), ".param", model.weights, inputs, sizes, tuple(model.outputs))
 
 
 _FLOAT32_ONLY = 7
@@ -122,7 +125,7 @@ def _onnx(graph: nx.DiGraph) -> EngineModel:
         wanted = tuple(y.numpy() for y in module(*inputs))
     named = {f"x{i}": x.numpy() for i, x in enumerate(inputs)}
     sizes = tuple(int(y.size) for y in wanted)
-    return EngineModel(to_onnx(module, inputs), ".onnx", b"", named, sizes, wanted)
+    return EngineModel(to_onnx(module, inputs), ".onnx", b"", named, sizes, wanted=wanted)
 
 
 def check_outputs(

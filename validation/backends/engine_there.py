@@ -135,6 +135,11 @@ def find_engine(target: SshTarget | AdbTarget, wanted: Wanted, name: str) -> Eng
         return EngineThere("python", said["python"], version, folder, where, machine)
     if "program" in said and not wanted.python:
         return EngineThere("program", said["program"], "", folder, where, machine)
+    if "crashed" in said:
+        raise BackendError(
+            f"{name}: {TITLES[wanted.engine]}'s package for {said['crashed']} crashes on the "
+            "board: it may be built for a newer processor"
+        )
     raise BackendError(_absent(wanted, name, folder))
 
 
@@ -150,7 +155,8 @@ def _asked(
     command = (
         f"for p in {' '.join(map(shlex.quote, pythons))}; do "
         f'v=$("$p" {shlex.quote(runner)} find {engine} 2>/dev/null </dev/null) && '
-        f'{{ echo "{MARK}python $p"; echo "$v"; break; }}; done; '
+        f'{{ echo "{MARK}python $p"; echo "$v"; break; }} || '
+        f'{{ [ $? -gt 128 ] && echo "{MARK}crashed $p"; }}; done; '
     )
     if program:
         command += (
