@@ -12,7 +12,15 @@ from arm_reference import reference_tensors
 import costmodel as cm
 from costmodel import zoo
 from costmodel.errors import ShapeError, UnknownOperatorError
-from costmodel.ops import Elementwise, Merge, Reduce, Transpose
+from costmodel.ops import (
+    Conv,
+    ConvTranspose,
+    Elementwise,
+    LayerNorm,
+    Merge,
+    Reduce,
+    Transpose,
+)
 from costmodel.zoo.registry import NETWORKS
 from costmodel_validation.arm.bench.program import Spec
 from costmodel_validation.arm.bench.targets import emulated_target
@@ -20,7 +28,7 @@ from costmodel_validation.arm.checks.check import check
 from costmodel_validation.arm.checks.reference import WEIGHT, uniform
 from costmodel_validation.arm.simulator.core import load_core
 from costmodel_validation.arm.simulator.count import count
-from costmodel_validation.arm.simulator.distinct import shorten, simulate_distinct
+from costmodel_validation.arm.simulator.distinct import footprint, shorten, simulate_distinct
 from costmodel_validation.arm.simulator.simulate import Simulated, apply_core
 from costmodel_validation.arm.translate.lower import lower
 from costmodel_validation.arm.translate.reuse import reuse_memory
@@ -184,6 +192,22 @@ def test_distinct_operators_stand_for_the_whole_network() -> None:
     distinct = simulate_distinct(spec)
     assert distinct.instructions == sum(op.instructions for op in whole.operators)
     assert distinct.seconds == pytest.approx(simulate_all(spec).seconds, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("op", "shape", "weights"),
+    [
+        (Conv(8, (3, 3, 3), 2, 1, bias=False), (1, 4, 6, 7, 7), 8 * 4 * 27),
+        (Conv(8, (3,), 1, 1, groups=2, bias=False), (1, 4, 9), 8 * 2 * 3),
+        (LayerNorm(1), (1, 50, 16), 0),
+        (ConvTranspose(6, (2, 2), 2, bias=False), (1, 4, 5, 5), 4 * 6 * 4),
+    ],
+)
+def test_the_footprint_counts_weights_once(op: Any, shape: tuple[int, ...], weights: int) -> None:
+    builder = cm.Builder("one")
+    spec = lower(builder.finish(builder.add(op, builder.input(shape))))
+    tensors = sum(b.elements for b in spec.buffers if b.base is None)
+    assert footprint(spec) == 4 * (tensors + weights)
 
 
 def test_simulated_stacks_show_guideline_1() -> None:

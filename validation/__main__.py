@@ -22,6 +22,7 @@ from .scores.command import score
 from .scores.priors import priors
 from .scores.reproduce import reproduce
 from .scores.ship import calibrations
+from .scores.simulated import neon_priors
 from .speed import speed
 
 app = typer.Typer(
@@ -40,6 +41,7 @@ COMMANDS = (
     reproduce,
     calibrations,
     priors,
+    neon_priors,
     speed,
     coverage,
     fuzz,

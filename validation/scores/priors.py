@@ -54,7 +54,7 @@ def priors(
         _write_general(found, len({b.board for b in boards}))
         for engine in found.engines:
             count = len({b.board for b in boards if b.engine == engine})
-            _write_engine(engine, found, count)
+            write_engine(engine, found, count, _SOURCE)
         console.print(f"written to {_GENERAL} and {_RUNTIMES}", highlight=False)
 
 
@@ -104,7 +104,20 @@ def _common(found: Taught, j: int) -> bool:
     return bool(found.seen[""][j] >= DETERMINED and len(engines) > 1)
 
 
-def _write_engine(engine: str, found: Taught, boards: int) -> None:
+def write_engine(engine: str, found: Taught, boards: int, source: str) -> None:
+    """Write what boards teach about an engine into its file.
+
+    Parameters
+    ----------
+    engine : str
+        The runtime.
+    found : Taught
+        Means, and spreads between boards.
+    boards : int
+        How many taught it.
+    source : str
+        Template of the source of each number: ``what``, ``boards``, ``seen``, ``more``.
+    """
     file = _RUNTIMES / f"{engine}.toml"
     document: Any = tomlkit.parse(file.read_text(encoding="utf-8"))
     limits: Any = tomlkit.parse(_GENERAL.read_text(encoding="utf-8"))
@@ -120,7 +133,7 @@ def _write_engine(engine: str, found: Taught, boards: int) -> None:
         entry = tomlkit.inline_table()
         entry["value"] = _within(limits[name], mean[j])
         entry["spread"] = _spread(limits[name], spread[j])
-        entry["source"] = _SOURCE.format(
+        entry["source"] = source.format(
             what=f"mean under {engine}", boards=boards, seen=found.seen[engine][j], more=""
         )
         own[name] = entry

@@ -10,7 +10,7 @@ from .count import Counted, count
 from .simulate import DEFAULT_CORE, Simulated, apply_core
 
 _FLOAT = 4  # bytes
-_SCALES = {"batchnorm", "bias"}
+_WEIGHTED = {"conv1x1", "conv3x3", "winograd3x3", "conv", "depthwise", "deconv", "linear"}
 _WINDOWS = {"conv3x3": 3, "winograd3x3": 4}  # Winograd keeps 16 numbers for nine weights
 _KEPT = 3  # of operators alike: the third finds its memory as those after it do
 
@@ -60,7 +60,7 @@ def footprint(spec: Spec) -> int:
 
 def _weights(spec: Spec, call: Call) -> int:
     """Return how many weights a call reads; scales and shifts are too few to count."""
-    if "seed" not in call.params or call.kernel in _SCALES:
+    if call.kernel not in _WEIGHTED:
         return 0
     x, y = spec.buffers[call.inputs[0]].shape, spec.buffers[call.outputs[0]].shape
     if call.kernel == "linear":
@@ -68,7 +68,14 @@ def _weights(spec: Spec, call: Call) -> int:
     window = int(call.params.get("k", 0)) or _WINDOWS.get(call.kernel, 1)
     kh, kw = (int(call.params.get(key, window)) for key in ("kh", "kw"))
     groups = x[1] if call.kernel == "depthwise" else int(call.params.get("groups", 1))
-    return y[1] * x[1] // groups * kh * kw
+    taps = kh * kw * int(call.params.get("kd", 1))
+    if "depth" not in call.params:
+        return y[1] * x[1] // groups * taps
+    depth, pad = int(call.params["depth"]), int(call.params.get("pd", 0))
+    apart, step = (int(call.params.get(key, 1)) for key in ("dilation_d", "stride_d"))
+    reach = apart * (int(call.params.get("kd", 1)) - 1) + 1
+    deep = (depth + pad + int(call.params.get("pd_end", pad)) - reach) // step + 1
+    return (y[1] // deep) * (x[1] // depth) // groups * taps
 
 
 def shorten(spec: Spec) -> tuple[Spec, list[int]]:
