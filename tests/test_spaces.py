@@ -22,6 +22,7 @@ from costmodel.ops.tensor import Tensor
 from costmodel.platforms import load_platform
 from costmodel.report import schema
 from costmodel.spaces import SPACES, Space, find_space
+from costmodel.spaces import chunks as chunks_module
 from costmodel.spaces import sweeping as module
 from costmodel.spaces.evaluate import COLUMNS, evaluate
 from costmodel.spaces.select import conditions, pareto
@@ -149,7 +150,7 @@ def test_operations_on_equal_arrays_are_computed_once_and_as_before():
 def test_chunks_executors_and_samples_change_nothing(monkeypatch):
     whole_sweep = cm.sweep(stacks(), ARM)
     assert len(whole_sweep) == whole_sweep.seen == 72
-    monkeypatch.setattr(module, "CHUNK", 5)
+    monkeypatch.setattr(chunks_module, "CHUNK", 5)
     for executor in (None, ThreadPoolExecutor(2)):
         other = cm.sweep(stacks(), ARM, executor=executor)
         for name, values in whole_sweep.columns.items():
@@ -168,7 +169,7 @@ def test_other_processes_predict_the_same():
 
 
 def test_an_interrupted_sweep_goes_on_where_it_was(monkeypatch, tmp_path):
-    monkeypatch.setattr(module, "CHUNK", 10)
+    monkeypatch.setattr(chunks_module, "CHUNK", 10)
     done = []
 
     def interrupted(seen, whole):
@@ -196,7 +197,7 @@ def test_an_interrupted_sweep_goes_on_where_it_was(monkeypatch, tmp_path):
 
 
 def test_conditions_best_and_front_are_of_the_whole(monkeypatch):
-    monkeypatch.setattr(module, "CHUNK", 7)
+    monkeypatch.setattr(chunks_module, "CHUNK", 7)
     every = cm.sweep(stacks(), ARM).columns
     limit = float(np.median(every["flops"]))
     found = cm.sweep(stacks(), ARM, f"flops<{limit!r}", best=5)
@@ -208,7 +209,11 @@ def test_conditions_best_and_front_are_of_the_whole(monkeypatch):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(*[st.integers(0, 5)] * 3), min_size=1, max_size=40))
+@given(
+    st.integers(1, 4).flatmap(
+        lambda n: st.lists(st.tuples(*[st.integers(0, 5)] * n), min_size=1, max_size=40)
+    )
+)
 def test_a_front_is_what_nothing_dominates(rows):
     values = np.array(rows, dtype=float)
     expected = [not any(all(b <= a) and any(b < a) for b in values) for a in values]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +13,12 @@ from costmodel.cli.networks import JsonOption
 from costmodel.errors import DataError
 
 if TYPE_CHECKING:
-    from costmodel.spaces import Space, Sweep
+    from concurrent.futures import Executor
+
+    import numpy as np
+    from rich.console import Console
+
+    from costmodel.spaces import Sweep
 
 SHOWN = 10
 """Variants that are printed; a file and JSON have all that are kept."""
@@ -46,6 +51,10 @@ def sweep(
     ] = None,
     sample: Annotated[int | None, typer.Option(min=1, help="Variants drawn at random.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="A Dask cluster instead, such as tcp://host:8786."),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="A .csv or .parquet file."),
@@ -71,22 +80,50 @@ def sweep(
     Example: costmodel sweep mobilenet_v1 -p rk3399/tflite --choose width=0.5,0.75,1.0
     --choose size=128,160,192,224
     """
-    from costmodel.cli.console import print_json
+    from costmodel.cli.console import print_json, safe_console
     from costmodel.spaces import find_space
+    from costmodel.spaces import sweep as go
+    from costmodel.spaces.sweeping import with_choices
+    from costmodel.spaces.writing import rows_to
 
-    found_space = find_space(space, _choices(choose))
-    if output is not None and output.suffix not in (".csv", ".parquet"):
-        raise DataError(f"{output}: the file should end in .csv or .parquet")
+    place = find_space(space, _choices(choose))
     front = tuple(part.strip() for part in pareto.split(",")) if pareto else ()
-    found = _run(found_space, platform, where, best, front, sample, workers, resume)
+    # A file of all variants is written as they come: they need not fit into memory.
+    every = output is not None and best is None and not front and not json and plot is None
+    written = 0
+    with ExitStack() as stack:
+        write = stack.enter_context(rows_to(output)) if output is not None else None
+
+        def each(rows: dict[str, np.ndarray]) -> None:
+            nonlocal written
+            written += len(rows["variant"])
+            if write is not None:
+                write(with_choices(place, rows))
+
+        with _executor(workers, scheduler) as executor, _progress(safe_console(stderr=True)) as bar:
+            found = go(
+                place,
+                platform,
+                where,
+                SHOWN if every else best,
+                front,
+                sample,
+                executor,
+                resume,
+                bar,
+                each if every else None,
+            )
+        if write is not None and not every:
+            written = len(found)
+            write(found.table())
     if output is not None:
-        _write(found, output)
+        typer.echo(f"wrote {written} variants to {output}", err=True)
     if plot is not None:
         _draw(found, plot)
     if json:
         print_json(_document(found))
     else:
-        _print(found)
+        _print(found, written if every else len(found))
 
 
 def _choices(texts: Sequence[str] | None) -> dict[str, tuple[str, ...]]:
@@ -100,62 +137,46 @@ def _choices(texts: Sequence[str] | None) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _run(
-    space: Space,
-    platform: str,
-    where: str,
-    best: int | None,
-    front: tuple[str, ...],
-    sample: int | None,
-    workers: int,
-    folder: Path | None,
-) -> Sweep:
-    from contextlib import ExitStack
-
-    from rich.progress import Progress, TextColumn, TimeRemainingColumn
-
-    from costmodel.cli.console import safe_console
-    from costmodel.spaces import sweep as go
-
-    with ExitStack() as stack:
-        executor = None
-        if workers > 1:
-            from concurrent.futures import ProcessPoolExecutor
-
-            executor = stack.enter_context(ProcessPoolExecutor(workers))
-        console = safe_console(stderr=True)
-        bar = Progress(
-            TextColumn("{task.completed:,} of {task.total:,} variants"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        task = stack.enter_context(bar).add_task("", total=None)
-
-        def progress(done: int, whole: int) -> None:
-            bar.update(task, completed=done, total=whole)
-
-        return go(space, platform, where, best, front, sample, executor, folder, progress)
-
-
-def _write(found: Sweep, file: Path) -> None:
-    table = found.table()
-    if file.suffix == ".parquet":
+@contextmanager
+def _executor(workers: int, scheduler: str | None) -> Iterator[Executor | None]:
+    """Yield where chunks are predicted; None for here."""
+    if scheduler is not None:
         try:
-            import pyarrow
-            from pyarrow import parquet
+            from distributed import Client
         except ModuleNotFoundError:
             raise DataError(
-                "a Parquet file needs the package pyarrow: pip install 'nn-costmodel[sweep]', or "
-                "name a .csv file"
+                "a cluster needs the package distributed: pip install 'nn-costmodel[cluster]', or "
+                "use --workers"
             ) from None
-        parquet.write_table(pyarrow.table(dict(table)), file)
+        try:
+            client = Client(scheduler)
+        except (OSError, ValueError) as error:
+            raise DataError(f"no Dask scheduler answers at {scheduler!r}: {error}") from None
+        with client:
+            yield client.get_executor(pure=False)
+    elif workers > 1:
+        from concurrent.futures import ProcessPoolExecutor
+
+        with ProcessPoolExecutor(workers) as executor:
+            yield executor
     else:
-        with open(file, "w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(table)
-            writer.writerows(zip(*(column.tolist() for column in table.values()), strict=True))
-    typer.echo(f"wrote {len(found)} variants to {file}", err=True)
+        yield None
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Callable[[int, int], None]]:
+    """Show how many variants are done, and the time left, where somebody looks."""
+    from rich.progress import Progress, TextColumn, TimeRemainingColumn
+
+    bar = Progress(
+        TextColumn("{task.completed:,} of {task.total:,} variants"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, whole: bar.update(task, completed=done, total=whole)
 
 
 def _draw(found: Sweep, file: Path) -> None:
@@ -167,7 +188,7 @@ def _draw(found: Sweep, file: Path) -> None:
     typer.echo(f"wrote {file}", err=True)
 
 
-def _print(found: Sweep) -> None:
+def _print(found: Sweep, kept: int) -> None:
     from rich.table import Table
 
     from costmodel.cli.console import stdout
@@ -188,7 +209,7 @@ def _print(found: Sweep) -> None:
         )
     console.print(table)
     console.print(
-        f"{found.space.name} on {found.platform}: {len(found):,} kept of {found.seen:,} predicted; "
+        f"{found.space.name} on {found.platform}: {kept:,} kept of {found.seen:,} predicted; "
         f"the space has {found.space.count:,} variants"
     )
 

@@ -78,6 +78,8 @@ def pareto(values: np.ndarray) -> np.ndarray:
     [True, True, False, True]
     """
     order = np.lexsort(values.T[::-1])
+    if values.shape[1] == 2:
+        return _pareto_of_two(values, order)
     front = np.zeros(len(values), dtype=bool)
     kept = np.empty((0, values.shape[1]))
     for block in np.array_split(order, max(1, len(order) // _BLOCK)):
@@ -88,6 +90,18 @@ def pareto(values: np.ndarray) -> np.ndarray:
         alive = survivors[~_dominated(own, own)]
         front[alive] = True
         kept = np.vstack([kept, values[alive]])
+    return front
+
+
+def _pareto_of_two(values: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Return the front of two columns: the second must be less than all before it, by the first."""
+    rows = values[order]
+    least = np.minimum.accumulate(np.concatenate([[np.inf], rows[:-1, 1]]))
+    new = np.ones(len(rows), dtype=bool)
+    new[1:] = np.any(rows[1:] != rows[:-1], axis=1)
+    better = rows[:, 1] < least
+    front = np.empty(len(rows), dtype=bool)
+    front[order] = better[new][np.cumsum(new) - 1]  # equal rows share their fate
     return front
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -16,16 +16,13 @@ import numpy as np
 
 from costmodel.errors import DataError
 from costmodel.platforms import Platform, load_platform
+from costmodel.spaces.chunks import Store, chunks
 from costmodel.spaces.evaluate import COLUMNS, evaluate
 from costmodel.spaces.select import Columns, Condition, conditions, joined, keep, pareto
 from costmodel.spaces.space import Space
 
-CHUNK = 16384
-"""Variants of arrays that are predicted at once."""
-STRUCTURES = 256
-"""Structures that are predicted at once."""
-_AHEAD = 4  # chunks that wait for a worker
-_SEED = 2018
+_AHEAD = 32
+"""Chunks that wait for a worker, or whose results wait."""
 NUMBER = "variant"
 """The column of the numbers of the variants."""
 
@@ -61,9 +58,14 @@ class Sweep:
 
     def table(self) -> dict[str, np.ndarray]:
         """Return the columns with one more for each parameter."""
-        places = self.space.places(self.columns[NUMBER])
-        chosen = {n: np.asarray(self.space.choices[n])[places[n]] for n in self.space.choices}
-        return {**self.columns, **chosen}
+        return with_choices(self.space, self.columns)
+
+
+def with_choices(space: Space, columns: Columns) -> dict[str, np.ndarray]:
+    """Return columns of variants with one more for each parameter of their space."""
+    places = space.places(columns[NUMBER])
+    chosen = {n: np.asarray(space.choices[n])[places[n]] for n in space.choices}
+    return {**columns, **chosen}
 
 
 def sweep(
@@ -76,6 +78,7 @@ def sweep(
     executor: Executor | None = None,
     folder: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    each: Callable[[dict[str, np.ndarray]], None] | None = None,
 ) -> Sweep:
     """Predict the variants of a space and keep those that are wanted.
 
@@ -94,11 +97,16 @@ def sweep(
     sample : int, optional
         How many variants are drawn at random, without return; by default all are predicted.
     executor : Executor, optional
-        Where chunks are predicted: any of :mod:`concurrent.futures`.
+        Where chunks are predicted: any of :mod:`concurrent.futures`, or that of a cluster
+        (``dask.distributed.Client.get_executor``). Chunks that are lost with its processes are
+        predicted here.
     folder : path, optional
         Where chunks that are done are kept, so that an interrupted sweep goes on.
     progress : callable, optional
         Called with the variants that are done and all of them.
+    each : callable, optional
+        Called with the columns of the variants of each chunk that meet the conditions, in order, so
+        that they need not fit into memory together: with ``best`` only these are kept.
 
     Raises
     ------
@@ -118,138 +126,93 @@ def sweep(
     if wrong := [c for c in front if c not in COLUMNS]:
         raise DataError(f"there is no column {wrong[0]!r}; there are {', '.join(COLUMNS)}")
     chosen = _Chosen(tests, best, tuple(front))
-    chunks = _chunks(space, sample)
-    store = None if folder is None else _Store(Path(folder), _what(space, place, where, sample))
+    store = None if folder is None else Store(Path(folder), space, place, sample)
     work = partial(_chunk, space, place)
-    kept: dict[str, np.ndarray] | None = None
     seen, whole = 0, space.count if sample is None else min(sample, space.count)
-    for i, columns in _results(chunks, work, store, executor):
+    for i, columns in _results(chunks(space, sample), work, store, executor):
         if store is not None:
             store.put(i, columns)
         seen += len(columns[NUMBER])
-        kept = chosen.of(
-            columns if kept is None else joined([kept, keep(columns, chosen.fine(columns))])
-        )
+        fine = chosen.take(columns)
+        if each is not None:
+            each(fine)
         if progress is not None:
             progress(seen, whole)
-    assert kept is not None
-    order = np.lexsort((kept[NUMBER], kept["latency"]))
-    return Sweep(space, place.name, keep(kept, order), seen)
+    return Sweep(space, place.name, chosen.ranked(), seen)
 
 
-@dataclass(frozen=True)
 class _Chosen:
     """What is kept of the variants so far."""
 
-    tests: Sequence[Condition]
-    best: int | None
-    front: tuple[str, ...]
+    def __init__(
+        self, tests: Sequence[Condition], best: int | None, front: tuple[str, ...]
+    ) -> None:
+        self._tests, self._best, self._front = tests, best, front
+        self._kept: list[dict[str, np.ndarray]] = []
 
-    def fine(self, columns: Columns) -> np.ndarray:
+    def take(self, columns: Columns) -> dict[str, np.ndarray]:
+        """Take up a chunk, and return its rows that meet the conditions."""
         wanted = np.ones(len(columns[NUMBER]), dtype=bool)
-        for test in self.tests:
+        for test in self._tests:
             wanted &= test.holds(columns)
-        return wanted
+        fine = keep(columns, wanted)
+        self._kept.append(self._of(fine))
+        if self._front or self._best is not None:
+            self._kept = [self._of(joined(self._kept))]
+        return fine
 
-    def of(self, columns: Columns) -> dict[str, np.ndarray]:
-        kept = keep(columns, self.fine(columns))
-        if self.front:
-            kept = keep(kept, pareto(np.stack([kept[c] for c in self.front], axis=1)))
-        if self.best is not None and len(kept[NUMBER]) > self.best:
-            order = np.lexsort((kept[NUMBER], kept["latency"]))
+    def _of(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if self._front:
             # A front is cut at the end only: what is cut now might have been on it.
-            kept = kept if self.front else keep(kept, order[: self.best])
-        return kept
+            return keep(rows, pareto(np.stack([rows[c] for c in self._front], axis=1)))
+        return rows if self._best is None else keep(rows, _order(rows)[: self._best])
+
+    def ranked(self) -> dict[str, np.ndarray]:
+        """Return what is kept, the fastest first."""
+        kept = joined(self._kept)
+        return keep(kept, _order(kept)[: self._best])
+
+
+def _order(rows: Columns) -> np.ndarray:
+    return np.lexsort((rows[NUMBER], rows["latency"]))
 
 
 def _chunk(space: Space, platform: Platform, numbers: np.ndarray) -> dict[str, np.ndarray]:
     return {NUMBER: numbers, **evaluate(space, platform, numbers)}
 
 
-def _chunks(space: Space, sample: int | None) -> Iterator[np.ndarray]:
-    """Yield the numbers of the variants of each chunk, those of one structure together."""
-    size = CHUNK if space.alike > 1 and sample is None else STRUCTURES
-    size = min(size, STRUCTURES * space.alike)
-    if sample is None:
-        starts: Iterable[int] = range(0, space.count, size)
-        yield from (np.arange(s, min(s + size, space.count), dtype=np.int64) for s in starts)
-        return
-    if sample < 1:
-        raise DataError(f"a sample should have at least one variant, got {sample}")
-    numbers = _drawn(space.count, sample)
-    size = CHUNK if space.alike > STRUCTURES else STRUCTURES
-    yield from (numbers[i : i + size] for i in range(0, len(numbers), size))
-
-
-def _drawn(count: int, sample: int) -> np.ndarray:
-    """Return different numbers below ``count``, sorted, always the same ones."""
-    if sample >= count:
-        return np.arange(count, dtype=np.int64)
-    random = np.random.default_rng(_SEED)
-    found = np.unique(random.integers(0, count, sample, dtype=np.int64))
-    while len(found) < sample:
-        more = random.integers(0, count, sample, dtype=np.int64)
-        found = np.unique(np.concatenate([found, more]))
-    return np.sort(random.permutation(found)[:sample])
-
-
 def _results(
     chunks: Iterable[np.ndarray],
     work: Callable[[np.ndarray], dict[str, np.ndarray]],
-    store: _Store | None,
+    store: Store | None,
     executor: Executor | None,
 ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-    """Yield every chunk with its number: from the store where it is done, else predicted."""
+    """Yield every chunk with its number, in order: from the store where it is done."""
     numbered = enumerate(chunks)
-    if executor is None:
-        for i, numbers in numbered:
-            known = store.get(i) if store is not None else None
-            yield i, known if known is not None else work(numbers)
-        return
-    waiting: list[tuple[int, Any]] = []
+    waiting: deque[tuple[int, np.ndarray, Any]] = deque()
     while True:
-        for i, numbers in islice(numbered, _AHEAD - len(waiting)):
+        for i, numbers in islice(numbered, (_AHEAD if executor else 1) - len(waiting)):
             known = store.get(i) if store is not None else None
-            waiting.append((i, known if known is not None else executor.submit(work, numbers)))
+            waiting.append((i, numbers, known or _submitted(executor, work, numbers)))
         if not waiting:
             return
-        i, pending = waiting.pop(0)
-        yield i, pending if isinstance(pending, dict) else pending.result()
+        i, numbers, found = waiting.popleft()
+        if isinstance(found, Future):
+            found = _result(found)
+        yield i, work(numbers) if found is None else found
 
 
-def _what(space: Space, platform: Platform, where: str, sample: int | None) -> str:
-    """Return what tells a sweep from others whose chunks would not be its own."""
-    values = {n: [str(v) for v in vs] for n, vs in space.choices.items()}
-    theta = sorted(platform.fitted.theta.items())
-    return json.dumps([space.name, values, platform.name, theta, sample], sort_keys=True)
+def _submitted(executor: Executor | None, work: Callable[..., Any], numbers: np.ndarray) -> Any:
+    """Return the future of a chunk, None where it is to be predicted here."""
+    try:
+        return None if executor is None else executor.submit(work, numbers)
+    except BrokenExecutor:
+        return None
 
 
-class _Store:
-    """Chunks that are done, one file each, written whole or not at all."""
-
-    def __init__(self, folder: Path, what: str) -> None:
-        self._folder = folder
-        label = folder / "sweep.json"
-        if label.exists() and label.read_text(encoding="utf-8") != what:
-            raise DataError(f"{folder} holds another sweep: remove it, or name another folder")
-        folder.mkdir(parents=True, exist_ok=True)
-        label.write_text(what, encoding="utf-8")
-
-    def get(self, number: int) -> dict[str, np.ndarray] | None:
-        path = self._path(number)
-        if not path.exists():
-            return None
-        with np.load(path) as found:
-            return {name: found[name] for name in found.files}
-
-    def put(self, number: int, columns: Columns) -> None:
-        path = self._path(number)
-        if path.exists():
-            return
-        half = path.with_suffix(".half")
-        with open(half, "wb") as stream:
-            np.savez(stream, **dict(columns))  # type: ignore[arg-type]
-        os.replace(half, path)
-
-    def _path(self, number: int) -> Path:
-        return self._folder / f"chunk-{number:06}.npz"
+def _result(future: Future[dict[str, np.ndarray]]) -> dict[str, np.ndarray] | None:
+    """Return the result of a chunk, None where it was lost with the processes of an executor."""
+    try:
+        return future.result()
+    except BrokenExecutor:
+        return None

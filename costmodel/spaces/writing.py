@@ -1,0 +1,86 @@
+"""Files of variants, written chunk by chunk: CSV and Parquet."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from costmodel.errors import DataError
+from costmodel.spaces.select import Columns
+
+Write = Callable[[Columns], None]
+"""Appends rows to a file; all calls have the same columns."""
+
+
+def rows_to(file: Path) -> AbstractContextManager[Write]:
+    """Return what opens a file and yields a function that appends rows.
+
+    Raises
+    ------
+    DataError
+        If the file is neither ``.csv`` nor ``.parquet``, or pyarrow is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "rows.csv"
+    ...     with rows_to(file) as write:
+    ...         write({"variant": np.arange(2), "latency": np.array([0.5, 0.25])})
+    ...     print(file.read_text())
+    variant,latency
+    0,0.5
+    1,0.25
+    <BLANKLINE>
+    """
+    if file.suffix == ".csv":
+        return _csv(file)
+    if file.suffix == ".parquet":
+        return _parquet(file)
+    raise DataError(f"{file}: the file should end in .csv or .parquet")
+
+
+@contextmanager
+def _csv(file: Path) -> Iterator[Write]:
+    with open(file, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        begun = False
+
+        def write(rows: Columns) -> None:
+            nonlocal begun
+            if not begun:
+                writer.writerow(rows)
+                begun = True
+            writer.writerows(zip(*(column.tolist() for column in rows.values()), strict=True))
+
+        yield write
+
+
+@contextmanager
+def _parquet(file: Path) -> Iterator[Write]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ModuleNotFoundError:
+        raise DataError(
+            "a Parquet file needs the package pyarrow: pip install 'nn-costmodel[sweep]', or "
+            "name a .csv file"
+        ) from None
+    writer: Any = None
+
+    def write(rows: Columns) -> None:
+        nonlocal writer
+        table = pyarrow.table(dict(rows))
+        if writer is None:
+            writer = parquet.ParquetWriter(file, table.schema)
+        writer.write_table(table)
+
+    try:
+        yield write
+    finally:
+        if writer is not None:
+            writer.close()
