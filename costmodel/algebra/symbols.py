@@ -70,6 +70,22 @@ def is_symbolic(value: Dim) -> bool:
     return type(value) is not int and bool(getattr(value, "free_symbols", ()))
 
 
+def plain(value: Dim) -> Dim:
+    """Return an integer of NumPy or sympy as an int, any other value unchanged.
+
+    Caches need it: ``sympy.Integer(1)`` and 1 are equal keys, whose results differ in type.
+
+    Examples
+    --------
+    >>> type(plain(np.int64(3))), plain(dim("h") / 2)
+    (<class 'int'>, h/2)
+    """
+    if type(value) is int:
+        return value
+    number = isinstance(value, np.integer) or (is_expression(value) and value.is_Integer)
+    return int(value) if number else value
+
+
 def ceil_div(a: Dim, b: Dim) -> Dim:
     """Return ``ceil(a / b)`` exactly; a symbolic ``ceil(ceil(x/m)/n)`` becomes ``ceil(x/(mn))``.
 

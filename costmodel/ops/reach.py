@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from costmodel.algebra.later import is_expression
-from costmodel.algebra.symbols import Dim, ceil_div, exact_div, maximum, minimum, same, total
+from costmodel.algebra.symbols import Dim, ceil_div, exact_div, maximum, minimum, plain, same, total
 
 
 class Axis(NamedTuple):
@@ -99,9 +99,9 @@ def _by_entry(function: Callable[..., Dim]) -> Callable[..., Dim]:
 
     @wraps(function)
     def of(axis: Axis, *more: Dim) -> Dim:
-        values = (*axis, *more)
+        values = tuple(map(plain, (*axis, *more)))
         if not any(isinstance(value, np.ndarray) for value in values):
-            return cached(axis, *more)
+            return plain(cached(Axis(*values[: len(axis)]), *values[len(axis) :]))
         columns = np.stack([np.ravel(c) for c in np.broadcast_arrays(*values)])
         distinct, back = np.unique(columns, axis=1, return_inverse=True)
         width = len(axis)
