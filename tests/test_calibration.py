@@ -46,9 +46,9 @@ def prior(name: str) -> cm.Platform:
 
 
 @cache
-def truth(name: str) -> cm.Platform:
+def truth(name: str, seed: int = 1) -> cm.Platform:
     """Return the platform with other parameters, drawn from their priors."""
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(seed)
     platform = prior(name)
     theta = {
         p.name: p.value * np.exp(p.spread * np.clip(rng.standard_normal(), -1.5, 1.5))
@@ -60,14 +60,14 @@ def truth(name: str) -> cm.Platform:
 
 
 def measured(
-    specs: Sequence[str], name: str, seed: int, wrong: float = 0.0
+    specs: Sequence[str], name: str, seed: int, wrong: float = 0.0, device: int = 1
 ) -> list[cm.Measurement]:
     """Return noisy times under the true parameters; a share of them is 3 to 10 times off."""
     rng = np.random.default_rng(seed)
     bad = set(rng.choice(len(specs), round(wrong * len(specs)), replace=False).tolist())
     rows = []
     for i, spec in enumerate(specs):
-        seconds = cm.latency(cm.network(spec), truth(name)).seconds
+        seconds = cm.latency(cm.network(spec), truth(name, device)).seconds
         seconds *= np.exp(NOISE * rng.standard_normal())
         if i in bad:
             seconds *= rng.uniform(3, 10) ** rng.choice([-1, 1])
@@ -178,14 +178,18 @@ def test_what_is_not_measured_keeps_its_prior() -> None:
 @PLATFORMS
 @pytest.mark.parametrize("n", [1, 5, 10])
 def test_few_rows_give_a_sane_model(name: str, n: int) -> None:
-    result = cm.calibrate(measured(cm.design(name, n), name, seed=6), name)
-    rows = measured([*HELD, *HELD_NETWORKS], name, seed=7)
-    after, before = (np.abs(errors(p, rows)) for p in (result.platform, prior(name)))
-    assert np.all(np.isfinite(after))
+    where, specs = prior(name), cm.design(name, n)
+    held = tabulate([cm.network(spec) for spec in (*HELD, *HELD_NETWORKS)], where)
+    after, before = [], []
+    for seed in range(1, 7):  # one device may be unlucky: fitted rows slow, all others fast
+        result = cm.calibrate(measured(specs, name, seed=6, device=seed), name)
+        true = held.seconds(truth(name, seed), truth(name, seed).fitted.theta)
+        for found, p in ((after, result.platform), (before, where)):
+            found.append(np.median(np.abs(held.seconds(p, p.fitted.theta) / true - 1)))
+        assert np.all(np.isfinite(after))
+        assert np.all(held.log_spread(result.platform) < np.log(50) / (2 * 1.645))
     # One measurement tells little, but must not do harm.
-    assert np.median(after) < (1.25 if n == 1 else 1.0) * np.median(before)
-    wide = [cm.latency(cm.network(m.network), result.platform).interval for m in rows]
-    assert all(i is not None and 0 < i[0] < i[1] < 50 * i[0] for i in wide)
+    assert np.mean(after) < (1.25 if n == 1 else 0.9) * np.mean(before)
 
 
 @PLATFORMS

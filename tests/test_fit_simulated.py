@@ -127,3 +127,16 @@ def test_other_rows_are_predicted(name: str, off: str, most: dict[int, float], w
 def test_a_fit_is_not_worse_than_priors_nor_than_one_scalar(name: str, n: int) -> None:
     found = errors(name, "every parameter", n, n // 10)
     assert found["fitted"] < min(found["priors"], found["one scalar"]) + 0.003
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_arithmetic_that_hides_behind_memory_at_the_start_is_found(seed: int) -> None:
+    """With priors, average pooling waits for memory, and its arithmetic has no slope."""
+    platform, table = load_platform(NETWORKS, calibrated=False), table_of(NETWORKS)
+    theta = dict(platform.fitted.theta)
+    theta["window"] /= 10
+    w = World(platform, table, table.seconds(platform, theta, bounded=False))
+    rows, measured, others = drawn(w, 10, 0, seed)
+    result = fit(table.rows(rows), measured, platform, {}).platform
+    after = table.seconds(result, result.fitted.theta, bounded=False)
+    assert np.mean(np.abs(after / w.seconds - 1)[others]) < 0.04

@@ -19,7 +19,6 @@ from urllib.parse import parse_qsl
 import networkx as nx
 import numpy as np
 
-from costmodel.algebra.symbols import Dim
 from costmodel.calibration.conditions import (
     check_conditions,
     check_fit,
@@ -28,7 +27,8 @@ from costmodel.calibration.conditions import (
     check_units,
 )
 from costmodel.calibration.measurement import Measurement, named
-from costmodel.calibration.robust import Estimate, Problem, estimate, student_weights
+from costmodel.calibration.robust import Estimate, Problem, student_weights
+from costmodel.calibration.starts import estimate
 from costmodel.calibration.surfaces import FEWEST, learnt
 from costmodel.counting.subject import Prepared, Subject, nodes_of
 from costmodel.errors import CostModelError, DataError
@@ -50,17 +50,16 @@ from costmodel.timing.fitted import (
 )
 from costmodel.timing.multipliers import DEVICE
 from costmodel.timing.parameters import Parameter
-from costmodel.timing.spread import STEP, nudged
 from costmodel.timing.surface import Surface
 from costmodel.zoo import NETWORKS
 
 UNDETERMINED = 0.7
 """A parameter whose error is above this share of its prior spread is not determined."""
-UNKNOWN_SCALE = 1.0
-"""Spread of the logarithm of the multiplier of all kernels while it is fitted, at least.
+UNKNOWN_SCALE = 0.7
+"""Least spread of the multiplier of all kernels while it is fitted: a factor of two. [1]
 
-A few rows tell how fast a device is as a whole. With a narrow prior, where a device is three times
-slower than assumed, parameters that the rows tell less about give way instead. [1]
+A few rows tell how fast a device is as a whole. With a narrower prior, on a device three times
+slower than assumed, parameters that the rows tell less about give way instead.
 """
 _PRIOR_ROWS = 0.5
 """Weight of the prior residual spreads, in rows."""
@@ -225,20 +224,13 @@ def fit(
     target = np.log(seconds)
     single = table.kernels <= 1
 
-    def theta(x: np.ndarray) -> dict[str, float]:
-        return {**start.theta, **dict(zip(names, np.exp(x).tolist(), strict=True))}
-
-    def logs(parameters: Mapping[str, Dim]) -> np.ndarray:
-        return np.asarray(np.log(table.seconds(platform, parameters, bounded=False)))
-
-    def jacobian(x: np.ndarray) -> np.ndarray:
-        found = logs(nudged(theta(x), names))
-        return np.asarray((found[1:] - found[0]).T / STEP)
+    def residuals(x: np.ndarray) -> np.ndarray:
+        columns = {**start.theta, **dict(zip(names, np.exp(x).T[:, :, None], strict=True))}
+        return np.asarray(np.log(table.seconds(platform, columns, bounded=False)) - target)
 
     found = estimate(
         Problem(
-            residual=lambda x: logs(theta(x)) - target,
-            jacobian=jacobian,
+            residuals=residuals,
             mean=np.log([p.value for p in free]),
             spread=np.array([_fitted_spread(p) for p in free]),
             lower=np.log([p.lower for p in free]),
@@ -247,11 +239,12 @@ def fit(
         )
     )
     x = found.x
+    theta = {**start.theta, **dict(zip(names, np.exp(x).tolist(), strict=True))}
     errors = np.sqrt(np.diag(found.covariance))
-    formula = np.log(table.seconds(platform, theta(x))) - target  # as predictions are: bounded
-    surfaces = _surfaces(table, platform, theta(x), found)
+    formula = np.log(table.seconds(platform, theta)) - target  # as predictions are: bounded
+    surfaces = _surfaces(table, platform, theta, found)
     platform = replace(platform, fitted=replace(start, surfaces=surfaces))
-    rest = np.log(table.seconds(platform, theta(x))) - target
+    rest = np.log(table.seconds(platform, theta)) - target
     off = np.where(single, formula, rest)  # a surface says itself how far operators may be off
     operator_spread, network_spread = _spreads(off / (1 - found.leverage), single)
     return Calibration(

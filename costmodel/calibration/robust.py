@@ -32,6 +32,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from costmodel.timing.spread import STEP
+
 FREEDOM = 3.0
 """Degrees of freedom of Student's t: rows beyond about two noises count less and less. [1]"""
 NOISE = 0.05
@@ -57,22 +59,30 @@ class Problem:
 
     Parameters
     ----------
-    residual, jacobian : callable
-        Log of predicted over measured, one a row, under logarithms of the parameters; their
-        derivatives, one column a parameter. [1]
+    residuals : callable
+        Log of predicted over measured, one column a measurement, for each row of an array of
+        logarithms of the parameters. [1]
     mean, spread, lower, upper : ndarray
         Of the logarithms of the parameters: prior, and physical range. [1]
     groups : sequence of ndarray of int
         Rows that share a noise; each row is in one of them.
     """
 
-    residual: Callable[[np.ndarray], np.ndarray]
-    jacobian: Callable[[np.ndarray], np.ndarray]
+    residuals: Callable[[np.ndarray], np.ndarray]
     mean: np.ndarray
     spread: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
     groups: Sequence[np.ndarray]
+
+    def residual(self, x: np.ndarray) -> np.ndarray:
+        """Return the residuals under one set of parameters [1]."""
+        return np.asarray(self.residuals(x[None])[0])
+
+    def jacobian(self, x: np.ndarray) -> np.ndarray:
+        """Return the derivatives of the residuals, one column a parameter [1]."""
+        found = self.residuals(np.concatenate([x[None], x + STEP * np.eye(len(x))]))
+        return np.asarray((found[1:] - found[0]).T / STEP)
 
 
 @dataclass(frozen=True)
@@ -93,6 +103,8 @@ class Estimate:
         Factor by which the rows widened all priors. [1]
     leverage : ndarray
         How much of its own time each row decides: 0 not at all, 1 alone. [1]
+    cost : float
+        Negative logarithm of the posterior, constants left out. [1]
     """
 
     x: np.ndarray
@@ -101,10 +113,11 @@ class Estimate:
     noise: np.ndarray
     widened: float
     leverage: np.ndarray
+    cost: float
 
 
-def estimate(p: Problem) -> Estimate:
-    """Return the estimate of a problem.
+def climbed(p: Problem, start: np.ndarray) -> Estimate:
+    """Return the estimate that is reached from ``start``, logarithms of the parameters.
 
     Examples
     --------
@@ -112,21 +125,18 @@ def estimate(p: Problem) -> Estimate:
 
     >>> rows = np.log([3.0] * 10 + [60.0])
     >>> one = np.ones(1)
-    >>> found = estimate(
-    ...     Problem(
-    ...         residual=lambda x: x[0] - rows,
-    ...         jacobian=lambda x: np.ones((11, 1)),
-    ...         mean=0 * one,
-    ...         spread=0.5 * one,
-    ...         lower=-9 * one,
-    ...         upper=9 * one,
-    ...         groups=[np.arange(11)],
-    ...     )
+    >>> problem = Problem(
+    ...     residuals=lambda x: x - rows,
+    ...     mean=0 * one,
+    ...     spread=0.5 * one,
+    ...     lower=-9 * one,
+    ...     upper=9 * one,
+    ...     groups=[np.arange(11)],
     ... )
-    >>> np.exp(found.x).round(1).tolist()
+    >>> np.exp(climbed(problem, problem.mean).x).round(1).tolist()
     [3.0]
     """
-    x = _inside(p, p.mean)
+    x = _inside(p, start)
     r = p.residual(x)
     noise = _first_noise(p, r)
     weights, widened = np.ones(len(r)), 1.0
@@ -139,9 +149,32 @@ def estimate(p: Problem) -> Estimate:
         weights = student_weights(r, noise)
         if np.all(np.abs(np.log([*noise, widened]) - np.log(before)) < _SETTLED):
             break
-    return Estimate(
-        x, r, covariance, noise, widened, _leverage(p, x, weights / noise**2, covariance)
+    leverage = _leverage(p, x, weights / noise**2, covariance)
+    cost = float(costs(p, x, r, noise, widened))
+    return Estimate(x, r, covariance, noise, widened, leverage, cost)
+
+
+def costs(
+    p: Problem, x: np.ndarray, r: np.ndarray, noise: np.ndarray, widened: float
+) -> np.ndarray:
+    """Return the negative log posterior of sets of parameters, constants left out [1].
+
+    Parameters
+    ----------
+    p : Problem
+        The priors.
+    x, r : ndarray
+        Parameters and residuals; sets of them along leading axes. [1]
+    noise, widened : ndarray, float
+        As in :class:`Estimate`.
+    """
+    rows = (FREEDOM + 1) / 2 * np.log1p((r / noise) ** 2 / FREEDOM) + np.log(noise)
+    expected = NOISE_ROWS * sum(
+        np.log(noise[own[0]]) + (NOISE / noise[own[0]]) ** 2 / 2 for own in p.groups
     )
+    z = (x - p.mean) / (widened * p.spread)
+    wide = (WIDE_PRIORS + len(p.mean)) * np.log(widened) + WIDE_PRIORS / (2 * widened**2)
+    return np.asarray(rows.sum(axis=-1) + expected + (z**2).sum(axis=-1) / 2 + wide)
 
 
 def _inside(p: Problem, x: np.ndarray) -> np.ndarray:

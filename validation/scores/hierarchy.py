@@ -24,10 +24,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from costmodel.algebra.symbols import Dim
-from costmodel.calibration.robust import Problem, estimate, student_weights
+from costmodel.calibration.robust import Problem, student_weights
+from costmodel.calibration.starts import estimate
 from costmodel.timing.parameters import Parameter
-from costmodel.timing.spread import STEP, nudged
 
 from .bench import Bench
 from .moderation import moderated
@@ -124,32 +123,25 @@ def _likelihood(own: Sequence[Bench], before: Sequence[Parameter]) -> tuple[np.n
     mean = np.log([p.value for p in before])
     wide = WIDER * np.array([p.spread for p in before])
 
-    def theta(x: np.ndarray) -> dict[str, float]:
-        return {**own[0].platform.fitted.theta, **dict(zip(names, np.exp(x).tolist(), strict=True))}
-
-    def logs(q: Mapping[str, Dim]) -> np.ndarray:
-        parts = [np.log(b.table.seconds(b.platform, q, bounded=False)) for b in own]
-        return np.concatenate(parts, axis=-1)
-
     target = np.log(np.concatenate([b.seconds for b in own]))
 
-    def jacobian(x: np.ndarray) -> np.ndarray:
-        found = logs(nudged(theta(x), names))
-        return np.asarray((found[1:] - found[0]).T / STEP)
+    def residuals(x: np.ndarray) -> np.ndarray:
+        columns = dict(zip(names, np.exp(x).T[:, :, None], strict=True))
+        theta = {**own[0].platform.fitted.theta, **columns}
+        parts = [np.log(b.table.seconds(b.platform, theta, bounded=False)) for b in own]
+        return np.asarray(np.concatenate(parts, axis=-1) - target)
 
     ends = np.cumsum([0, *(len(b.seconds) for b in own)])
-    found = estimate(
-        Problem(
-            residual=lambda x: logs(theta(x)) - target,
-            jacobian=jacobian,
-            mean=mean,
-            spread=wide,
-            lower=np.log([p.lower for p in before]),
-            upper=np.log([p.upper for p in before]),
-            groups=[np.arange(*pair) for pair in pairwise(ends.tolist())],
-        )
+    problem = Problem(
+        residuals=residuals,
+        mean=mean,
+        spread=wide,
+        lower=np.log([p.lower for p in before]),
+        upper=np.log([p.upper for p in before]),
+        groups=[np.arange(*pair) for pair in pairwise(ends.tolist())],
     )
-    slopes = jacobian(found.x)
+    found = estimate(problem)
+    slopes = problem.jacobian(found.x)
     weights = student_weights(found.residual, found.noise) / found.noise**2
     sharpness = slopes.T @ (weights[:, None] * slopes)
     worth = min(1.0, WORTH / len(target))
