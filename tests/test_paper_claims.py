@@ -5,12 +5,24 @@ from __future__ import annotations
 import itertools
 
 import networkx as nx
+import numpy as np
 import pytest
+import sympy
 
 import costmodel as cm
+from costmodel import zoo
 from costmodel.graph import Builder
 from costmodel.ops import Conv
+from costmodel_validation.scores.bench import Guess
+from costmodel_validation.scores.paper_scores import (
+    contradicted,
+    cost_of_contradictions,
+    paper_bench,
+)
+from costmodel_validation.scores.paper_tables import cells
+from costmodel_validation.scores.splits import Split
 
+FRAGMENTS = ("4-fragment-series", "4-fragment-parallel")
 GPU, ARM = "gtx-1080-ti/paper", "snapdragon-810/paper"
 LEVEL = {  # of 140 M multiply-adds, with what Table 8 prints: GPU batches and ARM images a second
     "shufflenet_v2?width=1.0": (341, 24.4),
@@ -78,3 +90,34 @@ def test_macs_order_is_times_order_in_table_1(platform: str) -> None:
         assert all(after > 0.99 * before for before, after in itertools.pairwise(costs))
         assert costs[1:] == sorted(costs[1:])
         assert costs[-1] > 1.2 * costs[0]
+
+
+def test_two_thirds_of_the_traffic_of_a_bottleneck_are_element_wise() -> None:
+    m, h = sympy.symbols("m h", positive=True, integer=True)
+    unit, bare = (
+        cm.mac(zoo.g4_stack(c=4 * m, inner=m, size=h, blocks=1, relu=kept, shortcut=kept))
+        for kept in (True, False)
+    )
+    share = sympy.simplify(1 - bare / unit - 24 * h**2 / (36 * h**2 + 17 * m))
+    assert share == 0
+
+
+def test_contradicted_cells_time_one_kernel_apart_from_table_2() -> None:
+    found = {c.network: c.seconds for c in cells("gpu")}
+    out = [c for c, o in zip(cells("gpu"), contradicted(tuple(cells("gpu"))), strict=True) if o]
+    assert [c.network for c in out] == [f"g3_stack?structure={n}&c=128" for n in FRAGMENTS]
+    # Ten layers of four groups, and ten units of four fragments: 40 kernels from 64 to 64 channels.
+    again = found["g2_stack?c=256&groups=4"]
+    assert again == pytest.approx(40 * 24e-6, rel=0.02)
+    assert [c.seconds for c in out] == pytest.approx([40 * 33e-6, 40 * 36e-6], rel=0.02)
+
+
+@pytest.mark.slow
+def test_contradicted_cells_cost_the_other_tables_little() -> None:
+    stacks = paper_bench("gpu")
+    rows = np.arange(len(stacks.cells))
+    nothing = Guess(stacks.bench.seconds)
+    facts = cost_of_contradictions("gpu", stacks, Split(np.array([], dtype=int), rows), nothing)
+    assert facts["gpu contradicted cells"] == 0
+    assert 0.03 < facts["gpu tables 1-4 without them"] < 0.09
+    assert cost_of_contradictions("arm", paper_bench("arm"), Split(rows[:0], rows), nothing) == {}

@@ -18,7 +18,13 @@ from costmodel.platforms import Platform
 from .figure2 import BATCH, NETWORKS, PARTS, predicted_shares, printed_shares
 from .figures import judge
 from .guidelines import Claim, claims
-from .paper_scores import WHOLE, columns_in_order, paper_bench, with_transfers
+from .paper_scores import (
+    WHOLE,
+    columns_in_order,
+    contradicted,
+    paper_bench,
+    with_transfers,
+)
 from .paper_tables import PLATFORMS, TABLES, Cell, cells
 from .splits import leave_out
 
@@ -121,6 +127,16 @@ def _print_table(console: Console, name: str, found: Reproduced) -> None:
         table.add_row(row, *(texts.get((row, column), "") for column in columns))
     console.print(table)
     console.print(_summary(found))
+    out = contradicted(found.cells)
+    if out.any():
+        printed = np.array([cell.seconds for cell in found.cells])
+        errors = np.abs(found.seconds / printed - 1)
+        console.print(
+            f"Table 2 contradicts {out.sum()} of these cells "
+            f"({', '.join(cell.row for cell, o in zip(found.cells, out, strict=True) if o)}; "
+            f"{100 * errors[out].mean():.1f} % off in the mean): MAPE of the others "
+            f"{100 * errors[~out].mean():.1f} %"
+        )
 
 
 def _summary(found: Reproduced) -> str:
