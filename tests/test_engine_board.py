@@ -99,7 +99,7 @@ def test_an_engine_stands_in_the_same_tables_with_its_own_layers(board: Board) -
     out = validate(board, backend, small, "shufflenet_v2?width=0.5&size=32").output
     assert f"measured on {board.target.name.removeprefix('arm:')}" in out
     assert "unverified: a stand-in" in out
-    assert f"{small}: its kernels in ms, each measured alone" in " ".join(out.split())
+    assert f"{small}: its kernels in ms, inside the network" in " ".join(out.split())
     assert f"{small}: its layers in ms, by the engine's profile" in " ".join(out.split())
     (document,) = json.loads(validate(board, backend, small, "--json").stdout)["networks"]
     assert [layer["kind"] for layer in document["layers"]]

@@ -6,20 +6,23 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from costmodel import zoo
+from costmodel.kernels.lowering import lower
+from costmodel.runtimes import load_runtime
 from costmodel.specs import network
 from costmodel_validation.arm.bench.targets import find_qemu
 from costmodel_validation.arm.errors import BackendError, BoardMemoryError
 from costmodel_validation.backends import Settings
-from costmodel_validation.backends.engine import EngineBackend
+from costmodel_validation.backends.engine import EngineBackend, kernels_inside
 from costmodel_validation.backends.engine_models import convert
 from costmodel_validation.backends.engine_program import ProgramRunning
+from costmodel_validation.measuring.backend import LayerTiming
 from costmodel_validation.measuring.clock import Plan, Timing
 
 FAST = Plan(budget=0.2, warm_up=0.05, turn=0.02, min_samples=3, rounds=2)
@@ -169,6 +172,24 @@ def test_ncnn_s_program_is_kept_from_half_precision() -> None:
     assert all(line.endswith(" 31=7") for line in lines)
 
 
+def test_layers_make_the_kernels_that_a_runtime_predicts() -> None:
+    graph = zoo.shufflenet_v2(width=0.5, size=32)
+    kernels = lower(graph, load_runtime("onnxruntime"))
+    layers = [
+        LayerTiming(f"l{i}", "Conv", (1e-3, 2e-3), k.nodes[-1]) for i, k in enumerate(kernels)
+    ]
+    more = LayerTiming("reorder", "ReorderOutput", (1.0, 1.0))
+    twice = LayerTiming("second", "Reshape", (1e-3, 1e-3), kernels[0].nodes[0])
+    found = kernels_inside(kernels, [*layers, more, twice])
+    assert [k.name for k in found] == [k.name for k in kernels]
+    assert all(k.inside for k in found)
+    assert found[0].timing.median == pytest.approx(2.5e-3)
+    assert found[1].timing.median == pytest.approx(1.5e-3)
+    assert kernels_inside(kernels, layers[1:]) == ()
+    assert kernels_inside(kernels, []) == ()
+    assert kernels_inside(kernels, [*layers, replace(more, samples=(1.0,))]) == ()
+
+
 @pytest.fixture
 def phone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An ``adb`` whose phone is this machine; our own program is run by the emulator there."""
@@ -205,7 +226,10 @@ def test_an_engine_is_sent_to_a_phone_and_timed(phone: Path) -> None:
     assert (phone / "costmodel").stat().st_mode & 0o777 == 0o700
     layers = backend.measure_layers("net", graphs["net"], Settings(), FAST)
     assert [layer.kind for layer in layers] == ["CONV_2D", "Convolution (NHWC, F32) IGEMM"]
-    assert backend.measure_kernels(graphs["net"], Settings(), FAST) == ()
+    (inside,) = backend.measure_kernels(graphs["net"], Settings(), FAST)
+    assert (inside.inside, inside.timing.median) == (True, 1e-3)  # "[conv]" is its node
+    other = zoo.shufflenet_v2(width=0.5, size=32)
+    assert backend.measure_kernels(other, Settings(), FAST) == ()  # kernels without a layer
     assert backend._board.clean() == str(phone / "costmodel")
 
 

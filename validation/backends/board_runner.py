@@ -24,7 +24,6 @@ import platform
 import queue
 import resource
 import shutil
-import statistics
 import struct
 import sys
 import tempfile
@@ -61,16 +60,8 @@ def version_of(module: Any) -> str:
 class OnnxNetwork:
     """A network in ONNX Runtime."""
 
-    def __init__(
-        self,
-        runtime: Any,
-        model: str,
-        weights: str,
-        inputs: dict[str, Any],
-        threads: int,
-        outputs: list[str],
-    ) -> None:
-        self.runtime, self.model, self.threads = runtime, model, threads
+    def __init__(self, runtime: Any, asked: dict[str, Any], inputs: dict[str, Any]) -> None:
+        self.runtime, self.model, self.threads = runtime, asked["model"], asked["threads"]
         self.session = self._session()
         fed = {known.name for known in self.session.get_inputs()}
         self.feed = {name: value for name, value in inputs.items() if name in fed}
@@ -91,7 +82,7 @@ class OnnxNetwork:
         return self.session.run(None, self.feed)
 
     def layers(self, runs: int) -> list[Any]:
-        """Return name, kind and seconds of every layer, by the engine's own profile."""
+        """Return name, kind and seconds of every pass of every layer, by the profile."""
         folder = tempfile.mkdtemp()
         try:
             session = self._session(os.path.join(folder, "profile"))
@@ -106,30 +97,23 @@ class OnnxNetwork:
             name, kind = event.get("name", ""), event.get("args", {}).get("op_name", "")
             if event.get("cat") == "Node" and name.endswith("_kernel_time"):
                 found.setdefault((name[: -len("_kernel_time")], kind), []).append(event["dur"])
-        return [[name, kind, statistics.median(t) * 1e-6] for (name, kind), t in found.items()]
+        return [[name, kind, [1e-6 * t for t in times]] for (name, kind), times in found.items()]
 
 
 class NcnnNetwork:
     """A network in ncnn, in float32."""
 
-    def __init__(
-        self,
-        runtime: Any,
-        model: str,
-        weights: str,
-        inputs: dict[str, Any],
-        threads: int,
-        outputs: list[str],
-    ) -> None:
+    def __init__(self, runtime: Any, asked: dict[str, Any], inputs: dict[str, Any]) -> None:
         self.net = runtime.Net()
-        self.net.opt.num_threads = threads
+        self.net.opt.num_threads = asked["threads"]
         self.net.opt.use_vulkan_compute = False
         for option in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_storage"):
             setattr(self.net.opt, "use_" + option, False)
-        if self.net.load_param(model) != 0 or self.net.load_model(weights) != 0:
+        read = self.net.load_param(asked["model"]), self.net.load_model(asked["weights"])
+        if read != (0, 0):
             raise RuntimeError("ncnn does not read the network that was written for it")
         self.inputs = {name: runtime.Mat(value).clone() for name, value in inputs.items()}
-        self.outputs = outputs or list(self.net.output_names())
+        self.outputs = asked["outputs"]
 
     def call(self) -> Any:
         """Run it once."""
@@ -148,16 +132,8 @@ class NcnnNetwork:
 class TfliteNetwork:
     """A network in TensorFlow Lite."""
 
-    def __init__(
-        self,
-        runtime: Any,
-        model: str,
-        weights: str,
-        inputs: dict[str, Any],
-        threads: int,
-        outputs: list[str],
-    ) -> None:
-        self.interpreter = runtime.Interpreter(model_path=model, num_threads=threads)
+    def __init__(self, runtime: Any, asked: dict[str, Any], inputs: dict[str, Any]) -> None:
+        self.interpreter = runtime.Interpreter(asked["model"], num_threads=asked["threads"])
         self.interpreter.allocate_tensors()
         values = list(inputs.values())
         for number, detail in enumerate(self.interpreter.get_input_details()):
@@ -206,8 +182,7 @@ class Server:
         asked = json.loads(rest)
         with numpy.load(asked["inputs"], allow_pickle=False) as file:
             inputs = {name: file[name] for name in file.files}
-        files = (asked["model"], asked["weights"], inputs)
-        made = NETWORKS[self.engine](self.module, *files, asked["threads"], asked["outputs"])
+        made = NETWORKS[self.engine](self.module, asked, inputs)
         values = [numpy.ascontiguousarray(numpy.array(value)) for value in made.call()]
         for number, value in enumerate(values):
             if value.dtype.kind == "f" and not numpy.isfinite(value).all():

@@ -8,11 +8,12 @@ program sees, which is asked before and after every turn.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 import networkx as nx
 
+from costmodel.kernels import Kernel
 from costmodel.kernels.lowering import lower as lower_kernels
 from costmodel.platforms import load_platform
 from costmodel.runtimes import load_runtime
@@ -22,13 +23,45 @@ from ..arm.bench.board import Board
 from ..arm.identity import confirm, named_cores
 from ..errors import ClockError, MeasuringError
 from ..measuring.backend import KernelTiming, Label, LayerTiming, Settings
-from ..measuring.clock import Plan, Timing
+from ..measuring.clock import Plan, Timing, summary
 from ..measuring.journal import NO_JOURNAL, Journal
 from .alone import cut_out
 from .board_facts import board_platform, facts, refuse_emulator
 from .engine_bench import EngineCampaign
 from .engine_models import TITLES, check_convertible
 from .engine_there import EngineThere, find_engine, parse_engine
+
+
+def kernels_inside(
+    kernels: Sequence[Kernel], layers: Sequence[LayerTiming]
+) -> tuple[KernelTiming, ...]:
+    """Return the time of every kernel as the sum of its layers; none where one has no layer.
+
+    Layers that belong to no kernel (an engine changes the order of elements between two) are part
+    of what the network takes beyond its kernels.
+
+    Parameters
+    ----------
+    kernels : sequence of Kernel
+        As the runtime's rules say.
+    layers : sequence of LayerTiming
+        As the engine says, each with the node that it begins with.
+    """
+    kernel_of = {node: kernel.name for kernel in kernels for node in kernel.nodes}
+    passes = {len(layer.samples) for layer in layers}
+    sums: dict[str, list[float]] = {}
+    for layer in layers:
+        if (name := kernel_of.get(layer.node, "")) and len(passes) == 1:
+            known = sums.get(name, [0.0] * len(layer.samples))
+            sums[name] = [a + b for a, b in zip(known, layer.samples, strict=True)]
+    if any(min(sums.get(kernel.name, [0.0])) <= 0 for kernel in kernels):
+        return ()
+    return tuple(
+        KernelTiming(
+            k.name, k.kind, summary(sums[k.name], steady=False, precise=False), inside=True
+        )
+        for k in kernels
+    )
 
 
 class EngineBackend:
@@ -155,9 +188,10 @@ class EngineBackend:
     def measure_kernels(
         self, graph: nx.DiGraph, settings: Settings, plan: Plan
     ) -> tuple[KernelTiming, ...]:
-        """Time every kernel alone, those that are alike once; none where a program is run.
+        """Time every kernel: inside the network by the engine's profile, or else alone.
 
-        A program is started anew for every sample, and prints too few digits for a kernel.
+        Kernels that are alike are timed alone once; not with a program, which is started anew for
+        every sample and prints too few digits for a kernel.
 
         Raises
         ------
@@ -165,9 +199,11 @@ class EngineBackend:
             If a kernel cannot be run.
         """
         self._check(settings)
+        kernels = lower_kernels(graph, load_runtime(self.engine))
+        if inside := kernels_inside(kernels, self.measure_layers("network", graph, settings, plan)):
+            return inside
         if self._there.kind == "program":
             return ()
-        kernels = lower_kernels(graph, load_runtime(self.engine))
         cuts = {kernel.name: cut_out(graph, kernel) for kernel in kernels}
         first = {cut.signature: name for name, cut in reversed(cuts.items())}
         bodies = {name: cuts[name].body for name in first.values()}

@@ -28,7 +28,7 @@ from ..measuring.journal import Journal
 from .arm_board import BoardCampaign
 from .arm_timing import COOLING, Watch, subject
 from .board_sessions import in_sessions
-from .engine_models import TITLES, check_outputs, convert
+from .engine_models import TITLES, EngineModel, check_outputs, convert
 from .engine_program import SAMPLE, ProgramRunning
 from .engine_there import EngineThere
 
@@ -111,6 +111,7 @@ class EngineBench:
     settings: Settings
     sent: list[str] = field(default_factory=list)
     last: int = 0
+    model: EngineModel | None = None
 
     def subject(self, name: str, graph: nx.DiGraph) -> Subject:
         """Send a network, run it once, check its outputs, and return it ready to be timed."""
@@ -129,7 +130,7 @@ class EngineBench:
             asked = {**files, "threads": self.settings.threads, "outputs": model.outputs}
             number, outputs = self.running.load_files(asked)
             check_outputs(name, self.engine, model, outputs)
-        self.last = number
+        self.last, self.model = number, model
         return subject(name, self, number, self.watch, cold=False)
 
     def turn(self, network: int, repeat: int, least: int, seconds: float, cold: bool) -> BoardTurn:
@@ -201,7 +202,10 @@ class EngineCampaign:
         """Return the time of every layer of a network, as the engine counts them."""
         with self._opened() as bench:
             bench.subject(name, graph)
-            return bench.running.layers(bench.last, runs)
+            assert bench.model is not None, "a network was just loaded"
+            node_of = bench.model.node_of
+            found = bench.running.layers(bench.last, runs)
+            return tuple(replace(layer, node=node_of(layer.name)) for layer in found)
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[EngineBench]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import networkx as nx
@@ -38,6 +38,9 @@ class EngineModel:
         The names of the outputs, where the engine goes by them.
     wanted : tuple of arrays, optional
         The outputs by torch, where they are known.
+    steps : mapping
+        Of each step in the names of its operators, the node of the graph; empty where operators
+        are called by the node itself.
     """
 
     model: bytes
@@ -47,12 +50,21 @@ class EngineModel:
     sizes: tuple[int, ...]
     outputs: tuple[str, ...] = ()
     wanted: tuple[NDArray[Any], ...] | None = None
+    steps: Mapping[str, str] = field(default_factory=dict)
 
     def packed_inputs(self) -> bytes:
         """Return the inputs as one file of NumPy, the same every time."""
         stream = io.BytesIO()
         np.savez(stream, **dict(self.inputs))  # type: ignore[arg-type]
         return stream.getvalue()
+
+    def node_of(self, layer: str) -> str:
+        """Return the node of the graph that a layer of an engine's profile begins with."""
+        if self.steps:
+            from .onnx_export import step_of
+
+            return self.steps.get(step_of(layer), "")
+        return layer.rpartition(":")[0].strip("[]")  # "[node]:7"
 
 
 def convert(engine: str, graph: nx.DiGraph) -> EngineModel:
@@ -118,14 +130,16 @@ def _onnx(graph: nx.DiGraph) -> EngineModel:
     import torch
 
     from .graph_to_torch import random_inputs, to_torch
-    from .onnx_export import to_onnx
+    from .onnx_export import in_steps, to_onnx
 
     module, inputs = to_torch(graph), random_inputs(graph)
     with torch.inference_mode():
         wanted = tuple(y.numpy() for y in module(*inputs))
     named = {f"x{i}": x.numpy() for i, x in enumerate(inputs)}
     sizes = tuple(int(y.size) for y in wanted)
-    return EngineModel(to_onnx(module, inputs), ".onnx", b"", named, sizes, wanted=wanted)
+    steps = in_steps(module)
+    content = to_onnx(module, inputs)
+    return EngineModel(content, ".onnx", b"", named, sizes, wanted=wanted, steps=steps)
 
 
 def check_outputs(

@@ -209,7 +209,7 @@ def profile(said: str) -> tuple[LayerTiming, ...]:
     ...   CONV_2D  1.2  1.1  60.0%  60.0%  0.000  1  [conv]:0
     ... ==================== Top by Computation Time ===================='''
     >>> profile(text)
-    (LayerTiming(name='[conv]:0', kind='CONV_2D', seconds=0.0011),)
+    (LayerTiming(name='[conv]:0', kind='CONV_2D', samples=(0.0011,), node=''),)
     """
     _, _, regular = said.partition("Operator-wise Profiling Info for Regular Benchmark Runs:")
     _, _, table = regular.partition("Run Order")
@@ -217,7 +217,9 @@ def profile(said: str) -> tuple[LayerTiming, ...]:
     found = [_PROFILE.match(line) for line in table.splitlines()]
     return tuple(
         LayerTiming(
-            harmless(row["name"]), harmless(row["kind"]), float(row["ms"]) * int(row["times"]) / 1e3
+            harmless(row["name"]),
+            harmless(row["kind"]),
+            (float(row["ms"]) * int(row["times"]) / 1e3,),
         )
         for row in found
         if row is not None

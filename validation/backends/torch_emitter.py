@@ -93,7 +93,9 @@ class Emitter:
         self, kind: str, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Value:
         name = self.identifier(self.node.name)
-        return self.graph.create_node(kind, target, args, kwargs, name)
+        made = self.graph.create_node(kind, target, args, kwargs, name)
+        made.meta["node"] = self.node.name  # which of the graph's it computes a part of
+        return made
 
 
 def fill(module: nn.Module, generator: torch.Generator) -> nn.Module:

@@ -71,6 +71,8 @@ class Comparison:
         Each kernel, where they were measured.
     layers : tuple of LayerTiming
         Each layer inside the network, where an engine tells their times.
+    inside : bool
+        Whether kernels were timed inside the network, not each alone.
     """
 
     network: str
@@ -81,6 +83,7 @@ class Comparison:
     again: Timing | None = None
     kernels: tuple[KernelComparison, ...] = ()
     layers: tuple[LayerTiming, ...] = ()
+    inside: bool = False
 
     @property
     def error(self) -> float:
@@ -202,6 +205,7 @@ def compare(
         again,
         _kernels(prediction, kernels),
         tuple(layers),
+        any(kernel.inside for kernel in kernels),
     )
 
 

@@ -41,7 +41,7 @@ def show_networks(
     console.print(networks_table(compared, _where(backend, settings, host), label))
     for comparison in compared:
         if comparison.kernels:
-            inside = getattr(backend, "kernels_inside", False)
+            inside = comparison.inside or getattr(backend, "kernels_inside", False)
             console.print(kernels_table(comparison, label, inside))
         if comparison.layers:
             console.print(layers_table(comparison))

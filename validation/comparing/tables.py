@@ -119,6 +119,9 @@ def _network(c: Comparison, label: Label) -> dict[str, Any]:
     fields[label] = fields.pop("measured")
     for kernel in fields["kernels"]:
         kernel[label] = kernel.pop("measured")
+    fields["layers"] = [{**asdict(layer), "seconds": layer.seconds} for layer in c.layers]
+    for layer in fields["layers"]:
+        del layer["samples"]
     return {
         **fields,
         "error": c.error,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
@@ -61,7 +62,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class KernelTiming:
-    """The time of one kernel that was run alone.
+    """The time of one kernel, run alone unless it says so.
 
     Parameters
     ----------
@@ -69,11 +70,14 @@ class KernelTiming:
         As in :class:`costmodel.kernels.Kernel`.
     timing : Timing
         Shared by all kernels of the same operators and shapes.
+    inside : bool
+        Whether it was timed inside the network, not alone.
     """
 
     name: str
     kind: str
     timing: Timing
+    inside: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,13 +88,21 @@ class LayerTiming:
     ----------
     name, kind : str
         As the engine calls it: ``"conv1_nchwc"``, ``"CONV_2D"``.
-    seconds : float
-        Of one pass, the median or mean that the engine tells. [s]
+    samples : tuple of float
+        Of every pass; one where the engine tells the mean alone. [s]
+    node : str
+        The node of the graph that it begins with; empty where that is not known.
     """
 
     name: str
     kind: str
-    seconds: float
+    samples: tuple[float, ...]
+    node: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of one pass: the median."""
+        return statistics.median(self.samples)
 
 
 class Backend(Protocol):

@@ -159,12 +159,15 @@ def samples(answer: Mapping[str, Any]) -> tuple[BoardSample, ...]:
     return tuple(rows)
 
 
-def layers(answer: Mapping[str, Any]) -> list[tuple[str, str, float]]:
-    """Read the layers of an engine's profile: name, kind and seconds of each."""
-    return [
-        (harmless(str(name)), harmless(str(kind)), _number(time, "a time", 0, _DAY))
-        for name, kind, time in answer["layers"]
-    ]
+def layers(answer: Mapping[str, Any]) -> list[tuple[str, str, tuple[float, ...]]]:
+    """Read the layers of an engine's profile: name, kind and the seconds of every pass."""
+    found = []
+    for name, kind, times in answer["layers"]:
+        seconds = tuple(_number(time, "a time", 0, _DAY) for time in times)
+        if not seconds:
+            raise ValueError("a layer without times")
+        found.append((harmless(str(name)), harmless(str(kind)), seconds))
+    return found
 
 
 def outputs(answer: Mapping[str, Any]) -> list[tuple[int, NDArray[Any] | None]]:
