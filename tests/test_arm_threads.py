@@ -43,6 +43,10 @@ def test_threads_are_counted_and_come_before_networks() -> None:
         board = Board(session)
         board.threads(2)
         assert np.array_equal(board.run(spec.dumping([end])).tensors[end], plain)
+        number = board.load(spec)
+        for cold in (False, True):
+            assert len(board.turn(number, 2, 3, 0.0, cold).samples) == 3
+        assert len(board.detail(number, len(spec.calls), 2, 0.0)) == len(spec.calls)
         with pytest.raises(BackendError, match="threads come before the first network"):
             board.threads(2)
 

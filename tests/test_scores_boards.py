@@ -130,7 +130,7 @@ def test_what_was_found_is_written_where_it_is_read(
         dict.fromkeys(("", "ncnn", "tflite"), seen),
     )
     command._write_general(found, 7)
-    command._write_engine("ncnn", found, 7)
+    command.write_engine("ncnn", found, 7, command._SOURCE)
     from costmodel.runtimes import load_runtime
     from costmodel.timing.parameters import read_priors
 
