@@ -199,3 +199,13 @@ def test_a_timeline_needs_numbers_and_a_known_rule() -> None:
         cm.memory_timeline(cm.zoo.pointwise(*cm.symbols("h w c1 c2")))
     with pytest.raises(cm.CostModelError, match="'last use' or 'frames'"):
         cm.memory_timeline(cm.zoo.resnet18(), held="ever")
+
+
+def test_sizes_that_are_numbers_beside_symbols():
+    """The first layers of a network may have no symbol where the later ones do."""
+    own = (24, 116, 232, 464, 1024)
+    graph = cm.zoo.shufflenet_v2(channels=(24, *cm.symbols("c2 c3 c4"), 1024))
+    found = cm.activation_memory(graph).subs(
+        dict(zip(cm.symbols("c2 c3 c4"), own[1:4], strict=True))
+    )
+    assert int(found) == cm.activation_memory(cm.zoo.shufflenet_v2(channels=own))

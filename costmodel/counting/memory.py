@@ -162,7 +162,7 @@ def _largest(sizes: list[Dim]) -> Dim:
     if not any(is_symbolic(size) for size in sizes):
         return maximum(*sizes)
     kept: list[Dim] = []
-    for size in dict.fromkeys(sizes):
+    for size in dict.fromkeys(map(sympy.sympify, sizes)):  # some may be numbers
         if any((other - size).is_nonnegative for other in kept):
             continue
         kept = [other for other in kept if not (size - other).is_nonnegative]
