@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from itertools import product
 
 import jsonschema
 import numpy as np
@@ -101,13 +102,16 @@ GRIDS = [
 ]
 
 
+@pytest.mark.parametrize("local", [True, False])
 @pytest.mark.parametrize(("minimize", "limits"), GRIDS)
-def test_local_search_is_as_good_as_a_grid_and_says_that_it_is_local(minimize, limits):
+def test_search_is_as_good_as_a_grid_and_says_what_it_is(minimize, limits, local, monkeypatch):
+    if local:
+        monkeypatch.setattr("costmodel.solving.search.ALL", 0)
     graph = stack(["a", "b"])
     ranges = {"a": (4, 96), "b": (4, 96)}
     found = cm.solve(graph, minimize, PI, ranges=ranges, multiple=4, **limits)
     assert found.certificate is None  # a sum that must reach something is not convex
-    assert "local optimum" in found.method
+    assert ("local optimum" if local else "best of all 576 values") in found.method
     a, b = (x.ravel() for x in np.meshgrid(*[np.arange(4, 97, 4)] * 2))
     every = cm.at(graph, a=a, b=b)
     counts = {
@@ -122,6 +126,73 @@ def test_local_search_is_as_good_as_a_grid_and_says_that_it_is_local(minimize, l
     for name, limit in limits.get("at_most", {}).items():
         fine &= counts[name] <= limit
     assert found.objective <= counts[minimize][fine].min() * (1 + 1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_no_grid_point_beats_the_solver_in_small_cases(data):
+    """Random stacks, ranges from 1 on, limits of every kind; each point is evaluated alone."""
+    names = ["a", "b", "c"][: data.draw(st.integers(1, 3))]
+    top = {1: 30, 2: 9, 3: 4}[len(names)]
+    b = cm.Builder("random")
+    y = b.input((1, data.draw(st.integers(1, 20)), 7, 7))
+    for name in names:
+        k = data.draw(st.sampled_from([1, 3]))
+        y = b.add(cm.ops.Conv(cm.dim(name), (k, k), padding=k // 2), y)
+    graph = b.finish(b.add(cm.ops.Conv(data.draw(st.integers(1, 20)), (1, 1)), y))
+    inside = {name: data.draw(st.integers(1, top)) for name in names}
+    point = cm.at(graph, **inside)
+    least = {"multiply_adds": int(cm.multiply_adds(point))}
+    most = {"params": int(cm.params(point)) + 40} if data.draw(st.booleans()) else {}
+    minimize = data.draw(st.sampled_from(["mac", "params", "latency", "memory"]))
+    ranges = dict.fromkeys(names, (1, top))
+    found = cm.solve(graph, minimize, PI, at_least=least, at_most=most, ranges=ranges)
+    objective = {
+        "mac": cm.mac,
+        "params": cm.params,
+        "memory": cm.activation_memory,
+        "latency": lambda g: float(cm.latency(g, PI).seconds),
+    }[minimize]
+    fine = []
+    for values in product(range(1, top + 1), repeat=len(names)):
+        other = cm.at(graph, **dict(zip(names, values, strict=True)))
+        if cm.multiply_adds(other) >= least["multiply_adds"] and (
+            not most or cm.params(other) <= most["params"]
+        ):
+            fine.append(objective(other))
+    assert found.objective <= min(fine) * (1 + 1e-9)
+    assert found.objective == pytest.approx(objective(cm.at(graph, **found.values)), rel=1e-9)
+
+
+SHUFFLENET = ("c2", "c3", "c4")
+
+
+@pytest.mark.parametrize("platform", ["raspberry-pi-4/ncnn", "snapdragon-810/paper"])
+def test_the_widths_of_shufflenet_v2_are_near_the_best_of_their_budget(platform):
+    """At its multiply-adds and no more parameters no widths that are found are far faster."""
+    own = cm.zoo.shufflenet_v2()
+    graph = cm.zoo.shufflenet_v2(channels=(24, *cm.symbols("c2 c3 c4"), 1024))
+    found = cm.solve(
+        graph,
+        "latency",
+        platform,
+        at_least={"multiply_adds": cm.multiply_adds(own)},
+        at_most={"params": cm.params(own)},
+        ranges={"c2": (32, 320), "c3": (64, 640), "c4": (128, 1280)},
+        multiple=4,
+    )
+    seconds = float(cm.latency(own, platform).seconds)
+    assert found.objective <= seconds <= 1.12 * found.objective
+
+
+def test_values_that_make_no_network_are_not_proposed():
+    """Channels of branches are differences and halves: they must be positive integers."""
+    graph = cm.zoo.shufflenet_v2(channels=(24, *cm.symbols("c2 c3 c4"), 1024))
+    found = cm.solve(graph, "mac", ranges={"c2": (1, 99), "c3": (1, 301), "c4": (1, 601)})
+    assert found.values["c2"] > 24
+    assert found.values["c3"] > found.values["c2"]
+    assert all(value % 2 == 0 for value in found.values.values())
+    cm.validate(cm.at(graph, **found.values))
 
 
 def test_what_cannot_be_solved_is_refused():

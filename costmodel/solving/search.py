@@ -1,9 +1,10 @@
-"""Local search over integers, on the true model; all neighbours of a point at once."""
+"""Search over integers, on the true model: of all points where they are few, local where not."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import combinations
+from itertools import combinations, product
+from math import prod
 
 import numpy as np
 
@@ -11,7 +12,11 @@ Evaluate = Callable[[np.ndarray], np.ndarray]
 """Gives the objective of many points (rows), infinity where a limit is broken."""
 STARTS = 6
 """Points that local searches start from, besides what is given."""
+ALL = 2**15
+"""Points of a box that are all tried; of larger ones local search tries some."""
 _SAMPLES = 2048
+_FEW = 8
+"""Variables up to which steps of two of them may be of different lengths."""
 _STEPS = (1, 2, 4)
 _SEED = 2018
 _MOST = 200  # moves of one search
@@ -20,7 +25,7 @@ _MOST = 200  # moves of one search
 def search(
     evaluate: Evaluate, low: np.ndarray, high: np.ndarray, near: np.ndarray | None = None
 ) -> tuple[np.ndarray, float]:
-    """Return the best point of a grid of integers that local searches find, and its value.
+    """Return the best point of a box of integers, or what local searches find, and its value.
 
     Parameters
     ----------
@@ -36,8 +41,14 @@ def search(
     tuple
         The point, and infinity for its value where none that was tried fulfils the limits.
     """
+    if (whole := _whole(low, high)) is not None:
+        found = evaluate(whole)
+        place = int(np.argmin(found))
+        return whole[place], float(found[place])
     starts = _random(low, high) if near is None else _around(near, low, high)
     values = evaluate(starts)
+    if near is not None and not np.isfinite(values).any():
+        return search(evaluate, low, high)
     best, least = starts[int(np.argmin(values))], float(values.min())
     for i in np.argsort(values)[: STARTS if near is None else 2]:
         if np.isfinite(values[i]):
@@ -61,15 +72,46 @@ def _descend(
     return point, value
 
 
+def is_small(low: np.ndarray, high: np.ndarray) -> bool:
+    """Say whether a box has so few points that all are tried.
+
+    Examples
+    --------
+    >>> is_small(np.array([1, 1]), np.array([100, 200]))
+    True
+    """
+    return count(low, high) <= ALL
+
+
+def count(low: np.ndarray, high: np.ndarray) -> int:
+    """Return how many points a box has [1].
+
+    Examples
+    --------
+    >>> count(np.array([1, 1]), np.array([3, 4]))
+    12
+    """
+    return prod(int(h) - int(a) + 1 for a, h in zip(low, high, strict=True))
+
+
+def _whole(low: np.ndarray, high: np.ndarray) -> np.ndarray | None:
+    """Return all points of a box, None where they are too many."""
+    if not is_small(low, high):
+        return None
+    axes = [np.arange(a, h + 1) for a, h in zip(low, high, strict=True)]
+    return np.stack([x.ravel() for x in np.meshgrid(*axes, indexing="ij")], axis=1)
+
+
 def _moves(size: int) -> np.ndarray:
     """Return one step of each variable alone, and of every two against or along each other."""
     unit = np.eye(size, dtype=int)
     alone = [sign * step * row for row in unit for step in _STEPS for sign in (1, -1)]
+    few = size <= _FEW
+    lengths = product(_STEPS, _STEPS) if few else [(step, step) for step in _STEPS[:2]]
+    signs = ((1, -1), (-1, 1), (1, 1), (-1, -1))
     pairs = [
-        step * (a * first + b * second)
-        for first, second in combinations(unit, 2)
-        for a, b in ((1, -1), (-1, 1), (1, 1), (-1, -1))
-        for step in _STEPS[:2]
+        a * i * first + b * j * second
+        for (i, j), (first, second), (a, b) in product(lengths, combinations(unit, 2), signs)
     ]
     return np.array(alone + pairs)
 
