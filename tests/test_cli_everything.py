@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from costmodel.cli.app import app
@@ -94,10 +95,49 @@ def test_every_building_block_has_a_formula(name):
     assert VALIDATOR.is_valid(json.loads(run("formula", spec, "--json").stdout))
 
 
+SMALL = "shufflenet_v2?width=0.5&size=64"
+PI = "raspberry-pi-4/ncnn"
+COMMANDS = [
+    f"advise shufflenet_v1?width=0.5&size=64 -p {GPU}",
+    f"calibrate rows.csv -p {PI} -o out.toml --as-is",
+    f"compare {SMALL} alexnet -p {PI} -p {GPU}",
+    "formula pointwise",
+    "platforms check t4",
+    "platforms list",
+    f"report {SMALL} -p {GPU}",
+    "solve g1_stack?c1=16&blocks=1 --at-most params=4096 --at-least mac=200000 --range c2=8:512",
+    f"sweep mobilenet_v1 -p {PI} --choose width=0.25,0.5 --choose size=96,128",
+    f"whatif {SMALL} -p {PI}",
+    f"whatif mobilenet_v2?size=64 -p {PI} --max-latency 9ms --over width=0.25:1.4",
+    "zoo resnet",
+]
+ELSEWHERE = {"board", "measure", "validate", "validation"}
+"""Commands of the package that measures, which has tests of its own."""
+
+
+def test_no_command_is_left_out():
+    group = get_command(app)
+    names = set(group.list_commands(group.make_context("costmodel", [], resilient_parsing=True)))
+    assert names - ELSEWHERE == {command.split()[0] for command in COMMANDS}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda c: " ".join(c.split()[:2]))
+def test_every_command_as_text_of_60_columns_and_as_json(command, tmp_path, monkeypatch):
+    if command.startswith("solve"):
+        pytest.importorskip("cvxpy")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COSTMODEL_HOME", str(tmp_path))
+    sizes = range(64, 225, 16)
+    rows = [f"shufflenet_v2?width=0.5&size={size},{1e-7 * size**2}" for size in sizes]
+    (tmp_path / "rows.csv").write_text("\n".join(["network,seconds", *rows]) + "\n")
+    check(*shlex.split(command))
+
+
 @pytest.mark.parametrize(
     "command",
     [
         "report shufflenet_v2",
+        "report shufflenet_v2 --like fvcore",
         f"report shufflenet_v2 -p {GPU} --explain",
         "report shufflenet_v2 -p rtx-4090/torch-eager --depth 3",
         "zoo",

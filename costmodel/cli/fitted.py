@@ -126,16 +126,19 @@ def _sigmas(r: Residual) -> str:
 
 
 def _document(result: Calibration, residuals: Sequence[Residual], file: Path) -> dict[str, Any]:
-    return {
-        "platform": result.platform.name,
-        "file": str(file),
-        "rows": len(residuals),
-        "median_error": result.median_error,
-        "undetermined": list(result.undetermined),
-        "at_bounds": list(result.at_bounds),
-        "tried": [asdict(tried) for tried in result.tried],
-        "residuals": [{**asdict(r), "outlier": r.is_outlier} for r in residuals],
-    }
+    from costmodel.report import document
+
+    return document(
+        "calibration",
+        platform=result.platform.name,
+        file=str(file),
+        rows=len(residuals),
+        median_error=result.median_error,
+        undetermined=list(result.undetermined),
+        at_bounds=list(result.at_bounds),
+        tried=[asdict(tried) for tried in result.tried],
+        residuals=[{**asdict(r), "outlier": r.is_outlier} for r in residuals],
+    )
 
 
 def _print_csv(residuals: Sequence[Residual]) -> None:

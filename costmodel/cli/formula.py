@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -124,7 +125,10 @@ def formula(
             name, relation = rf"\text{{{form.name}}}", form.relation.replace(">=", r"\ge")
             print(f"{name} {relation} {write(expression)} % {form.unit}{notes[q]}")
         else:
-            print(f"  {form.name} {form.relation} {write(expression)}   [{form.unit}]{notes[q]}")
+            line = f"  {form.name} {form.relation} {write(expression)}"
+            unit = f"   [{form.unit}]{notes[q]}"
+            fits = len(line + unit) <= get_terminal_size().columns
+            print(f"{line}{unit}" if fits else f"{line}\n   {unit}")
 
 
 def _expression(

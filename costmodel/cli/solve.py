@@ -148,19 +148,21 @@ def _range(name: str, text: str) -> tuple[int, int]:
 
 
 def _print(found: Solution, now: Mapping[str, int], layers: Mapping[str, list[str]]) -> None:
+    from costmodel.cli.console import stdout
     from costmodel.report.text import count, seconds
 
+    console = stdout()
     for name in now or found.values:
         value = found.values[name]
         real = f"   ({found.relaxed[name]:.2f} of real numbers)" if found.relaxed else ""
         print(f"{name} = {value}{real}{_place(name, now, layers)}")
     shown = seconds if found.minimized == "latency" else count
     print(f"{found.minimized}: {shown(found.objective)}")
-    print(", ".join(f"{name} {count(value)}" for name, value in found.quantities.items()))
-    print(found.method)
+    console.print(", ".join(f"{name} {count(value)}" for name, value in found.quantities.items()))
+    console.print(found.method)
     if found.certificate is not None:
         c = found.certificate
-        print(
+        console.print(
             f"certificate: no real numbers go below {count(c.bound)}, found {count(c.optimum)} "
             f"(gap {c.gap:.2g})"
         )
