@@ -31,6 +31,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "sphinxcontrib.bibtex",
     "command",
+    "gallery",
     "mathml",
     "reference",
     "tables",
@@ -90,7 +91,9 @@ sphinx_gallery_conf = {
     "min_reported_time": 1e9,
     "capture_repr": (),
     "abort_on_example_error": True,
-    "image_srcset": ["2x"],
+    "reset_modules": ("matplotlib", "gallery.sharp"),
+    "thumbnail_size": (640, 440),
+    "parallel": os.cpu_count() or 1,
     "plot_gallery": "True",
     "run_stale_examples": True,  # the package or the data may have changed, not the example
 }

@@ -107,6 +107,27 @@ def test_every_figure_of_the_gallery_can_be_drawn(example, monkeypatch, tmp_path
         plt.close("all")
 
 
+def test_thumbnails_have_their_titles_as_alternative_text() -> None:
+    pytest.importorskip("sphinx")
+    card = (
+        ".. image:: /gallery/thumb.png\n    :alt:\n\n  :doc:`/gallery/{}`\n\n.. raw:: html\n\n"
+        '      <div class="sphx-glr-thumbnail-title">{}</div>\n    </div>\n'
+    )
+    describe = _extension("gallery").describe
+    listed = card.format("a", "G1: equal width") + card.format("b", "The scoreboard")
+    described = describe(listed)
+    assert re.findall(r":alt:(.*)", described) == [" G1: equal width", " The scoreboard"]
+    assert describe(described) == described
+
+
+def test_figures_of_the_landing_page_are_described() -> None:
+    text = (DOCS / "index.md").read_text("utf-8")
+    for figure in re.findall(r"```\{image\} (\S+)\n(.*?)```", text, re.S):
+        assert len(re.search(r"^:alt: (.*)$", figure[1], re.M)[1]) > 40
+        stem = re.fullmatch(r"gallery/(\w+)/images/sphx_glr_(\w+)_\d{3}\.png", figure[0])
+        assert (DOCS / "examples" / stem[1] / f"{stem[2]}.py").exists()
+
+
 # ---- formulas
 
 
