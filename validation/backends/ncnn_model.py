@@ -30,6 +30,7 @@ from .ncnn_words import (
     is_vector,
     pads,
     pooling,
+    strange,
 )
 
 _MAGIC = 7767517
@@ -161,6 +162,11 @@ class _Writer:
             raise MeasuringError(
                 f"ncnn has no layer here for {call.name or call.kernel} ({call.kernel} of "
                 f"{' and '.join(map(str, shapes))})"
+            )
+        if strange(call):
+            raise MeasuringError(
+                f"ncnn has no layer here for {call.name or call.kernel}: {call.kernel} with "
+                f"{strange(call)}"
             )
 
     def _operator(self, call: Call, reads: list[str], x: Shape, y: Shape) -> str:

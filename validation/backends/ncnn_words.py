@@ -23,6 +23,28 @@ UNARY = {
 CONVOLUTIONS = {"conv1x1": 1, "conv3x3": 3, "winograd3x3": 3, "conv": 0, "depthwise": 0}
 IMAGES = ("conv3x3", "winograd3x3", "conv", "depthwise", "maxpool", "avgpool", "shuffle")
 
+_WINDOW = frozenset({"k", "kh", "kw", "stride", "pad", "ph", "pw", "ph_end", "pw_end", "ceil"})
+_POOLS = {"maxpool": _WINDOW, "avgpool": _WINDOW | {"include_pad"}}
+_ANY = frozenset({"seed", "bias", "act", "groups", "axis"})
+
+
+def strange(call: Call) -> str:
+    """Return a parameter of a call that the layers of engines here do not take, ``""`` for none.
+
+    An engine's model must not leave out what it does not know, such as steps that differ by axis.
+
+    Examples
+    --------
+    >>> strange(Call("depthwise", (0,), (1,), {"kh": 3, "kw": 3, "stride": 2}))
+    ''
+    >>> strange(Call("maxpool", (0,), (1,), {"k": 3, "stride": 2, "dilation": 2}))
+    'dilation'
+    """
+    known = _POOLS.get(call.kernel, _ANY)
+    if call.kernel in CONVOLUTIONS:
+        known = _WINDOW | _ANY | {"dilation"}
+    return next((name for name in call.params if name not in known), "")
+
 
 def is_vector(shape: Shape) -> bool:
     """Say whether a tensor has one place, hence one axis in ncnn."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..arm.bench.program import Call, Shape, Spec
 from ..arm.checks.operands import BIAS, SCALE, SHIFT, WEIGHT, uniform, weights
 from ..errors import MeasuringError
-from .ncnn_words import CONVOLUTIONS, bias_term, is_vector, pads
+from .ncnn_words import CONVOLUTIONS, bias_term, is_vector, pads, strange
 from .tflite_file import tflite_bytes
 from .tflite_graph import (
     PLAIN,
@@ -145,6 +145,11 @@ class _Writer(TfliteGraph):
             raise MeasuringError(
                 f"there is no operator of TensorFlow Lite here for {call.name or kernel} "
                 f"({kernel} of {' and '.join(map(str, shapes))})"
+            )
+        if strange(call):
+            raise MeasuringError(
+                f"there is no operator of TensorFlow Lite here for {call.name or kernel}: {kernel} "
+                f"with {strange(call)}"
             )
 
     def _operator(self, call: Call, reads: list[int], x: Shape, y: Shape) -> int:
