@@ -618,3 +618,49 @@ def test_half_precision_is_never_faster_where_a_runtime_has_no_kernels(
     arm = cm.network("mobilenet_v1")
     fast, slow = (cm.latency(arm, f"snapdragon-855/ncnn{d}") for d in ("?dtype=float16", ""))
     assert fast.seconds < slow.seconds
+
+
+def test_a_compiler_computes_once_what_is_asked_for_twice() -> None:
+    b = Builder()
+    x = b.add(Conv(8, (1, 1)), b.input(SHAPE))
+    branches = [b.add(Conv(8, (3, 3), padding=1), b.add(RELU, x)) for _ in range(3)]
+    pools = [b.add(ops.Pool("max", (2, 2), 2), x) for _ in range(2)]
+    joined = b.add(ops.Concat(1), *branches)
+    graph = b.finish(joined, b.add(ADD, *pools))
+    eager, compiled = (
+        [k.kind for k in kernels(graph, r)] for r in ("torch-eager", "torch-compile")
+    )
+    assert (eager.count("elementwise"), compiled.count("elementwise")) == (4, 2)
+    assert (eager.count("max_pool"), compiled.count("max_pool")) == (2, 1)
+    # Convolutions on the same tensor have weights of their own.
+    assert eager.count("convolution") == compiled.count("convolution") == 3
+
+
+def test_a_compiler_lets_a_kernel_wait_for_the_other_inputs_of_its_follower() -> None:
+    """Scaled scores, and a bias of positions computed behind them, go into one softmax."""
+    b = Builder()
+    scores, positions = b.input((8, 4, 64, 64)), b.input((4, 64, 64))
+    scaled = b.add(Elementwise("mul", 0.125), scores, name="scaled")
+    bias = b.add(Elementwise("sigmoid"), positions, name="bias")
+    y = b.add(ADD, scaled, bias, name="sum")
+    graph = b.finish(b.add(ops.Softmax(), y, name="softmax"))
+    assert names(graph, "torch-compile") == [("bias",), ("scaled", "sum", "softmax")]
+    _, softmax = kernels(graph, "torch-compile")
+    assert [read.maker for read in softmax.reads] == [None, "bias"]
+    assert len(names(graph, "torch-eager")) == 4
+
+
+def test_a_kernel_that_others_have_read_does_not_wait() -> None:
+    b = Builder()
+    big = b.add(RELU, b.input(SHAPE), name="big")
+    small = b.add(ops.Reduce("max", (2, 3), keepdims=True), big, name="gate")
+    graph = b.finish(b.add(Elementwise("mul"), big, small, name="gated"))
+    assert names(graph, "torch-compile") == [("big", "gate"), ("gated",)]
+
+
+def test_a_change_of_dtype_does_not_keep_a_compiler_from_fusing() -> None:
+    b = Builder()
+    x, y = b.input(SHAPE), b.input(SHAPE)
+    mask = b.add(Elementwise("greater"), b.add(RELU, x, name="relu"), y, name="mask")
+    graph = b.finish(b.add(Elementwise("where"), mask, x, y, name="chosen"))
+    assert names(graph, "torch-compile") == [("relu", "mask", "chosen")]

@@ -19,7 +19,17 @@ from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import same
 from costmodel.errors import DataError
 from costmodel.graph import Node, Source, infer_node
-from costmodel.ops import OPERATORS, Cast, Elementwise, GroupNorm, Merge, Op, Parameter, Scatter
+from costmodel.ops import (
+    OPERATORS,
+    Cast,
+    Constant,
+    Elementwise,
+    GroupNorm,
+    Merge,
+    Op,
+    Parameter,
+    Scatter,
+)
 from costmodel.ops.tensor import DTYPE_BYTES, FLOATING, Tensor
 from costmodel.reading import parse_toml
 
@@ -62,7 +72,7 @@ def autocast(nodes: Iterable[Node], dtype: str, hardware: str, shared: bool) -> 
 class _Autocast:
     """Walks the nodes in order and puts casts before them.
 
-    ``learned`` are nodes that depend on learned tensors alone, ``bare`` products without a bias.
+    ``learned`` are nodes that depend on stored tensors alone, ``bare`` products without a bias.
     """
 
     lists: Mapping[str, str]
@@ -87,7 +97,7 @@ class _Autocast:
         outputs = _outputs(node, inputs)
         if rule == "raised":
             outputs = tuple(_in(y, _FULL) if _castable(y, _FULL) else y for y in outputs)
-        if isinstance(node.op, Parameter) or self._all_learned(node):
+        if isinstance(node.op, Parameter | Constant) or self._all_learned(node):
             self.learned.add(node.name)
         if rule == "lower" and not getattr(node.op, "bias", False):
             self.bare.add(node.name)

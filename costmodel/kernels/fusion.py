@@ -77,6 +77,7 @@ class _Group:
     functions: Mapping[str, Dim]
     passes: int = 0
     also_written: Dim = 0
+    read: bool = False
     reads: dict[Source, tuple[str, Dim, Dim]] = field(default_factory=dict)
 
 
@@ -102,6 +103,7 @@ class Fusion:
         self._root: dict[Source, Source] = {}
         self._group_of: dict[str, _Group] = {}
         self._bytes: dict[Source, Dim] = {}
+        self._elements: dict[Source, Dim] = {}
         self._uses: dict[Source, int] = {}
         # Nodes that launch nothing: inputs, outputs, constants, views, empty tensors.
         self._free = {node.name for node in nodes if self._is_free(node)}
@@ -137,9 +139,10 @@ class Fusion:
             for i, tensor in enumerate(node.outputs):
                 value = (node.name, i)
                 self._root[value] = self._root[node.sources[0]] if view else value
-                self._bytes[value] = tensor.bytes
+                self._bytes[value], self._elements[value] = tensor.bytes, tensor.elements
                 if view and isinstance(node.op, BroadcastTo):  # it repeats its input
                     self._bytes[value] = self._bytes[node.sources[0]]
+                    self._elements[value] = self._elements[node.sources[0]]
             # A view is an alias of its first input.
             for source in node.sources[1:] if view else node.sources:
                 root = self._root[source]
@@ -148,7 +151,8 @@ class Fusion:
     def _host(self, node: Node) -> _Group | None:
         """Return the kernel that ``node`` is fused into, or None.
 
-        Only the latest producer of its inputs qualifies, because it runs when all inputs exist.
+        The latest producer of its inputs qualifies, because it runs when all inputs exist, and for
+        a compiler every one that nothing has read so far: it can wait for the others.
         """
         names = follower_names(node.op)
         if not names:
@@ -157,25 +161,37 @@ class Fusion:
         makers = [self._group_of[maker] for maker, _ in feeds if maker in self._group_of]
         if not makers:
             return None
-        latest = max(makers, key=lambda group: group.position)
+        latest, *others = sorted(makers, key=lambda maker: maker.position, reverse=True)
+        waiting = [maker for maker in others if self._runtime.generated and not maker.read]
+        for group in (latest, *waiting):
+            if self._joins(group, node, names, feeds):
+                return group
+        return None
+
+    def _joins(
+        self, latest: _Group, node: Node, names: tuple[str, ...], feeds: list[Source]
+    ) -> bool:
+        """Return whether ``node`` is fused into a kernel that makes one of its inputs."""
         taken = latest.takes
         if names[0] == "batch_norm" and latest.passes and _folds(latest):
             # After an activation or addition it cannot be folded: it is ordinary arithmetic.
             taken = self._runtime.taken_behind("elementwise")
-        if (
+        return bool(
             not taken.isdisjoint(names)
             and latest.last in feeds
             # A compiler writes what others read besides; a library returns one tensor.
             and (self._runtime.generated or self._uses[latest.last] == feeds.count(latest.last))
             # A gate is smaller than the image it is spread over: its maker cannot write that.
-            and (names[-1] != "nary" or same(self._bytes[latest.last], node.outputs[0].bytes))
-        ):
-            return latest
-        return None
+            and (names[-1] != "nary" or self._same_elements(latest.last, node))
+        )
+
+    def _same_elements(self, value: Source, node: Node) -> bool:
+        """Return whether a value has as many elements as the output of a node, in any dtype."""
+        return same(self._elements[value], node.outputs[0].elements)
 
     def _start(self, node: Node, work: Work) -> None:
         group = _Group(
-            position=len(self._groups),
+            position=self._groups[-1].position + 1 if self._groups else 0,
             anchor=node,
             work=work,
             takes=self._runtime.taken_behind(
@@ -192,12 +208,21 @@ class Fusion:
         self._groups.append(group)
         self._group_of[node.name] = group
 
+    def _is_later(self, source: Source, group: _Group) -> bool:
+        """Return whether a value is made after a kernel has started."""
+        maker = self._group_of.get(self._root[source][0])
+        return maker is not None and maker.position > group.position
+
     def _adds_bias_apart(self, node: Node, work: Work) -> bool:
         """Return whether a library's convolution leaves its bias to a pass over the result."""
         own = work.kind == "depthwise" and _arithmetic(node) in self._runtime.own_depthwise
         return isinstance(node.op, Conv | ConvTranspose) and node.op.bias and not own
 
     def _join(self, group: _Group, node: Node, work: Work) -> None:
+        if any(self._is_later(source, group) for source in node.sources):
+            self._groups.remove(group)
+            group.position = self._groups[-1].position + 1
+            self._groups.append(group)
         group.members.append(node.name)
         group.last = (node.name, 0)
         self._group_of[node.name] = group
@@ -222,6 +247,8 @@ class Fusion:
             root, size = self._root[source], self._bytes[source]
             if self._group_of.get(root[0]) is group:
                 continue
+            if root[0] in self._group_of:
+                self._group_of[root[0]].read = True
             # Two views of one whole tensor are a single read.
             key = root if same(size, self._bytes[root]) else source
             if i == 0 and (node.op.kernel_kinds == ("copy",) or isinstance(node.op, Gather)):

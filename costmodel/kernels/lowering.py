@@ -16,7 +16,7 @@ from costmodel.graph import Node, Source
 from costmodel.kernels.autocast import autocast
 from costmodel.kernels.fusion import Fusion
 from costmodel.kernels.kernel import Kernel
-from costmodel.kernels.rewrites import widened, with_transposes
+from costmodel.kernels.rewrites import merge_alike, widened, with_transposes
 from costmodel.kinds import KINDS
 from costmodel.ops import (
     Attention,
@@ -87,6 +87,8 @@ def lower_nodes(
         nodes = autocast(nodes, amp, hardware, shared=runtime.generated)
     if runtime.copies:
         nodes = _drop_second_copies(nodes, runtime.copies)
+    if runtime.generated:
+        nodes = merge_alike(nodes)
     if runtime.fold_constants:
         nodes = _fold_constants(nodes, runtime.fold_zero_products)
     if runtime.dead_code:

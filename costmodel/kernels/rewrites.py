@@ -34,6 +34,30 @@ def with_transposes(nodes: list[Node]) -> list[Node]:
     return found
 
 
+def merge_alike(nodes: list[Node]) -> list[Node]:
+    """Return the nodes without those that compute what an earlier one has computed.
+
+    A compiler finds the same operator on the same tensors, such as an activation of each branch.
+    Operators with learned tensors, and those with arrays in their fields, are kept.
+    """
+    kept: list[Node] = []
+    alias: dict[Source, Source] = {}
+    first: dict[tuple[Op, tuple[Source, ...], tuple[Tensor, ...]], str] = {}
+    for original in nodes:
+        node = original._replace(sources=tuple(alias.get(s, s) for s in original.sources))
+        try:
+            maker = first.setdefault((node.op, node.sources, node.outputs), node.name)
+        except TypeError:  # arrays cannot be hashed
+            maker = node.name
+        if maker == node.name or not node.sources or node.op.weights(*node.inputs):
+            kept.append(node)
+        elif node.outputs:
+            alias.update({(node.name, i): (maker, i) for i in range(len(node.outputs))})
+        else:
+            kept.append(node)
+    return kept
+
+
 def _odd_axis(node: Node) -> int | None:
     """Return the axis of a softmax where it is not the last."""
     if not isinstance(node.op, Softmax):
