@@ -103,7 +103,7 @@ class Fusion:
         self._root: dict[Source, Source] = {}
         self._group_of: dict[str, _Group] = {}
         self._bytes: dict[Source, Dim] = {}
-        self._elements: dict[Source, Dim] = {}
+        self._tensors: dict[Source, Tensor] = {}
         self._uses: dict[Source, int] = {}
         # Nodes that launch nothing: inputs, outputs, constants, views, empty tensors.
         self._free = {node.name for node in nodes if self._is_free(node)}
@@ -139,10 +139,10 @@ class Fusion:
             for i, tensor in enumerate(node.outputs):
                 value = (node.name, i)
                 self._root[value] = self._root[node.sources[0]] if view else value
-                self._bytes[value], self._elements[value] = tensor.bytes, tensor.elements
+                self._bytes[value], self._tensors[value] = tensor.bytes, tensor
                 if view and isinstance(node.op, BroadcastTo):  # it repeats its input
                     self._bytes[value] = self._bytes[node.sources[0]]
-                    self._elements[value] = self._elements[node.sources[0]]
+                    self._tensors[value] = self._tensors[node.sources[0]]
             # A view is an alias of its first input.
             for source in node.sources[1:] if view else node.sources:
                 root = self._root[source]
@@ -161,11 +161,13 @@ class Fusion:
         makers = [self._group_of[maker] for maker, _ in feeds if maker in self._group_of]
         if not makers:
             return None
-        latest, *others = sorted(makers, key=lambda maker: maker.position, reverse=True)
-        waiting = [maker for maker in others if self._runtime.generated and not maker.read]
-        for group in (latest, *waiting):
-            if self._joins(group, node, names, feeds):
-                return group
+        latest = max(makers, key=lambda maker: maker.position)
+        if self._joins(latest, node, names, feeds):
+            return latest
+        if self._runtime.generated:
+            for maker in makers:
+                if not maker.read and self._joins(maker, node, names, feeds):
+                    return maker
         return None
 
     def _joins(
@@ -187,7 +189,8 @@ class Fusion:
 
     def _same_elements(self, value: Source, node: Node) -> bool:
         """Return whether a value has as many elements as the output of a node, in any dtype."""
-        return same(self._elements[value], node.outputs[0].elements)
+        x, y = self._tensors[value], node.outputs[0]
+        return same(x.elements, y.elements)
 
     def _start(self, node: Node, work: Work) -> None:
         group = _Group(
@@ -219,7 +222,7 @@ class Fusion:
         return isinstance(node.op, Conv | ConvTranspose) and node.op.bias and not own
 
     def _join(self, group: _Group, node: Node, work: Work) -> None:
-        if any(self._is_later(source, group) for source in node.sources):
+        if self._runtime.generated and any(self._is_later(s, group) for s in node.sources):
             self._groups.remove(group)
             group.position = self._groups[-1].position + 1
             self._groups.append(group)
@@ -245,10 +248,11 @@ class Fusion:
     def _read(self, group: _Group, node: Node, work: Work) -> None:
         for i, source in enumerate(node.sources[: len(node.inputs)]):
             root, size = self._root[source], self._bytes[source]
-            if self._group_of.get(root[0]) is group:
+            maker = self._group_of.get(root[0])
+            if maker is group:
                 continue
-            if root[0] in self._group_of:
-                self._group_of[root[0]].read = True
+            if maker is not None:
+                maker.read = True
             # Two views of one whole tensor are a single read.
             key = root if same(size, self._bytes[root]) else source
             if i == 0 and (node.op.kernel_kinds == ("copy",) or isinstance(node.op, Gather)):
@@ -293,8 +297,10 @@ class Fusion:
 
     def _learned_from(self, node: Node) -> str | None:
         """Return the first kernel that writes learned tensors of a node."""
-        makers = (self._maker(source) for source, _ in node.sources[len(node.inputs) :])
-        return next((maker for maker in makers if maker), None)
+        for source, _ in node.sources[len(node.inputs) :]:
+            if source in self._group_of:
+                return self._maker(source)
+        return None
 
     def _read_of(self, root: str, size: Dim, touched: Dim) -> Read:
         whole = same(size, touched)
@@ -329,9 +335,8 @@ def _arithmetic(node: Node) -> str:
 
     Complex arithmetic is on real parts; a kernel that returns a wider dtype computes in it.
     """
-    x, *_ = node.inputs or node.outputs
-    made = () if isinstance(node.op, Cast) else node.outputs[:1]
-    dtypes = [t.dtype for t in (x, *made)]
-    if FLOATING.issuperset(dtypes):
-        return max(dtypes, key=DTYPE_BYTES.__getitem__)
+    x = (node.inputs or node.outputs)[0]
+    y = node.outputs[0] if node.outputs and not isinstance(node.op, Cast) else x
+    if y.dtype != x.dtype and y.dtype in FLOATING and x.dtype in FLOATING:
+        return max(x.dtype, y.dtype, key=DTYPE_BYTES.__getitem__)
     return REAL_OF.get(x.dtype, x.dtype)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from costmodel.graph import Node, Source
 from costmodel.ops import Cast, Input, Op, Output, Softmax, Transpose
 from costmodel.ops.tensor import Tensor
@@ -42,19 +44,20 @@ def merge_alike(nodes: list[Node]) -> list[Node]:
     """
     kept: list[Node] = []
     alias: dict[Source, Source] = {}
-    first: dict[tuple[Op, tuple[Source, ...], tuple[Tensor, ...]], str] = {}
+    first: dict[tuple[Op, tuple[Source, ...]], str] = {}
     for original in nodes:
-        node = original._replace(sources=tuple(alias.get(s, s) for s in original.sources))
-        try:
-            maker = first.setdefault((node.op, node.sources, node.outputs), node.name)
-        except TypeError:  # arrays cannot be hashed
-            maker = node.name
-        if maker == node.name or not node.sources or node.op.weights(*node.inputs):
+        node = original
+        if alias:
+            node = node._replace(sources=tuple(alias.get(s, s) for s in node.sources))
+        maker = node.name
+        if node.sources and node.outputs:
+            # Arrays cannot be hashed.
+            with suppress(TypeError):
+                maker = first.setdefault((node.op, node.sources), maker)
+        if maker == node.name or node.op.weights(*node.inputs):
             kept.append(node)
-        elif node.outputs:
-            alias.update({(node.name, i): (maker, i) for i in range(len(node.outputs))})
         else:
-            kept.append(node)
+            alias.update({(node.name, i): (maker, i) for i in range(len(node.outputs))})
     return kept
 
 
