@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from shutil import get_terminal_size
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
     from costmodel.algebra.symbols import Dim
+    from costmodel.prediction.grouped import Line
 
 
 class Quantity(StrEnum):
@@ -109,14 +110,14 @@ def formula(
         if of is None and fast_memory is not None:
             asked.insert(asked.index(Quantity.BOUND) + 1, Quantity.TRAFFIC)
         found = {q: _expression(q, graph, platform, fast_memory) for q in asked}
+        long = {q: _long(e, graph, platform) for q, e in found.items()}
     notes = {q: _note(q, e, graph) for q, e in found.items()}
     if json:
-        print_json(_document(graph, found, notes))
+        print_json(_document(graph, found, long, notes))
         return
     write: Callable[[Dim], str] = to_latex if latex else to_text
     if of is not None:
-        lines = [write(found[of])] if latex else _text_lines(found[of])
-        print("\n".join(lines))
+        print(_written(found[of], long[of], latex))
         return
     print(f"{printable(graph.name)}{_coverage(graph)}")
     for q, expression in found.items():
@@ -157,7 +158,7 @@ def _expression(
             return parallelism(graph)
         case Quantity.LATENCY:
             assert platform is not None
-            return _rounded(latency(graph, platform).seconds)
+            return latency(graph, platform).seconds
 
 
 def _bound(graph: nx.DiGraph) -> Dim:
@@ -193,17 +194,56 @@ def _rounded(expression: Dim) -> Dim:
     return expression.xreplace({f: sympy.Float(f, 4) for f in expression.atoms(sympy.Float)})
 
 
-def _text_lines(expression: Dim) -> list[str]:
-    """Return a formula, what occurs in it more than once written out before it if it is long."""
+def _long(expression: Dim, graph: nx.DiGraph, platform: str | None) -> list[Line]:
+    """Return the definitions of a formula that is too long for one line, none of others.
+
+    A latency is written kernel by kernel, its terms named.
+    """
     import sympy
 
     from costmodel.algebra.formula import to_text
+    from costmodel.prediction.grouped import Line, grouped
+    from costmodel.prediction.latency import latency
 
-    text = to_text(expression)
-    if len(text) <= _LONG:
-        return [text]
-    parts, (whole,) = sympy.cse(expression, symbols=sympy.numbered_symbols("x", start=1))
-    return [*(f"{name} = {to_text(part)}" for name, part in parts), to_text(whole)]
+    nodes = islice(sympy.preorder_traversal(sympy.sympify(expression)), _LONG)
+    if sum(1 for _ in nodes) < _LONG and len(to_text(_rounded(expression))) <= _LONG:
+        return []
+    if platform is not None:
+        lines = grouped(latency(graph, platform), platform)
+        return [replace(line, expression=_rounded(line.expression)) for line in lines]
+    parts, (rest,) = sympy.cse(expression, symbols=sympy.numbered_symbols("x", start=1))
+    return [*(Line(name.name, part) for name, part in parts), Line("", rest)]
+
+
+def _written(expression: Dim, long: list[Line], latex: bool) -> str:
+    from costmodel.algebra.formula import to_latex, to_text
+
+    if long:
+        return "\n".join(_aligned(long) if latex else _listed(long))
+    return (to_latex if latex else to_text)(_rounded(expression))
+
+
+def _listed(lines: list[Line]) -> list[str]:
+    from costmodel.algebra.formula import to_text
+
+    return [
+        f"{f'{line.name} = ' if line.name else ''}{to_text(line.expression)}"
+        f"{f'   [{line.note}]' if line.note else ''}"
+        for line in lines
+    ]
+
+
+def _aligned(lines: list[Line]) -> list[str]:
+    import sympy
+
+    from costmodel.algebra.formula import to_latex
+
+    rows = [
+        rf"  {to_latex(sympy.Symbol(line.name)) if line.name else ''} &= "
+        rf"{to_latex(line.expression)} \\"
+        for line in lines
+    ]
+    return [r"\begin{align*}", *rows, r"\end{align*}"]
 
 
 def _note(quantity: Quantity, expression: Dim, graph: nx.DiGraph) -> str:
@@ -227,12 +267,16 @@ def _coverage(graph: nx.DiGraph) -> str:
 
 
 def _document(
-    graph: nx.DiGraph, found: dict[Quantity, Dim], notes: dict[Quantity, str]
+    graph: nx.DiGraph,
+    found: dict[Quantity, Dim],
+    long: dict[Quantity, list[Line]],
+    notes: dict[Quantity, str],
 ) -> dict[str, object]:
-    from costmodel.algebra.formula import to_latex, to_text
     from costmodel.graph import free_symbols
     from costmodel.report import document
 
+    # A latency is written kernel by kernel: in one piece nobody reads it.
+    shown = {q: long[q] if q is Quantity.LATENCY else [] for q in found}
     return document(
         "formula",
         network=graph.name,
@@ -242,8 +286,8 @@ def _document(
             {
                 "of": q.value,
                 "unit": _FORMS[q].unit,
-                "text": to_text(e),
-                "latex": to_latex(e),
+                "text": _written(e, shown[q], latex=False),
+                "latex": _written(e, shown[q], latex=True),
                 "note": notes[q].strip(),
             }
             for q, e in found.items()
