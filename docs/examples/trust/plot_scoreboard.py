@@ -75,7 +75,14 @@ ax.set_xticks(ticks, ticks)
 ax.minorticks_off()
 ax.grid(axis="both", linewidth=0.3)
 handles, names = ax.get_legend_handles_labels()
-ax.legend(handles[::-1], names[::-1], loc="lower left", framealpha=0.9)
+ax.legend(
+    handles[::-1],
+    names[::-1],
+    loc="lower center",
+    bbox_to_anchor=(0.3, 1.0),
+    ncols=5,
+    frameon=False,
+)
 
 # %%
 # Goals set beforehand, and their outcome; misses are shown like hits.
