@@ -158,6 +158,18 @@ def test_networks_of_the_zoo_end_where_torch_ends(network: str, values: dict[str
 Layer = tuple[ops.Op, tuple[int, ...]]
 
 
+@pytest.mark.parametrize("lead", [(), (2,), (2, 3)])
+@pytest.mark.parametrize("shared", [1, 2, 4])
+def test_attention_in_parts_is_that_of_torch(lead: tuple[int, ...], shared: int) -> None:
+    """Scores and mixtures apart, as where a mask or a bias comes between; heads share keys."""
+    builder = cm.Builder("attention")
+    q = builder.input((*lead, 4, 9, 8))
+    k, v = builder.input((*lead, shared, 7, 8)), builder.input((*lead, shared, 7, 5))
+    scores = builder.add(ops.AttentionScores(), q, k)
+    weights = builder.add(ops.Softmax(), scores)
+    assert deviation(builder.finish(builder.add(ops.AttentionMix(), weights, v))) <= TOLERANCE
+
+
 def _sizes(r: random.Random, rank: int) -> tuple[int, ...]:
     return tuple(r.randint(5, 11) for _ in range(rank))
 
@@ -211,7 +223,8 @@ def resize(r: random.Random) -> Layer:
     rank = r.randint(1, 3)
     sizes = _sizes(r, rank)
     to = tuple(size * r.randint(1, 2) for size in sizes)
-    return ops.Resize(to, r.choice(["nearest", "bilinear"])), (1, 3, *sizes)
+    kinds = ["nearest", "bilinear", *(["bicubic"] if rank == 2 else [])]
+    return ops.Resize(to, r.choice(kinds)), (1, 3, *sizes)
 
 
 def pad(r: random.Random) -> Layer:

@@ -141,7 +141,7 @@ def _matmul(args: Args) -> list[Array]:
     a, b = args.inputs
     a = a.swapaxes(2, 3) if args.get("swap_a", 0) else a
     b = b.swapaxes(2, 3) if args.get("swap_b", 0) else b
-    return [a @ b]
+    return [float(np.float32(args.params.get("value", 1))) * (a @ b)]
 
 
 def _attention(args: Args) -> list[Array]:

@@ -41,6 +41,26 @@ def _bilinear(args: Args) -> list[Array]:
     return [y]
 
 
+def _bicubic(args: Args) -> list[Array]:
+    y = args.x
+    for axis in (2, 3):
+        size, out = y.shape[axis], args.shapes[0][axis]
+        at = (np.arange(out) + 0.5) * size / out - 0.5
+        first = np.floor(at).astype(int)
+        parts = []
+        for place in range(-1, 3):
+            share = _keys(np.abs(at - first - place))
+            taken = np.take(y, np.clip(first + place, 0, size - 1), axis=axis)
+            parts.append(taken * share.reshape([-1 if i == axis else 1 for i in range(4)]))
+        y = np.sum(parts, axis=0)
+    return [y]
+
+
+def _keys(far: Array, a: float = -0.75) -> Array:
+    near = ((a + 2) * far - (a + 3)) * far**2 + 1
+    return np.where(far <= 1, near, ((a * far - 5 * a) * far + 8 * a) * far - 4 * a)
+
+
 def _deconv(args: Args) -> list[Array]:
     (n, cin, h, w), (_, cout, oh, ow) = args.x.shape, args.shapes[0]
     groups, (sy, sx), (dy, dx) = args.get("groups", 1), args.stride, args.dilation
@@ -69,6 +89,7 @@ SIZES: dict[str, Callable[[Args], list[Array]]] = {
     "adaptiveavg": _adaptive(lambda x: x.mean(axis=(2, 3))),
     "nearest": _nearest,
     "bilinear": _bilinear,
+    "bicubic": _bicubic,
     "deconv": _deconv,
 }
 """Kernel by name."""

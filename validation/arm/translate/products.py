@@ -131,6 +131,30 @@ def _broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(max(pair) for pair in pairs)
 
 
+def attention_scores(state: State, node: Node) -> None:
+    """Write products of queries, scaled, and keys; heads that share keys are batches of one."""
+    q, k = (tensor.shape for tensor in node.inputs)
+    params: Params = {"swap_b": 1, "value": f"{float(q[-1]) ** -0.5:.9g}"}
+    _of_heads(state, node, q, k, params)
+
+
+def attention_mix(state: State, node: Node) -> None:
+    """Write sums of values by their weights."""
+    weights, v = (tensor.shape for tensor in node.inputs)
+    _of_heads(state, node, weights, v, {})
+
+
+def _of_heads(
+    state: State, node: Node, a: tuple[int, ...], b: tuple[int, ...], params: Params
+) -> None:
+    batches, group = math.prod(b[:-2]), a[-3] // b[-3]
+    out = node.outputs[0].shape
+    shapes = [last_of_four((batches, group, *a[-2:])), last_of_four((batches, 1, *b[-2:]))]
+    numbers = zip(state.inputs(node), shapes, strict=True)
+    reads = state.apart([state.seen(number, shape) for number, shape in numbers])
+    state.write(node, "matmul", reads, params, shape=(batches, group, out[-2], out[-1]))
+
+
 def attention(state: State, node: Node) -> None:
     """Write scaled dot-product attention."""
     op = node.op

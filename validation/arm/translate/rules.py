@@ -8,6 +8,8 @@ from costmodel.graph import Node, sources_of
 from costmodel.ops import (
     AdaptivePool,
     Attention,
+    AttentionMix,
+    AttentionScores,
     BatchNorm,
     BroadcastTo,
     ChannelShuffle,
@@ -90,6 +92,8 @@ RULES: dict[type[Op], Callable[[State, Node], None]] = {
     Linear: products.linear,
     MatMul: products.matmul,
     Attention: products.attention,
+    AttentionScores: products.attention_scores,
+    AttentionMix: products.attention_mix,
     BatchNorm: reductions.batch_norm,
     LayerNorm: reductions.layer_norm,
     GroupNorm: reductions.group_norm,

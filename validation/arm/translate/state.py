@@ -13,6 +13,8 @@ from costmodel.graph import Node, sources_of
 from costmodel.ops import (
     AdaptivePool,
     Attention,
+    AttentionMix,
+    AttentionScores,
     BatchNorm,
     BroadcastTo,
     ChannelShuffle,
@@ -85,7 +87,7 @@ ANY_RANK = frozenset(
         *(Input, Output, Identity, Reshape, Merge, Contiguous, Transpose, Elementwise, Linear),
         *(Concat, Split, Slice, Gather, Softmax, Reduce, Embedding, LayerNorm, MatMul, Attention),
         *(BroadcastTo, Pad, Conv, Pool, AdaptivePool, Resize, BatchNorm, GroupNorm, PReLU),
-        *(LocalResponseNorm, ChannelShuffle),
+        *(LocalResponseNorm, ChannelShuffle, AttentionScores, AttentionMix),
     }
 )
 """Operators whose rules see a tensor of any rank as one of four axes."""

@@ -230,8 +230,8 @@ def resize(state: State, node: Node) -> None:
     """Write an interpolation."""
     op = node.op
     assert isinstance(op, Resize)
-    if op.kind not in ("nearest", "bilinear"):
-        raise RefusedError(op.kind)
+    if op.kind == "bicubic" and len(op.output) != 2:
+        raise RefusedError(f"bicubic along {len(op.output)} axes")
     _in_turn(state, node, _resampled(node, op.kind))
 
 

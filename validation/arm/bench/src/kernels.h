@@ -99,6 +99,7 @@ RUN(adaptivemax);
 RUN(adaptiveavg);
 RUN(nearest);
 RUN(bilinear);
+RUN(bicubic);
 RUN(deconv);
 RUN(gather);
 RUN(transpose);

@@ -52,6 +52,8 @@ void run_matmul(const struct network *net, const struct operator *op, struct tea
     if (op->swap_a)
       swap_axes(pa, k, m, left);
     gemm_pack_a(op->swap_a ? left : pa, k, m, k, packed);
+    for (size_t e = 0; op->value != 0 && e < gemm_packed_floats(m, k); e++)
+      packed[e] *= op->value; /* a factor of the product, such as the scale of queries */
     if (op->swap_b)
       swap_axes(pb, n, k, right);
     gemm_share(inside, m, n, k, packed, op->swap_b ? right : pb, (size_t)n, y->data + (size_t)at * m * n,

@@ -82,6 +82,50 @@ void run_bilinear(const struct network *net, const struct operator *op, struct t
   }
 }
 
+/* The four inputs around output o, and their weights: Keys' kernel with a = -3/4, as torch has it. */
+struct around {
+  int at[4];
+  float weight[4];
+};
+
+static struct around cubic(int o, int in, int out) {
+  const float a = -0.75f;
+  float at = ((float)o + 0.5f) * (float)in / (float)out - 0.5f, first = floorf(at);
+  struct around found;
+  for (int i = 0; i < 4; i++) {
+    int place = (int)first + i - 1;
+    float far = fabsf(at - first - (float)(i - 1));
+    found.at[i] = place < 0 ? 0 : place > in - 1 ? in - 1 : place;
+    found.weight[i] = far <= 1 ? ((a + 2) * far - (a + 3)) * far * far + 1
+                               : ((a * far - 5 * a) * far + 8 * a) * far - 4 * a;
+  }
+  return found;
+}
+
+void run_bicubic(const struct network *net, const struct operator *op, struct team team) {
+  const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
+  struct range planes = share_of((size_t)x->n * x->c, team);
+  float *out = y->data + (size_t)planes.begin * y->h * y->w;
+  for (int i = planes.begin; i < planes.end; i++) {
+    const float *plane = x->data + (size_t)i * x->h * x->w;
+    for (int oy = 0; oy < y->h; oy++) {
+      struct around v = cubic(oy, x->h, y->h);
+      for (int ox = 0; ox < y->w; ox++) {
+        struct around u = cubic(ox, x->w, y->w);
+        float sum = 0;
+        for (int j = 0; j < 4; j++) {
+          const float *line = plane + (size_t)v.at[j] * x->w;
+          float row = 0;
+          for (int k = 0; k < 4; k++)
+            row += u.weight[k] * line[u.at[k]];
+          sum += v.weight[j] * row;
+        }
+        *out++ = sum;
+      }
+    }
+  }
+}
+
 /* Weights [cin][cout / groups][kh][kw]. */
 void prepare_deconv(const struct network *net, struct operator *op) {
   const struct tensor *x = input(net, op, 0), *y = output(net, op, 0);
