@@ -20,6 +20,7 @@ from costmodel_validation.arm.bench.cases import CASES, Case, one_spec
 from costmodel_validation.arm.bench.program import Spec
 from costmodel_validation.arm.checks.check import relative_error
 from costmodel_validation.arm.translate.lower import lower
+from costmodel_validation.backends.ncnn_words import strange
 from costmodel_validation.backends.tflite_model import channels_first, to_tflite
 from costmodel_validation.errors import MeasuringError
 
@@ -43,7 +44,7 @@ def test_every_kernel_agrees_with_the_reference_or_is_refused(case: Case) -> Non
     try:
         assert worst(one_spec([case])) <= TOLERANCE
     except MeasuringError as error:
-        assert case[0] not in ALWAYS
+        assert case[0] not in ALWAYS or strange(one_spec([case]).calls[0])
         assert case[0] in str(error)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated
 
 import typer
