@@ -199,6 +199,10 @@ def test_what_channels_should_be_a_multiple_of() -> None:
     assert packs(f"{X86}/torch-eager") == 16
     assert packs(f"{X86}/ncnn", Conv(64, (3, 3), groups=2)) == 32
     assert packs("gtx-1080-ti/paper") == 1
+    # Tiles of ruy and Paddle-Lite; halves in vectors of eight, where they are computed.
+    assert packs("raspberry-pi-4/tflite-ruy") == packs("raspberry-pi-4/paddle-lite") == 8
+    assert packs("raspberry-pi-5/ncnn?dtype=float16") == 8
+    assert packs("raspberry-pi-4/ncnn?dtype=float16") == 4
 
 
 @pytest.mark.parametrize(

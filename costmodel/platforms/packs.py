@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from costmodel.ops import Conv, Op
+from costmodel.platforms.machine import machine_for
 from costmodel.platforms.platform import Platform
 
 
@@ -30,7 +31,7 @@ def channel_pack(platform: Platform, op: Op | None = None, dtype: str = "float32
     if platform.hardware.kind != "cpu":
         return 1
     dtype = platform.dtype or dtype
-    lanes = platform.hardware.lane_width(dtype)
+    lanes = machine_for(platform, dtype).lanes  # of float32 where a core only stores halves
     packs = platform.runtime.packs
     pack = lanes * packs.vectors if packs and packs.apply(dtype, lanes) else lanes
     if not isinstance(op, Conv) or op.groups == op.out_channels:
