@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import costmodel as cm
+from costmodel.calibration.conditions import check_conditions
 from costmodel.errors import DataError
 from costmodel.hardware import hardware_names, load_hardware
 from costmodel.hardware.clusters import cluster_names, on_clusters
@@ -127,3 +128,13 @@ def test_a_calibration_of_all_cores_serves_some_with_the_spread_of_priors(
     found = calibrations.derived(whole.fitted, cores, whole.settings)
     assert found.provenance["measured with"] == "cores=all"
     assert calibrations.distance(cores, cores) < calibrations.distance(cores, whole.settings)
+
+
+def test_rows_of_other_cores_are_refused() -> None:
+    row = cm.Measurement("shufflenet_v2", 0.1, platform=f"{GEN_2}?cores=cortex-a710", row=3)
+    (bad,) = check_conditions([row], cm.load_platform(GEN_2, calibrated=False))
+    assert bad.row == 3
+    assert bad.reason == (
+        f"cores are cortex-a710, but the platform's are all: take {GEN_2}?cores=cortex-a710"
+    )
+    assert not check_conditions([row], cm.load_platform(row.platform, calibrated=False))

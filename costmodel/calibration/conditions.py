@@ -13,6 +13,7 @@ from costmodel.calibration.measurement import BadRow, Measurement
 from costmodel.errors import DataError, listed
 from costmodel.graph import Node
 from costmodel.hardware import find_device
+from costmodel.hardware.clusters import on_clusters
 from costmodel.ops import Input
 from costmodel.platforms import Platform
 
@@ -100,7 +101,7 @@ def check_fit(residuals: np.ndarray) -> None:
 
 
 def check_conditions(measurements: Sequence[Measurement], platform: Platform) -> list[BadRow]:
-    """Return the rows that are of another platform, or of other threads, dtype, layout or mode.
+    """Return the rows of another platform, or of other threads, cores, dtype, layout or mode.
 
     Only what a row states is checked: its columns ``platform``, ``threads`` and ``dtype``, and
     ``layout``, ``cache``, ``mode`` and ``device`` as ``costmodel measure`` writes them. On a GPU
@@ -139,6 +140,14 @@ def _reasons(m: Measurement, platform: Platform) -> Iterator[str]:
             f"threads is {threads}, but the platform has {platform.threads}: take "
             f"{own}?threads={threads}"
         )
+    if cores := settings.get("cores", ""):
+        # By the names of the device's clusters; unknown ones are refused as for a platform.
+        stated = on_clusters(platform.hardware, cores)[1]
+        if stated != platform.cores:
+            yield (
+                f"cores are {cores}, but the platform's are {platform.cores or 'all'}: take "
+                f"{m.platform}"
+            )
     dtype, wanted = settings.get("dtype") or m.dtype, platform.dtype or _dtype_of(m)
     if dtype not in ("", wanted) and isinstance(m.network, str):
         yield f"dtype is {dtype}, but the platform has {wanted}: take {own}?dtype={dtype}"
