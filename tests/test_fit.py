@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 import costmodel as cm
+from costmodel.calibration.discrepancy import Alike, correlated
 from costmodel.calibration.fit import Calibration, fit
+from costmodel.calibration.robust import Problem
+from costmodel.calibration.starts import estimate
 from costmodel.timing.fitted import PRIOR_NETWORK_SPREAD, PRIOR_OPERATOR_SPREAD, Fitted
 from costmodel.timing.parameters import Parameter
 
@@ -126,3 +129,30 @@ def test_a_row_far_out_hardly_moves_a_fit() -> None:
     result = fitted(rows, [*good, 20.0], parameter("a", 0.5))
     assert abs(np.log(result.platform.fitted.theta["a"])) < 0.02
     assert result.median_error == pytest.approx(0.01, rel=0.5)
+
+
+def _shifted(rows: np.ndarray, spread: float = 0.5) -> Problem:
+    one = np.ones(1)
+    groups = [np.arange(len(rows))]
+    return Problem(lambda x: x - rows, 0 * one, spread * one, -9 * one, 9 * one, groups)
+
+
+def test_rows_at_shapes_of_their_own_are_independent() -> None:
+    rows = 0.4 + 0.1 * np.random.default_rng(1).standard_normal(60)
+    problem = _shifted(rows)
+    alone = estimate(problem)
+    found = correlated(problem, alone, [Alike(np.arange(60), np.eye(60))])
+    assert found.x == pytest.approx(alone.x, abs=0.02)
+    assert found.residual == pytest.approx(found.x[0] - rows)
+
+
+def test_rows_at_one_shape_tell_what_one_tells() -> None:
+    rows = 0.4 + 0.1 * np.random.default_rng(1).standard_normal(60)
+    problem = _shifted(rows)
+    alone = estimate(problem)
+    near = 0.98 * np.ones((60, 60)) + 0.02 * np.eye(60)
+    found = correlated(problem, alone, [Alike(np.arange(60), near)])
+    # They are off together by about what they scatter, however many they are.
+    assert found.covariance[0, 0] ** 0.5 > 3 * alone.covariance[0, 0] ** 0.5
+    assert found.covariance[0, 0] ** 0.5 == pytest.approx(0.1, rel=0.3)
+    assert found.leverage.max() < 0.1

@@ -26,10 +26,11 @@ from costmodel.calibration.conditions import (
     check_possible,
     check_units,
 )
+from costmodel.calibration.discrepancy import correlated
 from costmodel.calibration.measurement import Measurement, named
 from costmodel.calibration.robust import Estimate, Problem, student_weights
 from costmodel.calibration.starts import estimate
-from costmodel.calibration.surfaces import FEWEST, learnt
+from costmodel.calibration.surfaces import FEWEST, alike, learnt
 from costmodel.counting.subject import Prepared, Subject, nodes_of
 from costmodel.errors import CostModelError, DataError
 from costmodel.graph.serialize import write_atomically
@@ -228,18 +229,23 @@ def fit(
         columns = {**start.theta, **dict(zip(names, np.exp(x).T[:, :, None], strict=True))}
         return np.asarray(np.log(table.seconds(platform, columns, bounded=False)) - target)
 
-    found = estimate(
-        Problem(
-            residuals=residuals,
-            mean=np.log([p.value for p in free]),
-            spread=np.array([_fitted_spread(p) for p in free]),
-            lower=np.log([p.lower for p in free]),
-            upper=np.log([p.upper for p in free]),
-            groups=[np.flatnonzero(rows) for rows in (single, ~single) if rows.any()],
-        )
+    def theta_at(x: np.ndarray) -> dict[str, float]:
+        return {**start.theta, **dict(zip(names, np.exp(x).tolist(), strict=True))}
+
+    problem = Problem(
+        residuals=residuals,
+        mean=np.log([p.value for p in free]),
+        spread=np.array([_fitted_spread(p) for p in free]),
+        lower=np.log([p.lower for p in free]),
+        upper=np.log([p.upper for p in free]),
+        groups=[np.flatnonzero(rows) for rows in (single, ~single) if rows.any()],
     )
+    found = estimate(problem)
+    if np.sum(table.kernels == 1) >= FEWEST:
+        kinds = alike(table, _share(table, platform, theta_at(found.x)))
+        found = correlated(problem, found, kinds) if kinds else found
     x = found.x
-    theta = {**start.theta, **dict(zip(names, np.exp(x).tolist(), strict=True))}
+    theta = theta_at(x)
     errors = np.sqrt(np.diag(found.covariance))
     formula = np.log(table.seconds(platform, theta)) - target  # as predictions are: bounded
     surfaces = _surfaces(table, platform, theta, found)
@@ -280,12 +286,17 @@ def _surfaces(
     """Return what the fitted formulas miss, where single operators are enough to tell."""
     if np.sum(table.kernels == 1) < FEWEST:
         return ()
+    share = _share(table, platform, theta)
+    return learnt(table, -found.residual, share, student_weights(found.residual, found.noise))
+
+
+def _share(table: NetworkTable, platform: Platform, theta: Mapping[str, float]) -> np.ndarray:
+    """Return the share of the device in each predicted time [1]."""
     terms = table.terms(platform, theta)
     host, device = table.sums(terms.host), table.sums(terms.model)
     total = table.network_seconds(platform, terms, theta, bounded=False)
     waits = machine_for(platform, "float32").asynchronous & (host > device)
-    share = np.where(waits, 0.0, device / total)
-    return learnt(table, -found.residual, share, student_weights(found.residual, found.noise))
+    return np.where(waits, 0.0, device / total)
 
 
 def _spreads(residual: np.ndarray, single: np.ndarray) -> tuple[float, float]:

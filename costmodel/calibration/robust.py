@@ -47,7 +47,7 @@ WIDE_PRIORS = 5.0
 _ROUNDS = 15
 _SETTLED = 1e-2
 """Change of the logarithms of noise and width that is none. [1]"""
-_ALONE = 0.95
+ALONE = 0.95
 """Largest leverage: a row that decides alone would be off by any amount without it. [1]"""
 _STEPS = 4
 """Steps of least squares in one round."""
@@ -141,11 +141,11 @@ def climbed(p: Problem, start: np.ndarray) -> Estimate:
     noise = _first_noise(p, r)
     weights, widened = np.ones(len(r)), 1.0
     for _ in range(_ROUNDS):
-        x, r, covariance = _moved(p, x, weights / noise**2, widened)
+        x, r, covariance = moved(p, x, _scaled(np.sqrt(weights) / noise), widened)
         before = [*noise, widened]
-        used = _determined(covariance, widened * p.spread)
+        used = determined(covariance, widened * p.spread)
         noise = _noise(p, r, student_weights(r, noise), used)
-        widened = _width((x - p.mean) / p.spread, used)
+        widened = width((x - p.mean) / p.spread, used)
         weights = student_weights(r, noise)
         if np.all(np.abs(np.log([*noise, widened]) - np.log(before)) < _SETTLED):
             break
@@ -190,26 +190,41 @@ def _first_noise(p: Problem, r: np.ndarray) -> np.ndarray:
     return noise
 
 
-def _moved(
-    p: Problem, x: np.ndarray, precision: np.ndarray, widened: float
+def _scaled(root: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda a: np.asarray((root * a.T).T)
+
+
+def moved(
+    p: Problem, x: np.ndarray, whitened: Callable[[np.ndarray], np.ndarray], widened: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return parameters some steps nearer to the least squares, residuals, and covariance."""
+    """Return parameters some steps nearer to the least squares, residuals, and covariance.
+
+    Parameters
+    ----------
+    p : Problem
+        Residuals and priors.
+    x : ndarray
+        Where to start. [1]
+    whitened : callable
+        Residuals, or their derivatives, as independent ones of variance 1.
+    widened : float
+        Factor of all priors. [1]
+    """
     from scipy.optimize import least_squares
 
-    root, wide = np.sqrt(precision), widened * p.spread
+    wide = widened * p.spread
     solution = least_squares(
-        lambda y: np.concatenate([root * p.residual(y), (y - p.mean) / wide]),
+        lambda y: np.concatenate([whitened(p.residual(y)), (y - p.mean) / wide]),
         _inside(p, x),
-        jac=lambda y: np.concatenate([root[:, None] * p.jacobian(y), np.diag(1 / wide)]),
+        jac=lambda y: np.concatenate([whitened(p.jacobian(y)), np.diag(1 / wide)]),
         bounds=(p.lower, p.upper),
         x_scale=p.spread,
         xtol=1e-5,
         ftol=1e-5,
         max_nfev=_STEPS,
     )
-    rows = slice(len(precision))
-    covariance = np.linalg.inv(solution.jac.T @ solution.jac)
-    return np.asarray(solution.x), np.asarray(solution.fun[rows] / root), covariance
+    found = np.asarray(solution.x)
+    return found, p.residual(found), np.linalg.inv(solution.jac.T @ solution.jac)
 
 
 def student_weights(r: np.ndarray, noise: np.ndarray) -> np.ndarray:
@@ -223,7 +238,7 @@ def student_weights(r: np.ndarray, noise: np.ndarray) -> np.ndarray:
     return np.asarray((FREEDOM + 1) / (FREEDOM + (r / noise) ** 2))
 
 
-def _determined(covariance: np.ndarray, wide: np.ndarray) -> float:
+def determined(covariance: np.ndarray, wide: np.ndarray) -> float:
     """Return how many parameters the rows determine."""
     return float(np.sum(np.clip(1 - np.diag(covariance) / wide**2, 0, 1)))
 
@@ -233,7 +248,7 @@ def _leverage(
 ) -> np.ndarray:
     jacobian = p.jacobian(x)
     variance = np.einsum("ij,jk,ik->i", jacobian, covariance, jacobian)
-    return np.asarray(np.minimum(_ALONE, precision * variance))
+    return np.asarray(np.minimum(ALONE, precision * variance))
 
 
 def _noise(p: Problem, r: np.ndarray, weights: np.ndarray, used: float) -> np.ndarray:
@@ -246,6 +261,6 @@ def _noise(p: Problem, r: np.ndarray, weights: np.ndarray, used: float) -> np.nd
     return noise
 
 
-def _width(z: np.ndarray, used: float) -> float:
+def width(z: np.ndarray, used: float) -> float:
     """Return by how much the priors are too narrow."""
     return float(np.sqrt(max(1.0, (WIDE_PRIORS + z @ z) / (WIDE_PRIORS + used))))

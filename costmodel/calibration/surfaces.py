@@ -29,6 +29,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from costmodel.calibration.discrepancy import NOISE, Alike
 from costmodel.calibration.robust import FLOOR, student_weights
 from costmodel.prediction.table import NetworkTable
 from costmodel.timing.surface import Surface, closeness, shape_of
@@ -39,8 +40,6 @@ INDUCING = 64
 """Most rows of a surface that are kept."""
 LENGTH = 3.0
 """Distance over which residuals stay alike. [doubling of a size]"""
-NOISE = 0.3
-"""What shapes do not explain of a residual, relative to what they do. [1]"""
 _MOST = 600  # rows that one surface is learnt from: time grows with their cube
 _FAR = 3.0  # spreads beyond which all errors count alike
 _FOLDS = 5
@@ -72,6 +71,27 @@ def learnt(
         if len(rows) >= FEWEST:
             found += _surface(kind, dtype, shapes, off[rows], share[rows], weights[rows])
     return tuple(found)
+
+
+def alike(table: NetworkTable, share: np.ndarray) -> list[Alike]:
+    """Return the rows of a table whose residuals are alike: single operators, by kind and dtype.
+
+    Parameters
+    ----------
+    table : NetworkTable
+        What was measured.
+    share : ndarray
+        Share of the device in each predicted time. [1]
+    """
+    found = []
+    for rows, shapes in _by_kind(table).values():
+        if len(rows) >= FEWEST:
+            order = np.random.default_rng(_SEED).permutation(len(rows))
+            for part in np.array_split(order, -(-len(rows) // _MOST)):
+                own = share[rows[part]]
+                near = np.outer(own, own) * closeness(shapes[part], shapes[part], LENGTH)
+                found.append(Alike(rows[part], near))
+    return found
 
 
 def _by_kind(table: NetworkTable) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
