@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from costmodel_validation.scores.goals import verdicts
 from costmodel_validation.scores.guidelines import claims
 from costmodel_validation.scores.paper_scores import columns_in_order, paper_bench
 from costmodel_validation.scores.paper_tables import TABLES, Cell, cells
+from costmodel_validation.scores.processes import pool
 from costmodel_validation.scores.reproduce import Reproduced, fitted_on_stacks, predict, shipped
 
 pytestmark = pytest.mark.slow
@@ -166,3 +168,20 @@ def test_the_command_line_has_the_order_of_the_first_guideline() -> None:
         printed = [cell.seconds for cell in own]
         assert seconds == sorted(seconds)
         assert printed == sorted(printed)
+
+
+def _threads(_: int) -> str:
+    return os.environ["OPENBLAS_NUM_THREADS"]
+
+
+def test_processes_have_one_thread_each_and_leave_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    with pool(1) as workers:
+        assert workers.submit(_threads, 0).result() == "1"
+    assert "OPENBLAS_NUM_THREADS" not in os.environ
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
+    with pool(1) as workers:
+        assert workers.submit(_threads, 0).result() == "3"
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "3"

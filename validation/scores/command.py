@@ -7,7 +7,7 @@ import math
 import os
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +24,7 @@ from .bench import MODEL, Score
 from .dataset import data_folder
 from .goals import Verdict, verdicts
 from .kept import Kept, state
+from .processes import pool
 from .protocols import SETS, Job, Outcome, jobs, run
 
 DRAWS = 20
@@ -112,9 +113,9 @@ def _finished(todo: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
     processes = min(_PROCESSES, os.cpu_count() or 1, max(1, len(todo)))
     console = Console(stderr=True)
     start = time.monotonic()
-    with _progress(console) as progress, ProcessPoolExecutor(processes) as pool:
+    with _progress(console) as progress, pool(processes) as workers:
         task = progress.add_task("scoring", total=len(todo))
-        waiting = {pool.submit(run, job): job for job in todo}
+        waiting = {workers.submit(run, job): job for job in todo}
         for count, done in enumerate(as_completed(waiting), 1):
             job = waiting[done]
             yield job, done.result()
