@@ -190,6 +190,12 @@ def test_layers_make_the_kernels_that_a_runtime_predicts() -> None:
     assert kernels_inside(kernels, [*layers, replace(more, samples=(1.0,))]) == ()
 
 
+@pytest.fixture(autouse=True)
+def a_clock_that_means_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An emulator's clock falls whenever others have the processor: no throttling is seen in it."""
+    monkeypatch.setattr("costmodel_validation.backends.arm_timing.THROTTLED", 0.0)
+
+
 @pytest.fixture
 def phone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An ``adb`` whose phone is this machine; our own program is run by the emulator there."""

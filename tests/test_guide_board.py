@@ -32,6 +32,12 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
         yield board
 
 
+@pytest.fixture(autouse=True)
+def a_clock_that_means_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An emulator's clock falls whenever others have the processor: no throttling is seen in it."""
+    monkeypatch.setattr("costmodel_validation.backends.arm_timing.THROTTLED", 0.0)
+
+
 def test_the_guide_has_a_command_for_each_engine() -> None:
     assert {re.search(r"(\w+):(?:ssh|adb)", line)[1] for line in ENGINES} == {  # type: ignore[index]
         "ncnn",
@@ -66,7 +72,7 @@ def test_the_guide_s_commands_of_engines_run(
     words += ["--no-kernels", "--budget", "0.1", "--platform", f"raspberry-pi-4/{name}"]
     result: Any = CliRunner().invoke(app, words, env={"COLUMNS": "200"})
     assert result.exit_code == 0, result.output
-    assert f"{backend.name}: no throttling in" in result.output or "throttled in" in result.output
+    assert f"{backend.name}: no throttling in" in result.output
     assert "Latency in ms: predicted, and measured on" in result.output
     assert "unverified: a stand-in" in result.output
 

@@ -16,7 +16,6 @@ from ..arm.checks.operands import WEIGHT, uniform
 from ..arm.translate.lower import lower
 from ..errors import MeasuringError
 
-ENGINES = ("ncnn", "onnxruntime", "tflite")
 TITLES = {"ncnn": "ncnn", "onnxruntime": "ONNX Runtime", "tflite": "TensorFlow Lite"}
 
 
