@@ -255,8 +255,9 @@ def test_a_planted_engine_is_never_run(phone: Path) -> None:
     program = stub(phone, BENCHNCNN, "benchncnn")
     target = f"adb://x?program={program}"
     path = Path(EngineBackend("ncnn", target, True)._there.path)
-    path.write_text(f"#!/bin/sh\ntouch {phone}/ran\n")
     again = EngineBackend("ncnn", target, True)
+    assert again._there.path == str(path)
+    path.write_text(f"#!/bin/sh\ntouch {phone}/ran\n")  # also after it was found
     dict(again.measure_networks({"net": zoo.pointwise(14, 14, 8, 8)}, Settings(), FAST))
     assert path.read_text() == program.read_text()
     assert not (phone / "ran").exists()

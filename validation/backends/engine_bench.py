@@ -235,6 +235,7 @@ class EngineCampaign:
 
     @contextlib.contextmanager
     def _running(self) -> Iterator[PackageRunning | ProgramRunning]:
+        self.target.install(self.there.sent)
         if self.there.kind == "program":
             self._check_machine(self.there.machine)
             threads = self.settings.threads

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl
@@ -63,6 +63,8 @@ class EngineThere:
         Where the server for Python packages lies.
     machine : str
         As ``uname -m`` says there.
+    sent : Program
+        What of it was sent: checked there before every run.
     """
 
     kind: Literal["python", "program"]
@@ -71,6 +73,7 @@ class EngineThere:
     folder: str
     runner: str
     machine: str
+    sent: Program = field(repr=False)
 
 
 def parse_engine(engine: str, text: str) -> tuple[SshTarget | AdbTarget, Wanted]:
@@ -127,14 +130,15 @@ def find_engine(target: SshTarget | AdbTarget, wanted: Wanted, name: str) -> Eng
     if wanted.program:
         sent = Program(_content(wanted.program), "engine")
         path = f"{target.install(sent)}/{sent.name}"
-        return EngineThere("program", path, f"sent, {sent.sha256[:12]}", folder, where, machine)
+        version = f"sent, {sent.sha256[:12]}"
+        return EngineThere("program", path, version, folder, where, machine, sent)
     pythons = (wanted.python,) if wanted.python else _PYTHONS
     said = _asked(target, wanted.engine, pythons, where, folder, name)
     if "python" in said:
         version = said.get("found", "unknown")
-        return EngineThere("python", said["python"], version, folder, where, machine)
+        return EngineThere("python", said["python"], version, folder, where, machine, runner)
     if "program" in said and not wanted.python:
-        return EngineThere("program", said["program"], "", folder, where, machine)
+        return EngineThere("program", said["program"], "", folder, where, machine, runner)
     if "crashed" in said:
         raise BackendError(
             f"{name}: {TITLES[wanted.engine]}'s package for {said['crashed']} crashes on the "
