@@ -165,7 +165,7 @@ _UNLINKED: ContextVar[bool] = ContextVar("unlinked", default=False)
 def unlinked() -> Iterator[None]:
     """Let :meth:`Builder.finish` return the nodes alone inside the ``with`` block.
 
-    What reads many networks once, as a design space does, needs no graphs of them.
+    Code that reads many networks once, as a design space does, needs no graphs of them.
 
     Examples
     --------
