@@ -111,6 +111,11 @@ char *need_word(int line, const char *what, char **rest);
 char *split_pair(int line, char *word);
 int parse_int(int line, const char *what, const char *text, long low, long high);
 
+/* parameters.c */
+int takes_key(const struct kernel *kernel, const char *key);
+void set_parameter(struct operator *op, int line, const char *key, const char *value);
+void expect_given(const struct kernel *kernel, int line, const char *given); /* " key key " */
+
 /* random.c: the documented generator; Python reproduces it exactly */
 enum role { ROLE_WEIGHT, ROLE_BIAS, ROLE_SCALE, ROLE_SHIFT };
 float uniform(int seed, enum role role, uint32_t index);
