@@ -16,7 +16,7 @@ from costmodel.report import schema
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("torch")
-pytest.importorskip("matplotlib")
+pyplot = pytest.importorskip("matplotlib.pyplot")
 
 PI = "raspberry-pi-4/ncnn"
 MODULE = """
@@ -36,6 +36,12 @@ def alone(width=32):
 KINDS = ("zoo", "torch", "shaped", "onnx", "open")
 GIVEN = {"shaped": ["--input", "1x3x96x96"], "open": ["--dim", "n=1"]}
 """What a network must be told: the shape of its input, the size that it leaves open."""
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    pyplot.close("all")
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +116,33 @@ def test_every_command_takes_every_kind_of_network(
     assert picture.read_bytes()[:4] == b"\x89PNG"
     document = json.loads(run(*asked, "--json"))
     jsonschema.validate(document, schema())
+
+
+@pytest.mark.parametrize("kind", ["zoo", "torch", "onnx"])
+def test_all_of_it_from_python(kind: str, networks: dict[str, str]) -> None:
+    from costmodel import plots
+    from costmodel.comparison import curves
+
+    graph = cm.network(networks[kind])
+    advice = cm.advise(graph, PI)
+    for number in range(1, len(advice.findings) + 1):
+        cm.validate(advice.apply([number]))
+    if advice.findings:
+        plots.savings(advice)
+    comparison = cm.compare([graph, cm.zoo.resnet18()], PI)
+    assert comparison.differences[0].ratio > 1
+    plots.compared(comparison)
+    plots.elasticities(cm.sensitivities(graph, PI))
+    axis = cm.Axis("batch", 1, 4)
+    seconds = float(cm.latency(graph, PI).seconds)
+    (batch,) = cm.meet(graph, PI, axis, 1.5 * seconds)
+    plots.along(curves(graph, PI, axis), marks=[batch], limit=1.5 * seconds)
+    free, now, _ = cm.free_widths(graph)
+    least = {"multiply_adds": cm.multiply_adds(graph) // 2}
+    ranges = {name: (max(1, width // 2), width) for name, width in now.items()}
+    found = cm.solve(free, at_least=least, ranges=ranges)
+    assert cm.mac(cm.at(free, **found.values)) == found.objective <= cm.mac(graph)
+    plots.solved(found)
 
 
 def test_a_function_of_a_user_has_parameters_to_vary(networks: dict[str, str]) -> None:

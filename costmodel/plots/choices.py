@@ -81,7 +81,7 @@ def along(
     if limit is not None:
         ax.axhline(limit / unit, color="black", linestyle="--", linewidth=1)
     plain_log(ax, "x")
-    ax.set_yscale("log")
+    plain_log(ax, "y")
     axis = found[0].axis.name
     ax.set_xlabel(f"{axis} [{UNITS[axis]}]" if axis in UNITS else axis)
     ax.set_ylabel(f"predicted latency [{name}]")

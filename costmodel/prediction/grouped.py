@@ -73,8 +73,8 @@ def grouped(prediction: Prediction, platform: str | Platform) -> tuple[Line, ...
     >>> import costmodel as cm
     >>> graph, where = cm.zoo.pointwise(56, 56, 64, cm.dim("c2")), "gtx-1080-ti/paper"
     >>> lines = grouped(cm.latency(graph, where), where)
-    >>> lines[-1].name, str(lines[-1].expression).split()[-1]
-    ('latency', 'kernel1')
+    >>> lines[-1].name, lines[-2].name, lines[-2].note
+    ('latency', 'kernel1', 'conv')
     """
     if not isinstance(prediction.seconds, sympy.Expr):
         raise DataError("the latency is a number: a formula needs a network with free symbols")
