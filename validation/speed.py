@@ -28,6 +28,8 @@ SWEPT = 65_536
 STRUCTURES = 250
 """Cells of NAS-Bench-201 that are swept."""
 _PLATFORM = "gtx-1080-ti/paper"
+_SLOWEST = "host/torch-eager"
+"""What takes longest of all runtimes to have its closed form found."""
 _NOISE = 0.05
 _SEED = 18
 
@@ -100,6 +102,11 @@ def tasks() -> list[Task]:
             "ResNet-50 in closed form, batch and size symbolic",
             1.0,
             lambda: _flops_and_mac(cm.zoo.resnet50(size=s, batch=n)),
+        ),
+        Task(
+            "latency of ResNet-50 in closed form, batch and size symbolic, on the slowest runtime",
+            3.0,
+            lambda: cm.latency(cm.zoo.resnet50(size=s, batch=n), _SLOWEST),
         ),
         Task(
             "latency of 50 residual convolutions in closed form, four symbols",
