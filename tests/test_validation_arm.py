@@ -514,6 +514,13 @@ def test_narrow_products_reach_the_board(board: Board, dtype: str) -> None:
     assert f"arm:simulated cannot honour --dtype {dtype}" in out
 
 
+def test_int8_is_refused_where_nothing_is_quantized() -> None:
+    pytest.importorskip("torch")
+    result = CliRunner().invoke(app, ["validate", SMALL, "--backend", "torch", "--dtype", "int8"])
+    assert result.exit_code in (1, 2)
+    assert "dtype int8 needs a backend that quantizes" in result.output
+
+
 def test_cold_caches_and_the_budget_reach_the_board(board: Board) -> None:
     validate(SMALL, "--backend", "arm:ssh://me@board", "--no-kernels", "--cache", "cold")
     turns = [command for command in board.commands if command.startswith("turn")]
