@@ -280,6 +280,23 @@ def test_the_command_prints_writes_and_says_json(tmp_path):
     run("sweep", "mobilenet_v1", "-p", ARM, "--choose", "width", code=2)
 
 
+def test_files_of_all_variants_are_written_chunk_by_chunk(monkeypatch, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.setattr(chunks_module, "STRUCTURES", 2)
+    arguments = ["sweep", "mobilenet_v2", "-p", ARM, "--where", "latency<0.05"]
+    files = [tmp_path / name for name in ("all.parquet", "all.csv")]
+    for file in files:
+        assert "wrote " in run(*arguments, "-o", str(file)).stderr
+    here = cm.sweep(find_space("mobilenet_v2"), ARM, "latency<0.05")
+    table = parquet.ParquetFile(files[0])
+    assert table.num_row_groups > 3
+    rows = table.read().to_pydict()
+    assert len(rows["variant"]) == len(here) == len(files[1].read_text().splitlines()) - 1
+    order = np.argsort(here.columns["variant"])
+    for name, values in here.table().items():
+        np.testing.assert_allclose(rows[name], values[order], rtol=1e-12)
+
+
 def test_parquet_holds_the_same_rows(tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     file = tmp_path / "kept.parquet"
@@ -297,6 +314,23 @@ def test_parquet_holds_the_same_rows(tmp_path):
     )
     table = parquet.read_table(file)
     assert {"variant", "latency", "edge0"} <= set(table.column_names)
+
+
+def test_points_and_intervals_are_where_they_should_be():
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    from costmodel.plots import swept
+
+    found = cm.sweep(find_space("mobilenet_v2"), ARM, best=3)
+    ax = swept(found, Figure().add_subplot())
+    (points,) = ax.lines
+    np.testing.assert_allclose(points.get_xdata(), found.columns["multiply_adds"] / 1e6)
+    (bars,) = ax.collections
+    for (low, high), latency in zip(
+        [segment[:, 1] for segment in bars.get_segments()], points.get_ydata(), strict=True
+    ):
+        assert low < latency < high
 
 
 def test_a_space_is_drawn(tmp_path):

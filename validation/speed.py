@@ -17,6 +17,8 @@ import costmodel as cm
 from costmodel.ops import Conv, Elementwise
 from costmodel.spaces.evaluate import evaluate
 
+from .space_speed import OWN, figures, own_space, sweep_own
+
 OPERATORS = 1000
 """Operators of the graph whose metrics are timed."""
 VARIANTS = 100_000
@@ -57,14 +59,14 @@ class Task:
 
 
 def speed() -> None:
-    """Time all tasks with a goal, in one process on one core.
+    """Time all tasks with a goal, in one process on one core; measure memory and a cluster.
 
     For example:
 
     python -m validation speed
     """
     console = Console()
-    table = Table(title="Speed on this machine, one process")
+    table = Table(title="Speed on this machine")
     table.add_column("task")
     for heading in ("time", "goal"):
         table.add_column(heading, justify="right")
@@ -74,6 +76,12 @@ def speed() -> None:
             seconds = best_of(task.run, task.repeats)
             reached = seconds <= task.goal
             cells = (task.name, _text(seconds), _text(task.goal), "yes" if reached else "no")
+            table.add_row(*cells, style=None if reached else "yellow")
+        for figure in figures():
+            value = figure.measure()
+            reached = figure.reached(value)
+            said = "yes" if reached else "no"
+            cells = (figure.name, figure.text(value), figure.text(figure.goal), said)
             table.add_row(*cells, style=None if reached else "yellow")
     console.print(table)
 
@@ -113,6 +121,11 @@ def tasks() -> list[Task]:
             3.0,
             lambda: cm.latency(residual(25), _PLATFORM),
         ),
+        Task(
+            "latency of ResNet-50 in closed form, batch and size symbolic",
+            3.0,
+            lambda: cm.latency(cm.zoo.resnet50(size=s, batch=n), _PLATFORM),
+        ),
         Task("import costmodel in a fresh process", 0.55, _import, 3),
         Task(f"FLOPs and MAC of {VARIANTS:,} widths of ShuffleNet v2", 2.0, _many_costs),
         Task(
@@ -132,6 +145,11 @@ def tasks() -> list[Task]:
             f"{STRUCTURES:,} cells of NAS-Bench-201, of 15,625 in 10 s",
             10.0 * STRUCTURES / 15_625,
             _sweep_cells,
+        ),
+        Task(
+            f"{OWN:,} structures of an own space, {_operators()} operators each, of 10,000 in 15 s",
+            15.0 * OWN / 10_000,
+            sweep_own,
         ),
         Task(
             f"calibration on {len(rows):,} operator rows",
@@ -226,6 +244,10 @@ def _sweep_cells() -> None:
     space = cm.find_space("nasbench201")
     numbers = np.linspace(0, space.count - 1, STRUCTURES).astype(int)
     evaluate(space, cm.load_platform(_PLATFORM), numbers, ("latency",))
+
+
+def _operators() -> int:
+    return len(own_space().graph(0))
 
 
 def _kernels(graph: nx.DiGraph) -> int:

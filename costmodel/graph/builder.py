@@ -165,7 +165,7 @@ _UNLINKED: ContextVar[bool] = ContextVar("unlinked", default=False)
 def unlinked() -> Iterator[None]:
     """Let :meth:`Builder.finish` return the nodes alone inside the ``with`` block.
 
-    Code that reads many networks once, as a design space does, needs no graphs of them.
+    A design space reads many networks once each, and needs no graphs of them.
 
     Examples
     --------

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from costmodel.plots.style import STYLES, axes, time_scale
+from costmodel.prediction.latency import latencies
 from costmodel.spaces import Sweep
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_MOST_INTERVALS = 50
+"""Variants whose intervals are drawn: of more they would hide each other. [1]"""
+
 
 def swept(found: Sweep, ax: Axes | None = None) -> Axes:
     """Draw the variants that a sweep kept: latency against multiply-adds.
+
+    Of up to 50 variants the intervals are drawn, too.
 
     Parameters
     ----------
@@ -32,8 +40,20 @@ def swept(found: Sweep, ax: Axes | None = None) -> Axes:
     ax = axes(ax)
     unit, name = time_scale(found.columns["latency"].tolist())
     style = STYLES[0]
+    if 0 < len(found) <= _MOST_INTERVALS:
+        numbers = found.columns["variant"].tolist()
+        graphs = [found.space.graph(number) for number in numbers]
+        ends = np.array([p.interval for p in latencies(graphs, found.platform)])
+        ax.vlines(
+            found.columns["multiply_adds"] / 1e6,
+            ends[:, 0] / unit,
+            ends[:, 1] / unit,
+            color=style.color,
+            alpha=0.4,
+            linewidth=1,
+        )
     ax.plot(
-        found.columns["flops"] / 1e6,
+        found.columns["multiply_adds"] / 1e6,
         found.columns["latency"] / unit,
         linestyle="none",
         marker=style.marker,
