@@ -18,6 +18,7 @@ _SAMPLES = 2048
 _FEW = 8
 """Variables up to which steps of two of them may be of different lengths."""
 _STEPS = (1, 2, 4)
+_LONG = (16, 64)
 _SEED = 2018
 _MOST = 200  # moves of one search
 
@@ -61,14 +62,17 @@ def search(
 def _descend(
     evaluate: Evaluate, point: np.ndarray, value: float, low: np.ndarray, high: np.ndarray
 ) -> tuple[np.ndarray, float]:
-    moves = _moves(len(point))
+    groups = _moves(len(point))
     for _ in range(_MOST):
-        neighbours = np.clip(point + moves, low, high)
-        values = evaluate(neighbours)
-        i = int(np.argmin(values))
-        if not values[i] < value:
+        for moves in groups:
+            neighbours = np.clip(point + moves, low, high)
+            values = evaluate(neighbours)
+            i = int(np.argmin(values))
+            if values[i] < value:
+                point, value = neighbours[i], float(values[i])
+                break
+        else:
             break
-        point, value = neighbours[i], float(values[i])
     return point, value
 
 
@@ -102,18 +106,25 @@ def _whole(low: np.ndarray, high: np.ndarray) -> np.ndarray | None:
     return np.stack([x.ravel() for x in np.meshgrid(*axes, indexing="ij")], axis=1)
 
 
-def _moves(size: int) -> np.ndarray:
-    """Return one step of each variable alone, and of every two against or along each other."""
+def _moves(size: int) -> list[np.ndarray]:
+    """Return steps of each variable alone, then of every two against or along each other.
+
+    Steps of two are many: they are tried where no step of one is better.
+    """
     unit = np.eye(size, dtype=int)
-    alone = [sign * step * row for row in unit for step in _STEPS for sign in (1, -1)]
+    alone = [sign * step * row for row in unit for step in (*_STEPS, *_LONG) for sign in (1, -1)]
     few = size <= _FEW
-    lengths = product(_STEPS, _STEPS) if few else [(step, step) for step in _STEPS[:2]]
+    equal = [[(step, step)] for step in (*reversed(_LONG), _STEPS[1], _STEPS[0])]
+    lengths = [list(product(_STEPS, _STEPS)), *equal[: len(_LONG)]] if few else equal
     signs = ((1, -1), (-1, 1), (1, 1), (-1, -1))
     pairs = [
-        a * i * first + b * j * second
-        for (i, j), (first, second), (a, b) in product(lengths, combinations(unit, 2), signs)
+        [
+            a * i * first + b * j * second
+            for (i, j), (first, second), (a, b) in product(group, combinations(unit, 2), signs)
+        ]
+        for group in lengths
     ]
-    return np.array(alone + pairs)
+    return [np.array(group) for group in (alone, *pairs) if group]
 
 
 def _around(near: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
