@@ -116,7 +116,7 @@ def test_the_command_writes_lines_as_text_latex_and_json() -> None:
 
     text = run()
     assert text.splitlines()[-1].startswith("latency = ")
-    assert "[block0.conv" in text
+    assert "# block0.conv" in text
     latex = run("--latex")
     assert latex.startswith(r"\begin{align*}")
     assert latex.count("&=") == len(text.splitlines())

@@ -229,7 +229,7 @@ def _listed(lines: list[Line]) -> list[str]:
 
     return [
         f"{f'{line.name} = ' if line.name else ''}{to_text(line.expression)}"
-        f"{f'   [{line.note}]' if line.note else ''}"
+        f"{f'   # {line.note}' if line.note else ''}"
         for line in lines
     ]
 
