@@ -24,7 +24,7 @@ from .errors import MeasuringError
 PLATFORM = "gtx-1080-ti/paper"
 OWN = 500
 """Structures of an own space that are predicted."""
-CELLS = 200
+CELLS = 800
 """Cells of NAS-Bench-201 that a cluster predicts."""
 MANY = "resnet"
 """The space that is swept whole in one command: 17.8 million variants."""
@@ -147,7 +147,7 @@ def _on_workers(count: int) -> float:
     ):
         warnings.simplefilter("ignore")
         executor = client.get_executor(pure=False)
-        parts = np.array_split(np.arange(0, space.count, space.count // CELLS), 8)
+        parts = np.array_split(np.arange(0, space.count, space.count // CELLS), 16)
         platform = cm.load_platform(PLATFORM)
         for _ in range(2):  # the first time, workers import what they need
             start = time.perf_counter()
