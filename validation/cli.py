@@ -44,7 +44,7 @@ BackendName = Annotated[
     str,
     typer.Option(
         "--backend",
-        help="What runs them: torch, ncnn, onnxruntime; arm:ssh://user@host on a board, an "
+        help="Backend: torch, ncnn, onnxruntime; arm:ssh://user@host for a board, an "
         "engine there with ncnn:ssh://user@host.",
     ),
 ]
@@ -53,22 +53,22 @@ Predictor = Annotated[
     typer.Option(
         "--platform",
         "-p",
-        help="What predicts; by default the backend's own platform. Boards and GPUs that are not "
+        help="Platform; default: the backend's own platform. Boards and GPUs that are not "
         "known need it.",
     ),
 ]
 Threads = Annotated[int, typer.Option(min=1, help="Threads, each bound to a core.")]
-Device = Annotated[Literal["cpu", "cuda"], typer.Option(help="Where they run.")]
+Device = Annotated[Literal["cpu", "cuda"], typer.Option(help="Device.")]
 Mode = Annotated[
     Literal["eager", "compile", "graphs"],
     typer.Option(help="Operator by operator, compiled, or replayed as CUDA graphs."),
 ]
 Layout = Annotated[
-    Literal["contiguous", "channels_last"], typer.Option(help="Order of the elements of images.")
+    Literal["contiguous", "channels_last"], typer.Option(help="Memory format of images.")
 ]
 Dtype = Annotated[
     Literal["float32", "tf32", "float16", "bfloat16", "int8"],
-    typer.Option(help="Dtype in the place of float32."),
+    typer.Option(help="Dtype that replaces float32."),
 ]
 Cache = Annotated[
     Literal["warm", "cold"], typer.Option(help="Whether caches are flushed before every run.")
@@ -80,13 +80,16 @@ Cores = Annotated[
 Precision = Annotated[
     float,
     typer.Option(
-        min=1e-4, max=1.0, help="Half width of the median's interval that is enough, as a share."
+        min=1e-4, max=1.0, help="Sufficient half width of the median's interval, as a share."
     ),
 ]
-Budget = Annotated[float, typer.Option(min=0.01, help="Seconds on one network at most.")]
+Budget = Annotated[float, typer.Option(min=0.01, help="Maximum time per network. [s]")]
 Limit = Annotated[
     float,
-    typer.Option(min=1.0, help="Seconds of silence, beyond the budget, after which one hangs."),
+    typer.Option(
+        min=1.0,
+        help="Time without a sign of life, beyond the budget, after which a network hangs. [s]",
+    ),
 ]
 
 
@@ -101,7 +104,7 @@ def measure(
         Path | None, typer.Option(help="Also write a CSV table for `costmodel calibrate`.")
     ] = None,
     run: Annotated[
-        int, typer.Option(min=0, help="Number of the repetition: 1 measures all again.")
+        int, typer.Option(min=0, help="Number of the repetition; 1 measures everything again.")
     ] = 0,
     device: Device = "cpu",
     mode: Mode = "eager",
@@ -150,9 +153,7 @@ def validate(
     backend: BackendName = "torch",
     platform: Predictor = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, times in seconds.")] = False,
-    kernels: Annotated[
-        bool, typer.Option(help="Whether every kernel is measured alone, too.")
-    ] = True,
+    kernels: Annotated[bool, typer.Option(help="Also measure every kernel alone.")] = True,
     table: Annotated[
         Path | None, typer.Option(help="Also write a CSV table of the kernels.")
     ] = None,
@@ -160,7 +161,7 @@ def validate(
         Path | None, typer.Option(help="Also draw predicted, simulated, measured times here.")
     ] = None,
     repeat: Annotated[
-        bool, typer.Option(help="Whether all is measured again afterwards: the noise floor.")
+        bool, typer.Option(help="Measure everything again to determine the noise floor.")
     ] = False,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Store to keep and reuse results.")

@@ -55,9 +55,9 @@ class Trial:
 
 
 def kills(
-    count: Annotated[int, typer.Option("--kills", min=1, help="Campaigns that are killed.")] = 50,
-    networks: Annotated[int, typer.Option(min=1, help="Networks in each.")] = 20,
-    seed: Annotated[int, typer.Option(help="Decides the moments.")] = 0,
+    count: Annotated[int, typer.Option("--kills", min=1, help="Number of campaigns to kill.")] = 50,
+    networks: Annotated[int, typer.Option(min=1, help="Networks per campaign.")] = 20,
+    seed: Annotated[int, typer.Option(help="Seed of the random moments.")] = 0,
 ) -> None:
     """Kill (SIGKILL) a campaign of short networks at random moments, resume it, and count rounds.
 

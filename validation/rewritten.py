@@ -174,12 +174,12 @@ def score(tried: Sequence[Tried]) -> Mapping[str, float]:
 
 def advice(
     networks: Annotated[
-        list[str] | None, typer.Argument(help="Networks; by default some of the zoo.")
+        list[str] | None, typer.Argument(help="Networks; default: some of the zoo.")
     ] = None,
-    backend: Annotated[str, typer.Option(help="What runs them: torch, ncnn ...")] = "torch",
+    backend: Annotated[str, typer.Option(help="Backend: torch, ncnn ...")] = "torch",
     platform: Annotated[
         str | None,
-        typer.Option("--platform", "-p", help="What predicts; by default the backend's."),
+        typer.Option("--platform", "-p", help="Platform; default: the backend's."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

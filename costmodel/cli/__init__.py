@@ -1,4 +1,4 @@
-"""The ``costmodel`` command: parse, call, print. One file a command."""
+"""The ``costmodel`` command: parse, call, print. One file per command."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MEASURERS = "costmodel.measurers"
 """Entry points of this group measure; ``rewrites`` is called with a backend and networks."""
 SHOWN = 5
-"""Findings that are printed, unless all are asked for; JSON has all."""
+"""Findings that are printed without ``--all``; JSON contains all."""
 _LAYERS = 4
 
 
@@ -59,7 +59,7 @@ def advise(
         str | None,
         typer.Option(
             metavar="BACKEND",
-            help="Build the networks, run them here and print what they save: torch, ncnn ...",
+            help="Build and run the networks here and print their savings: torch, ncnn ...",
             show_default=False,
         ),
     ] = None,
@@ -69,10 +69,10 @@ def advise(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Propose changes of a network that save time, the one that saves most first.
+    """Propose changes of a network that save time, the largest saving first.
 
-    Each is a valid network of its own: --apply writes it. Nothing is proposed whose saving is less
-    than sure by its interval.
+    Each change makes a complete, valid network, which --apply writes. A change is proposed only if
+    the interval of its saving excludes zero.
 
     Example: costmodel advise densenet -p raspberry-pi-4/ncnn
 
@@ -127,9 +127,10 @@ def _numbers(text: str) -> list[int]:
 def _measure(
     backend: str, graph: nx.DiGraph, findings: Sequence[Finding]
 ) -> list[tuple[float, float]]:
-    """Measure the network and each rewrite by whatever package has registered to measure.
+    """Measure the network and each rewrite with the package that registered for measuring.
 
-    Returns the seconds, and half the width of their interval as a share, of the network first.
+    Returns the seconds and half the width of their interval as a share; the first entry is the
+    network.
     """
     for entry in entry_points(group=MEASURERS, name="rewrites"):
         measure: Callable[..., list[tuple[float, float]]] = entry.load()

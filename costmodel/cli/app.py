@@ -1,4 +1,4 @@
-"""The application: its commands and what holds for all of them."""
+"""The application: its commands, and the options that all of them share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ app = typer.Typer(
     name="costmodel",
     cls=CommandGroup,
     no_args_is_help=True,
-    # Plain help and errors: what is piped, logged or read aloud has no boxes in it.
+    # Help and errors are plain text, because boxes disturb pipes, logs and screen readers.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -66,8 +66,8 @@ def _about(
     NETWORK is a name of the zoo with parameters ("shufflenet_v2?width=1.5&size=224"), model.onnx,
     graph.json, or python:module:callable that returns a torch module or a graph.
 
-    PLATFORM is hardware/runtime with settings, such as "rk3399/ncnn?threads=2", or a file that
-    calibrate wrote.
+    PLATFORM is hardware/runtime with settings, such as "rk3399/ncnn?threads=2", or a file written
+    by calibrate.
 
     Exit codes: 0 done, 1 findings, 2 bad input, 130 interrupted.
     """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MEASURERS = "costmodel.measurers"
 """Entry points of this group measure; ``design`` is called with a backend and a platform."""
 Measured: TypeAlias = "tuple[str, Sequence[Measurement], Mapping[str, str]]"
-"""What a measurer returns: the platform, the rows, and what they are."""
+"""A measurer returns the platform, the rows and their provenance."""
 
 
 def calibrate(
@@ -33,8 +33,8 @@ def calibrate(
             "-p",
             metavar="PLATFORM",
             autocompletion=complete_platform,
-            help="What was measured; with --backend by default the backend's own platform. Give "
-            "several, or hardware alone, to try: the one that explains the rows best is taken.",
+            help="Measured platform; default with --backend: the backend's own. Give several "
+            "platforms, or hardware only, to select the one that explains the rows best.",
         ),
     ] = None,
     backend: Annotated[
@@ -47,7 +47,7 @@ def calibrate(
             "--output",
             "-o",
             metavar="FILE",
-            help="Where the TOML file goes; by default to the calibrations that are found by name.",
+            help="TOML file; default: the folder of calibrations that are found by name.",
         ),
     ] = None,
     design: Annotated[
@@ -55,24 +55,24 @@ def calibrate(
         typer.Option(min=1, help="Print the N most informative measurements instead."),
     ] = None,
     keep_good: Annotated[
-        bool, typer.Option("--keep-good", help="Leave out bad rows instead of refusing the table.")
+        bool, typer.Option("--keep-good", help="Skip bad rows instead of rejecting the table.")
     ] = False,
     as_is: Annotated[
         bool,
-        typer.Option("--as-is", help="Take times that seem to be in another unit than seconds."),
+        typer.Option("--as-is", help="Accept times that seem to be in a unit other than seconds."),
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON: the fit, and all rows, worst first.")
+        bool, typer.Option("--json", help="Print JSON: the fit, and all rows, largest error first.")
     ] = False,
     as_csv: Annotated[
-        bool, typer.Option("--csv", help="Print all rows as CSV: measured, predicted, worst first.")
+        bool, typer.Option("--csv", help="Print all rows as CSV, largest error first.")
     ] = False,
 ) -> None:
     """Fit a platform to measured latencies.
 
-    The result is readable TOML; give it as --platform to the other commands. The rows that it fits
-    worst are printed with their numbers in the file. Rows of other threads, another dtype or layout
-    than the platform's are refused.
+    The result is a readable TOML file; pass it as --platform to the other commands. The rows with
+    the largest errors are printed with their row numbers. Rows with other threads, or another dtype
+    or layout, than the platform's are rejected.
 
     Example: costmodel calibrate t.csv -p host/torch-eager -o host.toml
 
@@ -112,7 +112,7 @@ def calibrate(
 
 
 def _with_runtimes(platform: str) -> list[str]:
-    """Return a platform, or hardware under every runtime that it may have, settings kept."""
+    """Return a platform, or hardware with each of its possible runtimes, keeping the settings."""
     from costmodel.hardware import hardware_names, load_hardware
     from costmodel.runtimes import load_runtime, runtime_names
 
@@ -120,13 +120,13 @@ def _with_runtimes(platform: str) -> list[str]:
     if name not in (*hardware_names(), "host"):
         return [platform]
     kind = load_hardware(name).kind
-    # The names of the ways that a runtime runs convolutions say where it runs.
+    # The table of convolution algorithms names the kinds of hardware that a runtime supports.
     fitting = [r for r in runtime_names() if kind in load_runtime(r).algorithms]
     return [f"{name}/{runtime}{mark}{query}" for runtime in fitting]
 
 
 def _measure(backend: str, platform: str | None) -> Measured:
-    """Measure the designed operators by whatever package has registered to measure."""
+    """Measure the designed operators with the package that registered for measuring."""
     for entry in entry_points(group=MEASURERS, name="design"):
         measure: Callable[[str, str | None], Measured] = entry.load()
         return measure(backend, platform)

@@ -19,27 +19,29 @@ if TYPE_CHECKING:
     from costmodel.comparison import Comparison, Difference
 
 _SHOWN = 4
-"""Terms and modules of a difference that are named in print; JSON has them all."""
+"""Terms and modules of a difference that are printed; JSON contains all."""
 
 
 def compare(
     networks: Annotated[
         list[str],
         typer.Argument(
-            metavar="NETWORK...", help="Networks; the first is what others are held to."
+            metavar="NETWORK...", help="Networks; the others are compared with the first."
         ),
     ],
     platforms: Annotated[
         list[str],
-        typer.Option("--platform", "-p", metavar="PLATFORM", help="Where they run; several."),
+        typer.Option("--platform", "-p", metavar="PLATFORM", help="Platform; may be repeated."),
     ],
     batches: Annotated[
         list[int] | None,
-        typer.Option("--batch", min=1, help="Inputs at once; several.", show_default=False),
+        typer.Option("--batch", min=1, help="Batch size; may be repeated.", show_default=False),
     ] = None,
     dtypes: Annotated[
         list[str] | None,
-        typer.Option("--dtype", help="Dtype of all platforms; several.", show_default=False),
+        typer.Option(
+            "--dtype", help="Dtype of all platforms; may be repeated.", show_default=False
+        ),
     ] = None,
     inputs: InputOption = None,
     dims: DimOption = None,
@@ -47,12 +49,12 @@ def compare(
         str | None,
         typer.Option(
             metavar="NAME=LOW:HIGH",
-            help="Where the faster one changes as this does: batch=1:64, bandwidth=1GB/s:100GB/s, "
-            "clock, or a parameter such as width.",
+            help="Find where the faster one changes along this quantity: batch=1:64, "
+            "bandwidth=1GB/s:100GB/s, clock, or a parameter such as width.",
             show_default=False,
         ),
     ] = None,
-    depth: Annotated[int, typer.Option(min=1, help="Parts of a path that tell modules apart.")] = 1,
+    depth: Annotated[int, typer.Option(min=1, help="Depth of the module tree.")] = 1,
     fail_if_slower: Annotated[
         str | None,
         typer.Option(
@@ -75,9 +77,9 @@ def compare(
         ),
     ] = None,
 ) -> None:
-    """Put networks side by side: latency, what differs, which is faster with what probability.
+    """Compare networks: latencies, differences, and the probability that one is faster.
 
-    Probabilities follow from the intervals; networks on one platform share its errors.
+    Probabilities account for the errors that networks on one platform share.
 
     Example: costmodel compare mobilenet_v2 shufflenet_v2 -p rk3399/tflite -p gtx-1080-ti/paper
 
@@ -158,7 +160,7 @@ def _subjects(
     inputs: list[str] | None,
     dims: list[str] | None,
 ) -> dict[str, str | nx.DiGraph]:
-    """Return what is varied, by its name; a size that is varied stays open."""
+    """Return the varied quantity by its name; a varied size stays open."""
     if over is None:
         return {}
     left = [dim for dim in dims or () if dim.partition("=")[0] != over.partition("=")[0]]
@@ -168,7 +170,7 @@ def _subjects(
 def _crossings(
     subjects: dict[str, str | nx.DiGraph], platforms: list[str], over: str | None
 ) -> list[tuple[str, str, str, list[float]]]:
-    """Return for each pair with the first network, and each platform, where they cross over."""
+    """Return the crossover points of the first network with every other one, on each platform."""
     if over is None:
         return []
     from costmodel.comparison import crossovers, parse_axis

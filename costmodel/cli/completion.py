@@ -1,4 +1,4 @@
-"""What the shell offers behind a half-written network or platform."""
+"""Shell completion of networks and platforms."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _FILES = (".json", ".onnx", ".param")
 
 
 def complete_network(incomplete: str) -> list[str]:
-    """Return the networks, their parameters behind "?", and the files that begin like this.
+    """Return the networks, their parameters after "?", and the files with this beginning.
 
     Examples
     --------
@@ -28,7 +28,7 @@ def complete_network(incomplete: str) -> list[str]:
 
 
 def complete_platform(incomplete: str) -> list[str]:
-    """Return the hardware that begins like this, and behind a slash its runtimes.
+    """Return the hardware with this beginning and, after a slash, its runtimes.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def complete_platform(incomplete: str) -> list[str]:
 
 
 def complete_thing(incomplete: str) -> list[str]:
-    """Return hardware, runtimes and platforms that begin like this.
+    """Return the hardware, runtimes and platforms with this beginning.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Where commands print to."""
+"""Output of the commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def stdout() -> Console:
     """Return the console of results: colours on a terminal unless ``NO_COLOR`` is set."""
-    # A stream of another encoding prints "?" for what it lacks instead of ending the program.
+    # A stream with another encoding prints "?" for missing characters instead of raising.
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="replace")
@@ -25,7 +25,7 @@ def stdout() -> Console:
 
 
 def safe_console(stderr: bool = False) -> Console:
-    r"""Return a console that obeys nothing in what it prints: neither markup nor control codes.
+    r"""Return a console that prints text literally, without markup and control codes.
 
     Examples
     --------
@@ -37,7 +37,7 @@ def safe_console(stderr: bool = False) -> Console:
 
     class SafeConsole(Console):
         def on_broken_pipe(self) -> None:
-            """Whoever read it has enough: end well, where rich would end with 1."""
+            """Exit with 0 when the reader closes the pipe; rich would exit with 1."""
             drop_output()
             raise SystemExit(0)
 
@@ -69,7 +69,7 @@ def write_page(file: Path, text: str) -> None:
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """Show that something is going on, on standard error and on terminals only."""
+    """Show progress on standard error, on terminals only."""
     from rich.text import Text
 
     console = safe_console(stderr=True)

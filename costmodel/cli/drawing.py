@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def check_figure_file(file: Path | None) -> None:
-    """Refuse a file that no figure can be written to, before anything is predicted.
+    """Reject a file that no figure can be written to, before anything is predicted.
 
     Raises
     ------
@@ -26,7 +26,7 @@ def check_figure_file(file: Path | None) -> None:
 
 
 def write_figure(ax: Axes, file: Path) -> None:
-    """Write the figure of some axes to a file, and say so."""
+    """Write the figure of some axes to a file, and print its name."""
     from costmodel.plots.files import write
 
     write(ax, file)

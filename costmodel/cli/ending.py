@@ -1,6 +1,6 @@
-"""How every program of the project ends: one sentence and a code, never a traceback.
+"""The end of every program of the project: one sentence and an exit code, never a traceback.
 
-Nothing heavy is imported here: what is imported later is interrupted in good order, too.
+Imports here must be light, so that interruptions of later imports are handled, too.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _IMPORT = "<frozen importlib._bootstrap>"
 
 
 def end_when_interrupted(name: str) -> None:
-    """Let Ctrl-C end the program ``name`` in good order from now on, during imports, too.
+    """Make Ctrl-C end the program ``name`` cleanly from now on, also during imports.
 
-    A library that is being imported may turn the exception of an interruption into another, or
-    lose it: then nothing has been begun that could be lost, and the program ends at once. A program
-    that was started with interruptions ignored goes on ignoring them.
+    A library may replace or swallow the exception of an interruption while it is imported. Because
+    no work has begun at that time, the program then ends at once. A program that was started with
+    interruptions ignored keeps ignoring them.
     """
 
     def interrupt(_number: int, frame: FrameType | None) -> None:
@@ -37,7 +37,7 @@ def end_when_interrupted(name: str) -> None:
         raise KeyboardInterrupt
 
     def unraisable(args: UnraisableHookArgs) -> None:
-        if issubclass(args.exc_type, KeyboardInterrupt):  # it came while an object was destroyed
+        if issubclass(args.exc_type, KeyboardInterrupt):  # raised in a destructor
             _end_at_once(name)
         sys.__unraisablehook__(args)
 
@@ -47,14 +47,14 @@ def end_when_interrupted(name: str) -> None:
 
 
 def run_program(load: Callable[[], Callable[[], object]], name: str) -> NoReturn:
-    """Load a program and run it; exit as it says, 130 where interrupted, 2 where output fails.
+    """Load and run a program; exit with its code, 130 if interrupted, 2 if output fails.
 
     Parameters
     ----------
     load : callable
-        Imports the program and returns what runs it.
+        Imports the program and returns the function that runs it.
     name : str
-        What stands before its sentences.
+        Prefix of its error messages.
     """
     end_when_interrupted(name)
     _open_closed()
@@ -72,7 +72,7 @@ def run_program(load: Callable[[], Callable[[], object]], name: str) -> NoReturn
 
 
 def sentence_of(error: OSError | MemoryError) -> str:
-    """Return what the system refused in a sentence.
+    """Return an error of the operating system as a sentence.
 
     Examples
     --------
@@ -86,17 +86,17 @@ def sentence_of(error: OSError | MemoryError) -> str:
 
 
 def _open_closed() -> None:
-    """Open streams that were closed at the start on nowhere, so that no file takes their place."""
+    """Open closed standard streams on the null device, so that no file takes their numbers."""
     for stream, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, stream) is None:
             setattr(sys, stream, open(os.devnull, mode))  # noqa: SIM115
 
 
 def _flushed(name: str, code: object) -> object:
-    """Write what is still to be written; return ``code``, or that of output that fails."""
+    """Flush the standard streams; return ``code``, or the code of failed output."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read it has enough
+    except BrokenPipeError:  # the reader closed the pipe
         drop_output()
     except OSError as error:
         drop_output()
@@ -105,7 +105,7 @@ def _flushed(name: str, code: object) -> object:
 
 
 def drop_output() -> None:
-    """Let the interpreter flush to nowhere when it ends: it would complain."""
+    """Redirect the final flush of the interpreter to the null device, to avoid its warning."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
 
@@ -117,7 +117,7 @@ def _ignore_interruptions() -> None:
 
 def _say(name: str, sentence: str, code: int) -> int:
     _ignore_interruptions()
-    with contextlib.suppress(OSError):  # where standard error fails, too, the code has to do
+    with contextlib.suppress(OSError):  # if standard error fails too, only the code remains
         print(f"{name}: {sentence}", file=sys.stderr, flush=True)
     return code
 

@@ -1,4 +1,4 @@
-"""What ``costmodel calibrate`` makes of rows: the fit, its file, and the rows that fit worst."""
+"""Output of ``costmodel calibrate``: the fit, its file, the rows with the largest errors."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from costmodel.report.text import share
 from costmodel.units import format_si
 
 WORST = 8
-"""Rows that are printed as text."""
+"""Number of rows in the text output."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """Where a calibration goes, and how it is shown.
+    """The destination and the form of a calibration's output.
 
     Parameters
     ----------
     file : Path, optional
-        The TOML file; None for the calibrations that are found by name.
+        The TOML file; None for the folder of calibrations that are found by name.
     form : {"text", "json", "csv"}
-        How it is printed.
+        Form of the printed output.
     as_is : bool
         As in :func:`costmodel.calibrate`.
     """
@@ -46,7 +46,7 @@ class Output:
 def fit_table(
     measurements: Path, platforms: Sequence[str], output: Output, keep_good: bool
 ) -> None:
-    """Fit the best of ``platforms`` to a table, write the result and say what it rests on."""
+    """Fit the best of ``platforms`` to a table, write the result and print its basis."""
     from costmodel.calibration.conditions import check_conditions
     from costmodel.calibration.measurement import read_measurements
     from costmodel.platforms import load_platform

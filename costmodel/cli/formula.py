@@ -1,4 +1,4 @@
-"""``costmodel formula``: closed forms of what a network costs."""
+"""``costmodel formula``: closed forms of the costs of a network."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Quantity(StrEnum):
-    """What there is a formula of."""
+    """Quantities that have a formula."""
 
     MULTIPLY_ADDS = "multiply-adds"
     FLOPS = "flops"
@@ -45,7 +45,7 @@ class Quantity(StrEnum):
 
 @dataclass(frozen=True)
 class _Form:
-    """How one quantity is written: name, relation, unit."""
+    """The notation of one quantity: name, relation, unit."""
 
     name: str
     relation: str
@@ -64,7 +64,7 @@ _FORMS = {
     Quantity.LATENCY: _Form("latency", "=", "seconds, predicted"),
 }
 _LONG = 400
-"""Longest formula that is printed in one piece. [character]"""
+"""Longest formula that is printed on one line. [character]"""
 _DEFAULT = (
     Quantity.MULTIPLY_ADDS,
     Quantity.FLOPS,
@@ -77,7 +77,7 @@ _DEFAULT = (
 def formula(
     network: NetworkArgument,
     of: Annotated[
-        Quantity | None, typer.Option(help="One quantity, and nothing but its formula.")
+        Quantity | None, typer.Option(help="Print only the formula of this quantity.")
     ] = None,
     latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
     platform: PlatformOption = None,
@@ -88,9 +88,9 @@ def formula(
 ) -> None:
     """Print closed forms of FLOPs, MAC, bound and parallelism.
 
-    The batch and the size of images are symbols unless they are given, and so are sizes without a
-    default; "costmodel zoo" lists the defaults, such as cin=64 of conv2d. Names and expressions
-    choose symbols, as in "conv2d?cin=c&cout=4*c&k=3&size=h".
+    The batch, the image size and all sizes without a default are symbols unless given; "costmodel
+    zoo" lists the defaults, such as cin=64 of conv2d. Use names and expressions to choose symbols,
+    as in "conv2d?cin=c&cout=4*c&k=3&size=h".
 
     Example: costmodel formula pointwise --of mac --latex
     """
@@ -102,7 +102,7 @@ def formula(
     if fast_memory is not None and of not in (None, Quantity.TRAFFIC):
         raise typer.BadParameter("--fast-memory goes with --of traffic, or without --of")
     with working(f"deriving {network}"):
-        if platform is not None:  # refused before a network takes its time
+        if platform is not None:  # rejected before a network is built
             from costmodel.platforms import load_platform
 
             load_platform(platform)
@@ -163,7 +163,7 @@ def _expression(
 
 
 def _bound(graph: nx.DiGraph) -> Dim:
-    """Return the bound of MAC in terms of B, as in the paper, unless the network has a B."""
+    """Return the bound of MAC, in terms of B unless B is a symbol of the network."""
     from costmodel.algebra.symbols import dim
     from costmodel.counting.bounds import mac_lower_bound
     from costmodel.graph import free_symbols
@@ -187,7 +187,7 @@ def _traffic(graph: nx.DiGraph, fast_memory: str | None) -> Dim:
 
 
 def _rounded(expression: Dim) -> Dim:
-    """Return fitted constants with the four digits that a reader can use."""
+    """Return the formula with fitted constants rounded to four digits."""
     import sympy
 
     if not isinstance(expression, sympy.Expr):
@@ -196,9 +196,9 @@ def _rounded(expression: Dim) -> Dim:
 
 
 def _long(expression: Dim, graph: nx.DiGraph, platform: str | None) -> list[Line]:
-    """Return the definitions of a formula that is too long for one line, none of others.
+    """Return the definitions that split a long formula; none if it fits on one line.
 
-    A latency is written kernel by kernel, its terms named.
+    A latency is written kernel by kernel, with its terms named.
     """
     import sympy
 
@@ -248,7 +248,7 @@ def _aligned(lines: list[Line]) -> list[str]:
 
 
 def _note(quantity: Quantity, expression: Dim, graph: nx.DiGraph) -> str:
-    """Explain the symbols B and S, which the bounds bring in."""
+    """Explain the symbols B and S, which only the bounds contain."""
     from costmodel.algebra.symbols import dim
     from costmodel.graph import free_symbols
 
@@ -276,7 +276,7 @@ def _document(
     from costmodel.graph import free_symbols
     from costmodel.report import document
 
-    # A latency is written kernel by kernel: in one piece nobody reads it.
+    # A latency is written kernel by kernel, because a single formula would be unreadable.
     shown = {q: long[q] if q is Quantity.LATENCY else [] for q in found}
     return document(
         "formula",

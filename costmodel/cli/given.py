@@ -1,4 +1,4 @@
-"""What the command line says about the inputs of a network: shapes, dtypes, sizes."""
+"""Command-line options for the inputs of a network: shapes, dtypes, sizes."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ DimOption = Annotated[
 
 
 def parse_inputs(texts: Sequence[str] | None) -> tuple[InputShape, ...]:
-    """Return what the options ``--input`` say.
+    """Return the shapes and dtypes given by the options ``--input``.
 
     Raises
     ------
     DataError
-        If one is written otherwise.
+        If an option has another form.
 
     Examples
     --------
@@ -69,7 +69,7 @@ def _is_size(text: str) -> bool:
 
 
 def parse_dims(texts: Sequence[str] | None) -> dict[str, Dim]:
-    """Return what the options ``--dim`` say: numbers, names or expressions by name.
+    """Return the sizes given by the options ``--dim``: numbers, names or expressions by name.
 
     Examples
     --------

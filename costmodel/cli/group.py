@@ -1,4 +1,4 @@
-"""The group of commands: what comes with the package, and what others register beside it."""
+"""The group of commands: those of the package, and those that other packages register."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ ENTRY_POINTS = "costmodel.commands"
 """Entry points of this group are commands: a function or a ``typer.Typer``, by name."""
 
 
-# Newer typer has a click of its own, so that the class is reached through what typer exports.
+# Newer typer contains its own click, so the class must be taken from typer's exports.
 _ClickError: Any = typer.BadParameter.__mro__[2]
 
 
 class OnceCommand(TyperCommand):
-    """A command that refuses an option with a value that is given twice, unless it takes many."""
+    """A command that rejects a repeated option unless the option accepts several values."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the words behind the name of the command."""
+        """Parse the words after the name of the command."""
         given: dict[str, int] = {}
         known = {
             name: param
@@ -58,20 +58,21 @@ class OnceCommand(TyperCommand):
 
 
 class PlainGroup(TyperGroup):
-    """Commands whose errors, of use, of the library and of the system, are one sentence.
+    """Commands that report errors of usage, of the library and of the system as one sentence.
 
-    It goes to standard error. Exit codes: 2 bad input, 130 interrupted, else what the command says.
+    The sentence goes to standard error. Exit codes: 2 bad input, 130 interrupted, else the
+    command's own.
     """
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was asked for."""
+        """Run the requested command."""
         try:
             return super().invoke(ctx)
         except CostModelError as error:
             said, code = sentence(str(error)), BAD_INPUT
         except KeyboardInterrupt:
             said, code = "interrupted", INTERRUPTED
-        except BrokenPipeError:  # whoever read it has enough
+        except BrokenPipeError:  # the reader closed the pipe
             drop_output()
             raise typer.Exit(0) from None
         except ImportError as error:
@@ -101,10 +102,10 @@ class PlainGroup(TyperGroup):
 
 
 class CommandGroup(PlainGroup):
-    """Built-in commands and, loaded only when asked for, those of other packages."""
+    """Built-in commands, and those of other packages, which are loaded on demand."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Return all names, those of other packages last."""
+        """Return all names, with those of other packages last."""
         own = super().list_commands(ctx)
         return [*own, *sorted(set(_registered()) - set(own))]
 
@@ -117,7 +118,7 @@ class CommandGroup(PlainGroup):
         return None if entry is None else _load(entry)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the list of commands; those of other packages are not loaded for it."""
+        """Write the list of commands without loading those of other packages."""
         registered, rows = _registered(), []
         names = self.list_commands(ctx)
         room = formatter.width - 6 - max(map(len, names))
@@ -129,10 +130,10 @@ class CommandGroup(PlainGroup):
 
 
 def _summary(entry: EntryPoint) -> str | None:
-    """Return the first line that documents what an entry point names, read from its source.
+    """Return the first docstring line of the object of an entry point, read from its source.
 
-    None where there is no such source, or nothing of that name is documented in it: importing what
-    is behind a command takes longer than all else that help does.
+    Returns None if there is no source or no docstring. The source is not imported, because
+    importing a command takes longer than everything else that help does.
     """
     module, _, name = entry.value.partition(":")
     try:
@@ -148,7 +149,7 @@ def _summary(entry: EntryPoint) -> str | None:
 
 
 def _show(name: str, error: Any) -> None:
-    """Print an error of use in one line, and the whole help where nothing was asked for."""
+    """Print an error of usage on one line, or the whole help if no command was given."""
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()
         return
@@ -163,12 +164,12 @@ def _registered() -> Mapping[str, EntryPoint]:
 
 
 def _load(entry: EntryPoint) -> Any:
-    """Return the command of an entry point; one that is broken says so when it is run."""
+    """Return the command of an entry point; a broken one reports the fault when it is run."""
     try:
         loaded = entry.load()
         app = loaded if isinstance(loaded, typer.Typer) else _app_of(entry.name, loaded)
         command = get_command(app)
-    except Exception as error:  # whatever another package does must not end this one
+    except Exception as error:  # no error of another package may end this program
         command = get_command(_app_of(entry.name, _broken(entry, error)))
     command.name = entry.name
     return command

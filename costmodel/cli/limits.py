@@ -1,4 +1,4 @@
-"""Limits that a user writes: a latency, a share, and what a command exits with beyond them."""
+"""Limits given by the user: a latency or a share, and the exit code if it is exceeded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from costmodel.errors import DataError
 from costmodel.units import parse
 
 EXCEEDED = 1
-"""Exit code where a limit is exceeded."""
+"""Exit code if a limit is exceeded."""
 
 MaxLatencyOption = Annotated[
     str | None,
@@ -25,7 +25,7 @@ MaxLatencyOption = Annotated[
 
 
 def latency_limit(text: str) -> float:
-    """Return a time that a user writes [s].
+    """Return a time written by the user [s].
 
     Examples
     --------
@@ -39,7 +39,7 @@ def latency_limit(text: str) -> float:
 
 
 def share_limit(text: str) -> float:
-    """Return a share that a user writes, with or without a per cent sign [1].
+    """Return a share written by the user, with or without a per cent sign [1].
 
     Examples
     --------

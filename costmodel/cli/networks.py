@@ -1,4 +1,4 @@
-"""Networks as commands take them: a spec, a batch, leniency, symbols."""
+"""Networks as arguments of commands: spec, batch, leniency, symbols."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ FastMemoryOption = Annotated[
         show_default=False,
     ),
 ]
-BatchOption = Annotated[int | None, typer.Option(min=1, help="Inputs at once.", show_default=False)]
+BatchOption = Annotated[int | None, typer.Option(min=1, help="Batch size.", show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON by the published schema.")]
 
 _FREE_NAMES = ("batch", "size")
 
 
 def memory_size(text: str) -> float:
-    """Return the bytes of a size that a user writes, ``KB`` for ``kB`` allowed.
+    """Return the bytes of a size written by the user; ``KB`` is accepted for ``kB``.
 
     Examples
     --------
@@ -73,9 +73,9 @@ def load_network(
     inputs: Sequence[str] | None = None,
     dims: Sequence[str] | None = None,
 ) -> nx.DiGraph:
-    """Return the graph of ``spec``, for ``batch`` inputs at once.
+    """Return the graph of ``spec`` for a batch of ``batch`` inputs.
 
-    ``inputs`` and ``dims`` are what the options of these names say.
+    ``inputs`` and ``dims`` are the values of ``--input`` and ``--dim``.
 
     Raises
     ------
@@ -103,12 +103,12 @@ def load_networks(
     inputs: Sequence[str] | None = None,
     dims: Sequence[str] | None = None,
 ) -> list[nx.DiGraph]:
-    """Return several graphs: shapes are for those not of the zoo, sizes for those that are open.
+    """Return several graphs: shapes apply to networks outside the zoo, sizes to open ones.
 
     Raises
     ------
     DataError
-        If a size is open in none of them.
+        If no network leaves a given size open.
     CostModelError
         If there is no such network, or its batch cannot be changed.
     """
@@ -126,7 +126,7 @@ def subject_of(
     inputs: Sequence[str] | None = None,
     dims: Sequence[str] | None = None,
 ) -> str | nx.DiGraph:
-    """Return a network whose parameters may be varied: the spec where it has some, else its graph.
+    """Return a network whose parameters may vary: the spec if it has any, else its graph.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def _in_zoo(spec: str) -> bool:
 
 
 def _taken(spec: str, inputs: Sequence[str] | None) -> Sequence[str] | None:
-    """Return the shapes that a network takes: those of the zoo have parameters instead."""
+    """Return the shapes given for a network; zoo networks have parameters instead."""
     return None if not inputs or _in_zoo(spec) else inputs
 
 
@@ -164,7 +164,7 @@ def _open(graph: nx.DiGraph) -> set[str]:
 
 
 def _closed(graph: nx.DiGraph, values: Mapping[str, Dim]) -> nx.DiGraph:
-    """Return a graph with those sizes that it leaves open."""
+    """Return a graph with the given values of its open sizes."""
     from costmodel.graph import at
 
     own = {name: value for name, value in values.items() if name in _open(graph)}
@@ -198,7 +198,7 @@ def need_numbers(graph: nx.DiGraph) -> nx.DiGraph:
     Raises
     ------
     DataError
-        If some are; says what to give.
+        If a size is open; the message says what to give.
     """
     if names := sorted(_open(graph)):
         raise DataError(
@@ -214,7 +214,7 @@ def _network(
     inputs: Sequence[InputShape] = (),
     dims: Mapping[str, Dim] | None = None,
 ) -> nx.DiGraph:
-    """Return the graph of ``spec``, also where its Python code wants to end the program."""
+    """Return the graph of ``spec``, even if its Python code calls ``sys.exit``."""
     from costmodel.specs import network
 
     try:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 platforms = typer.Typer(rich_markup_mode=None)
 FINDINGS = 1
-"""Exit code where something was found wrong."""
+"""Exit code if there are findings."""
 
 
 @platforms.callback(invoke_without_command=True)
@@ -129,7 +129,7 @@ def check(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Check hardware files, and facts against one another; exit 1 on findings.
+    """Check hardware files and the consistency of their facts; exit with 1 on findings.
 
     Example: costmodel platforms check my-board.toml
     """
@@ -150,7 +150,7 @@ def check(
 
 
 def _is_platform(name: str) -> bool:
-    """Say whether a name is of a platform or calibration, not of a device or device file."""
+    """Return whether a name is of a platform or calibration, not of a device or device file."""
     if name.endswith(".toml"):
         try:
             return "costmodel-calibration" in read_text(name, MAX_TOML_BYTES)

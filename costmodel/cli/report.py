@@ -1,4 +1,4 @@
-"""``costmodel report``: what a network costs, and how long it takes on a platform."""
+"""``costmodel report``: the costs of a network, and its latency on a platform."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ def report(
     inputs: InputOption = None,
     dims: DimOption = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Every kernel: its terms, what was fused into it.")
+        bool, typer.Option("--explain", help="Print the terms and fused operators of all kernels.")
     ] = False,
     json: JsonOption = False,
     csv: Annotated[
-        bool, typer.Option("--csv", help="Print one row an operator, or a kernel with --platform.")
+        bool,
+        typer.Option("--csv", help="Print one row per operator, or per kernel with --platform."),
     ] = False,
     html: Annotated[
         Path | None,
@@ -44,9 +45,7 @@ def report(
             help='Write a single HTML file; "-" prints it.', metavar="FILE", show_default=False
         ),
     ] = None,
-    depth: Annotated[
-        int, typer.Option(min=1, help="Parts of a dotted path that tell modules apart.")
-    ] = 1,
+    depth: Annotated[int, typer.Option(min=1, help="Depth of the module tree.")] = 1,
     max_latency: MaxLatencyOption = None,
     like: Annotated[
         str | None,
@@ -57,14 +56,14 @@ def report(
         ),
     ] = None,
     lenient: Annotated[
-        bool, typer.Option("--lenient", help="Leave out unknown operators and say so.")
+        bool, typer.Option("--lenient", help="Skip unknown operators and list them.")
     ] = False,
 ) -> None:
     """Count a network and, with --platform, predict its latency.
 
     Multiply-adds, memory access cost (MAC), bounds, parallelism; modules and largest operators.
 
-    With --max-latency 10ms the exit code is 1 where the predicted latency is longer.
+    With --max-latency 10ms the exit code is 1 if the predicted latency is longer.
 
     Example: costmodel report shufflenet_v2 -p gtx-1080-ti/paper --explain
 
@@ -83,7 +82,7 @@ def report(
         raise typer.BadParameter("--max-latency limits a latency: give --platform as well")
     limit = None if max_latency is None else latency_limit(max_latency)
     with working(f"counting {network}"):
-        # A platform that is misspelt is refused before a network takes its time.
+        # A misspelt platform is rejected before a network is built.
         where = _platform(platform)
         fast_memories = _fast_memories(fast_memory, where)
         graph = need_numbers(load_network(network, batch, lenient, inputs, dims))
@@ -126,7 +125,7 @@ def _platform(name: str | None) -> Platform | None:
 
 
 def _fast_memories(size: str | None, platform: Platform | None) -> dict[str, float]:
-    """Return the fast memory that was asked for, or the caches of the platform [byte]."""
+    """Return the given size of the fast memory, or the caches of the platform [byte]."""
     if size is not None:
         return {"fast memory": memory_size(size)}
     if platform is None:

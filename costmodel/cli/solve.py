@@ -1,4 +1,4 @@
-"""``costmodel solve``: the values of free symbols that are best."""
+"""``costmodel solve``: the best values of free symbols."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from costmodel.solving import Solution
 
 _LAYERS = 2
-"""Layers of a symbol that are named in print; JSON has them all."""
+"""Layers of a symbol that are printed; JSON contains all."""
 _FACTOR = 2
-"""Most by which a width that is freed grows or shrinks, unless --range says otherwise. [1]"""
+"""Largest factor by which a freed width grows or shrinks without --range. [1]"""
 
 
 def solve(
@@ -30,7 +30,7 @@ def solve(
     ] = "mac",
     platforms: Annotated[
         list[str] | None,
-        typer.Option("--platform", "-p", metavar="PLATFORM", help="Where a latency counts."),
+        typer.Option("--platform", "-p", metavar="PLATFORM", help="Platform of the latency."),
     ] = None,
     at_least: Annotated[
         list[str] | None,
@@ -44,19 +44,19 @@ def solve(
         list[str] | None,
         typer.Option(
             metavar="SYMBOL=VALUE",
-            help="Values with which every layer has the multiply-adds that it must keep.",
+            help="Values that give every layer the multiply-adds that it must keep.",
         ),
     ] = None,
     ranges: Annotated[
         list[str] | None,
         typer.Option("--range", metavar="SYMBOL=LOW:HIGH", help="Limits of a symbol."),
     ] = None,
-    multiple: Annotated[int, typer.Option(min=1, help="What all values are a multiple of.")] = 1,
+    multiple: Annotated[int, typer.Option(min=1, help="Common divisor of all values.")] = 1,
     widths: Annotated[
         bool,
         typer.Option(
             "--widths",
-            help="Take the widths of the layers as symbols c1, c2 ..., from half to twice of now.",
+            help="Make symbols c1, c2 ... of the widths, from half to twice their value.",
         ),
     ] = False,
     inputs: InputOption = None,
@@ -169,7 +169,7 @@ def _print(found: Solution, now: Mapping[str, int], layers: Mapping[str, list[st
 
 
 def _place(name: str, now: Mapping[str, int], layers: Mapping[str, list[str]]) -> str:
-    """Say what a symbol was and which layers it is the width of."""
+    """Describe a symbol: its former value, and the layers whose width it is."""
     if name not in now:
         return ""
     shown = ", ".join(layers[name][:_LAYERS])

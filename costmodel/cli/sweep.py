@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from costmodel.spaces import Sweep
 
 SHOWN = 10
-"""Variants that are printed; a file and JSON have all that are kept."""
+"""Variants that are printed; a file and JSON contain all that are kept."""
 
 
 def sweep(
@@ -32,7 +32,10 @@ def sweep(
         ),
     ],
     platform: Annotated[
-        str, typer.Option("--platform", "-p", metavar="PLATFORM", help="Where they run.")
+        str,
+        typer.Option(
+            "--platform", "-p", metavar="PLATFORM", help="Hardware/runtime, or a calibration file."
+        ),
     ],
     choose: Annotated[
         list[str] | None,
@@ -43,17 +46,19 @@ def sweep(
         typer.Option(metavar="CONDITIONS", help='Such as "flops<300e6 and latency<0.01".'),
     ] = "",
     best: Annotated[
-        int | None, typer.Option(min=1, help="How many of the fastest are kept.")
+        int | None, typer.Option(min=1, help="Number of the fastest variants to keep.")
     ] = None,
     pareto: Annotated[
         str | None,
         typer.Option(metavar="COLUMNS", help="Keep the Pareto front: latency,params ..."),
     ] = None,
-    sample: Annotated[int | None, typer.Option(min=1, help="Variants drawn at random.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="Number of variants drawn at random.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
     scheduler: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="A Dask cluster instead, such as tcp://host:8786."),
+        typer.Option(metavar="ADDRESS", help="Use a Dask cluster, such as tcp://host:8786."),
     ] = None,
     output: Annotated[
         Path | None,
@@ -61,7 +66,9 @@ def sweep(
     ] = None,
     resume: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Keep what is done here, and go on from it."),
+        typer.Option(
+            metavar="FOLDER", help="Store finished chunks in this folder and resume from it."
+        ),
     ] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw latency against multiply-adds.")
@@ -88,7 +95,7 @@ def sweep(
 
     place = find_space(space, _choices(choose))
     front = tuple(part.strip() for part in pareto.split(",")) if pareto else ()
-    # A file of all variants is written as they come: they need not fit into memory.
+    # Variants are written to the file as they come, because all may not fit into memory.
     every = output is not None and best is None and not front and not json and plot is None
     written = 0
     with ExitStack() as stack:
@@ -139,7 +146,7 @@ def _choices(texts: Sequence[str] | None) -> dict[str, tuple[str, ...]]:
 
 @contextmanager
 def _executor(workers: int, scheduler: str | None) -> Iterator[Executor | None]:
-    """Yield where chunks are predicted; None for here."""
+    """Yield the executor of the chunks; None for this process."""
     if scheduler is not None:
         try:
             from distributed import Client
@@ -165,7 +172,7 @@ def _executor(workers: int, scheduler: str | None) -> Iterator[Executor | None]:
 
 @contextmanager
 def _progress(console: Console) -> Iterator[Callable[[int, int], None]]:
-    """Show how many variants are done, and the time left, where somebody looks."""
+    """Show the number of finished variants and the remaining time, on terminals."""
     from rich.progress import Progress, TextColumn, TimeRemainingColumn
 
     bar = Progress(

@@ -1,4 +1,4 @@
-"""``costmodel whatif``: what the latency follows, and what meets a limit."""
+"""``costmodel whatif``: the quantities that determine a latency, and those that meet a limit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
 _SHOWN = 10
-"""Quantities that are printed; JSON has them all."""
+"""Quantities that are printed; JSON contains all."""
 
 
 def whatif(
@@ -38,7 +38,7 @@ def whatif(
         str | None,
         typer.Option(
             metavar="NAME=LOW:HIGH",
-            help="What may change to meet --max-latency: batch=1:64, bandwidth=1GB/s:100GB/s, "
+            help="Quantity to vary for --max-latency: batch=1:64, bandwidth=1GB/s:100GB/s, "
             "clock, a parameter such as width, a free symbol.",
             show_default=False,
         ),
@@ -47,7 +47,7 @@ def whatif(
         str | None,
         typer.Option(
             metavar="SYMBOL",
-            help="The derivative of the latency by a free symbol, in closed form.",
+            help="Print the derivative of the latency by a free symbol, in closed form.",
             show_default=False,
         ),
     ] = None,
@@ -59,9 +59,9 @@ def whatif(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Say which quantities the latency follows, or what would meet a limit.
+    """Print the sensitivities of the latency, or the values that meet a limit.
 
-    Alone: by how many per cent the latency grows with 1 % more of each quantity.
+    Without options: by how many per cent the latency grows with 1 % more of each quantity.
 
     Example: costmodel whatif mobilenet_v2 -p raspberry-pi-4/ncnn
 
@@ -128,7 +128,7 @@ def _meeting(
 def _said(
     name: str, limit: str, values: list[float], most: float, ends: tuple[float, float]
 ) -> str:
-    """Say where a latency crosses a limit, or that it nowhere does."""
+    """Print where a latency crosses a limit, or that it does not."""
     from costmodel.report.text import seconds
 
     if values:

@@ -1,4 +1,4 @@
-"""What libraries say of wrong options, in sentences."""
+"""Messages of libraries about wrong options, as sentences."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _WORDS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"Got unexpected extra arguments? ?\(s?\)? ?\((.*)\)", r"more was given than is taken: \1"),
     (r"\.$", ""),
 )
-"""What libraries say of wrong options, and how it reads as a sentence."""
+"""Messages of libraries about wrong options, and the corresponding sentences."""
 
 
 def in_words(text: str) -> str:
-    """Return what a library says of a wrong option as a sentence.
+    """Return the message of a library about a wrong option as a sentence.
 
     Examples
     --------

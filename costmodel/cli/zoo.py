@@ -11,7 +11,7 @@ from costmodel.cli.networks import JsonOption
 from costmodel.errors import DataError
 
 _CITED = {"t": "{} {}", "p": "({} {})"}
-"""How a textual and a parenthetical citation are shown."""
+"""Plain-text forms of a textual and a parenthetical citation."""
 
 
 _HOW = 'Parameters follow the name: "shufflenet_v2?width=1.5&size=224". Sizes may be symbols.'
@@ -21,7 +21,7 @@ def zoo(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[WORD...]", help="Only those whose name or summary holds every word."
+            metavar="[WORD...]", help="List only entries whose name or summary contains every word."
         ),
     ] = None,
     json: JsonOption = False,
@@ -61,7 +61,7 @@ def _shown(parameter: dict[str, Any]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a line of a docstring without markup.
+    """Return a docstring line without markup.
 
     >>> _plain("Return MnasNet-B1 of :cite:t:`tan2019mnasnet`.")
     'Return MnasNet-B1 of Tan 2019.'

@@ -54,9 +54,9 @@ class Verdict:
 
 
 def mutants(
-    count: Annotated[int, typer.Option(min=1, help="Mutants, drawn at random.")] = 240,
-    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
-    only: Annotated[str, typer.Option(help="Take files whose path contains this.")] = "",
+    count: Annotated[int, typer.Option(min=1, help="Number of mutants, drawn at random.")] = 240,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+    only: Annotated[str, typer.Option(help="Use only files whose path contains this.")] = "",
     processes: Annotated[int, typer.Option(min=1, help="Processes that run tests.")] = 2,
     observed: Annotated[
         Path | None,

@@ -20,7 +20,7 @@ _FOLDER = Path(__file__).resolve().parents[2] / "costmodel" / "calibrations"
 
 
 def calibrations(
-    folder: Annotated[Path, typer.Option("-o", "--output", help="Where they go.")] = _FOLDER,
+    folder: Annotated[Path, typer.Option("-o", "--output", help="Output folder.")] = _FOLDER,
 ) -> None:
     """Fit the paper's platforms to its Tables 1-4 and write what was found as TOML.
 
