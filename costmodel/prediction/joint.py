@@ -153,11 +153,16 @@ def _mirrored(random: np.random.Generator, size: int) -> np.ndarray:
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
-    """Return a matrix whose product with its transpose is ``covariance``."""
+    """Return the symmetric matrix whose square is ``covariance``.
+
+    Of all roots it alone does not depend on which eigenvectors are found for equal eigenvalues: the
+    draws are the same with every number of threads and every library of linear algebra.
+    """
     if not len(covariance):
         return covariance
     values, vectors = np.linalg.eigh(covariance)
-    return np.asarray(vectors * np.sqrt(np.maximum(values, _JITTER * max(values[-1], _JITTER))))
+    scales = np.sqrt(np.maximum(values, _JITTER * max(values[-1], _JITTER)))
+    return np.asarray((vectors * scales) @ vectors.T)
 
 
 def _alike(table: NetworkTable) -> np.ndarray:
