@@ -69,8 +69,17 @@ def test_a_missing_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_unknown_backends_are_refused_with_the_known_ones() -> None:
-    with pytest.raises(DataError, match=r"unknown backend 'toch'; known are .*torch"):
+    with pytest.raises(DataError, match=r"unknown backend 'toch'; did you mean torch\?"):
         load_backend("toch")
+    with pytest.raises(DataError, match=r"unknown backend 'cuda'; known are arm, .*, torch, and"):
+        load_backend("cuda")
+
+
+@pytest.mark.parametrize("text", ["torch:cuda", "torch:ssh://user@host"])
+def test_a_target_behind_a_backend_of_this_machine_is_refused(text: str) -> None:
+    name = text.partition(":")[0]
+    with pytest.raises(DataError, match=f"{name} runs on this machine and takes no target; write"):
+        load_backend(text)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib import import_module
 from typing import cast
 
@@ -19,7 +20,10 @@ BACKENDS: dict[str, str] = {
 }
 """Module and class of each backend; imported when it is asked for."""
 
-ON_BOARDS = "validation.backends.engine:EngineBackend"
+WITH_TARGET = ("arm",)
+"""Those that take a target behind their name, as in ``arm:emulated``."""
+
+ON_BOARDS = f"{__name__}.engine:EngineBackend"
 """What runs an engine on a board: ``ncnn:ssh://user@host``, ``tflite:adb://serial`` and so on."""
 
 ENGINES = ("ncnn", "onnxruntime", "tflite")
@@ -54,9 +58,10 @@ def load_backend(text: str) -> Backend:
         where = BACKENDS.get(text) or BACKENDS[name]
         arguments = (target,) if target and text not in BACKENDS else ()
     else:
+        raise DataError(_unknown(text))
+    if arguments and where == BACKENDS.get(name) and name not in WITH_TARGET:
         raise DataError(
-            f"unknown backend {text!r}; known are {', '.join(BACKENDS)}, and "
-            f"{', '.join(ENGINES)} on boards, such as {ENGINES[0]}:ssh://user@host"
+            f"backend {text!r}: {name} runs on this machine and takes no target; write {name}"
         )
     module, _, attribute = where.partition(":")
     try:
@@ -67,3 +72,15 @@ def load_backend(text: str) -> Backend:
             f"backend {text!r} needs the package {error.name}: pip install 'nn-costmodel[{extra}]'"
         ) from None
     return cast("Backend", factory(*arguments))
+
+
+def _unknown(text: str) -> str:
+    """Say that there is no such backend: near ones, or all."""
+    name = text.partition(":")[0]
+    close = get_close_matches(name[:100], {*BACKENDS, *ENGINES}, n=2)
+    if close:
+        return f"unknown backend {text!r}; did you mean {' or '.join(close)}?"
+    return (
+        f"unknown backend {text!r}; known are {', '.join(BACKENDS)}, and "
+        f"{', '.join(ENGINES)} on boards, such as {ENGINES[0]}:ssh://user@host"
+    )
