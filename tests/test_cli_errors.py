@@ -154,9 +154,12 @@ def test_interrupt_exits_130_with_a_line(tmp_path):
 
 
 USAGE = [
-    (["report"], "Missing argument"),
+    (["report"], "the argument NETWORK is missing"),
     (["report", "--bogus", "x"], "--bogus"),
-    (["bogus"], "bogus"),
+    (["bogus"], "there is no command bogus (see"),
+    (["reprot"], "there is no command reprot; did you mean report? (see"),
+    (["report", "resnet18", "--dept", "2"], "there is no option --dept; did you mean --depth"),
+    (["sweep", "nasbench201"], "the option --platform is missing"),
     (["report", "resnet18", "--batch", "x"], "--batch"),
     (["report", "resnet18", "--json", "--csv"], "give one of"),
     (["platforms", "bogus"], "bogus"),

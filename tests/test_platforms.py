@@ -239,7 +239,9 @@ def test_hardware_of_ones_own_lies_beside_the_calibration(tmp_path: Path) -> Non
     [
         ("raspberry-pi-4", "'raspberry-pi-4' must be HARDWARE/RUNTIME"),
         ("raspbery-pi-4/ncnn", "no hardware 'raspbery-pi-4'; did you mean raspberry-pi-4"),
-        ("raspberry-pi-4/nccn", "unknown runtime 'nccn'; known are"),
+        ("raspberry-pi-4/nccn", "unknown runtime 'nccn'; did you mean ncnn"),
+        ("rtx 3090", "such as rtx-3090/cuda-graphs; runtimes of it: cuda-graphs, cuda-library, pa"),
+        ("abacus", "such as gtx-1080-ti/paper; see costmodel platforms list"),
         ("/ncnn", "no hardware ''"),
         ("raspberry-pi-4/cuda-graphs", "cuda-graphs runs on GPUs, and raspberry-pi-4 is a CPU"),
         (

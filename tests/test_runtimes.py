@@ -129,9 +129,22 @@ def test_a_source_of_several_lines_is_one_line(tmp_path: Path) -> None:
     assert found.source == "seen twice"
 
 
-def test_an_unknown_name_lists_the_known() -> None:
-    with pytest.raises(DataError, match=r"unknown runtime 'tensorrt'; known are .*torch-eager"):
-        load_runtime("tensorrt")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("torch", "did you mean pytorch-mobile or torch-compile or torch-eager?"),
+        ("pytorch", "did you mean pytorch-mobile?"),
+        ("TFLite", "did you mean tflite or"),
+        ("onnx-runtime", "did you mean onnxruntime"),
+        ("", "costmodel platforms lists them, such as accelerator, armnn, cuda-graphs and"),
+    ],
+)
+def test_an_unknown_name_finds_those_near_it(name: str, said: str) -> None:
+    with pytest.raises(DataError) as caught:
+        load_runtime(name)
+    assert f"unknown runtime {name!r}; " in str(caught.value)
+    assert said in str(caught.value)
+    assert len(str(caught.value)) <= 150
 
 
 def test_a_prior_has_the_source_of_its_own_or_of_its_table(tmp_path: Path) -> None:

@@ -6,6 +6,11 @@ import re
 from collections.abc import Callable
 
 
+def _no_command(found: re.Match[str]) -> str:
+    near = (found[2] or "").replace("'", "")
+    return f"there is no command {found[1]}" + (f"; did you mean {near}?" if near else "")
+
+
 def _no_option(found: re.Match[str]) -> str:
     near = found[3] or found[4]
     return f"there is no option {found[1]}" + (f"; did you mean {near}?" if near else "")
@@ -27,6 +32,9 @@ _WORDS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"Invalid value for '([^']*)': ('.*' is not one of .*)", r"\1 \2"),
     (r"Invalid value: ", ""),
     (r"No such option: (\S+?)( \(Possible options?: (.*)\)| Did you mean (.*)\?)?$", _no_option),
+    (r"No such command '([^']*)'(?:\. Did you mean (.*)\?)?", _no_command),
+    (r"Missing argument '([^']*)'", r"the argument \1 is missing"),
+    (r"Missing option '([^']*)'(?: / '[^']*')*", r"the option \1 is missing"),
     (r"Option '(\S+)' requires an argument", r"the option \1 needs a value"),
     (r"Got unexpected extra arguments? ?\(s?\)? ?\((.*)\)", r"more was given than is taken: \1"),
     (r"\.$", ""),
@@ -43,6 +51,10 @@ def in_words(text: str) -> str:
     "--of 'mca' is not one of 'mac', 'span'"
     >>> in_words("Invalid value for '--depth': Input should be greater than or equal to 1")
     '--depth must be at least 1'
+    >>> in_words("No such command 'reprot'. Did you mean 'report'?")
+    'there is no command reprot; did you mean report?'
+    >>> in_words("Missing option '--platform' / '-p'.")
+    'the option --platform is missing'
     """
     for pattern, words in _WORDS:
         text = re.sub(pattern, words, text)

@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from costmodel.errors import DataError
+from costmodel.errors import DataError, listed
 from costmodel.platforms.calibrations import (
     calibrations,
     derived,
     distance,
     find_calibration,
 )
+from costmodel.platforms.runs import TOLD, no_runtime, runs_on, runtimes_for
 from costmodel.platforms.settings import (
     KINDS,
     NO_THREADS,
@@ -31,7 +32,7 @@ from costmodel.platforms.settings import (
     yes,
 )
 from costmodel.reading import MAX_TOML_BYTES, is_file, read_text
-from costmodel.runtimes import Runtime, load_runtime, runtime_names
+from costmodel.runtimes import Runtime, load_runtime
 from costmodel.timing.fitted import Fitted, from_toml
 from costmodel.timing.multipliers import multipliers
 from costmodel.timing.parameters import adjusted, priors
@@ -153,10 +154,7 @@ def load_platform(name: str | Platform, calibrated: bool = True) -> Platform:
     if base.endswith(".toml") and (not hardware_name or is_file(base)):
         return _with_settings(_from_file(Path(base)), name, query)
     if "/" not in base:
-        raise DataError(
-            f"platform {name!r} must be HARDWARE/RUNTIME, such as gtx-1080-ti/paper; runtimes: "
-            f"{', '.join(runtime_names())}"
-        )
+        raise DataError(no_runtime(base))
     platform = _named(hardware_name, runtime_name, parsed(name, query))
     return _calibrated(platform) if calibrated else platform
 
@@ -242,12 +240,12 @@ def _bare(device: Hardware, runtime: Runtime, settings: Mapping[str, str]) -> Pl
     from costmodel.hardware.clusters import on_clusters
 
     hardware, cores = on_clusters(device, settings.get("cores", ""))
-    only = tuple(runtime.algorithms)
-    if only in (("gpu",), ("accelerator",)) and only != (hardware.kind,):
-        runs, own = KINDS[only[0]].removeprefix("a ").removeprefix("an "), KINDS[hardware.kind]
+    if not runs_on(runtime, hardware.kind):
+        (only,) = runtime.algorithms
+        runs = KINDS[only].removeprefix("a ").removeprefix("an ")
         raise DataError(
-            f"{runtime.name} runs on {runs}s, and {hardware.name} is {own}; use another runtime: "
-            f"{', '.join(runtime_names())}"
+            f"{runtime.name} runs on {runs}s, and {hardware.name} is {KINDS[hardware.kind]}; use "
+            f"another runtime: {listed(runtimes_for(hardware.kind), TOLD)}"
         )
     threads = threads_of(settings.get("threads", str(NO_THREADS)), hardware)
     parameters = adjusted(

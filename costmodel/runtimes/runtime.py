@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -211,10 +212,20 @@ def load_runtime(name: str) -> Runtime:
     return _read(name, Path(name)) if name.endswith(".toml") else _shipped(name)
 
 
+def _unknown(name: str) -> str:
+    """Say that there is no such runtime: those that hold the name, near ones, or all."""
+    low, names = name[:100].lower(), runtime_names()
+    words = [other for other in names if low and (low in other or other in low)]
+    close = words or difflib.get_close_matches(low, names, n=3)
+    if close:
+        return f"unknown runtime {name!r}; did you mean {' or '.join(close)}?"
+    return f"unknown runtime {name!r}; costmodel platforms lists them, such as {listed(names, 3)}"
+
+
 @cache
 def _shipped(name: str) -> Runtime:
     if name not in runtime_names():
-        raise DataError(f"unknown runtime {name!r}; known are {listed(runtime_names(), 20)}")
+        raise DataError(_unknown(name))
     return _read(name, Path(str(resources.files(__package__) / f"{name}.toml")))
 
 

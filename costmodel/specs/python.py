@@ -153,7 +153,7 @@ def _as_graph(spec: str, made: Any, strict: bool, given: Sequence[InputShape]) -
     if examples is None:
         raise DataError(
             f"{spec}: {type(module).__name__} has no example_inputs; give the shapes of its "
-            f"inputs, as in --input 1x3x224x224; {_WANTED}"
+            "inputs, as in --input 1x3x224x224"
         )
     ready = examples if isinstance(examples, tuple | list) else (examples,)
     return from_torch(module, *ready, strict=strict)

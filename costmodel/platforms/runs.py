@@ -1,0 +1,44 @@
+"""Which runtimes run on which hardware, and what is said where a platform lacks one."""
+
+from __future__ import annotations
+
+from costmodel.errors import listed
+from costmodel.runtimes import Runtime, load_runtime, runtime_names
+
+TOLD = 6
+"""Runtimes that a message names."""
+
+
+def runs_on(runtime: Runtime, kind: str) -> bool:
+    """Say whether a runtime runs on a kind of hardware: one of GPUs alone runs on nothing else."""
+    only = tuple(runtime.algorithms)
+    return only not in (("gpu",), ("accelerator",)) or only == (kind,)
+
+
+def runtimes_for(kind: str) -> list[str]:
+    """Return the names of the runtimes with algorithms for a kind of hardware.
+
+    Examples
+    --------
+    >>> runtimes_for("accelerator")
+    ['accelerator']
+    """
+    return [name for name in runtime_names() if kind in load_runtime(name).algorithms]
+
+
+def no_runtime(name: str) -> str:
+    """Say that a platform lacks its runtime: those of the device, where there is one of the name.
+
+    Examples
+    --------
+    >>> no_runtime("pi 4")
+    "platform 'pi 4' must be HARDWARE/RUNTIME, such as raspberry-pi-4/armnn; runtimes of it: ..."
+    """
+    from costmodel.hardware import find_device, load_hardware
+
+    lacking = f"platform {name!r} must be HARDWARE/RUNTIME"
+    device = find_device(name)
+    if device is None:
+        return f"{lacking}, such as gtx-1080-ti/paper; see costmodel platforms list"
+    own = runtimes_for(load_hardware(device).kind)
+    return f"{lacking}, such as {device}/{own[0]}; runtimes of it: {listed(own, TOLD)}"
