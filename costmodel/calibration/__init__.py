@@ -1,4 +1,4 @@
-"""Measurements, the fit of a platform to them, and the choice of the next ones."""
+"""Measurements, the fit of a platform to them, and the choice of further measurements."""
 
 from costmodel.calibration.choice import calibrate as calibrate
 from costmodel.calibration.fit import Calibration as Calibration

@@ -1,4 +1,4 @@
-"""Single operators to calibrate with, on a CPU and on a GPU: each kind, from small to large."""
+"""Candidate operators for a calibration, on a CPU and on a GPU: each kind, from small to large."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def candidates(kind: str = "cpu") -> list[str]:
 
 def _on_cpu() -> list[str]:
     images = ((16, 112), (32, 56), (64, 56), (128, 28), (256, 14), (512, 7))
-    # Channels that fill no vectors, and kernels so small that little but the call is left.
+    # Channels that do not fill vectors, and kernels so small that the call dominates.
     odd = ((24, 56), (58, 28), (116, 14), (232, 7), (16, 7))
     return [
         *_convolutions(images, odd),
@@ -42,7 +42,7 @@ def _convolutions(images: _Images, odd: _Images) -> list[str]:
     dense += [(1024, 1024, 7, 1, 1), (144, 32, 28, 1, 1), (960, 160, 7, 1, 1)]
     dense += [(c, c, s, 1, 1) for c, s in odd]
     dense += [(64, 128, 56, 3, 2), (128, 256, 28, 3, 2), (64, 128, 56, 1, 2), (48, 64, 28, 5, 1)]
-    # Small images, which some libraries treat in another way.
+    # Small images, for which some libraries use another algorithm.
     dense += [(16, 16, 32, 3, 1), (64, 64, 8, 3, 1), (96, 208, 14, 3, 1), (128, 32, 7, 3, 1)]
     dense += [(3, 24, 224, 3, 2), (3, 64, 224, 7, 2)]
     specs = [f"conv2d?cin={i}&cout={o}&size={s}&k={k}&stride={t}" for i, o, s, k, t in dense]
@@ -78,7 +78,7 @@ def _elementwise(images: _Images) -> list[str]:
 
 
 def _pools() -> list[str]:
-    # A maximum is found by branches, and a processor learns those of a small input by heart.
+    # Maxima use branches, and branch predictors memorize those of a small input.
     shapes = ((16, 112, 3, 2), (64, 56, 3, 2), (128, 28, 3, 2), (64, 112, 2, 2), (64, 28, 3, 1))
     specs = [
         f"pool?kind={kind}&c={c}&size={s}&k={k}&stride={t}&padding={k // 2 if k > 2 else 0}"
@@ -125,7 +125,7 @@ def _gpu_attention() -> list[str]:
         f"attention?n={n}&heads=16&length={length}&depth={d}&causal={causal}"
         for ((n, length), d), causal in product(prefill, ("true", "false"))
     ]
-    # Decoding: one query a sequence, keys in cache or not, heads that share keys.
+    # Decoding: one query per sequence, keys in cache or not, heads that share keys.
     decode = product((1, 16), (512, 4096, 16384), (8, 32))
     return specs + [
         f"attention?n={n}&heads=32&kv_heads={shared}&length=1&keys={keys}&depth=128"

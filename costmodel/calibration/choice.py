@@ -1,4 +1,4 @@
-"""Calibration of a platform, or of the one among several that explains the rows best."""
+"""Calibration of a platform, or of the best of several platforms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from costmodel.platforms import Platform
 from costmodel.prediction.table import NetworkTable
 
 FEWEST = 5
-"""Fewest rows that tell one platform from another."""
+"""Fewest rows for choosing between platforms."""
 _FOLDS = 5
 _SEED = 2018
 
@@ -32,15 +32,16 @@ def calibrate(
     ----------
     measurements : sequence of Measurement
         Operators, whole networks, or both, by name or as op graphs; rows of other platforms are
-        refused.
+        rejected.
     platform : str, Platform, or a sequence of them
-        What was measured; its priors are where the fit starts. Of several, such as one device under
-        the runtimes that may have run, the one is taken that predicts best what it was not fitted
-        to: each fifth of the rows from the others.
+        The measured platform; the fit starts from its priors. If several are given, such as one
+        device with several runtimes, the one with the best predictions of rows left out of the fit
+        is used: each fifth of the rows is predicted from the others.
     provenance : mapping, optional
-        What the data are, stored beside the parameters.
+        Origin of the data, stored with the parameters.
     as_is : bool
-        Whether times are taken that can hardly be seconds, being a hundred times off the prior.
+        Whether to accept times that differ from the prior by a factor of a hundred and are probably
+        not seconds.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Rows that were measured under other conditions than those of the platform, and in other units."""
+"""Checks for rows measured under other conditions than the platform's, or in other units."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ from costmodel.ops import Input
 from costmodel.platforms import Platform
 
 FAR = 100.0
-"""Times off the prior that no device is, in one direction on nearly all rows: the units are others.
+"""Factor from the prior, in one direction on nearly all rows, that implies another unit.
 
-Of the devices whose measurements the project is scored on, the slowest takes 5 times its prior in
-the middle and 7 times where nine in ten take less; the fastest a quarter and an eighth."""
+Among the devices whose measurements are scored, the slowest takes 5 times its prior in the median
+and 7 times at the 90 % quantile; the fastest takes a quarter in the median and an eighth at the 10
+% quantile."""
 NEARLY_ALL = 0.9
-"""Share of rows that have to be so far off for all to be in another unit. [1]"""
+"""Share of such rows above which all rows count as being in another unit. [1]"""
 MANY = 0.25
-"""Share of rows so far off for them to be in another unit than the rest; fewer are outliers. [1]"""
+"""Share of such rows above which they count as being in another unit; fewer are outliers. [1]"""
 POOR = 3.0
-"""Factor by which the middle row of a fit may not be off."""
+"""Factor that the median error of a fit must stay below."""
 ENOUGH = 8
-"""Rows of a fit that is judged: fewer do not outweigh what was known before."""
+"""Fewest rows for judging a fit; fewer do not outweigh the prior knowledge."""
 _UNITS = {3: "milliseconds", 6: "microseconds", 9: "nanoseconds"}
 _MODES = {
     "torch-eager": ("eager",),
@@ -37,20 +38,20 @@ _MODES = {
     "cuda-graphs": ("graphs",),
     "cuda-library": ("library",),
 }
-"""Modes of running by the runtime that predicts for them: each is another host, or none."""
+"""Modes of running, by the runtime that predicts for them; each has another host, or none."""
 _RUNTIMES = {mode: runtime for runtime, modes in _MODES.items() for mode in modes}
 _HOSTLESS = "cuda-graphs"
-"""The runtime of GPUs in which no host takes part."""
+"""The GPU runtime without a host."""
 _DEVICES = {"cpu": ("cpu",), "gpu": ("cuda", "gpu")}
 
 
 def check_possible(seconds: np.ndarray, bound: np.ndarray) -> None:
-    """Refuse times that the hardware cannot reach, whatever the software: minutes, say.
+    """Reject times below the reach of the hardware with any software, such as times in minutes.
 
     Parameters
     ----------
     seconds, bound : ndarray
-        Measured, and the least that the hardware takes, row by row. [s]
+        Measured time and least time of the hardware for each row. [s]
 
     Raises
     ------
@@ -75,12 +76,12 @@ def check_possible(seconds: np.ndarray, bound: np.ndarray) -> None:
 
 
 def check_fit(residuals: np.ndarray) -> None:
-    """Refuse rows that no parameters of the hardware fit.
+    """Reject rows that no parameters of the hardware fit.
 
     Parameters
     ----------
     residuals : ndarray
-        Log of predicted over measured, after the fit, row by row. [1]
+        Log of predicted over measured after the fit, for each row. [1]
 
     Raises
     ------
@@ -101,9 +102,9 @@ def check_fit(residuals: np.ndarray) -> None:
 
 
 def check_conditions(measurements: Sequence[Measurement], platform: Platform) -> list[BadRow]:
-    """Return the rows of another platform, or of other threads, cores, dtype, layout or mode.
+    """Return the rows with another platform or other threads, cores, dtype, layout or mode.
 
-    Only what a row states is checked: its columns ``platform``, ``threads`` and ``dtype``, and
+    Only stated conditions are checked: the columns ``platform``, ``threads`` and ``dtype``, and
     ``layout``, ``cache``, ``mode`` and ``device`` as ``costmodel measure`` writes them. On a GPU
     ``host`` says whether its time is ``in`` the row or ``out`` of it. Operands may be ``cold``
     where ``between`` says by how many bytes.
@@ -141,7 +142,7 @@ def _reasons(m: Measurement, platform: Platform) -> Iterator[str]:
             f"{own}?threads={threads}"
         )
     if cores := settings.get("cores", ""):
-        # By the names of the device's clusters; unknown ones are refused as for a platform.
+        # By the names of the device's clusters; unknown ones are rejected as for a platform.
         stated = on_clusters(platform.hardware, cores)[1]
         if stated != platform.cores:
             yield (
@@ -154,7 +155,7 @@ def _reasons(m: Measurement, platform: Platform) -> Iterator[str]:
     runtime = platform.runtime.name
     layouts: tuple[str, ...] = ("contiguous", "nchw")
     if not runtime.startswith("torch"):
-        layouts += ("nhwc",)  # a matter of the runtime, which has one
+        layouts += ("nhwc",)  # determined by the runtime, which has only one
     for column, allowed in (
         ("layout", layouts),
         ("cache", ("warm", "cold") if m.between else ("warm",)),
@@ -171,7 +172,7 @@ def _reasons(m: Measurement, platform: Platform) -> Iterator[str]:
 
 
 def _base(written: str) -> str:
-    """Return ``hardware/runtime`` by their names, where a row has other spellings or files."""
+    """Return ``hardware/runtime`` by their names for any spelling or file in a row."""
     hardware, slash, runtime = written.rpartition("/")
     if hardware.endswith(".toml"):
         hardware = Path(hardware).stem
@@ -179,13 +180,13 @@ def _base(written: str) -> str:
 
 
 def _dtype_of(m: Measurement) -> str:
-    """Return the dtype that the text of a network states, else what networks are in."""
+    """Return the dtype that the text of a network states, else the default."""
     query = m.network.partition("?")[2] if isinstance(m.network, str) else ""
     return dict(parse_qsl(query)).get("dtype", "float32")
 
 
 def check_network(m: Measurement, nodes: Sequence[Node], platform: Platform) -> None:
-    """Refuse a row that says otherwise than its network, or whose network has open sizes.
+    """Reject a row that contradicts its network, or whose network has open sizes.
 
     Parameters
     ----------
@@ -218,7 +219,7 @@ def check_network(m: Measurement, nodes: Sequence[Node], platform: Platform) -> 
     if unknown:
         raise DataError(f"{m.name}: its sizes must be numbers; open are {listed(sorted(unknown))}")
     first = next((n.outputs[0] for n in nodes if isinstance(n.op, Input)), None)
-    is_graph = not isinstance(m.network, str)  # the first size of an operator may be no batch
+    is_graph = not isinstance(m.network, str)  # the first size of an operator is not always a batch
     if is_graph and m.batch and first is not None and first.shape[:1] not in ((), (m.batch,)):
         raise DataError(f"batch is {m.batch}, but the first input of {m.name} has {first.shape[0]}")
     own = {t.dtype for t in tensors}
@@ -235,14 +236,14 @@ def check_network(m: Measurement, nodes: Sequence[Node], platform: Platform) -> 
 
 
 def _hosts(platform: Platform) -> tuple[str, ...] | None:
-    """Return whether the time of the host is in or out; nothing on a CPU, which is the host."""
+    """Return whether a row includes the time of the host; ``""`` on a CPU, which is the host."""
     if platform.hardware.kind == "cpu":
         return None
     return ("out",) if platform.runtime.name == _HOSTLESS else ("in",)
 
 
 def _instead(column: str, stated: str, platform: Platform) -> str:
-    """Return which platform predicts for what a row states, where one does."""
+    """Return the platform that predicts for the conditions of a row, if there is one."""
     known = _RUNTIMES if column == "mode" else {"out": _HOSTLESS} if column == "host" else {}
     return f": take {platform.hardware.name}/{known[stated]}" if stated in known else ""
 
@@ -250,20 +251,20 @@ def _instead(column: str, stated: str, platform: Platform) -> str:
 def check_units(
     seconds: np.ndarray, prior: np.ndarray, numbers: Sequence[int] | None = None
 ) -> None:
-    """Refuse times that are so far off the prior that they must be in another unit.
+    """Reject times that differ so much from the prior that they must be in another unit.
 
     Parameters
     ----------
     seconds, prior : ndarray
-        Measured, and what the platform takes with nothing measured, row by row. [s]
+        Measured time and time with the priors of the platform, for each row. [s]
     numbers : sequence of int, optional
-        Of the rows in their file, for the message; by default as in a table with a header.
+        Row numbers in the file, for the message; by default those of a table with a header.
 
     Raises
     ------
     DataError
-        If nearly all rows are :data:`FAR` times slower, or nearly all as much faster; if many are,
-        and the others not: then the units are mixed.
+        If nearly all rows are :data:`FAR` times slower, or nearly all as much faster, or if many
+        are and the others are not, which means mixed units.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Chooses the measurements that tell most about a platform: D-optimal designs."""
+"""Choice of the most informative measurements of a platform: D-optimal designs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NOISE = 0.05
 def design(platform: str | Platform, n: int, specs: list[str] | None = None) -> list[str]:
     r"""Return the ``n`` measurements that determine the parameters of ``platform`` best.
 
-    Greedy D-optimal design: each next measurement is the one that raises the determinant of the
+    Greedy D-optimal design: each step selects the measurement that increases the determinant of the
     posterior precision most,
 
     .. math:: \log\det\Bigl(\Sigma_0^{-1} + \sum_i g_i g_i^T / \sigma^2\Bigr)
@@ -28,9 +28,9 @@ def design(platform: str | Platform, n: int, specs: list[str] | None = None) -> 
     Parameters
     ----------
     platform : str or Platform
-        What will be measured.
+        The platform to be measured.
     n : int
-        How many measurements.
+        Number of measurements.
     specs : list of str, optional
         Networks or operators to choose from; by default
         :func:`~costmodel.calibration.candidates.candidates` of its kind of hardware.

@@ -1,14 +1,14 @@
-r"""Fits again with rows that are alike where shapes are, since what formulas miss is.
+r"""Fit with correlated rows: kernels of similar shapes have similar model errors.
 
-A formula that is off by a tenth at one shape is off by about as much at the next: 200 such rows do
-not tell a parameter ten times as well as two. From the estimate with independent rows on, single
-operators of one kind and dtype therefore have the covariance that
-:mod:`costmodel.calibration.surfaces` learns with,
+A formula with an error of a tenth at one shape has about the same error at the next one, so 200
+such rows do not determine a parameter ten times as well as two. Starting from the estimate with
+independent rows, single operators of one kind and dtype therefore have the covariance that
+:mod:`costmodel.calibration.surfaces` uses,
 
 .. math:: C = s^2\, h h^T \circ K + \mathrm{diag}(\eta^2 / w), \qquad \eta = 0.3\, s
 
-with :math:`s` their scatter and :math:`w` weights of Student's t, and the parameters are those of
-the least squares :math:`r^T C^{-1} r` and their priors.
+with :math:`s` their scatter and :math:`w` weights of Student's t. The parameters minimize
+:math:`r^T C^{-1} r` plus the terms of their priors.
 
 Source: M. C. Kennedy and A. O'Hagan, Bayesian Calibration of Computer Models, J. R. Stat. Soc. B
 63(3), 2001, sections 4.2 and 4.3.
@@ -34,7 +34,7 @@ from costmodel.calibration.robust import (
 )
 
 NOISE = 0.3
-"""What shapes do not explain of a residual, relative to what they do. [1]"""
+"""Part of a residual that shapes do not explain, relative to the part that they explain. [1]"""
 _ROUNDS = 4
 
 
@@ -45,9 +45,9 @@ class Alike:
     Parameters
     ----------
     rows : ndarray of int
-        Which they are.
+        Indices of the rows.
     closeness : ndarray
-        Correlation of what the formula misses, by shape and by share of the device. [1]
+        Correlation of the model errors, by shape and by share of the device. [1]
     """
 
     rows: np.ndarray
@@ -55,11 +55,11 @@ class Alike:
 
 
 def correlated(p: Problem, e: Estimate, kinds: Sequence[Alike]) -> Estimate:
-    """Return the estimate under rows that are alike, from the one under independent rows.
+    """Return the estimate with correlated rows, starting from the one with independent rows.
 
     Examples
     --------
-    Six rows at one shape take a fifth more, four at shapes of their own do not:
+    Six rows at one shape take a fifth more time than predicted; four at other shapes do not:
 
     >>> from costmodel.calibration.starts import estimate
     >>> near = np.eye(10)
@@ -101,7 +101,7 @@ def _leverage(
     kinds: Sequence[Alike],
     roots: Sequence[np.ndarray],
 ) -> np.ndarray:
-    """Return by how much each predicted time follows its own row [1]."""
+    """Return the leverage of each row: how much its predicted time follows it [1]."""
     pull = (alone**2 * slopes.T).T
     for kind, root in zip(kinds, roots, strict=True):
         pull[kind.rows] = root.T @ (root @ slopes[kind.rows])
@@ -118,7 +118,7 @@ def _whitened(
 
 
 def _root(kind: Alike, r: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return a square root of the inverse of ``C``, its weights those of rows left out."""
+    """Return a square root of the inverse of ``C`` with the weights of leave-one-out residuals."""
     own = r[kind.rows]
     scatter = max(FLOOR, 1.4826 * float(np.median(np.abs(own))))
     shared, noise = scatter**2 * kind.closeness, NOISE * scatter

@@ -1,9 +1,9 @@
-"""Fits the parameters of a platform to measurements, however few, and says what they determine.
+"""Fit of a platform's parameters to any number of measurements, and what they determine.
 
 Maximum a posteriori in log time: log-normal priors (:mod:`costmodel.timing.parameters`), errors
 with heavy tails, so that a tenth of wrong rows does not mislead
-(:mod:`costmodel.calibration.robust`), and physical bounds. Nothing is fitted that has no meaning,
-so that 0, 5, 10 and 500 measurements all give a sane model.
+(:mod:`costmodel.calibration.robust`), and physical bounds. Every fitted parameter has a physical
+meaning, so that 0, 5, 10 and 500 measurements all give a plausible model.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ from costmodel.timing.surface import Surface
 from costmodel.zoo import NETWORKS
 
 UNDETERMINED = 0.7
-"""A parameter whose error is above this share of its prior spread is not determined."""
+"""A parameter whose posterior spread is above this share of its prior spread is not determined."""
 UNKNOWN_SCALE = 0.7
 """Least spread of the multiplier of all kernels while it is fitted: a factor of two. [1]
 
-A few rows tell how fast a device is as a whole. With a narrower prior, on a device three times
-slower than assumed, parameters that the rows tell less about give way instead.
+A few rows determine the overall speed of a device. With a narrower prior, on a device three times
+slower than assumed, less determined parameters would move instead.
 """
 _PRIOR_ROWS = 0.5
 """Weight of the prior residual spreads, in rows."""
@@ -68,16 +68,16 @@ _PRIOR_ROWS = 0.5
 
 @dataclass(frozen=True)
 class Tried:
-    """How well a platform predicts rows that it was not fitted to.
+    """Accuracy of a platform on rows that it was not fitted to.
 
     Parameters
     ----------
     platform : str
         Its name.
     error : float
-        Mean absolute relative error of the rows, each left out once with a fifth of them. [1]
+        Mean absolute relative error of the rows, each predicted while its fifth is left out. [1]
     rank : float
-        Spearman's rank correlation of the same; not a number where all times are alike. [1]
+        Spearman's rank correlation of the same rows; NaN if all times are equal. [1]
     """
 
     platform: str
@@ -92,15 +92,16 @@ class Calibration:
     Parameters
     ----------
     platform : Platform
-        The platform with fitted parameters: give it to :func:`costmodel.latency`.
+        The platform with fitted parameters; pass it to :func:`costmodel.latency`.
     residuals : ndarray
-        Log of predicted over measured, one a row. [1]
+        Log of predicted over measured, one per row. [1]
     undetermined : tuple of str
-        Parameters that the data could not determine; they keep about their prior value.
+        Parameters that the data do not determine; they stay near their prior value.
     at_bounds : tuple of str
-        Parameters that ended at a limit of their physical range: look at the data or the hardware.
+        Parameters that ended at a limit of their physical range: check the data and the hardware
+        file.
     tried : tuple of Tried
-        Where several platforms were tried: how well each predicts rows left out, the best first.
+        The accuracy of each tried platform on rows left out, the best first.
     """
 
     platform: Platform
@@ -122,9 +123,10 @@ class Calibration:
         return float(np.median(np.abs(np.expm1(self.residuals))))
 
     def save(self, path: str | os.PathLike[str] | None = None) -> Path:
-        """Write the calibration as TOML, whole or not at all, and return where.
+        """Write the calibration as TOML atomically, and return its path.
 
-        By default to the user's calibrations, where the name of the platform finds it.
+        The default is the folder of the user's calibrations, where the name of the platform finds
+        it.
         """
         name = self.platform.name
         if path is None:
@@ -141,7 +143,7 @@ def fit_measurements(
     provenance: Mapping[str, str],
     as_is: bool,
 ) -> Calibration:
-    """Fit the parameters of one platform, as :func:`costmodel.calibrate` says."""
+    """Fit the parameters of one platform (see :func:`costmodel.calibrate`)."""
     where, table, seconds = measured_table(measurements, platform, as_is)
     result = fit(table, seconds, where, provenance)
     if not as_is:
@@ -174,7 +176,7 @@ def measured_table(
     table = tabulate(graphs, where, [m.between for m in measurements])
     if not as_is:
         numbers = [m.row or i for i, m in enumerate(measurements, start=2)]
-        if not where.hardware.assumed:  # else its priors say nothing of the unit
+        if not where.hardware.assumed:  # otherwise its priors cannot identify the unit
             check_units(seconds, table.seconds(where, where.fitted.theta), numbers)
         check_possible(seconds, table.sums(table.terms(where, where.fitted.theta).bound))
     return where, table, seconds
@@ -186,7 +188,7 @@ def measured_graph(m: Measurement, index: int, platform: Platform) -> Subject:
     Raises
     ------
     DataError
-        If the network cannot be built, or is not what the row says; the row is named.
+        If the network cannot be built or contradicts the row; the message names the row.
     """
     try:
         if not isinstance(m.network, str | nx.Graph | Prepared):
@@ -200,7 +202,7 @@ def measured_graph(m: Measurement, index: int, platform: Platform) -> Subject:
 
 
 def _with_settings(m: Measurement) -> str:
-    """Return the network with the batch and dtype of the row; a file has them itself."""
+    """Return the network with the batch and dtype of the row; a file has its own."""
     name, _, query = m.name.partition("?")
     if name not in NETWORKS:
         return m.name
@@ -217,7 +219,7 @@ def fit(
     platform: Platform,
     provenance: Mapping[str, str],
 ) -> Calibration:
-    """Fit the parameters of ``platform`` to networks that are lowered already."""
+    """Fit the parameters of ``platform`` to lowered networks."""
     start = platform.fitted
     platform = replace(platform, fitted=replace(start, surfaces=()))  # formulas first
     free = [p for p in start.parameters if p.spread > 0]
@@ -247,11 +249,11 @@ def fit(
     x = found.x
     theta = theta_at(x)
     errors = np.sqrt(np.diag(found.covariance))
-    formula = np.log(table.seconds(platform, theta)) - target  # as predictions are: bounded
+    formula = np.log(table.seconds(platform, theta)) - target  # bounded, like predictions
     surfaces = _surfaces(table, platform, theta, found)
     platform = replace(platform, fitted=replace(start, surfaces=surfaces))
     rest = np.log(table.seconds(platform, theta)) - target
-    off = np.where(single, formula, rest)  # a surface says itself how far operators may be off
+    off = np.where(single, formula, rest)  # a surface has its own spread of operators
     operator_spread, network_spread = _spreads(off / (1 - found.leverage), single)
     return Calibration(
         replace(
@@ -283,7 +285,7 @@ def _fitted_spread(p: Parameter) -> float:
 def _surfaces(
     table: NetworkTable, platform: Platform, theta: Mapping[str, float], found: Estimate
 ) -> tuple[Surface, ...]:
-    """Return what the fitted formulas miss, where single operators are enough to tell."""
+    """Return the surfaces of the model errors, for kinds with enough single operators."""
     if np.sum(table.kernels == 1) < FEWEST:
         return ()
     share = _share(table, platform, theta)
@@ -302,9 +304,8 @@ def _share(table: NetworkTable, platform: Platform, theta: Mapping[str, float]) 
 def _spreads(residual: np.ndarray, single: np.ndarray) -> tuple[float, float]:
     """Return the residual spread of operators and of networks.
 
-    From the 90 % quantile of the absolute residuals that rows would have, were they left out, so
-    that intervals cover what they say also where rows are few and where the tails are heavier than
-    normal.
+    The spread comes from the 90 % quantile of the absolute leave-one-out residuals, so that
+    intervals have their nominal coverage also with few rows and with heavy tails.
     """
     found = []
     for group, prior in ((single, PRIOR_OPERATOR_SPREAD), (~single, PRIOR_NETWORK_SPREAD)):

@@ -1,6 +1,6 @@
-"""Tables of measured latencies: what ``measure`` writes, ``calibrate`` and ``score`` read.
+"""Tables of measured latencies: written by ``measure``, read by ``calibrate`` and ``score``.
 
-A table is CSV (or Parquet, where pyarrow is installed) with one measurement a row. Columns:
+A table is CSV (or Parquet, if pyarrow is installed) with one measurement per row. Columns:
 
 ``network``
     A network as in :mod:`costmodel.specs`: a zoo name with parameters, a file, or a single operator
@@ -8,16 +8,17 @@ A table is CSV (or Parquet, where pyarrow is installed) with one measurement a r
 ``seconds``
     The measured latency of one inference. Required; positive. [s]
 ``platform``, ``batch``, ``dtype``, ``threads``
-    Where and how it was measured. Optional; an empty cell means "not said".
+    Device and conditions of the measurement. Optional; an empty cell means "not stated".
 ``between``
-    Bytes that other kernels touched between two runs, the inputs being made last: an operator
-    measured as if inside a network. Optional; 0 or empty where it ran again and again. [byte]
+    Bytes that other kernels touched between two runs, after which the inputs were written: an
+    operator measured as if inside a network. Optional; 0 or empty if it ran repeatedly alone.
+    [byte]
 
 ``mode``, ``host``, ``layout``, ``cache``, ``device``
     The conditions: ``mode`` is ``eager``, ``compile``, ``graphs`` (kernels replayed from a CUDA
-    graph) or ``library`` (called from C++); ``host`` is ``in`` or ``out`` of the time; ``cache`` is
-    ``warm``, or ``cold`` beside a ``between``. Optional; a platform whose runtime runs otherwise
-    refuses the row (:mod:`costmodel.calibration.conditions`).
+    graph) or ``library`` (called from C++); ``host`` is ``in`` or ``out``: whether the time
+    includes it; ``cache`` is ``warm``, or ``cold`` together with ``between``. Optional; a platform
+    with other conditions rejects the row (:mod:`costmodel.calibration.conditions`).
 
 Further columns are kept as they are.
 """
@@ -44,11 +45,11 @@ from costmodel.reading import read_text
 REQUIRED = ("network", "seconds")
 COLUMNS = ("network", "platform", "batch", "dtype", "threads", "between", "seconds")
 MAX_ROWS = 1_000_000
-"""Most rows that are read."""
+"""Maximum number of rows."""
 MAX_BYTES = 256 * 2**20
-"""Largest table that is read. [byte]"""
+"""Maximum size of a table. [byte]"""
 _SHOWN = 3
-"""Bad rows that an error shows."""
+"""Number of bad rows in an error."""
 
 
 @dataclass(frozen=True)
@@ -62,17 +63,17 @@ class Measurement:
     seconds : float
         Latency of one inference. [s]
     platform : str
-        Where it was measured; ``""`` if not said.
+        The measured platform; ``""`` if not stated.
     batch, threads : int, optional
-        Inputs at once, threads used.
+        Batch size, number of threads.
     dtype : str
-        Dtype of the network; ``""`` if not said.
+        Dtype of the network; ``""`` if not stated.
     extra : mapping
         Further columns.
     between : int
         Bytes that other kernels touched between two runs. [byte]
     row : int
-        Its number in the file, the header being row 1; 0 where it is of no file.
+        Its number in the file, where the header is row 1; 0 without a file.
     """
 
     network: str | nx.DiGraph | Prepared
@@ -87,7 +88,7 @@ class Measurement:
 
     @property
     def name(self) -> str:
-        """What the network is called: its text, or the name of the graph.
+        """The name of the network: its text, or the name of the graph.
 
         Examples
         --------
@@ -102,14 +103,12 @@ class Measurement:
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row that was refused.
+    """A rejected row.
 
     Parameters
     ----------
     row : int
-        Its number in the file, the header being row 1.
-    reason : str
-        What is wrong with it.
+        Its number in the file, where the header is row 1. reason : str The fault.
     """
 
     row: int
@@ -126,13 +125,14 @@ def read_measurements(
     path : path
         A ``.csv`` or ``.parquet`` file.
     keep_good : bool
-        Whether good rows are returned beside bad ones; else one bad row refuses the table.
+        Whether good rows are returned in spite of bad ones; otherwise one bad row rejects the
+        table.
 
     Raises
     ------
     DataError
-        If the file cannot be read, lacks a column, or holds bad rows and ``keep_good`` is false:
-        the first bad rows are named with the reason.
+        If the file cannot be read, lacks a column, or holds bad rows and ``keep_good`` is false;
+        the message gives the first bad rows with the reasons.
     """
     file = Path(path)
     rows = _parquet_rows(file) if file.suffix == ".parquet" else _csv_rows(file)
@@ -149,7 +149,7 @@ def read_measurements(
 
 
 def named(bad: Sequence[BadRow]) -> str:
-    """Return the first of some bad rows with their reasons, and how many more there are.
+    """Return the first bad rows with their reasons, and the number of the others.
 
     Examples
     --------
@@ -196,7 +196,7 @@ def check_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Measurement], li
 
 
 def write_measurements(path: str | os.PathLike[str], measurements: Iterable[Measurement]) -> None:
-    """Write a CSV table, whole or not at all.
+    """Write a CSV table atomically.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Rows of a calibration, worst first: what was measured beside what the fitted platform says."""
+"""Rows of a calibration with measured and predicted times, the largest error first."""
 
 from __future__ import annotations
 
@@ -11,27 +11,24 @@ from costmodel.calibration.fit import Calibration
 from costmodel.calibration.measurement import Measurement
 
 OUTLIER = 4.0
-"""Robust standard deviations beyond which a row is called an outlier."""
+"""Robust standard deviations beyond which a row is an outlier."""
 _ENOUGH = 8  # rows, below which a deviation of theirs means little
 
 
 @dataclass(frozen=True)
 class Residual:
-    """One row of a table of measurements beside its fit.
+    """One measured row with its fitted prediction.
 
     Parameters
     ----------
     row : int
-        Its number in the file, the header being row 1.
-    network : str
-        What was measured.
-    measured, predicted : float
-        [s]
+        Its number in the file, where the header is row 1. network : str The measured network.
+        measured, predicted : float [s]
     ratio : float
         Predicted over measured. [1]
     sigmas : float, optional
-        How many robust standard deviations (1.4826 times the median of the absolute residuals of
-        all rows) the logarithm of the ratio is off; None where there are too few rows.
+        Logarithm of the ratio in robust standard deviations (1.4826 times the median of the
+        absolute residuals of all rows); None if there are too few rows.
     between : int
         Bytes that other kernels touched between two runs. [byte]
     """
@@ -46,14 +43,14 @@ class Residual:
 
     @property
     def is_outlier(self) -> bool:
-        """Whether it is further off than the others explain."""
+        """Whether its error is larger than the errors of the others explain."""
         return self.sigmas is not None and self.sigmas > OUTLIER
 
 
 def residuals_of(
     calibration: Calibration, measurements: Sequence[Measurement]
 ) -> tuple[Residual, ...]:
-    """Return the rows that ``calibration`` was fitted to, those that fit worst first.
+    """Return the rows that ``calibration`` was fitted to, the largest error first.
 
     Examples
     --------

@@ -1,16 +1,16 @@
-r"""The robust maximum a posteriori estimate that a calibration is.
+r"""The robust maximum a posteriori estimate of a calibration.
 
 Log times are :math:`\log t_i = f_i(x) + e_i`, with ``x`` the logarithms of the parameters. Errors
-have heavy tails and a scale that the rows tell; priors are normal, and the rows may widen all of
-them by one factor:
+have heavy tails and a scale estimated from the rows. Priors are normal, and the rows may widen all
+of them by one factor:
 
 .. math::
 
     e_i \sim \text{Student-}t_\nu(0, \sigma), \qquad x_j \sim N(m_j, (\tau s_j)^2)
 
 A round moves ``x`` to the least squares of rows with weights :math:`w_i`, then estimates weights,
-noise and width anew, the :math:`\gamma` parameters that the rows determine taken off (D. MacKay,
-Bayesian Interpolation, Neural Computation 4(3), 1992):
+noise and width anew, correcting for the :math:`\gamma` parameters that the rows determine (D.
+MacKay, Bayesian Interpolation, Neural Computation 4(3), 1992):
 
 .. math::
 
@@ -19,10 +19,10 @@ Bayesian Interpolation, Neural Computation 4(3), 1992):
     \tau^2 = \max\Bigl(1, \frac{k_0 + \sum_j z_j^2}{k_0 + \gamma}\Bigr), \quad
     z_j = \frac{x_j - m_j}{s_j}
 
-Where the priors are off by a factor of three, good rows start far out, and a robust loss of little
-noise would throw them away. The noise therefore starts as wide as the rows are off, so that all of
-them count as in plain least squares, and narrows while the fit gets better: rows that stay far out
-are the wrong ones.
+If the priors are off by a factor of three, good rows have large residuals at the start, and a
+robust loss with small noise would ignore them. The noise therefore starts as wide as the residuals,
+so that all rows count as in plain least squares, and narrows as the fit improves. Rows whose
+residuals stay large are the wrong ones.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ from costmodel.timing.spread import STEP
 FREEDOM = 3.0
 """Degrees of freedom of Student's t: rows beyond about two noises count less and less. [1]"""
 NOISE = 0.05
-"""Noise of log times that is expected before any are seen. [1]"""
+"""Prior noise of log times. [1]"""
 NOISE_ROWS = 3.0
-"""Weight of the expected noise, in rows."""
+"""Weight of the prior noise, in rows."""
 FLOOR = 0.02
 """Least noise of log times: no table repeats better. [1]"""
 WIDE_PRIORS = 5.0
-"""Weight of the expectation that priors are as wide as they say, in parameters."""
+"""Weight of the stated width of the priors, in parameters."""
 _ROUNDS = 15
 _SETTLED = 1e-2
-"""Change of the logarithms of noise and width that is none. [1]"""
+"""Change of the logarithms of noise and width that counts as convergence. [1]"""
 ALONE = 0.95
-"""Largest leverage: a row that decides alone would be off by any amount without it. [1]"""
+"""Largest leverage: without a limit, the leave-one-out residual of a row could diverge. [1]"""
 _STEPS = 4
 """Steps of least squares in one round."""
 
@@ -60,7 +60,7 @@ class Problem:
     Parameters
     ----------
     residuals : callable
-        Log of predicted over measured, one column a measurement, for each row of an array of
+        Log of predicted over measured, one column per measurement, for each row of an array of
         logarithms of the parameters. [1]
     mean, spread, lower, upper : ndarray
         Of the logarithms of the parameters: prior, and physical range. [1]
@@ -80,14 +80,14 @@ class Problem:
         return np.asarray(self.residuals(x[None])[0])
 
     def jacobian(self, x: np.ndarray) -> np.ndarray:
-        """Return the derivatives of the residuals, one column a parameter [1]."""
+        """Return the derivatives of the residuals, one column per parameter [1]."""
         found = self.residuals(np.concatenate([x[None], x + STEP * np.eye(len(x))]))
         return np.asarray((found[1:] - found[0]).T / STEP)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Where the posterior is largest.
+    """The maximum of the posterior.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class Estimate:
     widened : float
         Factor by which the rows widened all priors. [1]
     leverage : ndarray
-        How much of its own time each row decides: 0 not at all, 1 alone. [1]
+        Influence of each row on its own predicted time: 0 is none, 1 is complete. [1]
     cost : float
         Negative logarithm of the posterior, constants left out. [1]
     """
@@ -117,11 +117,11 @@ class Estimate:
 
 
 def climbed(p: Problem, start: np.ndarray) -> Estimate:
-    """Return the estimate that is reached from ``start``, logarithms of the parameters.
+    """Return the estimate found from ``start``, the logarithms of the parameters.
 
     Examples
     --------
-    Ten rows that are three times what the prior says, and one that is wrong besides:
+    Ten rows take three times the prior time, and another one is wrong:
 
     >>> rows = np.log([3.0] * 10 + [60.0])
     >>> one = np.ones(1)
@@ -183,7 +183,7 @@ def _inside(p: Problem, x: np.ndarray) -> np.ndarray:
 
 
 def _first_noise(p: Problem, r: np.ndarray) -> np.ndarray:
-    """Return a noise as wide as the rows are off before anything is fitted."""
+    """Return the noise that matches the residuals before the fit."""
     noise = np.empty(len(r))
     for rows in p.groups:
         noise[rows] = max(NOISE, 1.4826 * float(np.median(np.abs(r[rows]))))
@@ -197,7 +197,7 @@ def _scaled(root: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
 def moved(
     p: Problem, x: np.ndarray, whitened: Callable[[np.ndarray], np.ndarray], widened: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return parameters some steps nearer to the least squares, residuals, and covariance.
+    """Return parameters some steps closer to the least squares, residuals, and covariance.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ def moved(
     x : ndarray
         Where to start. [1]
     whitened : callable
-        Residuals, or their derivatives, as independent ones of variance 1.
+        Transforms residuals, or their derivatives, to independent ones of variance 1.
     widened : float
         Factor of all priors. [1]
     """
@@ -228,7 +228,7 @@ def moved(
 
 
 def student_weights(r: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Return the weight of each row in the next round: less, the further off it is [1].
+    """Return the weight of each row in the next round; it falls with the residual [1].
 
     Examples
     --------
@@ -239,7 +239,7 @@ def student_weights(r: np.ndarray, noise: np.ndarray) -> np.ndarray:
 
 
 def determined(covariance: np.ndarray, wide: np.ndarray) -> float:
-    """Return how many parameters the rows determine."""
+    """Return the number of parameters that the rows determine."""
     return float(np.sum(np.clip(1 - np.diag(covariance) / wide**2, 0, 1)))
 
 
@@ -252,7 +252,7 @@ def _leverage(
 
 
 def _noise(p: Problem, r: np.ndarray, weights: np.ndarray, used: float) -> np.ndarray:
-    """Return the noise of each row: that of its group, degrees of freedom taken off."""
+    """Return the noise of each row: that of its group, corrected for degrees of freedom."""
     noise = np.empty(len(r))
     left = max(0.1, 1 - used / len(r))
     for rows in p.groups:
@@ -262,5 +262,5 @@ def _noise(p: Problem, r: np.ndarray, weights: np.ndarray, used: float) -> np.nd
 
 
 def width(z: np.ndarray, used: float) -> float:
-    """Return by how much the priors are too narrow."""
+    """Return the factor by which the priors are too narrow."""
     return float(np.sqrt(max(1.0, (WIDE_PRIORS + z @ z) / (WIDE_PRIORS + used))))

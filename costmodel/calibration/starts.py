@@ -1,16 +1,16 @@
-r"""Other starts of a fit: where one parameter, moved far, explains the rows better.
+r"""Further starts of a fit, at points where one parameter is moved far.
 
-Where a kernel waits for memory, no small change of its arithmetic changes its time: a fit that
-starts there never learns that the arithmetic is slower by far, and bends other parameters instead.
-From an estimate, each parameter is therefore moved by one and two widths of its prior, the others
-follow along the slopes,
+If a kernel waits for memory, a small change of its arithmetic does not change its time. A fit that
+starts there cannot find that the arithmetic is much slower, and distorts other parameters instead.
+From an estimate, each parameter is therefore moved by one and two widths of its prior, while the
+others follow along the slopes,
 
 .. math::
 
     y = -(J^T W J + S)^{-1} \bigl(J^T W\, r(x') + S (x' - m)\bigr)
 
-with the row and column of the moved one left out, and the fit starts again where that promises the
-largest posterior. The better of the two ends stays.
+without the row and column of the moved parameter. The fit starts again from the point that promises
+the largest posterior, and the better of the two results is kept.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ import numpy as np
 from costmodel.calibration.robust import Estimate, Problem, climbed, costs, student_weights
 
 MOVES = (-2.0, -1.0, 1.0, 2.0)
-"""By how much a parameter is moved. [width of its prior]"""
+"""Distances by which a parameter is moved. [width of its prior]"""
 WORTH = 2.0
-"""By how much another start must promise to raise the log posterior, and the end to do so. [1]"""
+"""Least increase of the log posterior that another start must promise and achieve. [1]"""
 _AGAIN = 3
-"""Most other starts."""
+"""Maximum number of further starts."""
 
 
 def estimate(p: Problem) -> Estimate:
-    """Return the estimate of a problem: the best that is reached from the prior and elsewhere.
+    """Return the estimate of a problem: the best one found from the prior and further starts.
 
     Examples
     --------
-    A kernel that waits for memory, at 1, or for arithmetic, which the prior says takes 0.1:
+    A kernel waits for memory, which takes 1, or for arithmetic, which takes 0.1 by its prior:
 
     >>> from functools import partial
     >>> rows = np.log([3.0] * 10)
@@ -58,7 +58,7 @@ def estimate(p: Problem) -> Estimate:
 
 
 def elsewhere(p: Problem, e: Estimate) -> np.ndarray | None:
-    """Return where to start again, or None where no move of one parameter promises more."""
+    """Return the next start, or None if no move of one parameter promises an increase."""
     width = e.widened * p.spread
     moves = np.concatenate([np.diag(m * width) for m in MOVES])
     moved = np.clip(e.x + moves, p.lower, p.upper)

@@ -1,9 +1,8 @@
-r"""Learns what fitted formulas miss over the shapes of single operators, for each kind of kernel.
+r"""Fit of the model errors over the shapes of single operators, for each kind of kernel.
 
-Row :math:`i` is off by :math:`y_i` in the logarithm, of which the device decides the share
-:math:`h_i` of its time, and its noise is :math:`n^2 / w_i`, with weights of Student's t. With
-:math:`f \sim N(0, s^2 k)` (:mod:`costmodel.timing.surface`) what a row would be off, were it left
-out, is
+Row :math:`i` has the log residual :math:`y_i`, the device determines the share :math:`h_i` of its
+time, and its noise is :math:`n^2 / w_i`, with weights of Student's t. With
+:math:`f \sim N(0, s^2 k)` (:mod:`costmodel.timing.surface`) the leave-one-out residual of a row is
 
 .. math::
 
@@ -11,11 +10,12 @@ out, is
     C = s^2\, h h^T \circ K + \mathrm{diag}(n^2 / w), \qquad
     w_i = \frac{\nu + 1}{\nu + e_i^2 / n^2}
 
-so a row that its neighbours contradict loses its weight, however far off all of them are. At most
-:data:`INDUCING` rows are kept: those that the others determine least (subset of regressors).
+so a row that contradicts its neighbours loses its weight, even if all of them have large residuals.
+At most :data:`INDUCING` rows are kept: those that the others determine least (subset of
+regressors).
 
-A surface is kept where each fifth of the rows is off less with what the others teach than with the
-formula alone.
+A surface is kept if, in five-fold cross-validation, it predicts the rows better than the formula
+alone.
 
 Length and noise are fixed. They were chosen by cross-validation within rows that calibrations of
 an A100, an H200 and a V100 are fitted to; half or twice as much changes little.
@@ -35,13 +35,13 @@ from costmodel.prediction.table import NetworkTable
 from costmodel.timing.surface import Surface, closeness, shape_of
 
 FEWEST = 50
-"""Fewest single operators of a kind and dtype that a surface is learnt from."""
+"""Fewest single operators of a kind and dtype for a surface."""
 INDUCING = 64
-"""Most rows of a surface that are kept."""
+"""Maximum number of rows kept in a surface."""
 LENGTH = 3.0
-"""Distance over which residuals stay alike. [doubling of a size]"""
-_MOST = 600  # rows that one surface is learnt from: time grows with their cube
-_FAR = 3.0  # spreads beyond which all errors count alike
+"""Correlation length of residuals. [doubling of a size]"""
+_MOST = 600  # maximum number of rows of a fit, whose time grows with the cube of it
+_FAR = 3.0  # errors are clipped at this number of spreads
 _FOLDS = 5
 _ROUNDS = 5
 _SEED = 2018
@@ -50,14 +50,14 @@ _SEED = 2018
 def learnt(
     table: NetworkTable, off: np.ndarray, share: np.ndarray, weights: np.ndarray
 ) -> tuple[Surface, ...]:
-    """Return the surfaces that the single operators of a table teach.
+    """Return the surfaces fitted to the single operators of a table.
 
     Parameters
     ----------
     table : NetworkTable
-        What was measured; rows of several kernels teach nothing here.
+        The measured networks; rows of several kernels are not used.
     off : ndarray
-        Log of measured over predicted, one a row. [1]
+        Log of measured over predicted, one per row. [1]
     share : ndarray
         Share of the device in each predicted time. [1]
     weights : ndarray
@@ -74,7 +74,7 @@ def learnt(
 
 
 def alike(table: NetworkTable, share: np.ndarray) -> list[Alike]:
-    """Return the rows of a table whose residuals are alike: single operators, by kind and dtype.
+    """Return the rows with correlated residuals: single operators, by kind and dtype.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def alike(table: NetworkTable, share: np.ndarray) -> list[Alike]:
 
 
 def _by_kind(table: NetworkTable) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
-    """Return rows that are one kernel, with the shapes of these, by kind and dtype."""
+    """Return the rows of a single kernel with their shapes, by kind and dtype."""
     single = np.flatnonzero(table.kernels == 1)
     kernel = table.column[table.start[single]]
     rows: dict[tuple[str, str], list[np.ndarray]] = {}
@@ -114,11 +114,11 @@ def _by_kind(table: NetworkTable) -> dict[tuple[str, str], tuple[np.ndarray, np.
 def _surface(
     kind: str, dtype: str, x: np.ndarray, y: np.ndarray, share: np.ndarray, weights: np.ndarray
 ) -> Iterator[Surface]:
-    """Yield the surface of one kind, or nothing where it is of no use."""
+    """Yield the surface of one kind, or nothing if it is of no use."""
     signal = max(FLOOR, 1.4826 * float(np.median(np.abs(y))))
     noise, near = NOISE * signal, closeness(x, x, LENGTH)
     shared = signal**2 * np.outer(share, share) * near
-    far = _FAR * signal  # wrong rows count alike on both sides
+    far = _FAR * signal  # clip wrong rows symmetrically
     out = np.minimum(np.abs(_left_out(shared, y, weights, noise)), far)
     if out.sum() >= np.minimum(np.abs(y), far).sum():
         return
@@ -127,7 +127,7 @@ def _surface(
     seen = near[kept] * share * np.sqrt(weights) / noise
     information = seen @ seen.T + near[np.ix_(kept, kept)] / signal**2
     found = np.linalg.solve(information, seen @ (y * np.sqrt(weights) / noise))
-    # As wide as rows that are left out say, so that intervals cover what they say.
+    # The width matches the leave-one-out residuals, so that intervals have their nominal coverage.
     left, variance = inverse @ y / np.diag(inverse), 1 / np.diag(inverse) - noise**2 / weights
     known = np.sqrt(np.maximum(0, variance) + noise**2)
     wide = float(np.quantile(np.abs(left) / known, 0.9)) / 1.645
@@ -137,7 +137,7 @@ def _surface(
 def _weighed(
     shared: np.ndarray, y: np.ndarray, weights: np.ndarray, noise: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the inverse of ``C`` and the weights that go with it."""
+    """Return the inverse of ``C`` and the corresponding weights."""
     for _ in range(_ROUNDS):
         inverse = np.linalg.inv(shared + np.diag(noise**2 / weights))
         left = inverse @ y / np.diag(inverse)
@@ -146,7 +146,7 @@ def _weighed(
 
 
 def _left_out(shared: np.ndarray, y: np.ndarray, weights: np.ndarray, noise: float) -> np.ndarray:
-    """Return what rows are off that had no part in it: each fifth by the others."""
+    """Return the cross-validated residuals: each fifth of the rows predicted from the others."""
     order, left = np.random.default_rng(_SEED).permutation(len(y)), y.copy()
     for fold in range(_FOLDS):
         out = order[fold::_FOLDS]
@@ -157,7 +157,7 @@ def _left_out(shared: np.ndarray, y: np.ndarray, weights: np.ndarray, noise: flo
 
 
 def _determining(near: np.ndarray) -> np.ndarray:
-    """Return the rows that, one after the other, those before determine least."""
+    """Return the rows selected greedily: each next one is the least determined by the others."""
     left = np.diag(near).copy()
     factor = np.zeros((0, len(near)))
     kept: list[int] = []
