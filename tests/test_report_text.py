@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 import costmodel as cm
-from costmodel.report import collect
+from costmodel.report import collect, report_document
 from costmodel.report.terminal import print_report
 from costmodel.units import parse
 
@@ -17,7 +17,9 @@ GPU = "gtx-1080-ti/paper"
 EAGER = "rtx-4090/torch-eager"
 
 
-def shown(network: str, platform: str | None, depth: int = 1, width: int = 80, **options) -> str:
+def shown(
+    network: str, platform: str | None, depth: int | None = None, width: int = 80, **options
+) -> str:
     graph = cm.network(network)
     p = None if platform is None else cm.latency(graph, platform)
     stream = io.StringIO()
@@ -53,6 +55,33 @@ def test_a_tree_of_modules_as_deep_as_asked():
     assert "31,348" in two[at]
     # Seven modules, the fixed cost, the total.
     assert len(rows(shown("shufflenet_v2", GPU), "module")) == 9
+
+
+def in_wrappers(parts: int):
+    """Return a network whose ``parts`` lie in a module of a module, as importers find them."""
+    b = cm.Builder("wrapped")
+    x = b.input((1, 3, 32, 32))
+    with b.module("model"), b.module("features"):
+        for i in range(parts):
+            with b.module(str(i)):
+                x = b.add(cm.ops.Conv(8, (3, 3), padding=1), x)
+    with b.module("head"):
+        return b.finish(b.add(cm.ops.Elementwise("relu"), x))
+
+
+def module_names(graph, depth: int | None = None) -> list[str]:
+    stream = io.StringIO()
+    print_report(Console(file=stream, width=80), collect(graph, depth=depth))
+    return [row.split(" 1x")[0].rstrip() for row in rows(stream.getvalue(), "module")][:-1]
+
+
+def test_a_module_that_holds_nearly_everything_is_opened():
+    inside = [f"    {i}" for i in range(12)]
+    assert module_names(in_wrappers(12)) == ["model", "  features", *inside, "head"]
+    assert module_names(in_wrappers(12), depth=1) == ["model", "head"]
+    assert module_names(in_wrappers(50)) == ["model", "  features", "head"], "not a page of rows"
+    document = report_document(collect(in_wrappers(12)))
+    assert [m["module"] for m in document["modules"]] == ["model", "head"]
 
 
 def test_a_network_that_waits_for_its_host_says_so_and_shows_its_dispatches():

@@ -45,7 +45,15 @@ def report(
             help='Write a single HTML file; "-" prints it.', metavar="FILE", show_default=False
         ),
     ] = None,
-    depth: Annotated[int, typer.Option(min=1, help="Depth of the module tree.")] = 1,
+    depth: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Depth of the module tree; by default one level, and one more inside a module that "
+            "holds nearly everything.",
+            show_default=False,
+        ),
+    ] = None,
     max_latency: MaxLatencyOption = None,
     like: Annotated[
         str | None,

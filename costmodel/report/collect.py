@@ -166,8 +166,9 @@ class Report:
         The predicted time by operator, ``""`` for what belongs to none. [s]
     prediction : Prediction, optional
         On a platform.
-    depth : int
-        How many parts of a dotted path tell modules apart.
+    depth : int, optional
+        How many parts of a dotted path tell modules apart; None where nobody chose: it is one, and
+        people see more of a module that holds nearly everything.
     """
 
     network: str
@@ -180,13 +181,13 @@ class Report:
     operators: tuple[OperatorCost, ...]
     seconds: Mapping[str, float]
     prediction: Prediction | None
-    depth: int = 1
+    depth: int | None = None
 
 
 def collect(
     graph: nx.DiGraph,
     prediction: Prediction | None = None,
-    depth: int = 1,
+    depth: int | None = None,
     name: str | None = None,
     fast_memories: Mapping[str, float] | None = None,
 ) -> Report:
@@ -198,8 +199,8 @@ def collect(
         An op graph without free symbols.
     prediction : Prediction, optional
         Its latency on a platform.
-    depth : int
-        How many parts of a dotted path tell modules apart.
+    depth : int, optional
+        How many parts of a dotted path tell modules apart, by default one.
     name : str, optional
         What to call it, by default the graph's name.
     fast_memories : mapping of str to float, optional
@@ -234,8 +235,8 @@ def collect(
         unknown=tuple(graph.graph.get("unknown", ())),
         notes=tuple(graph.graph.get("notes", ())),
         totals=_totals(ready, len(nodes), fast_memories or {}),
-        modules=tuple(by_module(ready, depth)),
-        module_seconds=module_seconds(nodes, prediction, depth) if prediction else {},
+        modules=tuple(by_module(ready, depth or 1)),
+        module_seconds=module_seconds(nodes, prediction, depth or 1) if prediction else {},
         operators=operators,
         seconds=seconds,
         prediction=prediction,

@@ -69,7 +69,7 @@ def modules_table(console: Console, report: Report) -> Table:
         columns += [LABEL, "share"]
     result = table(console, *columns, left=2 if wide else 1)
     root = tree(report.operators, report.seconds)
-    for level, module in root.walk(report.depth):
+    for level, module in root.walk(report.depth) if report.depth else root.opened():
         result.add_row(*_module_row(module, level, report.prediction, console))
     if root.own and root.modules:
         other = _only_own(root)
