@@ -236,7 +236,7 @@ def check_network(m: Measurement, nodes: Sequence[Node], platform: Platform) -> 
 
 
 def _hosts(platform: Platform) -> tuple[str, ...] | None:
-    """Return whether a row includes the time of the host; ``""`` on a CPU, which is the host."""
+    """Return the valid values of ``host`` in a row; None on a CPU, which is the host."""
     if platform.hardware.kind == "cpu":
         return None
     return ("out",) if platform.runtime.name == _HOSTLESS else ("in",)

@@ -32,7 +32,7 @@ def build(device: DeviceFile, load_core: Callable[[str], CoreFile]) -> Hardware:
     device : DeviceFile
         The checked file.
     load_core : callable
-        Gives the checked file of a core by its name.
+        Returns the checked file of a core by its name.
     """
     core = load_core(device.core) if device.core else None
     facts = dict(_flatten(device))
@@ -44,7 +44,7 @@ def build(device: DeviceFile, load_core: Callable[[str], CoreFile]) -> Hardware:
         raise DataError(f"{device.name}: peak.{stray[0]} is given without lanes.{stray[0]}; add it")
     clusters = _clusters(device, lanes, load_core)
     big = sum(c.units * c.clock for c in clusters if c.core == device.core)
-    # Unit cycles per second of all big units: what lanes and bytes per cycle multiply.
+    # Cycles per second, summed over all big units; multiplied by lanes and by bytes per cycle.
     cycles = big or device.units.value * device.clock.value
     for key, count in lanes.items():
         facts.setdefault(f"peak.{key}", _peak(device, key, count, cycles))
@@ -71,10 +71,10 @@ def build(device: DeviceFile, load_core: Callable[[str], CoreFile]) -> Hardware:
 
 
 def _vector_width(device: DeviceFile, core: CoreFile | None) -> float:
-    """Bytes of one vector instruction; an accelerator is known by its rate alone."""
+    """Bytes of one vector instruction; for an accelerator only the rate is known."""
     if core:
         return core.vector_width.value / 8
-    # A warp works on 32-bit elements whatever their type is.
+    # A warp works on 32-bit elements for every data type.
     return device.warp.value * 4 if device.warp else 4.0
 
 
@@ -83,7 +83,7 @@ def _counts(lanes: dict[str, Fact]) -> dict[str, int]:
 
 
 def _core_lanes(core: CoreFile) -> dict[str, Fact]:
-    """Return the lanes of a core's file and those that follow: 8-bit products of other engines."""
+    """Return the lanes of a core's file and the derived ones: 8-bit products of other engines."""
     lanes = dict(core.lanes)
     if "int8" not in lanes:
         return lanes
@@ -100,7 +100,7 @@ def _core_lanes(core: CoreFile) -> dict[str, Fact]:
 
 
 def _flatten(table: BaseModel, prefix: str = "") -> Iterator[tuple[str, Fact]]:
-    """Every fact by its dotted name; not the levels, which device and core share."""
+    """Every fact by its dotted name, except the levels, which device and core share."""
     from pydantic import BaseModel
 
     for name, value in table:
@@ -127,7 +127,7 @@ def _clusters(
 
 
 def _cluster(device: DeviceFile, table: ClusterTable, core: CoreFile) -> Cluster:
-    """Return a cluster with the caches that its cores reach."""
+    """Return a cluster with the caches of its cores."""
     return Cluster(
         core=table.core,
         units=int(table.units.value),
@@ -141,7 +141,7 @@ def _cluster(device: DeviceFile, table: ClusterTable, core: CoreFile) -> Cluster
 def _levels_of(device: DeviceFile, table: ClusterTable, core: CoreFile) -> tuple[Level, ...] | None:
     """Return the caches of the cores of a cluster.
 
-    What the device's file says of caches is about its big cores, but for an L3, which all share.
+    The caches in the device file are those of the big cores, except an L3, which all cores share.
     """
     shared: dict[str, LevelTable] = {t.name: t for t in device.level if t.scope == "device"}
     own: dict[str, LevelTable] = {t.name: t for t in core.level}
@@ -162,7 +162,7 @@ def _levels_of(device: DeviceFile, table: ClusterTable, core: CoreFile) -> tuple
 
 
 def _peak(device: DeviceFile, key: str, lanes: int, cycles: float) -> Fact:
-    """Peak of a data type for which no datasheet gives one."""
+    """Peak of a data type without a peak in the datasheet."""
     clock = "clock"
     if device.tensor_clock and key in TENSOR_DTYPES:
         cycles, clock = device.units.value * device.tensor_clock.value, "tensor_clock"
@@ -173,7 +173,7 @@ def _peak(device: DeviceFile, key: str, lanes: int, cycles: float) -> Fact:
 def _levels(
     device: DeviceFile, core: CoreFile | None, cycles: float, facts: dict[str, Fact]
 ) -> tuple[Level, ...]:
-    """All levels, inner to outer, a device's own before its core's; their facts go to ``facts``."""
+    """All levels, inner to outer, the device's before its core's; their facts go to ``facts``."""
     tables = {table.name: table for table in (*(core.level if core else ()), *device.level)}
     levels = [
         _level(tables[name], device.clock.value, cycles, facts) for name in _ORDER if name in tables
@@ -191,7 +191,7 @@ def _level(table: LevelTable, clock: float, cycles: float, facts: dict[str, Fact
         facts[f"{name}.bytes_per_cycle"] = per_cycle
         rate = per_cycle.value * (cycles if table.scope == "unit" else clock)
         formula = f"{name}.bytes_per_cycle x clock" + (" x units" if table.scope == "unit" else "")
-        # A guess stays a guess when it is multiplied.
+        # A product with an assumed fact is also assumed.
         kind: FactKind = "assumed" if per_cycle.kind == "assumed" else "derived"
         bandwidth = Fact(rate, "B/s", formula, kind)
     if bandwidth:

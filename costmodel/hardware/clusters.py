@@ -1,4 +1,4 @@
-"""Some of the clusters of a CPU as a CPU of its own: threads that the system keeps on them."""
+"""A subset of the clusters of a CPU as a separate CPU, for threads that are kept on them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from costmodel.errors import DataError
 from costmodel.hardware.model import Cluster, Hardware, Level
 
 _OF_DEVICE = ("running_clock", "max_clock")
-"""Facts about the fastest cores alone."""
+"""Facts that describe only the fastest cores."""
 
 
 def cluster_names(hardware: Hardware) -> list[str]:
-    """Return the name of each cluster: that of its core, with the clock in GHz where two share it.
+    """Return the name of each cluster: that of its core, with the clock in GHz if not unique.
 
     Examples
     --------
@@ -28,20 +28,20 @@ def cluster_names(hardware: Hardware) -> list[str]:
 
 
 def on_clusters(hardware: Hardware, cores: str) -> tuple[Hardware, str]:
-    """Return the part of a CPU that threads are kept on, and its clusters in the device's order.
+    """Return the clusters of a CPU that threads are kept on, in the device's order, as a CPU.
 
     Parameters
     ----------
     hardware : Hardware
-        The CPU, or a part of it, whose whole is taken.
+        The CPU, or a part of it, which stands for the whole CPU.
     cores : str
-        Names of clusters with commas between them, such as ``"cortex-a715,cortex-a710"``; the name
-        of a core stands for all clusters of it, and nothing for all clusters of the device.
+        Names of clusters separated by commas, such as ``"cortex-a715,cortex-a710"``. The name of a
+        core selects all its clusters, and an empty text all clusters of the device.
 
     Raises
     ------
     DataError
-        If a cluster is unknown, or the size of its caches is; lists the clusters.
+        If a cluster or the size of its caches is unknown; the message lists the clusters.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def on_clusters(hardware: Hardware, cores: str) -> tuple[Hardware, str]:
     }
     if len(chosen) == len(names):
         return whole, ""
-    # A core all of whose clusters are chosen goes by its own name.
+    # If all clusters of a core are selected, use the name of the core.
     split = {c.core for name, c in zip(names, whole.clusters, strict=True) if name not in chosen}
     stated = dict.fromkeys(n if c.core in split else c.core for n, c in chosen.items())
     return _part(whole, chosen), ",".join(stated)

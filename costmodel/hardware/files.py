@@ -1,4 +1,4 @@
-"""The hardware files: where they lie, and how their text becomes checked facts."""
+"""The hardware files: their location, and their conversion to checked facts."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def device_path(name_or_path: str | Path) -> Path:
     Raises
     ------
     DataError
-        If no file that ships has this name, in any spelling; near ones of its kind are listed.
+        If no shipped file has this name in any spelling; the message lists similar names.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def load_core(name: str) -> CoreFile:
     Raises
     ------
     DataError
-        If there is none; near names are listed.
+        If there is none; the message lists similar names.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def load_core(name: str) -> CoreFile:
 
 
 def load_core_of(device: Path, name: str) -> CoreFile:
-    """Load the core that a device file names: of the file beside it, else one that ships.
+    """Load the core of a device file: from a file in its folder, else a core that ships.
 
     Parameters
     ----------
@@ -98,10 +98,10 @@ def load_core_of(device: Path, name: str) -> CoreFile:
     Raises
     ------
     DataError
-        If there is none in either place, or its file is wrong.
+        If there is none in either place, or its file is invalid.
     """
     beside = device.parent / f"{name}.toml"
-    # A board may have the name of its core, and a name leads into no other folder.
+    # A board may have the name of its core, and a name must not lead into another folder.
     if beside.parent == device.parent and beside != device and is_file(beside):
         return _read_core(beside)
     if name not in core_names():
@@ -125,7 +125,7 @@ def read(path: Path, schema: type[FileT]) -> FileT:
     Raises
     ------
     DataError
-        With the first thing that is wrong: file, field and remedy.
+        For the first fault, with file, field and remedy.
     """
     checked, wrong = _check(path, schema)
     if checked is None or wrong:
@@ -134,12 +134,12 @@ def read(path: Path, schema: type[FileT]) -> FileT:
 
 
 def faults(path: Path, schema: type[BaseModel]) -> list[tuple[str, str]]:
-    """Return everything that :func:`read` refuses a file for: field, and what is wrong with it.
+    """Return all faults for which :func:`read` rejects a file: the field and the reason.
 
     Raises
     ------
     DataError
-        If the file is no TOML, or cannot be read.
+        If the file is not TOML, or cannot be read.
     """
     return _check(path, schema)[1]
 
@@ -183,7 +183,7 @@ def _table(path: Path) -> dict[str, Any]:
 
 
 def _fault(details: ErrorDetails, schema: type[BaseModel]) -> tuple[str, str]:
-    """Put one thing that pydantic found in words."""
+    """Return a message for one error of pydantic."""
     field = ".".join(str(part) for part in details["loc"] if part != "[key]") or "the file"
     if details["type"] == "missing":
         return field, "is missing; add it"

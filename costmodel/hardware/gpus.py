@@ -1,10 +1,10 @@
-"""Which GPU this is: the name that its driver gives it against the ``probe`` keys of the files."""
+"""Identification of a GPU by its driver's name and the ``probe`` keys of the hardware files."""
 
 from __future__ import annotations
 
 from costmodel.hardware import hardware_names, load_hardware
 
-_MAKER = "NVIDIA "  # drivers before 470 leave it out
+_MAKER = "NVIDIA "  # drivers before 470 omit it
 
 
 def find_gpu(reported: str) -> str | None:
@@ -13,8 +13,8 @@ def find_gpu(reported: str) -> str | None:
     Parameters
     ----------
     reported : str
-        What the driver calls the GPU, such as ``torch.cuda.get_device_name()``. A part of another
-        GPU (``"... MIG 1g.5gb"``) and another size of memory have names of their own.
+        The driver's name of the GPU, such as ``torch.cuda.get_device_name()``. Part of a GPU
+        (``"... MIG 1g.5gb"``) and variants with another memory size have different names.
 
     Examples
     --------

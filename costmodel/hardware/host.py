@@ -1,8 +1,8 @@
-"""Probe this machine: a :class:`Hardware` from what Linux tells any user, nothing measured.
+"""Probe of this machine: a :class:`Hardware` from files of Linux, without measuring.
 
-Cores, caches and clock come from ``/proc`` and ``/sys``; what a core does in a cycle from the file
-of the core, found by CPUID family and model (x86) or implementer and part (Arm). No unprivileged
-file tells the bandwidth of main memory: that is an assumed bound per core, to be calibrated.
+Cores, caches and clock come from ``/proc`` and ``/sys``; the rates of a core come from its core
+file, found by CPUID family and model (x86) or implementer and part (Arm). No unprivileged file
+states the bandwidth of main memory, which is therefore an assumed bound per core, to be calibrated.
 A virtual machine may show fewer caches, and hides the clock (see ``_clock``).
 """
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _CPUINFO = "/proc/cpuinfo"
 _CPU_SYS = "/sys/devices/system/cpu"
 
-#: Cache lines of 64 B that a core keeps in flight, prefetches included, over the time of a miss:
-#: by Little's law the most that one core draws from main memory. Estimates.
+#: Cache lines of 64 B that a core keeps in flight, including prefetches, over the time of a miss:
+#: by Little's law, the maximum bandwidth of one core from main memory. Estimates.
 _LINES_IN_FLIGHT = {"x86": 48, "arm": 16}
 _MISS_SECONDS = 100e-9
 #: Cores that saturate the memory of a machine of unknown make.
@@ -46,12 +46,12 @@ class _Cpu:
 
 
 def probe_host(root: Path = Path("/"), cpus: Collection[int] | None = None) -> Hardware:
-    """Describe the machine this runs on; Linux on x86 and Arm.
+    """Describe this machine; requires Linux on x86 or Arm.
 
     Parameters
     ----------
     root : Path
-        Where ``proc`` and ``sys`` are; another root reads a copied tree.
+        Folder that contains ``proc`` and ``sys``; another root reads a copied tree.
     cpus : collection of int, optional
         Processors to count; by default those this process may run on, or all of a copied tree.
 
@@ -64,7 +64,7 @@ def probe_host(root: Path = Path("/"), cpus: Collection[int] | None = None) -> H
     Raises
     ------
     DataError
-        On systems without ``/proc/cpuinfo``; bring a hardware file instead.
+        On systems without ``/proc/cpuinfo``; use a hardware file instead.
 
     Examples
     --------
@@ -153,10 +153,10 @@ def _lanes(cpu: _Cpu) -> dict[str, int]:
 
 
 def _clock(root: Path, number: int, info: Mapping[str, str], core: CoreFile | None) -> Fact:
-    """Read the highest clock; where nobody tells it, take the core's usual boost.
+    """Read the highest clock; if it is not available, use the core's usual boost clock.
 
-    A virtual machine shows the time-stamp counter's clock. The core runs faster than that, and a
-    peak computed from it would be exceeded (by 15 % and more on the Zen 4 this was tried on).
+    A virtual machine shows the time-stamp counter's clock. The core runs faster than that and would
+    exceed a peak computed from it (by 15 % and more on a Zen 4).
     """
     name = f"{_CPU_SYS}/cpu{number}/cpufreq/cpuinfo_max_freq"
     if (text := _read(root, name)).isdigit():
@@ -176,7 +176,7 @@ def _clock(root: Path, number: int, info: Mapping[str, str], core: CoreFile | No
 
 
 def _levels(root: Path, big: list[_Cpu], clock: float, facts: dict[str, Fact]) -> tuple[Level, ...]:
-    """Take caches from /sys; the registers and what /sys leaves out from the core's file."""
+    """Take caches from /sys; take registers and missing caches from the core's file."""
     core = big[0].core
     tables = {table.name: table for table in core.level} if core else {}
     caches = _caches(root, big[0].number)
@@ -218,7 +218,7 @@ def _dram(root: Path, cpu: _Cpu, levels: tuple[Level, ...], facts: dict[str, Fac
         facts["memory.size"] = Fact(size, "B", "/proc/meminfo, MemTotal", "probed")
     lines = _LINES_IN_FLIGHT["arm" if "CPU part" in cpu.info else "x86"]
     rate = lines * 64 / _MISS_SECONDS * min(facts["units"].value, _DRAM_CORES)
-    # A slow little core cannot draw more than its first cache gives.
+    # A slow little core cannot load more than its first cache delivers.
     rate = min([rate, *(0.5 * level.bandwidth for level in levels if level.bandwidth)])
     note = f"{lines} lines of 64 B per core over 100 ns, up to {_DRAM_CORES} cores; calibrate"
     facts["memory.bandwidth"] = Fact(rate, "B/s", "Little's law", "assumed", note)

@@ -1,4 +1,4 @@
-"""Which core a processor is: /proc/cpuinfo against the ``probe`` keys of the core files."""
+"""Identification of a processor's core by /proc/cpuinfo and the ``probe`` keys of core files."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from costmodel.hardware.model import Fact
 if TYPE_CHECKING:
     from costmodel.hardware.schema import CoreFile
 
-#: For a core of which no file is known: float32 multiply-adds a cycle and register bits, by the
-#: widest instruction set; one 512-bit or two 256-bit pipes, which every such core has at least.
+#: For a core without a file: float32 multiply-adds per cycle and register bits, by the widest
+#: instruction set; one 512-bit or two 256-bit pipes, which every such core has at least.
 _BY_FLAG = (("avx512f", 16, 512), ("fma", 16, 256), ("avx", 8, 256), ("sse2", 4, 128))
 _BY_FLAG_ARM = (("asimd", 4, 128), ("fp", 1, 64))
 
 
 def processors(cpuinfo: str) -> dict[int, dict[str, str]]:
-    """Split /proc/cpuinfo into what it says of each processor, by number."""
+    """Split /proc/cpuinfo into the fields of each processor, by number."""
     blocks = [dict(_pairs(block)) for block in re.split(r"\n\s*\n", cpuinfo)]
     return {int(b["processor"]): b for b in blocks if b.get("processor", "").isdigit()}
 
@@ -36,7 +36,7 @@ def flags(info: Mapping[str, str]) -> set[str]:
 
 
 def find_core(info: Mapping[str, str]) -> CoreFile | None:
-    """Find the core file whose ``probe`` fits; the one that asks for most, if several do."""
+    """Find the core file with a matching ``probe``; of several, the most specific one."""
     fits = []
     for name in core_names():
         core = load_core(name)
@@ -44,7 +44,7 @@ def find_core(info: Mapping[str, str]) -> CoreFile | None:
     if not fits:
         return None
     most = max(count for count, _ in fits)
-    # Cascade Lake has the model of Skylake-SP, and its flags and more.
+    # Cascade Lake has the model number of Skylake-SP and additional flags.
     best = [core for count, core in fits if count == most]
     return max(best, key=lambda core: core.dot_product.value)
 

@@ -1,8 +1,8 @@
-"""Check hardware files, and facts against one another: what mainstream device tables get wrong.
+"""Checks of hardware files and of the consistency of their facts, for common errors.
 
-Each rule is one function from a device to its findings. Every file that ships passes all, and
-each fails on the error it is there for: sparse peaks, a multiply-add counted twice, GB for GiB, a
-prefix 10**3 off, the memory of another card.
+Each rule is one function from a device to its findings. Every shipped file passes all rules, and
+each rule fails on its error: sparse peaks, a multiply-add counted twice, GB for GiB, a prefix that
+is wrong by 10**3, the memory of another card.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _BANDWIDTH_TOLERANCE = 0.02
 _LINK_TOLERANCE = 0.02
 _KIB, _MIB = 1024, 1024**2
 
-#: Sane range by dotted name of the fact; generous, to catch a wrong prefix, not a rare device.
+#: Plausible range by dotted name of the fact; wide, to catch wrong prefixes but no rare device.
 _RANGES = {
     "clock": (5e7, 7e9),
     "max_clock": (2e8, 7e9),
@@ -36,7 +36,7 @@ _RANGES = {
     "memory.size": (2**28, 2**42),
     "link.bandwidth": (2e8, 3e11),
 }
-#: What the power of a board sustains, as a share of the peak.
+#: Speed that the power of a board sustains, as a share of the peak.
 _SUSTAINED = (0.2, 1.0)
 _PEAK_RANGE = (1e9, 2e16)
 #: FLOP/B at which float32 arithmetic and main memory balance.
@@ -45,13 +45,13 @@ _RIDGE_RANGE = (0.5, 150)
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that cannot be right.
+    """One error or contradiction.
 
     Parameters
     ----------
     hardware, field, message : str
-        The device, the dotted name of the fact, and what is wrong with it. Where ``field`` is
-        empty, the message names the file.
+        The device, the dotted name of the fact, and its fault. If ``field`` is empty, the message
+        names the file.
     """
 
     hardware: str
@@ -63,7 +63,7 @@ class Finding:
 
 
 def lint_device(name_or_path: str | Path) -> list[Finding]:
-    """Say what is wrong with a device: with its file and those of its cores, else with its facts.
+    """Return the faults of a device: of its file and those of its cores, else of its facts.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def lint_device(name_or_path: str | Path) -> list[Finding]:
     Raises
     ------
     DataError
-        If there is no such device, or its file is no TOML.
+        If there is no such device, or its file is not TOML.
 
     Examples
     --------
@@ -94,7 +94,7 @@ def lint_device(name_or_path: str | Path) -> list[Finding]:
 
 
 def lint(hardware: Hardware) -> list[Finding]:
-    """Say what is wrong with the facts of a device; nothing if they agree.
+    """Return the contradictions among the facts of a device.
 
     Examples
     --------
@@ -124,7 +124,7 @@ _Found = Iterator[tuple[str, str]]
 
 
 def _sources(hardware: Hardware) -> _Found:
-    """Every fact has a source; a guess says what it rests on."""
+    """Every fact has a source; an assumed fact states its basis."""
     for field, fact in hardware.facts.items():
         if not fact.source.strip():
             yield field, "has no source"
@@ -133,7 +133,7 @@ def _sources(hardware: Hardware) -> _Found:
 
 
 def _ranges(hardware: Hardware) -> _Found:
-    """Magnitudes, and no NaN (which is in no range)."""
+    """Magnitudes, and no NaN (which is outside every range)."""
     ranges = {**_RANGES, **{f"peak.{key}": _PEAK_RANGE for key in hardware.peak}}
     for field, (low, high) in ranges.items():
         fact = hardware.facts.get(field)
@@ -174,7 +174,7 @@ def _peaks(hardware: Hardware) -> _Found:
 
 
 def _sustained(hardware: Hardware) -> _Found:
-    """Compare what the power of the board sustains with the peak: a part of it, not a small one."""
+    """Compare the speed that the board's power sustains with the peak: a large part of it."""
     for field, fact in hardware.facts.items():
         group, _, key = field.partition(".")
         if group != "sustained":
@@ -220,7 +220,7 @@ def _bandwidth(hardware: Hardware) -> _Found:
 def _sizes(hardware: Hardware) -> _Found:
     """Memories come in binary sizes: caches in whole KiB, main memory in whole MiB."""
     if hardware.facts.get("memory.size") and hardware.facts["memory.size"].kind == "probed":
-        return  # The kernel keeps a part for itself.
+        return  # The operating system's kernel reserves a part.
     for level in hardware.levels:
         grain, name = (_MIB, "MiB") if level.name == "dram" else (_KIB, "KiB")
         if level.size and level.name != "register" and level.size % grain:

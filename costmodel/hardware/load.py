@@ -1,4 +1,4 @@
-"""Load a device: its file and those of its cores to :class:`Hardware`, or this machine probed."""
+"""Loading of a device from its file and those of its cores, or by probing this machine."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def load_hardware(name_or_path: str | Path) -> Hardware:
     ----------
     name_or_path : str or Path
         A name of :func:`hardware_names`, ``"host"``, or a path that ends in ``.toml``. A core that
-        such a file names may lie beside it, in a file of the form of ``cores/``; it goes before one
-        of the same name that ships with costmodel.
+        such a file names may be described in its folder, by a file in the format of ``cores/``; it
+        takes priority over a shipped core of the same name.
 
     Raises
     ------
     DataError
-        If there is no such device, or a file is wrong; file, field and remedy are named.
+        If there is no such device, or a file is invalid; the message gives file, field and remedy.
 
     Examples
     --------
@@ -35,7 +35,7 @@ def load_hardware(name_or_path: str | Path) -> Hardware:
     text = str(name_or_path)
     if text == "host":
         return probe_host()
-    # A file of the user's own may have changed since it was read.
+    # A user's file may have changed since it was read.
     return _read(Path(text)) if text.endswith(".toml") else _shipped(text)
 
 

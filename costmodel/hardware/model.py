@@ -1,4 +1,4 @@
-"""What a piece of hardware is: frozen records of facts, each with its source."""
+"""Description of hardware: frozen records of facts, each with its source."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from costmodel.errors import DataError
 FactKind = Literal["datasheet", "derived", "measured", "assumed", "probed"]
 Scope = Literal["unit", "device"]
 
-#: What runs a data type that has no arithmetic of its own, widest last. A library may also widen by
-#: choice, so :meth:`Hardware.peak_for` takes the fastest of the chain: 16-bit arithmetic on a GTX
+#: Data types that run a data type without its own arithmetic, widest last. A library may also widen
+#: by choice, so :meth:`Hardware.peak_for` uses the fastest of the chain: 16-bit arithmetic on a GTX
 #: 1080 Ti runs at 1/64 of the 32-bit rate, and no library uses it.
 WIDER: Mapping[str, tuple[str, ...]] = {
     "float64": ("float64",),
@@ -33,7 +33,7 @@ WIDER: Mapping[str, tuple[str, ...]] = {
     "bool": ("float32",),
 }
 
-#: Data types whose entry in ``lanes`` is that of the tensor cores, on a GPU that has them.
+#: Data types whose entry in ``lanes`` refers to tensor cores, on a GPU that has them.
 TENSOR_DTYPES = frozenset({"tf32", "float16", "bfloat16", "float8", "int8"})
 
 #: Bits of one element, for :meth:`Hardware.lane_width`; tf32 is stored as float32.
@@ -44,8 +44,8 @@ BITS: Mapping[str, int] = {
     **dict.fromkeys(("float8", "int8", "int8_matrix", "int8_widening", "uint8", "bool"), 8),
 }
 
-#: Generations of GPUs, by the names that hardware files use. What the libraries run on each is in
-#: :mod:`costmodel.timing.tiles`, which must know the same names.
+#: Generations of GPUs, by their names in hardware files. :mod:`costmodel.timing.tiles` describes
+#: the libraries on each generation and must have the same names.
 ARCHITECTURES = (
     "maxwell",
     "pascal",
@@ -59,34 +59,34 @@ ARCHITECTURES = (
     "blackwell-gaming",
 )
 
-#: Generations whose facts are known, but not what their libraries run: no platform times them.
+#: Generations with known facts but unknown libraries; no platform predicts times for them.
 FACTS_ONLY = ("cdna3",)
 
 
 IN_ORDER = 0.7
 """Share of its peak at which an in-order core keeps up with others in a micro-kernel of a product:
 for 24 multiply-adds of four elements it loads 80 bytes, 8 a cycle on a Cortex-A53 and A55 (their
-files), which an out-of-order core does beside them, and it does not: 24 of 34 cycles. [1]"""
+files), which only an out-of-order core overlaps with them: 24 of 34 cycles. [1]"""
 
 
 @dataclass(frozen=True)
 class Fact:
-    """One number and where it is from.
+    """One number with its source.
 
     Parameters
     ----------
     value : float
         The number. [``unit``]
     unit : str
-        SI unit; ``"1"`` for a count or a yes (1) or no (0).
+        SI unit; ``"1"`` for a count or a flag (1 or 0).
     source : str
         The document, or the formula of a derived number.
     kind : str
-        ``datasheet`` (the maker says so), ``derived`` (computed from other facts), ``measured``
-        (by a benchmark that is named), ``assumed`` (an informed guess, see the note) or ``probed``
-        (told by the machine itself).
+        ``datasheet`` (stated by the maker), ``derived`` (computed from other facts), ``measured``
+        (by a named benchmark), ``assumed`` (an informed guess, see the note) or ``probed`` (read
+        from the machine itself).
     note : str
-        What to mind.
+        A caveat.
     """
 
     value: float
@@ -105,7 +105,7 @@ class Level:
     name : str
         ``register``, ``shared`` (a GPU's), ``l1``, ``l2``, ``l3`` or ``dram``.
     size : float or None
-        Capacity of one instance: of one unit where ``scope`` is ``"unit"``. [B]
+        Capacity of one instance: of one unit if ``scope`` is ``"unit"``. [B]
     bandwidth : float or None
         Reading rate of all big units together. [B/s]
     scope : str
@@ -120,7 +120,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Cluster:
-    """Equal CPU cores at one clock; a phone has two to four clusters.
+    """Identical CPU cores at one clock; a phone has two to four clusters.
 
     Parameters
     ----------
@@ -133,9 +133,9 @@ class Cluster:
     lanes : Mapping[str, int]
         Multiply-adds per cycle of one core, by data type.
     out_of_order : bool
-        Whether its cores load beside multiply-adds that wait.
+        Whether its cores execute loads while multiply-adds wait.
     levels : tuple of Level, optional
-        What its cores reach before main memory, inner to outer; None where that is not known.
+        Caches of its cores, inner to outer; None if unknown.
     """
 
     core: str
@@ -148,27 +148,27 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Hardware:
-    """Facts of one device; dense peaks, a multiply-add counted as two operations, once.
+    """Facts of one device; peaks are dense and count a multiply-add as two operations.
 
     Parameters
     ----------
     name, title : str
         Short id, and the name in print.
     kind : str
-        ``"gpu"``, ``"cpu"``, or ``"accelerator"`` for what is neither.
+        ``"gpu"``, ``"cpu"``, or ``"accelerator"`` for anything else.
     units : int
         Streaming multiprocessors, cores of the big cluster, or arrays of an accelerator. [1]
     clock : float
         Sustained boost clock of the fastest unit. [Hz]
     lanes : Mapping[str, int]
-        Multiply-adds per unit and cycle by data type; with tensor cores where there are some
-        (``float16_vector`` is then the rate without).
+        Multiply-adds per unit and cycle by data type; with tensor cores if there are any
+        (``float16_vector`` is then the rate without them).
     peak : Mapping[str, float]
         Dense peak of all big units by data type. [FLOP/s]
     levels : tuple of Level
         Inner to outer; the last is ``dram``.
     link : float or None
-        Host to device, one direction; None where memory is shared. [B/s]
+        Host to device, one direction; None if memory is shared. [B/s]
     facts : Mapping[str, Fact]
         Every number by its dotted name (``"memory.bus_width"``), with its source.
     year : int or None
@@ -180,14 +180,14 @@ class Hardware:
     vector_width : float
         A CPU's vector register; a GPU's warp times 4 B; one element of an accelerator. [B]
     architecture : str or None
-        A GPU's generation, one of :data:`ARCHITECTURES` (libraries have other kernels for each) or
-        of :data:`FACTS_ONLY`.
+        A GPU's generation, one of :data:`ARCHITECTURES` (each has its own library kernels) or of
+        :data:`FACTS_ONLY`.
     tdp : float or None
         A GPU's board power limit. [W]
     probe : tuple of str
-        What the driver of a GPU calls it.
+        The driver's names of a GPU.
     whole : Hardware, optional
-        The CPU of which this is some clusters (:mod:`costmodel.hardware.clusters`).
+        The whole CPU, if this is a subset of its clusters (:mod:`costmodel.hardware.clusters`).
     """
 
     name: str
@@ -211,7 +211,7 @@ class Hardware:
 
     @property
     def assumed(self) -> bool:
-        """Whether its file assumes an accelerator's peak: a place to start a calibration from."""
+        """Whether the peak of an accelerator is assumed, as a start for a calibration."""
         facts = (self.facts[key] for key in ("units", "clock", *map("lanes.{}".format, self.lanes)))
         return self.kind == "accelerator" and any(fact.kind == "assumed" for fact in facts)
 
@@ -249,10 +249,10 @@ class Hardware:
         return int(self.vector_width * 8) // bits
 
     def peak_for(self, dtype: str, units: int | None = None) -> float:
-        """Dense peak for a data type, wider arithmetic included where that is faster. [FLOP/s].
+        """Dense peak for a data type, by wider arithmetic if that is faster. [FLOP/s].
 
-        An accelerator computes in the types that it has, whatever type a network is written in: it
-        runs others at its slowest rate.
+        An accelerator computes only in its own types: networks in other types run at its slowest
+        rate.
 
         Parameters
         ----------
@@ -291,7 +291,7 @@ class Hardware:
     def slowest_for(self, dtype: str, units: int) -> float:
         """Peak of the slowest of the ``units`` fastest units of a CPU for a data type. [FLOP/s].
 
-        In-order cores beside others count as :data:`IN_ORDER` of their peak.
+        In-order cores next to out-of-order ones count as :data:`IN_ORDER` of their peak.
 
         Raises
         ------
@@ -305,7 +305,7 @@ class Hardware:
         >>> a57_a53.slowest_for("float32", 5) == IN_ORDER * 2 * 4 * 1.555e9  # a Cortex-A53
         True
         """
-        self.peak_for(dtype, units)  # raises where there are none
+        self.peak_for(dtype, units)  # raises if there are none
         left, rates = units, []
         for cluster in self.clusters:
             if left > 0:

@@ -1,7 +1,7 @@
-"""Names as people write them: other spellings of a device, and near names of its kind.
+"""Names as people write them: spellings of a device, and suggestions of similar names.
 
-A name is the same in capitals, with blanks, dashes or neither, and with the maker in front. Other
-names of a device are ``aliases`` of its file; what the driver calls a GPU is its ``probe``.
+Capitals, blanks, dashes and the maker in front of a name do not matter. A device file lists other
+names as ``aliases``, and the driver's names of a GPU as ``probe``.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from costmodel.reading import MAX_TOML_BYTES, parse_toml, read_text
 
 _HERE = Path(__file__).parent
 _LONGEST_NAME = 100
-"""Part of a name that is compared with others."""
+"""Length of the part of a name that is compared."""
 _MAKERS = ("nvidia", "geforce", "tesla", "intel", "amd", "arm", "qualcomm", "hisilicon", "aws")
-"""Words that are left out in front of a name."""
+"""Words that are ignored in front of a name."""
 _MOST = 3
-"""Near names that are told."""
+"""Number of similar names in a message."""
 _SIMILAR = 0.6
-"""Ratio of difflib from which on a name is a misspelt one."""
+"""Ratio of difflib above which a name counts as a misspelling."""
 _REMARK = re.compile(r" \(|, ")
 GUIDE = "Your board in ten minutes"
-"""The guide for a device that no file describes."""
+"""The guide for a device without a file."""
 
 
 def key(name: str) -> str:
-    """Reduce a name to what spellings of it have in common.
+    """Reduce a name to the part that its spellings have in common.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def key(name: str) -> str:
 
 
 def find_device(name: str) -> str | None:
-    """Return the name of the one device file that ships for a name as people write it, or None.
+    """Return the name of the shipped device file that a name in any spelling means, or None.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def find_device(name: str) -> str | None:
 
 
 def near_devices(name: str) -> list[str]:
-    """Return devices that are near a name: misspelt, sharing words, or else of its kind.
+    """Return devices with similar names: misspelt, with common words, or else of the same kind.
 
     Examples
     --------
@@ -77,21 +77,21 @@ def near_devices(name: str) -> list[str]:
 def near(
     name: str, known: Mapping[str, Collection[str]], families: Mapping[str, Collection[str]]
 ) -> list[str]:
-    """Return the names of ``known`` that are near a name, the nearest first.
+    """Return the names of ``known`` that are similar to a name, the most similar first.
 
     Parameters
     ----------
     name : str
         The name that was looked for.
     known : Mapping[str, Collection[str]]
-        Names with the words that each goes by.
+        Names with the words that each is known by.
     families : Mapping[str, Collection[str]]
-        Kinds of thing with the words that tell them.
+        Kinds of devices with the words that identify them.
     """
     words = _joined(_words(name[:_LONGEST_NAME]))
     kinds = _kinds(words, families)
     kin = [other for other, own in known.items() if not kinds or kinds & _kinds(own, families)]
-    # A word that few names have says more: "orin" more than "jetson".
+    # A rare word identifies better than a common one: "orin" better than "jetson".
     spread = Counter(word for own in known.values() for word in set(own))
     shared = {
         other: sum(1 / spread[word] for word in {*words} & {*known[other]} if len(word) > 1)
@@ -100,12 +100,12 @@ def near(
     alike = {other: _alike(key(name[:_LONGEST_NAME]), other) for other in kin}
     best = sorted(kin, key=lambda other: (-shared[other] - alike[other], other))
     told = [other for other in best if shared[other] or alike[other] >= _SIMILAR]
-    # Of a kind, and nothing more: any of it helps more than none.
+    # Only the kind is known: any device of it is a better suggestion than none.
     return (told or (best if kinds else []))[:_MOST]
 
 
 def unknown_device(name: str) -> str:
-    """Say that there is no such device: near ones of its kind, and how to bring one's own.
+    """Return the error for an unknown device: similar ones, and how to describe a new one.
 
     Examples
     --------
@@ -125,13 +125,13 @@ def _alike(joined: str, other: str) -> float:
 
 
 def _words(name: str) -> list[str]:
-    """Letters and numbers of a name apart; a plus is a word, since a 3B+ is no 3B."""
+    """Split a name into letters and numbers; a plus is a word, because a 3B+ is not a 3B."""
     text = re.sub(r"\((r|tm)\)", " ", name.lower())
     return re.findall(r"[^\W\d_]+|\d+|\+", text)
 
 
 def _joined(words: list[str]) -> list[str]:
-    """Add letters with the number behind them: of "a100", neither part says much."""
+    """Add letters joined with the number after them, because neither part of "a100" is specific."""
     return words + [a + b for a, b in itertools.pairwise(words) if a.isalpha() and b.isdigit()]
 
 
@@ -141,7 +141,7 @@ def _kinds(words: Collection[str], families: Mapping[str, Collection[str]]) -> s
 
 @cache
 def _spellings() -> Mapping[str, frozenset[str]]:
-    """Which devices go by each reduced name."""
+    """Return the devices of each reduced name."""
     found: dict[str, set[str]] = {}
     for device, others in _others().items():
         for spelling in (device, *others):
@@ -159,7 +159,7 @@ def _words_of_devices() -> Mapping[str, tuple[str, ...]]:
 
 @cache
 def _others() -> Mapping[str, tuple[str, ...]]:
-    """Other names of the devices that ship: title without remarks, aliases, what a driver says."""
+    """Other names of shipped devices: title without remarks, aliases, names of the driver."""
     tables = {path.stem: _table(path) for path in sorted((_HERE / "devices").glob("*.toml"))}
     return {
         name: (_REMARK.split(table["title"])[0], *table.get("aliases", ()), *table.get("probe", ()))

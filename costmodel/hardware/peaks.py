@@ -10,11 +10,11 @@ from costmodel.hardware.model import WIDER, Fact
 
 
 def peak(device: str | Path, dtype: str = "float32") -> Fact:
-    """Return the dense peak of a device for a data type, and where the number is from.
+    """Return the dense peak of a device for a data type, with the source of the number.
 
-    A multiply-add counts as two operations, sparsity not at all. With tensor cores where the device
-    has them for the type; a type without arithmetic of its own runs in the fastest wider one, as
-    libraries do it.
+    A multiply-add counts as two operations; sparsity does not count. Tensor cores are used if the
+    device has them for the type. A type without its own arithmetic runs in the fastest wider one,
+    as in libraries.
 
     Parameters
     ----------
@@ -26,9 +26,9 @@ def peak(device: str | Path, dtype: str = "float32") -> Fact:
     Returns
     -------
     Fact
-        ``value`` [FLOP/s] of all units at the clock that the maker prints it for; ``source`` the
-        document or the formula, ``kind`` whether it was printed, derived or assumed, and ``note``
-        what to mind.
+        ``value`` [FLOP/s] of all units at the clock for which the maker states it; ``source`` is
+        the document or the formula, ``kind`` states whether it is printed, derived or assumed, and
+        ``note`` has caveats.
 
     Raises
     ------

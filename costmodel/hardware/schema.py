@@ -1,7 +1,7 @@
 """Shape of the hardware files, for pydantic; imported only when a file is read.
 
 Every number is an inline table ``{ value = "484 GB/s", source = "...", kind = "datasheet" }`` (with
-a ``note`` where there is something to mind) and becomes a :class:`Fact` in SI units on the way in.
+a ``note`` for caveats) and is converted to a :class:`Fact` in SI units.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _KINDS = get_args(FactKind)
 
 
 def _fact(entry: Any, unit: str, right: str) -> Fact:
-    """Check one inline table; ``right`` is what its value should look like."""
+    """Check one inline table; ``right`` is an example of a valid value."""
     if not isinstance(entry, dict):
         raise ValueError(f'must be a table {{ value = {right}, source = "...", kind = "..." }}')
     if unknown := sorted(entry.keys() - _KEYS):
@@ -114,7 +114,7 @@ class LevelTable(_Table):
 
 
 class MemoryTable(_Table):
-    """Main or device memory; bandwidth alone suffices, bus width and rate let it be checked."""
+    """Main or device memory; bandwidth is sufficient, bus width and data rate allow a check."""
 
     size: Bytes | None = None
     bus_width: Bits | None = None
@@ -131,9 +131,9 @@ class LinkTable(_Table):
 
 
 class ClusterTable(_Table):
-    """Equal cores of a CPU; ``l2``, where it is not the device's: of the cluster or of each core.
+    """Identical cores of a CPU; ``l2`` replaces the L2 of the device, per cluster or per core.
 
-    It is the cluster's where ``level`` has an L2 of scope ``device``, else that of each core.
+    It is per cluster if ``level`` has an L2 of scope ``device``, otherwise per core.
     """
 
     core: str
@@ -143,9 +143,9 @@ class ClusterTable(_Table):
 
 
 class DeviceFile(_Table):
-    """A file of ``devices/``; ``probe`` holds what the driver of a GPU calls it.
+    """A file of ``devices/``; ``probe`` holds the driver's names of a GPU.
 
-    ``aliases`` are other names that people know it by; capitals, blanks and dashes do not matter.
+    ``aliases`` are other common names; capitals, blanks and dashes do not matter.
     """
 
     name: str
@@ -191,7 +191,7 @@ class DeviceFile(_Table):
 
 
 class CoreFile(_Table):
-    """A file of ``cores/``; ``probe`` holds what identifies the core to ``host``."""
+    """A file of ``cores/``; ``probe`` holds the identification of the core for ``host``."""
 
     name: str
     title: str

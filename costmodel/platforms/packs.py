@@ -1,4 +1,4 @@
-"""The counts of channels that a platform runs best."""
+"""Numbers of channels that suit a platform."""
 
 from __future__ import annotations
 

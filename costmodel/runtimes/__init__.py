@@ -1,4 +1,4 @@
-"""Runtimes: how a framework turns a network into kernels. Data files, one a runtime."""
+"""Runtimes: how a framework turns a network into kernels. One data file per runtime."""
 
 from costmodel.runtimes.packs import Packs as Packs
 from costmodel.runtimes.runtime import ALGORITHMS as ALGORITHMS

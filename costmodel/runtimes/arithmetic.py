@@ -1,4 +1,4 @@
-"""In which data types a CPU engine computes what it holds in narrow ones."""
+"""Data types in which a CPU engine computes tensors of narrow types."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ INT8 = ("dot_product", "int8_matrix")
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
-    """Which narrow arithmetic an engine has kernels for; a core must have it, too.
+    """Narrow arithmetic that an engine has kernels for; the core must support it, too.
 
     Parameters
     ----------
     half : tuple of str
-        Dtypes in which element-wise kernels, pools and the like compute; in others of two bytes
-        they load and store, and compute in float32. Products compute in what the core has.
+        Dtypes in which element-wise kernels, pools and similar kernels compute; other dtypes of two
+        bytes are loaded and stored, but computed in float32. Products use the arithmetic of the
+        core.
     float32 : tuple of str
-        Kinds of kernel that hold halves and compute in float32, products included.
+        Kinds of kernel that store half precision and compute in float32, including products.
     int8 : tuple of str
-        Those of :data:`INT8` that 8-bit products use.
+        The instructions of :data:`INT8` that 8-bit products use.
     source : str
-        Where the rules are known from.
+        Source of the rules.
     """
 
     half: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""How a CPU engine holds the channels of images: in blocks, in packs that divide them, in tiles."""
+"""Layouts of channels in a CPU engine: blocks, packs that divide the channels, tiles."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from costmodel.errors import DataError, listed
 from costmodel.ops.tensor import DTYPE_BYTES
 
 LAYOUTS = ("blocks", "divisors", "tiles")
-"""``blocks``: convolutions read and write images in blocks of as many channels as a vector holds,
-the last one filled up, where their channels are a multiple of ``multiple``; other kernels, and
-other channels, take the plain layout, and a change costs a copy. ``divisors``: every image is held
-in the largest pack that divides its channels. ``tiles``: images are plain, weights are held in
-tiles of outputs, the last one filled up."""
+"""``blocks``: convolutions whose channels are a multiple of ``multiple`` read and write images in
+blocks of as many channels as a vector holds, the last one padded; other kernels and other channels
+use the plain layout, and a change of layout costs a copy. ``divisors``: every image is held in the
+largest pack that divides its channels. ``tiles``: images are plain, and weights are held in tiles
+of outputs, the last one padded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +26,23 @@ class Packs:
     layout : str
         One of :data:`LAYOUTS`.
     multiple : int
-        Channels that a packed image has a multiple of. [1]
+        Number that the channels of a packed image must be a multiple of. [1]
     vectors : int
         Vectors of a tile of outputs. [1]
     least_lanes : int
-        Elements that a vector must hold for the engine to pack at all. [1]
+        Fewest elements of a vector for which the engine packs. [1]
     dtypes : tuple of str
         Dtypes that are packed; others are plain.
     windows : tuple of int
-        Taps of the depthwise windows that have a kernel of their own; none: all have. [1]
+        Taps of the depthwise windows with a dedicated kernel; empty if all have one. [1]
     single_windows : mapping of int to tuple of int
-        By the elements of a vector: the same for images held channel by channel. [1]
+        The same for images held channel by channel, by the elements of a vector. [1]
     padded_copy : bool
-        Whether a window that hangs over the edge reads a copy of the image with a border.
+        Whether a window that extends over the edge reads a copy of the image with a border.
     rows : mapping of int to int
-        By the elements of a vector: rows of a tile of a product on the plain layout. [1]
+        Rows of a tile of a product on the plain layout, by the elements of a vector. [1]
     source : str
-        Where the rule is known from.
+        Source of the rule.
     """
 
     layout: str
@@ -57,7 +57,7 @@ class Packs:
     source: str
 
     def apply(self, dtype: str, lanes: int) -> bool:
-        """Say whether the engine packs ``dtype`` where a vector holds ``lanes`` of it."""
+        """Return whether the engine packs ``dtype`` if a vector holds ``lanes`` elements of it."""
         return dtype in self.dtypes and lanes >= self.least_lanes
 
 
@@ -133,7 +133,7 @@ def packs_of(table: Any, file: str) -> Packs | None:
 
 
 def _by_lanes(values: Mapping[str, Any], name: str, file: str) -> dict[int, Any]:
-    """Return the entries of a table by the elements of a vector; all are counts, or lists."""
+    """Return the entries of a table, counts or lists, by the elements of a vector."""
     table = values[name]
     single = name == "rows"
     entries = table.values() if isinstance(table, dict) else [None]

@@ -1,4 +1,4 @@
-"""Runtimes: how a framework turns a network into kernels. Data files, one a runtime."""
+"""Runtimes: how a framework turns a network into kernels. One data file per runtime."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ ALGORITHMS = {
 GROUPED = ("batched", "serial")
 """Ways of running the groups of a convolution on a GPU."""
 SPLITS = ("dynamic", "static")
-"""Ways of splitting a kernel among the cores of a CPU: who is done takes more, or equal shares."""
+"""Ways of splitting a kernel among the cores of a CPU: work on demand, or equal shares."""
 LAYOUTS = ("nhwc", "nchw")
-"""Layouts of images in memory on a GPU: channels last, as tensor cores take them, or not."""
+"""Layouts of images in GPU memory: channels last, as tensor cores need them, or not."""
 FOLLOWERS = (
     *("batch_norm", "copy", "unary", "nary", "prelu", "cast", "scalar"),
     *("norm", "softmax", "reduction"),
@@ -38,20 +38,20 @@ FOLLOWERS = (
     *BINARY,
     *TERNARY,
 )
-"""What a kernel can take up behind it: an element-wise operator by its kind (``"scalar"``: with a
-number), or every one of one tensor (``"unary"``) or of several (``"nary"``); what goes over rows by
-its kind, ``"reduction"`` where it leaves one number of each."""
+"""Operators that can be fused behind a kernel: an element-wise operator by its kind (``"scalar"``:
+with a number), or all of one tensor (``"unary"``) or of several (``"nary"``); operators over rows
+by their kind, ``"reduction"`` if they leave one number per row."""
 _TUPLES = (
     *("copies", "widened", "own_depthwise", "one_core"),
     *("layouts", "bias_apart", "autocast"),
 )
 ANCHORS = tuple(dict.fromkeys((*GROUPS, *KINDS, *UNARY, *BINARY, *TERNARY)))
-"""What can take something up: kernels by group or kind, element-wise operators by their kind."""
+"""Kernels that others can be fused behind: by group or kind, element-wise operators by kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class FusionRule:
-    """What some kernels take up behind them.
+    """A rule: the operators that some kernels fuse behind them.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class FusionRule:
     takes : tuple of str
         The operators that join them, names of :data:`FOLLOWERS`.
     source : str
-        Where the rule is known from.
+        Source of the rule.
     """
 
     behind: tuple[str, ...]
@@ -77,24 +77,25 @@ class Runtime:
     name, title : str
         Short and full name.
     source : str
-        Where the rules are known from.
+        Source of the rules.
     dead_code : bool
         Whether operators that no output depends on are dropped.
     fold_constants : bool
-        Whether what is known before any input is computed beforehand.
+        Whether values known before any input are computed in advance.
     fold_zero_products : bool
-        Whether that includes a product with zero (strictly, zero times infinity is none).
+        Whether that includes products with zero (strictly, zero times infinity is not zero).
     fused_attention : bool
         Whether attention is one kernel.
     fusion : tuple of FusionRule
-        What kernels take up behind them.
+        The operators that kernels fuse behind them.
     copies : tuple of str
-        Operators that are views elsewhere and copies here.
+        Operators that this runtime copies, although others treat them as views.
     algorithms : mapping of str to tuple of str
-        By kind of hardware, the algorithms of convolution that the runtime picks the fastest of. On
-        a CPU, ``plain`` and ``blocked`` name the layouts in which it reads images without a copy;
-        which of the two it picks is known (:mod:`costmodel.timing.cpu_products`); ``winograd``
-        transforms an image part by part, ``whole_winograd`` all of it before the products begin.
+        The algorithms of convolution by kind of hardware; the runtime uses the fastest. On a CPU,
+        ``plain`` and ``blocked`` are the layouts in which it reads images without a copy; the
+        choice between the two follows fixed rules (:mod:`costmodel.timing.cpu_products`);
+        ``winograd`` transforms an image part by part, ``whole_winograd`` all of it before the
+        products begin.
     asynchronous : bool
         Whether the host dispatches kernels ahead of the device.
     transfers : bool
@@ -102,41 +103,40 @@ class Runtime:
     grouped : {"batched", "serial"}
         Whether the groups of a convolution on a GPU run in one kernel or one after the other.
     layout : {"nhwc", "nchw"}
-        How images lie in the memory of a GPU, between kernels, unless asked for.
+        Default layout of images in GPU memory between kernels.
     generated : bool
-        Whether a compiler writes the kernels that are no products: values of a kernel stay in
+        Whether a compiler generates all kernels except products: values of a kernel stay in
         registers, also those that other kernels read, and short rows are read once.
     fused_masks : bool
-        Whether attention is one kernel also where scores are added to, by a mask or a position.
+        Whether attention is one kernel even if a mask or positions are added to the scores.
     own_depthwise : tuple of str
-        The dtypes in which a kernel of its own, not a library's, does depthwise convolutions of
-        NCHW images on a GPU.
+        The dtypes in which depthwise convolutions of NCHW images on a GPU use the framework's own
+        kernel instead of a library's.
     split : {"dynamic", "static"}
-        Whether cores of a CPU that are done with their part of a kernel take more, or all get equal
-        parts and wait for the slowest.
+        Whether cores of a CPU fetch more work when they are done, or all get equal parts and wait
+        for the slowest.
     sleeps : bool
         Whether threads on a CPU sleep between kernels, instead of spinning.
     one_core : tuple of str
-        Kinds of kernel that run on one core of a CPU, whatever the threads.
+        Kinds of kernel that always run on one core of a CPU.
     priors : mapping
-        By kind of hardware, priors of the time model that this runtime changes, each with the
-        ``source`` of its own or of its table.
+        Priors of the time model that this runtime changes, by kind of hardware, each with its own
+        ``source`` or that of its table.
     packs : Packs, optional
-        How a CPU engine packs channels; None where it holds them in whatever its kernels like.
+        How a CPU engine packs channels; None if images stay in the layout of its kernels.
     arithmetic : Arithmetic
-        Which narrow arithmetic a CPU engine has kernels for.
+        Narrow arithmetic that a CPU engine has kernels for.
     widened : tuple of str
-        Dtypes without kernels: what is in them is computed in float32, and cast where a network
-        begins and ends.
+        Dtypes without kernels: such tensors are computed in float32, and cast at the beginning and
+        the end of a network.
     last_axis_softmax : bool
-        Whether a softmax over another axis than the last is transposed to it and back.
+        Whether a softmax over an axis other than the last one transposes before and after it.
     layouts : tuple of str
-        The layouts of images on a GPU that may be asked for.
+        The layouts of images on a GPU that a platform may request.
     bias_apart : tuple of str
-        Kinds of hardware on which a library's convolution does not add its bias: a kernel behind it
-        does.
+        Kinds of hardware on which a separate kernel adds the bias of a library's convolution.
     autocast : tuple of str
-        The dtypes of its automatic mixed precision, none where it has no such thing.
+        The dtypes of its automatic mixed precision; empty if it has none.
     """
 
     name: str
@@ -169,7 +169,7 @@ class Runtime:
     autocast: tuple[str, ...]
 
     def taken_behind(self, *anchors: str) -> frozenset[str]:
-        """Return what a kernel takes up that any of the names in ``anchors`` describes."""
+        """Return the operators that fuse behind a kernel described by any name in ``anchors``."""
         found = self._taken.get(anchors)
         if found is None:
             rules = (r.takes for r in self.fusion if not set(anchors).isdisjoint(r.behind))
@@ -208,7 +208,7 @@ def load_runtime(name: str) -> Runtime:
     >>> sorted(load_runtime("tflite").taken_behind("linear"))
     ['batch_norm', 'hard_tanh', 'relu', 'relu6']
     """
-    # A file of the user's own may have changed since it was read.
+    # A user's file may have changed since it was read.
     return _read(name, Path(name)) if name.endswith(".toml") else _shipped(name)
 
 
@@ -325,7 +325,7 @@ def _fusion(rules: list[Any], file: str) -> tuple[FusionRule, ...]:
 
 
 def _sourced(table: Any, where: str) -> dict[str, dict[str, Any]]:
-    """Return the priors of a table, each with the source of its own or of the table."""
+    """Return the priors of a table, each with its own source or that of the table."""
     if not isinstance(table, dict):
         raise DataError(f"{where} should be a table, got {table!r}")
     found = {}
@@ -342,7 +342,7 @@ def _sourced(table: Any, where: str) -> dict[str, dict[str, Any]]:
 
 
 def _check_names(values: dict[str, Any], file: str) -> None:
-    """Raise if a table of a runtime holds a name that means nothing here."""
+    """Raise if a table of a runtime contains an unknown name."""
     for kind, algorithms in values["algorithms"].items():
         _check((kind,), tuple(ALGORITHMS), f"{file}: algorithms.{kind}")
         _check(algorithms, ALGORITHMS[kind], f"{file}: algorithms.{kind}")
