@@ -1,1 +1,1 @@
-"""The time of kernels and networks: formulas, parameters with priors, tables of many networks."""
+"""Times of kernels and networks: formulas, parameters with priors, tables of many networks."""

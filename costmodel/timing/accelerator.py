@@ -6,10 +6,10 @@ r"""Time of a kernel on an accelerator that is neither a CPU nor a GPU: an NPU, 
         \frac{\text{work}}{\text{rate} \cdot \text{rate}_k \cdot P} +
         \frac{\text{bytes}}{\text{bandwidth} \cdot \text{bandwidth}_k \cdot W}
 
-A rate, a bandwidth and a call of the device, each times what is particular to kernels of kind
-:math:`k`. Nothing is assumed of how it works inside: makers rarely say. Terms add up, so that few
-rows suffice for a fit; what overlaps is a smaller share of the rate or of the bandwidth. Kinds that
-the rows do not hold go with the device.
+The device has a rate, a bandwidth and a call cost, each multiplied by a factor for kernels of kind
+:math:`k`. The model makes no assumption about the internals, which makers rarely document. Terms
+add up, so that few rows suffice for a fit; overlapping activities appear as a higher rate or
+bandwidth. Kinds without rows follow the device.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from costmodel.timing.workload import Workload
 
 
 def terms(w: Workload, machine: Machine, q: Mapping[str, Dim]) -> Terms:
-    """Return the terms of a kernel; what is fused behind it runs in its pipeline."""
+    """Return the terms of a kernel; operators fused behind it run in its pipeline."""
     steps = maximum(1, total(p.times for p in w.products)) if w.kind == "recurrent" else 1
     launch = q["call"] * q[f"call_{w.kind}"] * steps
     rate = q["rate"] * q[f"rate_{w.kind}"] * machine.multiply_adds
@@ -36,10 +36,10 @@ def terms(w: Workload, machine: Machine, q: Mapping[str, Dim]) -> Terms:
 
 
 def _work(w: Workload) -> Dim:
-    """Return its multiply-adds, or, of a kernel without, its other operations [operation]."""
+    """Return its multiply-adds, or its other operations if it has none [operation]."""
     return w.multiply_adds if KINDS[w.kind].product else w.elementwise + w.special
 
 
 def _crossing(w: Workload, machine: Machine) -> Dim:
-    """Return the bytes that its own buffer, where the facts give one, does not hold [byte]."""
+    """Return the bytes that do not fit into the device's buffer, if it has one [byte]."""
     return w.missed(machine.cache) if machine.cache else w.bytes

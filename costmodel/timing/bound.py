@@ -5,15 +5,15 @@ r"""The least time that a kernel can take on its hardware, whatever the fitted p
     t \ge \max\left(\frac{B_{\min}}{P},\;
     \max_i \frac{\sum_j \max(0, b_j - S_i)}{W_i}\right)
 
-:math:`B_{\min}` are the multiply-adds of the cheapest algorithm that the runtime has (Winograd
-and Fourier transforms included), :math:`P` is the dense peak of the dtype at the highest clock
+:math:`B_{\min}` are the multiply-adds of the cheapest algorithm that the runtime has (Winograd and
+Fourier transforms included), :math:`P` is the dense peak of the dtype at the highest clock
 [multiply-add/s]. :math:`b_j` are the bytes of a tensor that the loops touch, without the pixels
-that a stride skips; of these :math:`S_i` may lie nearer than interface :math:`i`, and the rest must
-cross it, at :math:`W_i` [B/s]. Loads of all tensors cross the interface of a cache; main memory
-takes loads and stores.
+that a stride skips. Of these, :math:`S_i` may be in memories closer than interface :math:`i`; the
+rest must cross it, at :math:`W_i` [B/s]. Loads of all tensors cross the interface of a cache; main
+memory takes loads and stores.
 
-Valid for kernels that run alone, each tensor being moved once. Source: the roofline model
-(Williams et al. 2009) with a ceiling for each level of memory.
+Valid for kernels that run alone and move each tensor once. Source: the roofline model (Williams et
+al. 2009) with a ceiling for each level of memory.
 """
 
 from __future__ import annotations

@@ -4,10 +4,10 @@ r"""Time of a kernel on a CPU.
 
     t = \text{call} + \text{overlap}(\text{compute}, \text{memory}) + \text{passes}
 
-Products of matrices run in vector micro-kernels: vectors are filled up, each result costs ``fill``
-steps beyond its reduction, and every element of an operand that is loaded or packed costs as much
-as ``pack`` multiply-adds (:mod:`costmodel.timing.cpu_products`). Cores take whole vectors each,
-slow each other down and wait for the last one (:mod:`costmodel.timing.cpu_threads`).
+Products of matrices run in vector micro-kernels: vectors are padded, each result costs ``fill``
+steps in addition to its reduction, and every loaded or packed element of an operand costs as much
+as ``pack`` multiply-adds (:mod:`costmodel.timing.cpu_products`). Cores process whole vectors, slow
+each other down and wait for the last one (:mod:`costmodel.timing.cpu_threads`).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """How a kind of kernel runs, its library keeping images in the layout of its kernels.
+    """Execution of a kind of kernel by a library that keeps images in the layout of its kernels.
 
     Parameters
     ----------
@@ -67,17 +67,17 @@ class _Form:
 
 
 def _own_layout(w: Workload, form: _Form, machine: Machine, q: Theta) -> Way:
-    """Return how a library that keeps its own layout carries ``w`` out."""
+    """Return the execution of ``w`` by a library that keeps its own layout."""
     call = q[form.call] if form.call else 1
-    # The runs of a recurrent layer depend on each other: each is a call of its own.
+    # The steps of a recurrent layer depend on each other, so each is a separate call.
     repeats = call * (total(p.times for p in w.products) - 1) if w.kind == "recurrent" else 0
     return Way(call, form.multiply_adds(w, machine, q), *_read_again(w, machine, q), repeats)
 
 
 def _read_again(w: Workload, machine: Machine, q: Theta) -> tuple[Dim, Dim]:
-    """Return the bytes of weights that the further steps of a recurrent layer read again.
+    """Return the bytes of weights that later steps of a recurrent layer read again.
 
-    All of them, and those that the last-level cache does not hold from one step to the next.
+    Returns all of them, and those that the last-level cache does not hold between two steps.
     """
     if w.kind != "recurrent":
         return 0, 0
@@ -88,11 +88,11 @@ def _read_again(w: Workload, machine: Machine, q: Theta) -> tuple[Dim, Dim]:
 
 
 def cold(machine: Machine, q: Theta, distance: Dim, since: Dim) -> Dim:
-    """Return the cost of a call inside a network, relative to one that is repeated at once [1].
+    """Return the cost of a call inside a network, relative to an immediately repeated one [1].
 
-    Half of the difference is due to the little data of its own, which leave the last cache as
-    weights do, ``distance`` bytes after its last run; half to its code, which leaves a core's own
-    caches ``since`` bytes after that of another kernel of its kind.
+    Half of the difference is due to its own small data, which leave the last-level cache as weights
+    do, ``distance`` bytes after its last run. The other half is due to its code, which leaves a
+    core's own caches ``since`` bytes after the last run of a kernel of its kind.
     """
     own = Moved(1, distance).missed(last_cache(machine, q))
     code = Moved(1, since).missed(machine.private_cache or machine.cache)
@@ -100,7 +100,7 @@ def cold(machine: Machine, q: Theta, distance: Dim, since: Dim) -> Dim:
 
 
 def _lanes(w: Workload, machine: Machine, q: Theta) -> Dim:
-    """Return the time of other operations, one a lane, and of going on from piece to piece."""
+    """Return the time of other operations, one per lane, and of moving from piece to piece."""
     operations = w.elementwise + w.special * q["special"]
     rate = machine.vector * machine.narrow * q["vector"]
     return operations / rate + w.pieces * q["row"] / machine.units
@@ -118,11 +118,11 @@ def _largest(w: Workload, machine: Machine, q: Theta) -> Dim:
 
 
 def _memory(w: Workload, machine: Machine, q: Theta, spilled: Dim) -> Dim:
-    """Return the time of the traffic, of ``spilled`` bytes besides the tensors.
+    """Return the time of the traffic of the tensors and of ``spilled`` further bytes.
 
-    Everything goes through the caches of a core; what these miss comes from the cache that cores
-    share, where there is one, at the same time; what that misses comes from memory. A write that
-    misses there reads the line first (write-allocate), hence counts twice.
+    All data pass through the caches of a core. Misses come from the shared cache, if there is one,
+    at the same time; its misses come from memory. A write that misses there reads the line first
+    (write-allocate), so it counts twice.
     """
     near = w.bytes / _near_bandwidth(machine, q)
     if machine.private_cache:
@@ -134,7 +134,7 @@ def _memory(w: Workload, machine: Machine, q: Theta, spilled: Dim) -> Dim:
 
 
 def _near_bandwidth(machine: Machine, q: Theta) -> Dim:
-    """Return what the cores move through their caches; wide vectors have wide paths [B/s]."""
+    """Return the cache bandwidth of the cores; wide vectors have wide paths [B/s]."""
     return machine.vector * q["near_bandwidth"] / crowding(machine, q)
 
 
@@ -160,4 +160,4 @@ FORMS: Mapping[str, _Form] = complete(
     },
     "CPU formulas",
 )
-"""How each kind of kernel runs on a CPU."""
+"""Execution of each kind of kernel on a CPU."""

@@ -1,14 +1,15 @@
-r"""Channels in packs: what an engine that holds images in packs of channels takes for a kernel.
+r"""Times of kernels in engines that hold channels in packs.
 
 Three layouts (:class:`~costmodel.runtimes.Packs`), each with vectors along the channels:
 
-- *Blocks* of whole vectors, the last one filled up (ONNX Runtime's NCHWc). A convolution whose
-  channels do not fit runs on the plain layout: windows are unrolled (im2col), groups and the
-  channels of a depthwise convolution are products one after the other. Between blocks and the
-  plain layout, images are copied.
-- The largest *divisors* of the channels (ncnn). A depthwise convolution fills its vectors as far as
-  the pack goes; what other convolutions read and write is scattered pack by pack.
-- *Tiles* of the weights only (XNNPACK): outputs fill up whole tiles, images are plain.
+- *Blocks* of whole vectors, the last one padded (ONNX Runtime's NCHWc). A convolution whose
+  channels do not fit runs on the plain layout: windows are unrolled (im2col), and groups and the
+  channels of a depthwise convolution are products one after the other. Between blocks and the plain
+  layout, images are copied.
+- The largest *divisors* of the channels (ncnn). A depthwise convolution fills as much of its
+  vectors as the pack allows; the elements that other convolutions read and write are scattered pack
+  by pack.
+- *Tiles* of the weights only (XNNPACK): outputs are padded to whole tiles, images are plain.
 """
 
 from __future__ import annotations
@@ -25,17 +26,17 @@ from costmodel.timing.machine import Machine
 from costmodel.timing.workload import PASSING, Channels, Moved, Workload
 
 _SIZES = (4, 8, 16)
-"""Packs narrower than a vector that engines have, beside single channels."""
+"""Packs narrower than a vector that engines support, in addition to single channels."""
 _PLACED = {"winograd": 2, "product": 1 / 4}
-"""Moves that a result takes: through a buffer and out of it, or transposed with others."""
+"""Moves per result: through a buffer and out of it, or transposed with others."""
 _ALONE = 1
-"""Calls of an element-wise kernel that a group costs which runs as a layer of its own."""
+"""Cost of a group that runs as a separate layer, in calls of an element-wise kernel."""
 
 
 def carried_out(w: Workload, machine: Machine, q: Theta) -> Way | None:
-    """Return how an engine that packs channels carries out ``w``.
+    """Return the execution of ``w`` by an engine that packs channels.
 
-    None for an engine that does not, and for a kernel that does not depend on the packs.
+    Returns None for an engine without packs, and for a kernel that does not depend on them.
     """
     packs = machine.packs
     if packs is None or w.kind not in _CALLS:
@@ -58,7 +59,7 @@ _CALLS = {
 
 
 def fits(channels: Dim, multiple: int) -> Dim:
-    """Return 1 where ``channels`` are a multiple of ``multiple``, else 0.
+    """Return 1 if ``channels`` are a multiple of ``multiple``, else 0.
 
     Examples
     --------
@@ -86,7 +87,7 @@ def pack_of(channels: Dim, lanes: int) -> Dim:
 
 
 def in_blocks(c: Channels, packs: Packs, lanes: int) -> tuple[Dim, Dim]:
-    """Return 1 where a convolution reads, and where it writes, images in blocks, else 0.
+    """Return 1 or 0 for whether a convolution reads, and whether it writes, images in blocks.
 
     Fewer input channels than a block holds are read from the plain layout.
 
@@ -120,10 +121,10 @@ def _in_blocks(w: Workload, packs: Packs, machine: Machine, q: Theta) -> Way:
 
 
 def with_changes(found: Way, w: Workload, machine: Machine, q: Theta) -> Way:
-    """Return ``found`` with the changes of layout in front of it, and behind the last kernel.
+    """Return ``found`` with the changes of layout before it and after the last kernel.
 
-    Images are changed where the convolution that made them wrote another layout than the kernel
-    reads; and where a network ends. Element-wise kernels and pools take either.
+    Images are converted if the convolution that made them wrote a layout other than the one that
+    the kernel reads, and at the end of a network. Element-wise kernels and pools accept both.
     """
     packs = machine.packs
     if packs is None or packs.layout != "blocks" or not packs.apply(w.dtype, machine.lanes):
@@ -151,7 +152,7 @@ def with_changes(found: Way, w: Workload, machine: Machine, q: Theta) -> Way:
 
 
 def _blocked(w: Workload, reads: Dim, machine: Machine, q: Theta) -> Way:
-    """Return a convolution in blocks: channels are filled up, those that it reads only if so."""
+    """Return a convolution in blocks: channels are padded, input channels only if in blocks."""
     p, lanes = w.product, machine.lanes
     call = q[_CALLS[w.kind]]
     if w.kind == "depthwise":
@@ -173,9 +174,9 @@ def _unrolled(w: Workload, packs: Packs, machine: Machine, q: Theta) -> Way:
 
 
 def _filled_rows(m: Dim, packs: Packs, lanes: int) -> Dim:
-    """Return how much longer a product of ``m`` rows takes as whole tiles of rows [1].
+    """Return the factor by which padding to whole tiles slows down a product of ``m`` rows [1].
 
-    Fewer rows than a tile have kernels of their own.
+    Fewer rows than a tile have dedicated kernels.
     """
     tile = packs.rows.get(lanes, 1)
     few = at_most(m, tile)
@@ -183,7 +184,7 @@ def _filled_rows(m: Dim, packs: Packs, lanes: int) -> Dim:
 
 
 def _in_divisors(w: Workload, packs: Packs, machine: Machine, q: Theta) -> Way:
-    """Return a convolution of images in the largest packs that divide their channels."""
+    """Return a convolution of images in packs that divide their channels."""
     p, c, lanes = w.product, w.channels, machine.lanes
     call = q[_CALLS[w.kind]]
     border = _bordered(w, machine, q) if packs.padded_copy else 0
@@ -193,14 +194,14 @@ def _in_divisors(w: Workload, packs: Packs, machine: Machine, q: Theta) -> Way:
         own = _one_of(p.taps, packs.windows)
         if lanes in packs.single_windows:
             own = single * _one_of(p.taps, packs.single_windows[lanes]) + (1 - single) * own
-        # Without a kernel of its own, a window in packs is one chain of additions; channels that
-        # are held alone are layers of their own.
+        # Without a dedicated kernel, a window in packs is one chain of additions; channels that are
+        # held singly are separate layers.
         alone = (1 - own) * single
         slower = 1 + (1 - own) * (1 - alone) * (1 / q["other_window"] - 1)
         spent = slower * _channelwise(w, c.groups / pack, lanes, machine, q)
         return Way(call, spent + border, repeats=alone * _ALONE * (c.groups - 1))
-    # Winograd's algorithm reads packs as they are and places single results; unrolling a window
-    # picks single elements, and the results of the product are transposed in whole tiles.
+    # Winograd's algorithm reads whole packs and places single results; unrolling a window selects
+    # single elements, and the results of the product are transposed in whole tiles.
     winograd = _takes_winograd(w, machine)
     unrolled = (1 - winograd) * (1 - at_most(p.taps, 1)) * p.batch * p.n * p.k
     made = (
@@ -221,7 +222,7 @@ def _takes_winograd(w: Workload, machine: Machine) -> Dim:
 
 
 def _spent(w: Workload, winograd: Dim, machine: Machine, q: Theta) -> Dim:
-    """Return the time of the multiply-adds, group by group as if each of them were a layer [s]."""
+    """Return the time of the multiply-adds, with each group as a separate layer [s]."""
     if w.kind == "pointwise":
         return ways.products(w, machine, q)
     if w.kind == "convolution":
@@ -243,18 +244,18 @@ def _bordered(w: Workload, machine: Machine, q: Theta) -> Dim:
     near = 2 * size / (machine.vector * q["near_bandwidth"])
     if not machine.private_cache:
         return near
-    # Read once; a write that misses reads its line first.
+    # One read; a write that misses reads its line first.
     away = 3 * Moved(size, 2 * size).missed(machine.private_cache)
     return near + away / (machine.units * q["shared_bandwidth"])
 
 
 def _narrow(channels: Dim, lanes: int) -> Dim:
-    """Return the moves that an element costs beyond those of a whole vector [1]."""
+    """Return the moves per element in addition to those of a whole vector [1]."""
     return 1 / pack_of(channels, lanes) - 1 / lanes
 
 
 def _one_of(taps: Dim, windows: tuple[int, ...]) -> Dim:
-    """Return 1 where a window has as many taps as one of ``windows``, else 0; 1 for no list."""
+    """Return 1 if a window has as many taps as one of ``windows``, else 0; 1 without a list."""
     if not windows:
         return 1
     return total(at_most(taps, n) * (1 - at_most(taps, n - 1)) for n in windows)
@@ -268,7 +269,7 @@ def _channelwise(w: Workload, pieces: Dim, lanes: int, machine: Machine, q: Thet
 
 
 def _in_tiles(w: Workload, packs: Packs, machine: Machine, q: Theta) -> Way:
-    """Return a convolution whose outputs fill up whole tiles of several vectors."""
+    """Return a convolution whose outputs are padded to whole tiles of several vectors."""
     p = w.product
     call = q[_CALLS[w.kind]]
     if w.kind == "depthwise":

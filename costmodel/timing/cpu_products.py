@@ -1,11 +1,11 @@
-r"""Ways in which a CPU library carries out convolutions and matrix products.
+r"""Execution of convolutions and matrix products by CPU libraries.
 
 There are two kinds of library. One keeps images in the layout of its kernels from layer to layer
-and packs weights beforehand (ncnn, TFLite, ONNX Runtime, TVM). The other takes images in the
+and packs weights in advance (ncnn, TFLite, ONNX Runtime, TVM). The other gets images in the
 caller's layout (``plain`` and ``blocked`` among the algorithms of the runtime; eager PyTorch): 1x1
 convolutions and small images become products on the plain layout, with vectors along the pixels and
 both operands packed at every call; other windows are convolved in a layout blocked by channels,
-which images and weights are copied into at every call, and results out of.
+into which images and weights, and out of which results, are copied at every call.
 """
 
 from __future__ import annotations
@@ -28,47 +28,47 @@ _BLOCK = 4
 _TRANSFORMED = 36
 """Products of such a block: (4 + 3 - 1)**2, instead of 9 for each of 16 outputs."""
 _TRANSFORM_TRAFFIC = 4.5
-"""Times that transforms move inputs and outputs: 36 elements for 16, written and read."""
+"""Traffic of the transforms per input and output: 36 elements for 16, written and read."""
 _GROUP_LANES = 4
-"""Channels of one group that a vector holds at least."""
+"""Fewest channels of one group in a vector."""
 _BLOCKED_GROUP_LANES = 8
 """The same in blocked layouts (oneDNN's narrowest block of AVX2 and AVX-512)."""
 _TILE = 3
 """Vectors along a micro-kernel's tile on the plain layout."""
 _COLUMNS = 8
-"""Pixels of a micro-kernel's tile; a linear layer on few rows has kernels of its own."""
+"""Pixels of a micro-kernel's tile; a linear layer on few rows has dedicated kernels."""
 _INTEGERS = ("int8", "uint8")
-"""Dtypes whose products have instructions of their own."""
+"""Dtypes with dedicated instructions for products."""
 _INTEGER_WINOGRAD = 2
-"""Transformed int8 inputs need 16 bits: half as many products an instruction."""
+"""Transformed int8 inputs need 16 bits: half as many products per instruction."""
 _INTEGER_WORDS = 2, 4
 """Bytes of a transformed int8 input and output. [byte]"""
 _ATTENTION_BLOCK = 512
-"""Keys that a fused attention takes at once; a causal mask spares whole blocks only (PyTorch:
+"""Keys that a fused attention processes at once; a causal mask skips whole blocks only (PyTorch:
 ``kvSplitSize`` of its flash attention on CPUs)."""
 _SMALL_WINDOW, _FEW_IMAGES, _FEW_CHANNELS = {2: 9, 3: 27}, 15, 4
 """PyTorch's choice of a library (2.13, ``aten/src/ATen/native/Convolution.cpp``, ``use_mkldnn``):
-windows of up to 3 x 3 on the last two axes, which a 1-d window, that has one axis, always is;
-batches of up to 15. oneDNN reads images of up to 4 channels in the caller's layout."""
+windows of up to 3 x 3 on the last two axes, which always includes 1-d windows; batches of up to 15.
+oneDNN reads images of up to 4 channels in the caller's layout."""
 _UNROLLED_OUTPUTS = {4: 3, 8: 4, 16: 6}
-"""By the elements of a vector: output pixels that oneDNN's depthwise kernel keeps in registers. A
-border wider than these is left to im2col and a product (``cpu/x64/jit_uni_dw_conv_kernel_f32.cpp``
+"""By the elements of a vector: output pixels that oneDNN's depthwise kernel keeps in registers.
+Windows with a wider border run as im2col and a product (``cpu/x64/jit_uni_dw_conv_kernel_f32.cpp``
 and ``jit_uni_dw_convolution.hpp``: ``l_pad <= ur_w``)."""
 _CALLED = ("pointwise", "grouped", "convolution", "depthwise", "linear", "matmul")
-"""Kinds that a library is called for."""
+"""Kinds of kernel that call a library."""
 _AVX512 = 64
 """Bytes of its vectors. [byte]"""
 _CONVERTED = 0.35
-"""Multiply-adds a cycle where each operand is converted to float32 by itself (PyTorch 2.13,
+"""Multiply-adds per cycle if each operand is converted to float32 separately (PyTorch 2.13,
 ``aten/src/ATen/native/cpu/BlasKernel.cpp``; measured on one Zen 4 core, float16: 0.2 to 0.4)."""
 _PAGE, _KEPT = 4096, 2**25
-"""Bytes of a page; blocks from this size on glibc hands back when they are freed
-(``DEFAULT_MMAP_THRESHOLD_MAX``), so that their pages are faulted in anew. [byte]"""
+"""Bytes of a page; glibc returns blocks from this size on to the system when they are freed
+(``DEFAULT_MMAP_THRESHOLD_MAX``), so each new block causes page faults. [byte]"""
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """What a kernel takes when it is carried out in one way.
+    """Cost of a kernel under one way of execution.
 
     Parameters
     ----------
@@ -79,9 +79,9 @@ class Way:
     copied : Dim
         Bytes moved between layouts. [byte]
     spilled : Dim
-        Bytes of them that the last-level cache does not hold in between. [byte]
+        Bytes of these that leave the last-level cache before they are read. [byte]
     repeats : Dim
-        Cost of calls that follow at once, their code still near, relative to the same. [1]
+        Cost of immediately following calls, whose code is still cached, in the same unit. [1]
     """
 
     calls: Dim
@@ -92,15 +92,15 @@ class Way:
 
 
 def takes_plain_layout(machine: Machine) -> bool:
-    """Say whether the library of the runtime takes images in the caller's layout."""
+    """Return whether the library of the runtime gets images in the caller's layout."""
     return "plain" in machine.algorithms
 
 
 def caller_layout(w: Workload, machine: Machine, q: Theta) -> Way | None:
-    """Return how a library that takes the caller's layout carries ``w`` out.
+    """Return the execution of ``w`` by a library that gets images in the caller's layout.
 
-    None for a kind that no library is called for. Halves that oneDNN has no kernels for on the core
-    are unrolled and multiplied one by one, whatever the kind.
+    Returns None for a kind that calls no library. Half-precision operands without oneDNN kernels on
+    the core are unrolled and multiplied one by one, for every kind.
     """
     half = w.dtype in HALVES
     if half and w.kind in _CALLED and not _has_half_kernels(w, machine):
@@ -118,23 +118,23 @@ def caller_layout(w: Workload, machine: Machine, q: Theta) -> Way | None:
 
 
 def _has_half_kernels(w: Workload, machine: Machine) -> bool:
-    """Say whether oneDNN runs halves: where cores compute in them, bfloat16 with AVX-512, too.
+    """Return whether oneDNN runs half precision: natively, and bfloat16 also with AVX-512.
 
-    PyTorch 2.13: ``mkldnn_bf16_device_check``, ``mkldnn_fp16_device_check``, which come before the
-    other conditions of ``use_mkldnn``; so found by a trace on a core with AVX-512, too.
+    PyTorch 2.13: ``mkldnn_bf16_device_check``, ``mkldnn_fp16_device_check``, which precede the
+    other conditions of ``use_mkldnn``; confirmed by a trace on a core with AVX-512.
     """
     wide = machine.lanes * machine.element >= _AVX512
     return machine.element == DTYPE_BYTES[w.dtype] or (w.dtype == "bfloat16" and wide)
 
 
 def _one_by_one(w: Workload, machine: Machine, q: Theta) -> Way:
-    """Return products of halves without instructions for them, group by group."""
+    """Return half-precision products without instructions for them, group by group."""
     rate = machine.units * machine.clock * _CONVERTED
     return replace(_plain(w, machine, q), compute=w.multiply_adds / rate)
 
 
 def either(a: Way, b: Way, first: Dim) -> Way:
-    """Return ``a`` where ``first`` is 1 and ``b`` where it is 0.
+    """Return ``a`` if ``first`` is 1 and ``b`` if it is 0.
 
     Examples
     --------
@@ -154,13 +154,13 @@ def either(a: Way, b: Way, first: Dim) -> Way:
 def _stays(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return 1 for a convolution on the plain layout, 0 for one in a blocked layout.
 
-    Plain are 1x1 windows that leave no pixel out, on one thread, in small batches; and small
-    windows on one small image without groups.
+    The plain layout is used for 1x1 windows of stride 1 on one thread in small batches, and for
+    small windows on one small image without groups.
     """
     p = w.product
     images = p.n / (p.height * p.width)
     elements = w.read_bytes / DTYPE_BYTES[w.dtype]
-    # A stride leaves pixels out: more is read than the product takes.
+    # A stride skips pixels: more elements are read than the product uses.
     dense = at_most(elements, p.batch * p.n * p.k) * at_most(p.taps, 1)
     product = dense * at_most(images, _FEW_IMAGES) * at_most(machine.units, 1)
     one = at_most(images, 1) * at_most(p.batch, 1)
@@ -172,7 +172,7 @@ def _stays(w: Workload, machine: Machine, q: Theta) -> Dim:
 
 
 def _plain(w: Workload, machine: Machine, q: Theta) -> Way:
-    """Return a product for each group: windows unrolled first (im2col), groups joined last."""
+    """Return one product per group: windows are unrolled first (im2col), groups joined last."""
     p = w.product
     unrolled = (1 - at_most(p.taps, 1)) * p.batch * p.n * p.k
     joined = (1 - at_most(p.batch, 1)) * (w.read_bytes + w.writes.bytes)
@@ -180,7 +180,7 @@ def _plain(w: Workload, machine: Machine, q: Theta) -> Way:
     repeats = calls * (p.batch - 1)
     rate = machine.multiply_adds * q["gemm"]
     if w.kind == "matmul":
-        # A batch is one call, and no more than that of an element-wise kernel.
+        # A batch is one call, which costs the same as that of an element-wise kernel.
         calls, repeats, rate, joined = 1, 0, rate * q["matmul"], 0
     single = at_most(p.n, 1)
     rows = single * p.m + unrolled / p.width
@@ -189,14 +189,15 @@ def _plain(w: Workload, machine: Machine, q: Theta) -> Way:
     copied = 2 * columns + joined
     spilled = 0
     if p.axes != 2:
-        # Long rows, or volumes: elements, not rows, take the time, and columns leave the caches.
+        # For long rows and volumes, elements and not rows take the time, and columns leave the
+        # caches.
         spent = spent + unrolled * q["unroll"] + _faults(columns) * q["fault"]
         spilled = 2 * Moved(columns, 2 * columns).missed(last_cache(machine, q))
     return Way(calls, spent, copied, spilled, repeats)
 
 
 def _faults(size: Dim) -> Dim:
-    """Return the pages that a block of ``size`` bytes takes anew at every call [1]."""
+    """Return the page faults of a block of ``size`` bytes at every call [1]."""
     return (1 - at_most(size, _KEPT)) * size / _PAGE
 
 
@@ -213,8 +214,8 @@ def plain_product(w: Workload, machine: Machine, q: Theta) -> Dim:
 def _packed_product(p: Product, across: Dim, along: Dim, machine: Machine, q: Theta) -> Dim:
     """Return the multiply-adds with vectors ``across``; an operand used once is not packed."""
     vectors = ceil_div(across, machine.lanes)
-    # Tiles are three vectors wide. A second vector that is not full is computed as a whole tile
-    # (MKL with AVX-512, measured: 25 columns take as long as 48, and 32 a third less).
+    # Tiles are three vectors wide. A partial second vector is computed as a whole tile (MKL with
+    # AVX-512, measured: 25 columns take as long as 48, and 32 a third less).
     ragged = 1 - at_most(vectors * machine.lanes - across, 0)
     second = at_most(ceil_div(vectors + 1, _TILE) * _TILE - (vectors + 1), 0)
     vectors = vectors + ragged * second
@@ -248,10 +249,10 @@ def _blocked(w: Workload, machine: Machine, q: Theta) -> Way:
 def _reordered(
     w: Workload, inputs: Dim, outputs: Dim, machine: Machine, q: Theta
 ) -> tuple[Dim, Dim]:
-    """Return the bytes moved into and out of blocks, and those that leave the cache in between.
+    """Return the bytes moved into and out of blocks, and those that leave the cache meanwhile.
 
-    Channels that fill no block take longer. A copy in blocks is read after the image that it was
-    made of and itself have gone through the cache.
+    Channels that do not fill a block take longer. A copy in blocks is read after both the original
+    image and the copy have passed through the cache.
     """
     moved, spilled = w.weights.bytes, 0
     for channels, size in ((inputs, w.read_bytes), (outputs, w.writes.bytes)):
@@ -264,12 +265,12 @@ def _reordered(
 
 
 def last_cache(machine: Machine, q: Theta) -> Dim:
-    """Return the part of the last-level cache that others leave to this process [byte]."""
+    """Return the part of the last-level cache that is available to this process [byte]."""
     return machine.cache * q["cache_share"]
 
 
 def far_bandwidth(machine: Machine, q: Theta) -> Dim:
-    """Return what the cores draw from memory, the interface of the chip being the limit [B/s]."""
+    """Return the memory bandwidth of the cores, limited by the interface of the chip [B/s]."""
     return minimum(machine.units * q["far_bandwidth"], q["dram"] * machine.bandwidth)
 
 
@@ -277,7 +278,7 @@ def far_bandwidth(machine: Machine, q: Theta) -> Dim:
 
 
 def no_product(w: Workload, machine: Machine, q: Theta) -> Dim:
-    """Return the time of the multiply-adds of a kernel that has none [s]."""
+    """Return zero: the kernel has no multiply-adds [s]."""
     return 0
 
 
@@ -296,7 +297,7 @@ def products(w: Workload, machine: Machine, q: Theta) -> Dim:
 
 def grouped(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the time of a grouped convolution [s]."""
-    # Wide vectors hold channels of several groups: only four have to be of one.
+    # Wide vectors hold channels of several groups: only four must belong to one group.
     lanes = minimum(machine.lanes, _GROUP_LANES)
     rate = peak(w, machine, q) * q["gemm"] * q["grouped"]
     return _product(w.product, machine, q, lanes) / rate
@@ -315,7 +316,7 @@ def convolution(w: Workload, machine: Machine, q: Theta, lanes: Dim | None = Non
         transformed = transformed * _INTEGER_WINOGRAD
     read, written = _words(w, machine)
     moved = _TRANSFORM_TRAFFIC * p.n * (read * channels + written * p.m)
-    # Weights are transformed beforehand, into four times as many.
+    # Weights are transformed in advance, into four times as many.
     more = _TRANSFORMED / p.taps - 1
     missed = more * w.weights.missed(last_cache(machine, q))
     if "whole_winograd" in machine.algorithms:
@@ -334,7 +335,7 @@ def _words(w: Workload, machine: Machine) -> tuple[int, int]:
 def _transformed_missed(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the bytes of transformed images that go through memory [byte].
 
-    Each is read when all of it has been written; a write that misses reads its line first.
+    Each is read after all of it has been written; a write that misses reads its line first.
     """
     p = w.product
     elements = _TRANSFORMED * blocks(p, _BLOCK)
@@ -349,7 +350,7 @@ def matmul(w: Workload, machine: Machine, q: Theta) -> Dim:
 
 
 def attention(w: Workload, machine: Machine, q: Theta) -> Dim:
-    """Return the time of scores and mix; of a causal one, the blocks of keys not left out [s]."""
+    """Return the time of scores and mix, without blocks of keys that a causal mask skips [s]."""
     scores, mix = w.products
     dense = scores.dense + mix.dense
     whole = scores.batch * scores.m * (scores.k + mix.n) * _ATTENTION_BLOCK / 2
@@ -369,12 +370,12 @@ def product_time(p: Product, w: Workload, machine: Machine, q: Theta, lanes: Dim
 
 
 def peak(w: Workload, machine: Machine, q: Theta) -> Dim:
-    """Return the peak of the dtype, beside what 8-bit products reach of theirs [multiply-add/s]."""
+    """Return the peak of the dtype; that of 8-bit products is scaled [multiply-add/s]."""
     return machine.multiply_adds * (q["integer"] if w.dtype in _INTEGERS else 1)
 
 
 def _product(p: Product, machine: Machine, q: Theta, lanes: Dim, by_rows: bool = False) -> Dim:
-    """Return the multiply-adds of a product, padding, packing and idle cores included."""
+    """Return the multiply-adds of a product, including padding, packing and idle cores."""
     vectors = ceil_div(p.m, lanes)
     shared = ceil_div(vectors, machine.units) * machine.units
     columns = p.n if by_rows else ceil_div(p.n, _COLUMNS) * _COLUMNS

@@ -1,13 +1,13 @@
-r"""What keeps several cores from being as many times as fast as one.
+r"""Losses of several cores relative to a proportional speed-up.
 
 .. math::
 
     \frac{t_1}{t_n} = \frac{n}{1 + c\,(\min(n, 4) - 1)}
 
-Cores of a cluster draw from one cache: each further one slows the others down by the share
-:math:`c` of the time that one alone takes, :math:`c` being larger where the shared cache is right
-behind the first. At the end of every kernel, all cores wait for the last one. Kernels that an
-engine does not split run on one core.
+Cores of a cluster share a cache: each further core slows the others down by the share :math:`c` of
+the time on one core; :math:`c` is larger if the shared cache comes directly after the first level.
+At the end of every kernel, all cores wait for the last one. Kernels that an engine does not split
+run on one core.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ CLUSTER = 4
 """Cores that share a cache: the clusters of Arm's Cortex-A and DynamIQ hold up to four big ones."""
 
 REFERENCE = 8e9
-"""Peak of a Cortex-A57 at 2 GHz, for which the barrier is given. [multiply-add/s]"""
+"""Peak of a Cortex-A57 at 2 GHz, to which the barrier refers. [multiply-add/s]"""
 
 
 def cores_for(w: Workload, machine: Machine) -> Machine:
-    """Return the cores that run a kernel: one, where the engine does not split its kind."""
+    """Return the number of cores that run a kernel: one if the engine does not split its kind."""
     if w.kind not in machine.one_core or machine.units == 1:
         return machine
     n = machine.units
@@ -42,7 +42,7 @@ def cores_for(w: Workload, machine: Machine) -> Machine:
 
 
 def in_own_arithmetic(w: Workload, machine: Machine) -> Machine:
-    """Return the machine as a kernel computes on it: in float32, where its kind has no halves."""
+    """Return the machine of a kernel: in float32 if its kind has no half-precision kernels."""
     if w.kind not in machine.in_float32:
         return machine
     multiply_adds, lanes = machine.float32
@@ -50,9 +50,9 @@ def in_own_arithmetic(w: Workload, machine: Machine) -> Machine:
 
 
 def crowding(machine: Machine, q: Mapping[str, Dim], dtype: str = "float32") -> Dim:
-    """Return how much longer each core takes because others draw from the same cache [1].
+    """Return the factor by which sharing a cache slows down each core [1].
 
-    Elements of half the size draw half as much.
+    Elements of half the size cause half the slowdown.
     """
     share = q["contention_own"] if machine.private_cache else q["contention"]
     size = DTYPE_BYTES[dtype] / DTYPE_BYTES["float32"]
@@ -60,17 +60,17 @@ def crowding(machine: Machine, q: Mapping[str, Dim], dtype: str = "float32") -> 
 
 
 def barrier(machine: Machine, q: Mapping[str, Dim]) -> Dim:
-    """Return the time until the last core has heard that a kernel is done, and the next begins [s].
+    """Return the time from the end of a kernel until all cores begin the next one [s].
 
-    Where threads spin, a number of instructions: cores whose peak is twice as high go through them
-    twice as fast. Where they sleep, the system takes its time to wake them on any core.
+    Spinning threads execute a number of instructions, which cores of twice the peak finish in half
+    of the time. Sleeping threads are woken by the system, which takes the same time on any core.
     """
     speed = 1 if machine.sleeps else machine.vector / machine.units / REFERENCE
     return q["barrier"] / speed * minimum(1, machine.units - 1)
 
 
 def uneven(pieces: Dim, machine: Machine) -> Dim:
-    """Return how much longer work in equal pieces takes because cores take whole ones [1].
+    """Return the slowdown because cores process whole pieces [1].
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Parameters of a platform with what is known about their errors, as readable TOML."""
+"""Parameters of a platform and their uncertainty, as readable TOML."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from costmodel.timing.parameters import Parameter
 from costmodel.timing.surface import SIZES, Surface
 
 PRIOR_OPERATOR_SPREAD = 0.25
-"""Residual of the log time of single kernels that priors alone leave. [1]"""
+"""Residual spread of the log time of single kernels with priors. [1]"""
 PRIOR_NETWORK_SPREAD = 0.20
-"""Residual of the log time of whole networks that priors alone leave. [1]"""
+"""Residual spread of the log time of whole networks with priors. [1]"""
 
 MEASURED_WITH = "measured with"
-"""Key of the provenance: settings that measurements were made with, where they were others."""
+"""Key of the provenance: settings of the measurements, if they differ from the platform's."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Fitted:
     operator_spread, network_spread : float
         Standard deviation of the log residual of single kernels and of whole networks. [1]
     rows : int
-        Measurements that were fitted; 0 for priors.
+        Number of fitted measurements; 0 for priors.
     provenance : mapping
-        What data, when, which version.
+        Data, date and version.
     surfaces : tuple of Surface
-        What the formulas miss over the shapes of kernels, where rows of single operators were many.
+        Model errors over the shapes of kernels, if there were many rows of single operators.
     """
 
     parameters: tuple[Parameter, ...]
@@ -79,7 +79,7 @@ class Fitted:
 
     @property
     def basis(self) -> str:
-        """One phrase on what the parameters rest on."""
+        """The basis of the parameters in a phrase."""
         if not self.rows:
             return "priors"
         others = self.provenance.get(MEASURED_WITH)
@@ -120,7 +120,7 @@ def to_toml(platform: str, fitted: Fitted) -> str:
 
 
 def _surface_table(surface: Surface) -> dict[str, Any]:
-    """Return a surface as a table; a row is a shape, as the sizes themselves, and its weight."""
+    """Return a surface as a table; a row has the sizes of a shape and its weight."""
     shapes = [[float(f"{2.0**x - 1:.6g}") for x in shape] for shape in surface.shapes.tolist()]
     weights = [float(f"{w:.4g}") for w in surface.weights]
     numbers = {n: float(f"{getattr(surface, n):.4g}") for n in ("length", "signal", "noise")}

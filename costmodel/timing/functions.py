@@ -34,7 +34,7 @@ def costs() -> Mapping[str, float]:
 
 
 def exponentials(functions: Iterable[tuple[str, Dim]]) -> Dim:
-    """Return how many exponentials cost as much as ``functions`` [operation].
+    """Return the cost of ``functions`` in exponentials [operation].
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
     """Return the terms of a kernel."""
     form = FORMS[w.kind]
     call = q[form.call] if form.call else 1
-    # The runs of a recurrent layer depend on each other: each is a launch of its own.
+    # The steps of a recurrent layer depend on each other, so each is a separate launch.
     steps = maximum(1, total(p.times for p in w.products)) if w.kind == "recurrent" else 1
     launch = q["launch"] * call * steps
     if w.kind == "grouped" and machine.grouped_serially:
@@ -41,12 +41,12 @@ def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
     compute, memory, busy = _busy(w, form, machine, q)
     memory, busy = memory + turned, busy + turned
     if w.kind == "norm" and not machine.generated:
-        # A block waits for its own row: nothing of that hides behind the traffic of others.
+        # A block waits for its own row; this time does not overlap with the traffic of others.
         rows = merging(w, machine, q)
         compute, busy = compute + rows, busy + rows
     stream = streaming(machine, q)
-    # A pass behind a product goes over what the kernel, or the pass before, has just written; in
-    # other kernels its values are in registers.
+    # A pass after a product reads the output that the kernel, or the previous pass, has just
+    # written; in other kernels its values are in registers.
     again = Moved(w.writes.bytes, w.writes.bytes).missed(machine.cache * q["reach"])
     passed = w.passes if w.products else 0
     passes = passed * (q["pass_launch"] + 2 * again / stream)
@@ -55,7 +55,7 @@ def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """How a kind of kernel runs.
+    """Execution of a kind of kernel.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class _Form:
     compute : callable
         The time of its arithmetic.
     share : str
-        The parameter that scales the bandwidth of its operands, ``""`` where it streams.
+        The parameter that scales the bandwidth of its operands, ``""`` for streaming kernels.
     """
 
     call: str
@@ -91,17 +91,17 @@ def _busy(w: Workload, form: _Form, machine: Machine, q: Theta) -> tuple[Dim, Di
 
 
 def _memory(tensors: tuple[Moved, ...], machine: Machine, q: Theta, share: Dim) -> Dim:
-    """Return the time of the traffic: from memory what missed, from the cache the rest."""
+    """Return the time of the traffic: misses from memory, the rest from the cache."""
     size: Dim = sum(t.bytes for t in tensors)
     missed: Dim = sum(t.missed(machine.cache * q["reach"]) for t in tensors)
     stream = streaming(machine, q) * share
-    # No cache is slower than the memory behind it.
+    # A cache is never slower than the memory behind it.
     near = maximum(stream, machine.cache_bandwidth * q["cache"])
     return missed / stream + (size - missed) / near
 
 
 def _read_again(w: Workload) -> list[Moved]:
-    """Return the learned operands that the further steps of a recurrent layer read again."""
+    """Return the learned operands that later steps of a recurrent layer read again."""
     if w.kind != "recurrent":
         return []
     size = DTYPE_BYTES[w.dtype]
@@ -113,12 +113,12 @@ def _read_again(w: Workload) -> list[Moved]:
 
 
 def _lane_rate(machine: Machine) -> float:
-    """Return the multiply-adds of all lanes, which a wider dtype takes longer for [1/s]."""
+    """Return the multiply-adds of all lanes, fewer for a wider dtype [1/s]."""
     return min(machine.vector, machine.multiply_adds)
 
 
 def _lanes(w: Workload, machine: Machine, q: Theta) -> Dim:
-    """Return the time of one operation a lane."""
+    """Return the time of operations, one per lane."""
     return w.elementwise / (2 * _lane_rate(machine))
 
 
@@ -132,11 +132,12 @@ def _depthwise(w: Workload, machine: Machine, q: Theta) -> Dim:
 
     .. math:: t = \frac{y \, (\text{window_fill} + k)}{\text{depthwise} \cdot p}
 
-    in the kernel of a framework, whose threads have one of :math:`y` outputs each: to find its
-    place in the image costs as much as some taps of the :math:`k` of its window, each of which
-    takes ``1/depthwise`` operations of a lane, whatever the dtype, :math:`p` a second. Source:
-    PyTorch, aten/src/ATen/native/cuda/DepthwiseConv2d.cu (``conv_depthwise2d_forward_kernel``).
-    A library keeps its place: taps alone, at ``window`` of the rate.
+    in the kernel of a framework, in which each thread computes one of :math:`y` outputs. Finding
+    its position in the image costs as much as ``window_fill`` taps; each of these and of the
+    :math:`k` taps of the window takes ``1/depthwise`` operations of a lane in every dtype, with
+    :math:`p` operations per second. Source: PyTorch, aten/src/ATen/native/cuda/DepthwiseConv2d.cu
+    (``conv_depthwise2d_forward_kernel``). A library's kernel costs its taps alone, at ``window`` of
+    the rate.
     """
     rate, taps = _lane_rate(machine), w.multiply_adds
     if machine.own_depthwise:
@@ -147,12 +148,12 @@ def _depthwise(w: Workload, machine: Machine, q: Theta) -> Dim:
 
 
 def _softmax(w: Workload, machine: Machine, q: Theta) -> Dim:
-    """Return the time of the exponentials, beside which other operations hide."""
+    """Return the time of the exponentials, which other operations overlap with."""
     return maximum(exponentials(w, machine, q), _lanes(w, machine, q))
 
 
 def _convolution(w: Workload, machine: Machine, q: Theta) -> Dim:
-    """Return the time of the fastest algorithm that keeps its intermediates on the chip."""
+    """Return the time of the fastest algorithm whose intermediates stay on the chip."""
     p = in_steps(w, machine)
     serial = w.kind == "grouped" and machine.grouped_serially
     one, repeats = (replace(p, batch=1), p.batch) if serial else (p, 1)
@@ -173,7 +174,7 @@ def _linear(w: Workload, machine: Machine, q: Theta) -> Dim:
 
 
 def _steps(w: Workload, machine: Machine, q: Theta) -> Dim:
-    """Return the time of the steps of a recurrence, whose kernels add up their parts themselves."""
+    """Return the time of the steps of a recurrence, whose kernels add up their own parts."""
     return _linear(w, machine, {**q, "split_call": 0})
 
 
@@ -185,31 +186,31 @@ def _batched(w: Workload, machine: Machine, q: Theta) -> Dim:
 def _products(
     w: Workload, machine: Machine, q: Theta, tiles: tuple[Tile, ...], splits: tuple[int, ...]
 ) -> Dim:
-    """Return the time of all products, one after the other, and of operations a lane."""
+    """Return the time of all products, one after the other, and of the other operations."""
     tiles = machine.generation.tensor if machine.tensor else tiles
     speeds = [alignment(w.dtype, machine, q, _rows(w.kind, p)) for p in w.products]
     spent = [
         p.times * tiled(p, machine, q, speed, tiles, splits)
         for p, speed in zip(w.products, speeds, strict=True)
     ]
-    # A causal mask spares the tiles that it leaves nothing of.
+    # A causal mask skips tiles that it hides completely.
     kept = [p.share for p in w.products]
     return total(t * k for t, k in zip(spent, kept, strict=True)) + _lanes(w, machine, q)
 
 
 def _rows(kind: str, p: Product) -> tuple[Dim, Dim]:
-    """Return how long the rows of the operands and of the result are, in memory [element]."""
+    """Return the row lengths of the operands and of the result in memory [element]."""
     return p.k, p.m if kind in ("linear", "recurrent") else p.n
 
 
 def _has_winograd(p: Product, machine: Machine) -> bool:
-    """Whether a product may run by Winograd: on the lanes, where the generation has kernels."""
+    """Whether a product may use Winograd: on the lanes, if the generation has kernels."""
     lanes = machine.generation.float32_winograd and not machine.tensor
     return p.winograd and "winograd" in machine.algorithms and lanes
 
 
 def _winograd_through_memory(w: Workload, machine: Machine, q: Theta) -> tuple[Dim, Dim]:
-    """Return the time of F(4x4, 3x3): 36 products a block of 16 outputs, transforms in memory."""
+    """Return the time of F(4x4, 3x3): 36 products per block of 16 outputs, transforms in memory."""
     p = w.product
     outputs, channels = blocks(p, 4), p.k / p.taps
     transformed = Product(36, p.m, outputs, channels)
@@ -241,4 +242,4 @@ FORMS: Mapping[str, _Form] = complete(
     },
     "GPU formulas",
 )
-"""How each kind of kernel runs on a GPU."""
+"""Execution of each kind of kernel on a GPU."""

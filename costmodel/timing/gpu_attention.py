@@ -1,8 +1,8 @@
 r"""Fused attention on a GPU: tiles of queries against all their keys, the scores staying on chip.
 
-A multiprocessor takes a tile of up to 128 queries of one head and goes through the keys that any of
-them sees, 128 at a time: products on tensor cores, heads padded to a depth that the library
-has, exponentials beside them.
+A multiprocessor processes a tile of up to 128 queries of one head and loops over the keys that any
+of them sees, 128 at a time: products on tensor cores, with heads padded to a depth that the library
+supports, and exponentials in parallel.
 
 .. math::
 
@@ -13,12 +13,12 @@ has, exponentials beside them.
 
 :math:`q` queries of a tile, :math:`n` keys that it visits, :math:`d` padded depths, :math:`p` the
 multiply-adds of a multiprocessor [multiply-add/s], :math:`e` its exponentials a cycle, :math:`f`
-its clock, :math:`g` the bytes a cycle in which it draws keys and values of :math:`z` bytes an
+its clock, :math:`g` the bytes per cycle at which it loads keys and values of :math:`z` bytes per
 element, :math:`t_0` the start-up and end of a tile, :math:`w` the waves. Under a causal mask a tile
-visits the keys up to its last query, and tiles of all lengths even out. Query heads that share a
-head of keys (grouped queries) are packed into a tile: a single query in any library, longer ones
-where the generation's library does so. Few tiles split the keys among idle multiprocessors, at the
-price of adding up the parts.
+visits the keys up to its last query, and tiles of different lengths balance out. Query heads that
+share a head of keys (grouped queries) are packed into a tile: a single query in any library, longer
+ones where the generation's library does so. If tiles are few, the keys are split among idle
+multiprocessors, at the cost of adding up the parts.
 
 Sources: Dao 2023, FlashAttention-2; Shah et al. 2024, FlashAttention-3 (exponentials as fast as
 16 a cycle are a bottleneck beside tensor cores; heads of 64, 96, 128, 192 and 256).
@@ -37,11 +37,11 @@ from costmodel.timing.workload import Workload
 Theta = Mapping[str, Dim]
 
 QUERIES = 128
-"""Queries of a tile, where there are so many and heads are long. [1]"""
+"""Queries of a tile with long heads and enough queries. [1]"""
 SHORT = 96
 """The longest head for which a library may have taller tiles. [element]"""
 FEW = 64
-"""Rows that a tile is padded to, where there are fewer queries. [1]"""
+"""Rows that a tile with fewer queries is padded to. [1]"""
 KEYS = 128
 """Keys that a tile visits at a time. [1]"""
 
@@ -63,7 +63,7 @@ def padded(depth: Dim) -> Dim:
 
 
 def attention(w: Workload, machine: Machine, q: Theta) -> Dim:
-    """Return the time of a fused attention but for its launch and the traffic with memory [s].
+    """Return the time of a fused attention without its launch and its memory traffic [s].
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 r"""Layouts of images around convolutions on a GPU's tensor cores.
 
-Tensor cores multiply rows of channels: their convolutions take images whose channels lie side by
-side (NHWC). Where the framework keeps images channel by channel (NCHW), the library turns the
-images and the weights over before, and the result back after:
+Tensor cores multiply rows of channels, so their convolutions need images in NHWC layout. If the
+framework keeps images in NCHW, the library transposes the images and the weights before the
+convolution, and the result after it:
 
 .. math::
 
@@ -12,8 +12,8 @@ images and the weights over before, and the result back after:
 written once, channels that do not fill 16 bytes padded on the NHWC side; :math:`\beta` is the
 bandwidth of element-wise kernels, :math:`U` the multiprocessors at the clock :math:`f`. Before
 Hopper, kernels write the result in either layout: without :math:`Y`, and with a launch less. A 1x1
-convolution of stride 1 is a product of matrices that lie in memory as they are, and nothing is
-turned over; on Hopper only where its rows, the pixels of an image, begin at multiples of 16 bytes.
+convolution of stride 1 is a product of matrices in their present layout and needs no transposition;
+on Hopper this holds only if its rows, the pixels of an image, begin at multiples of 16 bytes.
 
 Source: NVIDIA, Convolutional Layers User's Guide and Tensor Layouts In Memory (NHWC and NCHW);
 kernels ``nchwToNhwcKernel`` and ``nhwcToNchwKernel``, and names of kernels that end in
@@ -36,7 +36,7 @@ _ROW = 16
 
 
 def changes(w: Workload, machine: Machine, q: Theta) -> tuple[Dim, Dim]:
-    """Return the kernels that change a layout around ``w`` [1], and the time of their traffic [s].
+    """Return the number of layout kernels around ``w`` [1], and the time of their traffic [s].
 
     Examples
     --------
@@ -69,7 +69,7 @@ def changes(w: Workload, machine: Machine, q: Theta) -> tuple[Dim, Dim]:
 
 
 def in_steps(w: Workload, machine: Machine) -> Product:
-    """Return the product of a convolution as tensor cores reduce it: in blocks of channels.
+    """Return the product of a convolution with its reduction in blocks of channels.
 
     On Hopper one step of the reduction is one position of the window and 64 bytes of channels, so
     that a window over 3 channels takes as long as one over 32 of them in 16 bits. Before it,
@@ -88,9 +88,9 @@ def in_steps(w: Workload, machine: Machine) -> Product:
 
 
 def _padding(w: Workload, channels: Dim) -> Dim:
-    """Return the channels with those that fill 16 bytes over the channels alone [1].
+    """Return the ratio of channels padded to 16 bytes to channels [1].
 
-    Those of a group are not padded one by one.
+    Groups are not padded separately.
     """
     if w.kind == "grouped":
         return 1
@@ -99,11 +99,11 @@ def _padding(w: Workload, channels: Dim) -> Dim:
 
 
 def _unaligned(p: Product, size: int) -> Dim:
-    """Return 0 where the pixels of an image fill multiples of 16 bytes, else 1."""
+    """Return 0 if the pixels of an image fill multiples of 16 bytes, else 1."""
     pixels, full = p.height * p.width, _ROW // size
     return minimum(1, full * ceil_div(pixels, full) - pixels)
 
 
 def _skipped(w: Workload) -> Dim:
-    """Return 0 where all pixels that are read are used, else at least 1: a stride skips some."""
+    """Return 0 if all read pixels are used, else (a stride skips some) at least 1."""
     return minimum(1, total(read.bytes - read.required for read in w.reads))

@@ -1,10 +1,9 @@
 r"""Matrix products on a GPU: tiles, waves, splits, alignment, power.
 
-A product is cut into output tiles, one for each streaming multiprocessor at a time: tiles that
-stick out over the edge and a last wave that is not full cost as much as whole ones. The library
-picks the fastest tile, and splits the reduction of a linear layer where tiles are few; to add up
-the parts costs a pass over them, and the time of one kernel more. A board may not draw more than
-its power limit, whatever its peak.
+A product is cut into output tiles; each streaming multiprocessor computes one at a time. Tiles that
+extend over the edge and a partial last wave cost as much as full ones. The library uses the fastest
+tile, and splits the reduction of a linear layer if tiles are few; adding up the parts costs a pass
+over them and one more kernel. A board cannot exceed its power limit, whatever its peak.
 
 .. math::
 
@@ -12,10 +11,10 @@ its power limit, whatever its peak.
     \qquad s = \frac{A \, (k / c + f)}{\eta_A}
 
 :math:`A` are the outputs of a tile, :math:`T` its tiles in :math:`w` waves, :math:`k` the reduction
-in :math:`c` parts, :math:`f` start-up and epilogue, :math:`r` what filling and draining loses,
+in :math:`c` parts, :math:`f` start-up and epilogue, :math:`r` the loss from filling and draining,
 :math:`p` the multiply-adds of one multiprocessor and :math:`P` those that the board's power
-sustains [multiply-add/s]. A tile of little intensity waits for its operands
-(:math:`\eta_A`), and so do tensor cores for operands whose rows do not begin at 16 bytes.
+sustains [multiply-add/s]. A tile of low intensity waits for its operands (:math:`\eta_A`), and so
+do tensor cores for operands whose rows do not begin at 16 bytes.
 """
 
 from __future__ import annotations
@@ -32,15 +31,15 @@ from costmodel.timing.workload import Moved
 Theta = Mapping[str, Dim]
 
 SPLITS = (1, 2, 4, 8, 16, 32)
-"""Into how many parts a linear layer may split its reduction."""
+"""Numbers of parts into which a linear layer may split its reduction."""
 WORD = 4
-"""Bytes of a partial result, float32 whatever the operands are. [byte]"""
+"""Bytes of a partial result, which is always float32. [byte]"""
 _WORD_ROW = 4
-"""Bytes that rows begin at where no element is loaded alone. [byte]"""
+"""Alignment of rows without loads of single elements. [byte]"""
 _EPILOGUE = 0.3
-"""Share of a tile's start and end on Ampere that takes as long whatever the tensor rate. [1]"""
+"""Share of a tile's start and end on Ampere that does not depend on the tensor rate. [1]"""
 _ROW = 16
-"""Bytes that rows of operands begin at where tensor cores load them at full speed. [byte]"""
+"""Alignment of rows of operands that tensor cores load at full speed. [byte]"""
 
 
 def tiled(
@@ -64,9 +63,9 @@ def tiled(
     speed : Dim
         Speed of the reduction relative to a matrix product. [1]
     tiles : tuple of Tile
-        Those that the library has.
+        The tiles of the library.
     splits : tuple of int
-        Into how many parts it may split the reduction.
+        Numbers of parts into which it may split the reduction.
     """
     generation = machine.generation
     if machine.tensor:
@@ -97,11 +96,11 @@ def tiled(
 
 
 def _fetched_again(p: Product, machine: Machine, q: Theta, rows: Dim, tiles: Dim) -> Dim:
-    """Return the time of the traffic with memory where tiles find nothing of each other [s].
+    """Return the time of the memory traffic if tiles do not share data in the cache [s].
 
-    Tiles that run beside each other read the same rows of the operands, one some way ahead of
-    another. On long rows they are too far apart for the cache to hold what lies between: where the
-    ``rows`` of one tile are beyond three times its size, every tile fetches all of its own.
+    Tiles that run concurrently read the same rows of the operands, some ahead of others. On long
+    rows the distance between them exceeds the cache: if the ``rows`` of one tile exceed three times
+    its size, every tile fetches all of its rows.
     """
     panel = WORD * rows * p.k
     share = Moved(1, panel).missed(3 * machine.cache * q["reach"])
@@ -119,8 +118,8 @@ def alignment(dtype: str, machine: Machine, q: Theta, lengths: tuple[Dim, ...]) 
 
     .. math:: a^{h_{16}} u^{h_4}
 
-    :math:`h_{16}` is 1 where some row does not begin at a multiple of 16 bytes, :math:`h_4` where
-    it does not at one of 4, else 0; :math:`a` is a fact of the generation.
+    :math:`h_{16}` is 1 if some row does not begin at a multiple of 16 bytes, :math:`h_4` if it does
+    not begin at one of 4, else 0; :math:`a` is a fact of the generation.
 
     Parameters
     ----------

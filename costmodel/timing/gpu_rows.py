@@ -1,8 +1,8 @@
-r"""Normalizations and softmax on a GPU: kernels whose blocks of threads have one row each.
+r"""Normalizations and softmax on a GPU: kernels in which each block of threads has one row.
 
-A block of 128 threads normalizes a row: it goes over it twice, few bytes at a time, and between
-merges the means and variances of its threads step by step (Welford's algorithm; RMSNorm, which has
-no mean, does not). A multiprocessor has as many blocks as its threads allow:
+A block of 128 threads normalizes a row: it passes over it twice, a few bytes at a time, and in
+between merges the means and variances of its threads step by step (Welford's algorithm; RMSNorm has
+no mean and does not). A multiprocessor holds as many blocks as its threads allow:
 
 .. math::
 
@@ -40,9 +40,9 @@ _IN_REGISTERS = 1024
 
 
 def merging(w: Workload, machine: Machine, q: Theta) -> Dim:
-    """Return what the rows of a normalization take beside their traffic [s].
+    """Return the time of the rows of a normalization without their traffic [s].
 
-    Without a mean (RMSNorm) nothing is merged; without rows (local response) there is none.
+    Without a mean (RMSNorm) nothing is merged; without rows (local response) the time is zero.
     """
     rows = maximum(1, w.pieces)
     cycles = q["norm_row"] * w.merged / rows + _row(w) / q["norm_feed"]
@@ -50,9 +50,9 @@ def merging(w: Workload, machine: Machine, q: Theta) -> Dim:
 
 
 def read_twice(w: Workload, machine: Machine) -> Moved:
-    """Return what the second pass of a normalization over its rows reads.
+    """Return the traffic of the second pass of a normalization over its rows.
 
-    Since then all rows that are in flight were touched: on a small cache, it comes from memory.
+    All rows in flight are touched in between, so with a small cache it comes from memory.
     """
     row = _row(w) * (_longer(w, _IN_REGISTERS) if machine.generated else 1)
     return Moved(row * w.pieces, row * minimum(w.pieces, _at_once(machine)))
@@ -75,12 +75,12 @@ def exponentials(w: Workload, machine: Machine, q: Theta) -> Dim:
 
 
 def sweeps(w: Workload, machine: Machine, q: Theta) -> Dim:
-    """Return how many times a softmax moves its tensors [1]."""
+    """Return the number of times that a softmax moves its tensors [1]."""
     once = _IN_REGISTERS if machine.generated else machine.generation.softmax_once
     return 1 + (q["softmax_traffic"] - 1) * _longer(w, once)
 
 
 def _longer(w: Workload, limit: float) -> Dim:
-    """Return 1 where rows have more than ``limit`` elements, else 0."""
+    """Return 1 if rows have more than ``limit`` elements, else 0."""
     length = w.writes.bytes / (DTYPE_BYTES[w.dtype] * maximum(1, w.pieces))
     return minimum(1, maximum(0, length - limit))

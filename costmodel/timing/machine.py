@@ -1,4 +1,4 @@
-"""What the time formulas need of a platform: facts of hardware and runtime for one dtype."""
+"""Inputs of the time formulas from a platform: facts of hardware and runtime for one dtype."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Machine:
         Bytes of operands that the tensor cores of one multiprocessor multiply in a cycle, relative
         to Ampere's. [1]
     ceiling : float
-        The same at the highest clock that the hardware is known to reach; infinite where the peak
-        is an assumption. [multiply-add/s]
+        The same at the highest known clock of the hardware; infinite if the peak is assumed.
+        [multiply-add/s]
     vector : float
         Peak without tensor cores. [multiply-add/s]
     clock : float
@@ -35,14 +35,14 @@ class Machine:
     lanes : int
         Elements of a vector, threads of a warp.
     cache : float
-        Last-level cache, or the buffer of an accelerator, 0 where it is not known. [byte]
+        Last-level cache, or the buffer of an accelerator; 0 if unknown. [byte]
     private_cache : float
-        Of a CPU whose cores share a last level: the largest cache before it, of all cores used;
-        else 0. [byte]
+        On a CPU whose cores share the last level: the largest cache before it, summed over the
+        cores used; else 0. [byte]
     bandwidth : float
         Of the memory, by the datasheet. [B/s]
     link : float
-        Host to device; 0 where memory is shared, or where moving inputs does not count. [B/s]
+        Host to device; 0 if memory is shared, or if moving inputs does not count. [B/s]
     asynchronous : bool
         Whether the host dispatches kernels ahead of the device.
     algorithms : frozenset of str
@@ -50,20 +50,20 @@ class Machine:
     grouped_serially : bool
         Whether the groups of a convolution run one after the other.
     transposes : bool
-        Whether a GPU's library changes the layout of images for convolutions on tensor cores.
+        Whether a GPU's library transposes images for convolutions on tensor cores.
     generated : bool
         Whether a compiler writes the kernels of norms and softmax.
     own_depthwise : bool
-        Whether a framework's own kernel, not a library's, does depthwise convolutions on a GPU.
+        Whether depthwise convolutions on a GPU use the framework's own kernel.
     generation : Generation
         Of a GPU: tiles of its libraries.
     sustained : float
-        What a GPU's board power sustains. [multiply-add/s]
+        Speed that a GPU's board power sustains. [multiply-add/s]
     cache_bandwidth : float
-        What a GPU's multiprocessors can draw from the last-level cache. [B/s]
+        Bandwidth from the last-level cache to a GPU's multiprocessors. [B/s]
     interfaces : tuple of (float, float)
-        For each level of memory whose bandwidth is known: the bytes that may lie nearer, and the
-        most that it delivers; main memory last. [byte], [B/s]
+        For each level of memory with a known bandwidth: the capacity closer than it, and its
+        maximum bandwidth; main memory last. [byte], [B/s]
     one_core : frozenset of str
         Kinds of kernel that the runtime does not split among the cores of a CPU.
     packs : Packs, optional
@@ -71,14 +71,13 @@ class Machine:
     sleeps : bool
         Whether the threads of the runtime sleep between kernels.
     element : int
-        Of a CPU: the bytes of an element in arithmetic, 4 where halves are only stored. [byte]
+        On a CPU: the bytes of an element in arithmetic; 4 if half precision is only stored. [byte]
     narrow : float
-        Of a CPU: elements that an operation beside products takes at once, relative to float32. [1]
+        On a CPU: elements per operation in kernels other than products, relative to float32. [1]
     in_float32 : frozenset of str
-        Kinds of kernel that hold halves and compute in float32, as ``float32``.
+        Kinds of kernel that store half precision and compute in ``float32``.
     float32 : (float, int)
-        Of a CPU: what its cores reach in float32, and the elements of a vector.
-        [multiply-add/s], [1]
+        On a CPU: the float32 peak of its cores, and the elements of a vector. [multiply-add/s], [1]
     """
 
     kind: str

@@ -1,14 +1,14 @@
-r"""One multiplier for each kind of kernel, and one for the host: what a fit moves before formulas.
+r"""Multipliers for each kind of kernel, for the host and for the device.
 
 .. math::
 
     t = f_\text{device} \bigl(f_\text{host} \cdot \text{launch} +
         f_\text{kind} \cdot (t_\text{formula} - \text{launch})\bigr)
 
-Whole networks rarely tell the parameters of a formula apart, but they tell that pooling, say, takes
-twice as long as its formula says, or everything. A multiplier of 1 leaves the formula alone; what
-another one adds is a term of its own, ``learned``, so that a report shows where a multiplier and
-not the formula explains a time.
+Whole networks rarely determine the separate parameters of a formula, but they can show that, for
+example, pooling takes twice as long as its formula predicts, or that everything does. A multiplier
+of 1 leaves the formula unchanged. The time that another value adds is a separate term, ``learned``,
+so that a report shows where a multiplier and not the formula explains a time.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from costmodel.timing.parameters import Parameter
 from costmodel.timing.terms import Terms
 
 HOST = "factor_host"
-"""The multiplier of what a kernel costs before it works: its launch, and its dispatch by a host."""
+"""The multiplier of the fixed cost of a kernel: its launch, and its dispatch by a host."""
 DEVICE = "factor_device"
-"""The multiplier of all kernels: a board at another clock, a clock that was read otherwise."""
+"""The multiplier of all kernels, for a board at another clock or a misread clock."""
 SPREAD = 0.2
 """Standard deviation of the logarithm of a multiplier before anything is measured. [1]"""
 DEVICE_SPREAD = 0.5
-"""The same of the multiplier of all kernels: priors are seen to be off by a factor of two. [1]"""
+"""The same for the multiplier of all kernels: priors can be off by a factor of two. [1]"""
 _SOURCE = (
     "assumption: the formulas of a kind are off by about a fifth on a device that did not take "
     "part in their making"
@@ -70,9 +70,9 @@ def multipliers() -> tuple[Parameter, ...]:
 
 
 def with_multipliers(parameters: Iterable[Parameter]) -> tuple[Parameter, ...]:
-    """Return ``parameters`` with the multipliers that they lack, held at 1.
+    """Return ``parameters`` with missing multipliers, fixed at 1.
 
-    A calibration that was made before there were multipliers has none.
+    Calibrations made before multipliers existed have none.
 
     Examples
     --------
@@ -99,5 +99,5 @@ def multiplied(terms: Terms, kind: str, q: Mapping[str, Dim]) -> Terms:
     """
     launch = scaled(q[DEVICE] * q[HOST] - 1, terms.launch)
     work = scaled(q[DEVICE] * q[multiplier(kind)] - 1, terms.model - terms.launch)
-    learned = launch + work  # exactly zero where all multipliers are 1
+    learned = launch + work  # exactly zero if all multipliers are 1
     return replace(terms, host=terms.host * q[HOST], learned=learned, model=terms.model + learned)

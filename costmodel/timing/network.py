@@ -37,7 +37,7 @@ def kernel_terms(
         result = replace(result, residual=residual, model=result.model + residual)
     made = w.writes.bytes
     if isinstance(made, np.ndarray) and not made.all():
-        # Where it makes nothing, no kernel runs.
+        # A kernel with empty outputs does not run.
         return Terms(*(np.where(made > 0, getattr(result, name), 0.0) for name in NAMES))
     return result
 
@@ -57,7 +57,7 @@ def network_seconds(
     Parameters
     ----------
     machine : Machine
-        Where it runs; the host counts only where it dispatches ahead of the device.
+        The machine; the host counts only if it dispatches ahead of the device.
     host, device : Dim
         Sums over the kernels. [s]
     transferred : Dim
@@ -73,14 +73,14 @@ def network_seconds(
 
 
 def fixed_seconds(machine: Machine, theta: Mapping[str, Dim], distance: Dim) -> Dim:
-    """Return what one inference costs beyond its kernels; on a CPU its caches may be cold [s]."""
+    """Return the cost of an inference without its kernels; caches of a CPU may be cold [s]."""
     if machine.kind != "cpu":
         return theta["fixed"]
     return theta["fixed"] * cpu.cold(machine, theta, distance, distance)
 
 
 def transfer_seconds(machine: Machine, transferred: Dim, theta: Mapping[str, Dim]) -> Dim:
-    """Return the time of moving inputs and outputs; none where host and device share memory [s]."""
+    """Return the time of moving inputs and outputs; zero if host and device share memory [s]."""
     return transferred / (machine.link * theta["copy"]) if machine.link else 0
 
 

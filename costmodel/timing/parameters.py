@@ -29,9 +29,9 @@ class Parameter:
     lower, upper : float
         Physical range. [``unit``]
     unit, meaning : str
-        What it is.
+        Unit and description.
     source : str
-        Where the prior is from; ``""`` for a fitted value, which its calibration explains.
+        Source of the prior; ``""`` for a fitted value, whose source is its calibration.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""How the errors of parameters become errors of a predicted time."""
+"""Propagation of the errors of parameters to a predicted time."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 STEP = 1e-3
-"""By how much the logarithm of a parameter is nudged. [1]"""
+"""Step of the logarithm of a parameter. [1]"""
 
 
 def nudged(theta: Mapping[str, float], free: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return every parameter as a column: its value, then once for each free one nudged.
+    """Return every parameter as a column: its value, then one entry per step of a free parameter.
 
     Examples
     --------
@@ -25,7 +25,7 @@ def nudged(theta: Mapping[str, float], free: Sequence[str]) -> dict[str, np.ndar
 
 
 def nudges(theta: Mapping[str, float], free: Sequence[str]) -> Iterator[dict[str, float]]:
-    """Yield the parameters once for each free one, that one nudged.
+    """Yield the parameters once for each free one, with a step in that one.
 
     Examples
     --------
@@ -46,11 +46,11 @@ def log_spread(
     Parameters
     ----------
     seconds : ndarray
-        Times under the columns of :func:`nudged` (rows), one column a network. [s]
+        Times under the columns of :func:`nudged` (rows), one column per network. [s]
     covariance : ndarray
         ``C``, of the logarithms of the free parameters. [1]
     residual : float or ndarray
-        ``r``, what the model leaves unexplained. [1]
+        ``r``, the spread that the model leaves unexplained. [1]
     """
     logs = np.log(seconds)
     gradient = (logs[1:] - logs[0]) / STEP

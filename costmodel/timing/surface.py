@@ -1,16 +1,16 @@
-r"""What the formula misses as a smooth function of the shape of a kernel: a Gaussian process.
+r"""The error of the formula as a smooth function of the shape of a kernel: a Gaussian process.
 
-The log residual :math:`f` of kernels of one kind and dtype has mean zero and is alike where shapes
-are. With :math:`x` the logarithms of the sizes of a kernel to base 2 and :math:`u_j` those of a few
-rows that were measured,
+The log residual :math:`f` of kernels of one kind and dtype has mean zero and is similar for similar
+shapes. With :math:`x` the logarithms of the sizes of a kernel to base 2 and :math:`u_j` those of a
+few measured rows,
 
 .. math::
 
     f(x) = \sum_j a_j\, k(x, u_j), \qquad k(x, u) = e^{-|x - u| / \ell}, \qquad
     v(x) = s^2 \bigl(1 - k_u^T (K_{uu} + (n / s)^2 I)^{-1} k_u\bigr)
 
-Far from every row :math:`f` is 0 and the formula stands alone; the variance :math:`v` is then
-:math:`s^2`, all of what the formula misses. :mod:`costmodel.calibration.surfaces` learns
+Far from every row :math:`f` is 0 and only the formula remains; the variance :math:`v` is then
+:math:`s^2`, the whole variance of the formula's error. :mod:`costmodel.calibration.surfaces` learns
 :math:`a`.
 
 Source: Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Press 2006, 2.2, 8.3.
@@ -30,9 +30,9 @@ from costmodel.timing.workload import Workload
 
 _OWN = ("elementwise", "special", "pieces")
 PRODUCT_SIZES = ("batch", "m", "n", "k", "height", "taps")
-"""The sizes of a product that make its shape."""
+"""The sizes of a product that define its shape."""
 SIZES = (*_OWN, "read_bytes", "weight_bytes", "write_bytes", "passes", *PRODUCT_SIZES)
-"""The sizes that make a shape, in order; those of a product are of its first."""
+"""The sizes that define a shape, in order; for products, those of the first product."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class Surface:
     kind, dtype : str
         Of the kernels.
     length : float
-        Distance of shapes over which residuals stay alike. [doubling of a size]
+        Correlation length of residuals over shapes. [doubling of a size]
     signal, noise : float
-        Standard deviation of what shapes explain, and of what they do not. [1]
+        Standard deviation of the part that shapes explain, and of the rest. [1]
     shapes : ndarray
-        Base-2 logarithms of one more than :data:`SIZES`, one row a measured kernel. [1]
+        Base-2 logarithms of one more than :data:`SIZES`, one row per measured kernel. [1]
     weights : ndarray
         Weight of each row. [1]
     """
@@ -64,7 +64,8 @@ class Surface:
     def mean(self, shape: Sequence[Dim]) -> Dim:
         """Return the log of time over formula of kernels of a shape (:func:`shape_of`) [1].
 
-        Of symbols, a function ``residual`` of them: written out it would be of hundreds of terms.
+        For symbols, a function ``residual`` of them; the full expression would have hundreds of
+        terms.
         """
         if any(is_expression(size) for size in shape):
             return self._function(*shape)
@@ -135,22 +136,22 @@ def matching(w: Workload, surfaces: Sequence[Surface]) -> list[Surface]:
 
 
 def missed(w: Workload, surfaces: Sequence[Surface]) -> Dim:
-    """Return the log of time over formula of a kernel; 0 where nothing was learnt [1]."""
+    """Return the log of time over formula of a kernel; 0 without a surface [1]."""
     found = matching(w, surfaces)
     return total(s.mean(shape_of(w)) for s in found) if found else 0
 
 
 def spread(w: Workload, surfaces: Sequence[Surface], otherwise: float) -> np.ndarray:
-    """Return what the time of a kernel may be off, in the logarithm [1].
+    """Return the spread of the log time of a kernel [1].
 
     Parameters
     ----------
     w : Workload
         Kernels of numbers or arrays.
     surfaces : sequence of Surface
-        Of several that match, such as those of several devices, the mean variance counts.
+        If several match, such as those of several devices, their mean variance is used.
     otherwise : float
-        The spread where no surface matches. [1]
+        The spread if no surface matches. [1]
     """
     found = matching(w, surfaces)
     if not found:

@@ -1,4 +1,4 @@
-"""The terms that the time of a kernel is made of, and how terms that overlap combine."""
+"""The terms of the time of a kernel, and the combination of overlapping terms."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ class Terms:
     launch : Dim
         Fixed cost on the device. [s]
     compute, memory : Dim
-        Time of the arithmetic and of the traffic, each as if alone. [s]
+        Time of the arithmetic and of the traffic, each without the other. [s]
     passes : Dim
-        Time of what is fused behind it. [s]
+        Time of the operators fused behind it. [s]
     model : Dim
-        Time on the device by these terms. [s]
+        Time on the device according to these terms. [s]
     bound : Dim
         Least time on the hardware (:func:`~costmodel.timing.bound.least_seconds`). [s]
     learned : Dim
-        What multipliers that were fitted add to the formula, or take off
+        Time that fitted multipliers add to the formula or subtract from it
         (:mod:`~costmodel.timing.multipliers`). [s]
     residual : Dim
-        What both miss at shapes like this one, by rows that were measured
+        Remaining error at similar shapes, according to measured rows
         (:mod:`~costmodel.timing.surface`). [s]
     """
 
@@ -48,7 +48,7 @@ class Terms:
 
     @property
     def seconds(self) -> Dim:
-        """Time on the device: no fitted parameter makes it shorter than the bound [s]."""
+        """Time on the device, never shorter than the bound [s]."""
         return maximum(self.model, self.bound)
 
 
@@ -62,7 +62,7 @@ def overlap(a: Dim, b: Dim, serial: Dim) -> Dim:
     a, b : Dim
         Time of each alone. [s]
     serial : Dim
-        Share of the shorter one that does not hide behind the longer: 0 is perfect overlap, 1 is
+        Share of the shorter one that does not overlap with the longer: 0 is perfect overlap, 1 is
         none. [1]
 
     Examples

@@ -36,7 +36,7 @@ _FLAGS = ("packs_queries", "float32_winograd", "writes_either_layout")
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What the libraries have for a generation of GPUs, and what its boards sustain.
+    """Library kernels for a generation of GPUs, and the power efficiency of its boards.
 
     Parameters
     ----------
@@ -45,43 +45,41 @@ class Generation:
     convolution : tuple of Tile
         Output tiles of convolutions, channels by pixels. [element]
     winograd : tuple of Tile
-        The same of the fused Winograd kernel. [element]
+        The same for the fused Winograd kernel. [element]
     tensor : tuple of Tile
         Output tiles of products on tensor cores. [element]
     tensor_convolution : tuple of Tile
-        The same of convolutions, channels by pixels. [element]
+        The same for convolutions, channels by pixels. [element]
     flops_per_watt : float
         Float32 peak over board power of the generation's flagship. [FLOP/s/W]
     feed : float
         Float32 multiply-adds that share the path from shared memory, relative to Volta. [1]
     tensor_feed : float
-        Bytes that a multiply-add of tensor cores takes from shared memory, relative to Ampere. [1]
+        Bytes that a multiply-add of tensor cores loads from shared memory, relative to Ampere. [1]
     refetch : float
-        Bytes fetched from memory for each that a tile needs of long rows, in float32. [1]
+        Bytes fetched from memory per byte of long rows that a tile needs, in float32. [1]
     misaligned : float
-        Speed of tensor cores on rows that do not begin at 16 bytes, relative to those that do. [1]
+        Speed of tensor cores on rows not aligned to 16 bytes, relative to aligned rows. [1]
     exponentials : float
         Exponentials that one multiprocessor evaluates in a cycle. [operation]
     short_head_queries : float
-        Queries of a tile of fused attention whose heads have at most 96 elements; others have 128.
-        [1]
+        Queries of a tile of fused attention with heads of at most 96 elements; others have 128. [1]
     cache_bytes_per_cycle : float
-        The most that one multiprocessor draws from the last-level cache in a cycle. [byte]
+        Maximum bytes per cycle from the last-level cache to one multiprocessor. [byte]
     channel_bytes : float
-        Channels of one position of a window that a step of the reduction takes on tensor cores.
-        [byte]
+        Channels of one window position per step of the reduction on tensor cores. [byte]
     threads : float
         Threads that one multiprocessor holds. [1]
     stream : float
         Bandwidth that streaming kernels reach, relative to the mean of Pascal to Turing. [1]
     tile_stream : float
-        The same of operands of products, relative to streaming kernels. [1]
+        The same for operands of products, relative to streaming kernels. [1]
     softmax_once : float
-        Longest row of a softmax that is moved once only. [element]
+        Longest row of a softmax that is moved only once. [element]
     packs_queries : bool
         Whether fused attention puts the query heads of a head of keys into one tile at any length.
     float32_winograd : bool
-        Whether cuDNN takes Winograd for convolutions on the lanes.
+        Whether cuDNN uses Winograd for convolutions on the lanes.
     writes_either_layout : bool
         Whether convolutions on tensor cores write NCHW images themselves, and 1x1 ones read them.
     """
@@ -111,7 +109,7 @@ class Generation:
 
 
 NO_GENERATION = Generation((), (), (), (), (), (), *(0.0,) * 13, False, False, False)
-"""That of a CPU, which has none."""
+"""Placeholder for a CPU, which has no generation."""
 
 
 def read_generations(text: str) -> dict[str, Generation]:
@@ -206,5 +204,5 @@ def _flag(value: Any, where: str) -> bool:
 GENERATIONS: Mapping[str, Generation] = read_generations(
     (resources.files(__package__) / _FILE).read_text(encoding="utf-8")
 )
-"""All generations by name, read on import: one that hardware files know and this file does not is
-an error at once."""
+"""All generations by name, read on import, so that a generation of the hardware files without an
+entry is an error at once."""

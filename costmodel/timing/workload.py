@@ -1,4 +1,4 @@
-"""Kernels as the time formulas see them: sizes, and for every tensor how long ago it was touched.
+"""Inputs of the time formulas for a kernel: its sizes, and the reuse distance of every tensor.
 
 The same record holds ints (one kernel), arrays (a design space, or thousands of kernels of many
 networks at once) or sympy expressions.
@@ -22,7 +22,7 @@ from costmodel.timing.functions import exponentials
 
 _SIZES = ("multiply_adds", "elementwise", "special", "pieces", "merged", "since", "last")
 PASSING = ("elementwise", "batch_norm", "pool", "max_pool", "resample")
-"""Kinds of kernel that write an image in the layout in which they read it."""
+"""Kinds of kernel that write an image in the layout that they read."""
 _PRODUCT_SIZES = ("batch", "m", "n", "k", "height", "width", "taps", "times", "shared")
 
 
@@ -35,9 +35,9 @@ class Moved:
     bytes : Dim
         Its size. [byte]
     distance : Dim
-        Bytes touched since the tensor itself was touched last: its reuse distance. [byte]
+        Bytes touched since the last access to the tensor: its reuse distance. [byte]
     least : Dim, optional
-        Those of its bytes that must move, where they are fewer. [byte]
+        Its bytes that must move, if they are fewer. [byte]
     """
 
     bytes: Dim
@@ -50,7 +50,7 @@ class Moved:
         return self.bytes if self.least is None else self.least
 
     def missed(self, capacity: Dim) -> Dim:
-        r"""Return the bytes that a memory of ``capacity`` bytes does not hold any more [byte].
+        r"""Return the bytes that a memory of ``capacity`` bytes no longer holds [byte].
 
         .. math:: \mathrm{bytes} \cdot \min(1, \max(0, d / S - 1/2))
 
@@ -69,10 +69,10 @@ class Moved:
 
 
 def _lost(distance: Dim, capacity: Dim) -> Dim:
-    """Return the share of a tensor that a memory does not hold any more [1]."""
+    """Return the share of a tensor that a memory no longer holds [1]."""
     share = minimum(1, maximum(0.0, distance / capacity - 0.5))
     if isinstance(share, np.ndarray) and share.min() == share.max():
-        # Few distances of a space are near the capacity: a number spares large arrays.
+        # Few distances of a space are near the capacity: a scalar avoids large arrays.
         return float(share.flat[0])
     return share
 
@@ -84,7 +84,7 @@ class Channels:
     Parameters
     ----------
     groups : Dim
-        Groups; 0 for what is no convolution. [1]
+        Groups; 0 for other operators. [1]
     inputs, outputs : Dim
         Channels of a group. [1]
     """
@@ -105,10 +105,10 @@ class Workload:
     passes : int
         Operators fused behind the first.
     multiply_adds, elementwise, special : Dim
-        Multiply-adds; other operations; exponentials among them, or as many as cost the same
+        Multiply-adds; other operations; the exponentials among them, or functions in exponentials
         (:func:`~costmodel.timing.functions.exponentials`). [operation]
     products : tuple of Product
-        The matrix products that the multiply-adds are.
+        The matrix products that make up the multiply-adds.
     pieces : Dim
         Pieces that it handles one after the other. [1]
     reads : tuple of Moved
@@ -118,11 +118,11 @@ class Workload:
     since : Dim
         Bytes touched since a kernel of the same kind ran. [byte]
     merged : Dim
-        Rows whose mean and variance are found together. [1]
+        Rows whose mean and variance are computed together. [1]
     makers : tuple of Channels
-        Of each activation read: the convolution that chose its layout.
+        For each activation read, the convolution that chose its layout.
     last : Dim
-        1 where nothing reads its output but the caller, else 0. [1]
+        1 if only the caller reads its output, else 0. [1]
     """
 
     kind: str
@@ -158,12 +158,12 @@ class Workload:
 
     @property
     def channels(self) -> Channels:
-        """Its own channels where it is a convolution."""
+        """Its own channels if it is a convolution."""
         return channels_of(self.kind, self.products)
 
     @property
     def product(self) -> Product:
-        """The product of a kernel that is one, such as a convolution."""
+        """The product of a kernel with a single one, such as a convolution."""
         (only,) = self.products
         return only
 
@@ -173,7 +173,7 @@ class Workload:
 
 
 def channels_of(kind: str, products: tuple[Product, ...]) -> Channels:
-    """Return the channels of a kernel that is a convolution, none of another one.
+    """Return the channels of a convolution; none for other kernels.
 
     Examples
     --------
@@ -199,19 +199,19 @@ def blocks(p: Product, size: int) -> Dim:
 
 
 def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
-    """Return the workload of every kernel, as the network runs again and again.
+    """Return the workload of every kernel while the network runs repeatedly.
 
-    Weights and inputs were touched last in the run before, a whole network ago, unless a kernel of
-    this run has cast the weights; an activation when the kernel before made or read it; an output
-    goes where an allocator puts it, into memory that was freed when the kernel before it was done.
+    Weights and inputs were last touched in the previous run, a whole network ago, unless a kernel
+    of this run has cast the weights. An activation was last touched when a kernel made or read it.
+    An output is written to memory that was freed after the previous kernel.
 
     Parameters
     ----------
     kernels : sequence of Kernel
         In order of execution.
     between : Dim
-        Bytes that other kernels touch between two runs, the inputs being made last: a kernel that
-        is measured as if inside a network. [byte]
+        Bytes that other kernels touch between two runs, after which the inputs are written: for a
+        kernel that is measured as if inside a network. [byte]
 
     Examples
     --------
@@ -227,8 +227,8 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
     clock = _Clock(sizes, between)
     everything = clock.everything
     fresh = everything if same(between, 0) else total(sizes[:1])
-    # When the output of a kernel was touched last, and when the last kernel of a kind was done; in
-    # the run before, to begin with.
+    # Moments of the last access to the output of each kernel, and of the end of the last kernel of
+    # each kind; initially in the previous run.
     touched: dict[str, _Moment] = {}
     ran: dict[str, _Moment] = {}
     for i, kernel in enumerate(kernels):
@@ -279,10 +279,11 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
 
 
 class _Moment(NamedTuple):
-    """A moment between two kernels, or an earlier one where the first of them does not run."""
+    """A moment between two kernels, or an earlier one if the first of them does not run."""
 
     kernels: int
-    """Kernels that are done; of the run before where it is not positive, 0 being its end."""
+    """Number of finished kernels; zero and negative numbers count back from the end of the previous
+    run."""
     ago: Dim
     """Bytes touched just before it. [byte]"""
     runs: Dim = 1
@@ -301,12 +302,12 @@ class _Clock:
     def __init__(self, sizes: Sequence[Dim], between: Dim) -> None:
         self.everything = total(sizes) + between
         self._sizes, self._between = sizes, between
-        # Of arrays, differences of such sums would depend on all parameters of a space; most
-        # distances depend on one or two.
+        # For arrays, differences of such sums would depend on all parameters of a space, although
+        # most distances depend on one or two.
         self._before = [0, *accumulate(sizes)] if are_ints(sizes) else None
 
     def since(self, moment: _Moment, now: int) -> Dim:
-        """Return the bytes touched from ``moment`` until ``now`` kernels are done [byte]."""
+        """Return the bytes touched from ``moment`` until ``now`` kernels have finished [byte]."""
         if self._before is not None:
             done = moment.kernels
             start = self._before[done] if done > 0 else self._before[done - 1] - self.everything
@@ -324,7 +325,7 @@ class _Clock:
 
 
 def _runs(kernel: Kernel) -> Dim:
-    """Return 1 where a kernel makes something, 0 where it does not, hence does not run."""
+    """Return 1 if a kernel has an output that is not empty, else 0, because it does not run."""
     made = kernel.write_bytes
     return minimum(1, made) if isinstance(made, np.ndarray) and not made.all() else 1
 
@@ -335,7 +336,7 @@ def _where(runs: Dim, value: Dim, otherwise: Dim) -> Dim:
 
 def _in_floats(found: list[Workload]) -> list[Workload]:
     """Return workloads whose arrays hold floats: the time formulas need no exact counts."""
-    floats: dict[int, tuple[Dim, Dim]] = {}  # each array once, kept beside its number
+    floats: dict[int, tuple[Dim, Dim]] = {}  # each array once, stored with its number
 
     def convert(value: Dim) -> Dim:
         if not isinstance(value, np.ndarray):
@@ -354,21 +355,21 @@ def _fixed(values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Kernels of one kind as arrays, and where they belong in the sequence they come from.
+    """Kernels of one kind as arrays, and their positions in the original sequence.
 
     Parameters
     ----------
     index : ndarray of int
         Their positions.
     workload : Workload
-        Their sizes, one array entry a kernel.
+        Their sizes, one array entry per kernel.
     """
 
     index: np.ndarray
     workload: Workload
 
     def select(self, keep: np.ndarray, position: np.ndarray) -> Stack:
-        """Return the kernels where ``keep``, at their new ``position``."""
+        """Return the kernels selected by ``keep``, at their new ``position``."""
         columns = np.array(_columns(self.workload))[:, keep]
         return Stack(position[self.index[keep]], _workload_of(self.workload, columns))
 
@@ -408,7 +409,7 @@ def _stacked(alike: list[Workload]) -> Workload:
 
 
 def key_of(w: Workload) -> tuple[object, ...]:
-    """Return what tells a workload from others: numbers by value, arrays by identity."""
+    """Return a key that identifies a workload: numbers by value, arrays by identity."""
     structure = tuple((p.winograd, p.fourier, p.axes, p.needed is None) for p in w.products)
     sizes = [id(size) if isinstance(size, np.ndarray) else (size,) for size in _columns(w)]
     return (w.kind, w.dtype, w.passes, len(w.reads), structure, *sizes)
