@@ -1,7 +1,7 @@
-"""Networks and platforms beside each other: which is faster, by what, how surely, and where not.
+"""Comparison of networks and platforms: differences, probabilities and crossover points.
 
-Differences are those of predictions; their probabilities know that networks on one platform share
-its parameters (:mod:`costmodel.prediction.joint`).
+Differences are those of predictions; probabilities account for the parameters that networks on one
+platform share (:mod:`costmodel.prediction.joint`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One quantity varied: where two networks cross over, and what meets a limit of latency."""
+"""Variation of one quantity: crossover points of two networks, and values that meet a limit."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from costmodel.platforms.varied import UNITS
 from costmodel.units import parse
 
 _POINTS = 17
-"""Values that are tried before the crossing is narrowed down."""
+"""Number of values that are tried before a crossing is refined."""
 _CLOSE = 1e-4
-"""Relative width down to which a crossing is narrowed. [1]"""
+"""Relative width to which a crossing is refined. [1]"""
 
 Gap = Callable[[float], float]
 """A difference of two logarithms of times at a value."""
@@ -27,7 +27,7 @@ Gap = Callable[[float], float]
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A quantity and the range in which it is varied.
+    """A quantity and the range of its variation.
 
     Parameters
     ----------
@@ -58,12 +58,12 @@ class Axis:
         [1.0, 2.0, 4.0, 8.0]
         """
         values: list[float] = np.geomspace(self.low, self.high, count).tolist()
-        values[0], values[-1] = self.low, self.high  # as they were given, not as they round
+        values[0], values[-1] = self.low, self.high  # the exact ends, not rounded ones
         return sorted({float(round(v)) for v in values}) if whole else values
 
 
 def parse_axis(text: str) -> Axis:
-    """Return the axis that ``NAME=LOW:HIGH`` says.
+    """Return the axis written as ``NAME=LOW:HIGH``.
 
     Examples
     --------
@@ -99,8 +99,8 @@ def crossovers(
     Returns
     -------
     list of float
-        From each value on, the other network is predicted to be faster: the first integer beyond
-        the crossing where only integers make sense, such as a batch.
+        At each value the faster network changes. If only integers make sense, such as for a batch,
+        it is the first integer beyond the crossing.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def meet(
     Returns
     -------
     list of float
-        None of them if the limit is met, or missed, over the whole range.
+        Empty if the limit is met, or missed, over the whole range.
 
     Raises
     ------
@@ -166,14 +166,16 @@ def meet(
 
 
 def _crossings(gap: Gap, values: list[float], whole: bool) -> list[float]:
-    """Return where ``gap`` changes its sign, narrowed down between the values."""
+    """Return the points between the values at which ``gap`` changes its sign."""
     found: list[tuple[float, float]] = []
     refused = ""
     for value in values:
         try:
             found.append((value, gap(value)))
         except CostModelError as error:
-            refused = str(error)  # a width that groups do not divide, say: others may do
+            refused = str(
+                error
+            )  # for example a width that groups do not divide; other values may be valid
     if len(found) < 2:
         raise DataError(refused or "too few values to compare; widen the range")
     result = []

@@ -1,4 +1,4 @@
-"""Networks side by side on platforms, with their differences by module and by term."""
+"""Comparison of networks on platforms, with their differences by module and by term."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Entry:
     Parameters
     ----------
     network, platform : str
-        Which.
+        Their names.
     prediction : Prediction
         Its latency.
     multiply_adds, mac, params : int
@@ -47,7 +47,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Difference:
-    """What the second of two entries takes more than the first, or less.
+    """The difference of the second of two entries from the first.
 
     Parameters
     ----------
@@ -56,12 +56,11 @@ class Difference:
     ratio : float
         Time of the second over that of the first. [1]
     interval : (float, float)
-        Where that lies with the probability of the comparison. [1]
+        Interval of the ratio at the probability level of the comparison. [1]
     faster : float
         Probability that the second is faster. [1]
     terms, modules : mapping
-        Seconds that the second takes more, by what is waited for and by module; the largest
-        difference first. [s]
+        Additional seconds of the second, by term and by module; the largest difference first. [s]
     """
 
     first: int
@@ -75,7 +74,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Networks on platforms, and how they differ.
+    """Networks on platforms with their differences.
 
     Parameters
     ----------
@@ -83,7 +82,7 @@ class Comparison:
         All networks on the first platform, then on the next.
     draws : ndarray
         Latencies of all entries under drawn errors (:func:`costmodel.prediction.joint.joint`), one
-        row a draw. [s]
+        row per draw. [s]
     level : float
         Probability of all intervals.
     """
@@ -98,7 +97,7 @@ class Comparison:
         return np.array([float(e.prediction.seconds) for e in self.entries])
 
     def difference(self, first: int, second: int) -> Difference:
-        """Return how one entry differs from another, on the same platform or not."""
+        """Return the difference of two entries, on the same platform or not."""
         a, b = self.entries[first], self.entries[second]
         ratio: Ratio = Joint(self.seconds, self.draws).ratio(first, second)
         return Difference(
@@ -113,9 +112,9 @@ class Comparison:
 
     @property
     def differences(self) -> tuple[Difference, ...]:
-        """Every network against the first on the same platform, then platforms by network.
+        """Comparisons with the first network on each platform, and with the first platform.
 
-        With one network alone, it is compared on the other platforms with itself on the first.
+        Every network on a further platform is also compared with itself on the first one.
         """
         platforms = list(dict.fromkeys(e.platform for e in self.entries))
         count = len(self.entries) // len(platforms)
@@ -131,18 +130,18 @@ def compare(
     level: float = LEVEL,
     depth: int = 1,
 ) -> Comparison:
-    """Predict networks on platforms and say how they differ.
+    """Predict networks on platforms, and their differences.
 
     Parameters
     ----------
     networks : iterable of str or DiGraph
         Graphs, or networks by name (:func:`costmodel.network`), of numbers.
     platforms : str, Platform, or sequence of them
-        Where they run.
+        Platforms of the comparison.
     level : float
         Probability of the intervals.
     depth : int
-        How many parts of a dotted path tell modules apart.
+        Depth of the modules: number of parts of their dotted paths.
 
     Raises
     ------
@@ -188,6 +187,6 @@ def compare(
 
 
 def _apart(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float]:
-    """Return by how much ``b`` exceeds ``a`` under each name, the largest difference first."""
+    """Return the excess of ``b`` over ``a`` under each name, the largest difference first."""
     apart = {name: b.get(name, 0.0) - a.get(name, 0.0) for name in dict.fromkeys((*a, *b))}
     return dict(sorted(apart.items(), key=lambda item: -abs(item[1])))

@@ -15,7 +15,7 @@ from costmodel.platforms import Platform, load_platform
 from costmodel.prediction.latency import LEVEL, latency
 
 _POINTS = 25
-"""Values at which a curve is worked out, of a range that has as many."""
+"""Number of values of a curve, if the range has as many."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Curve:
     Parameters
     ----------
     network, platform : str
-        Which.
+        Their names.
     axis : Axis
         What is varied.
     values : ndarray
@@ -49,16 +49,16 @@ def curves(
     axis: Axis,
     level: float = LEVEL,
 ) -> list[Curve]:
-    """Return the latency of each network on each platform as a quantity is varied.
+    """Return the latency of each network on each platform along a varied quantity.
 
-    Values of which there is no network, such as widths that groups do not divide, are left out.
+    Values without a valid network, such as widths that groups do not divide, are left out.
 
     Parameters
     ----------
     subjects : str, DiGraph or sequence of them
         Networks.
     platforms : str, Platform or sequence of them
-        Where they run.
+        Platforms of the curves.
     axis : Axis
         What is varied.
     level : float

@@ -1,4 +1,4 @@
-"""How the latency follows a parameter, a fact of the hardware, or a symbol."""
+"""Sensitivity of the latency to a parameter, a fact of the hardware, or a symbol."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LEAST = 5e-4
 
 
 def sensitivities(graph: nx.DiGraph, platform: str | Platform) -> dict[str, float]:
-    """Return by how many per cent the latency grows with 1 % more of each quantity.
+    """Return the elasticities of the latency: per cent per 1 % more of each quantity.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def sensitivities(graph: nx.DiGraph, platform: str | Platform) -> dict[str, floa
     -------
     dict of str to float
         The largest in magnitude first: ``"bandwidth"`` and ``"clock"`` of the hardware, and the
-        parameters of the time model. None that change nothing. [1]
+        parameters of the time model. Quantities without effect are left out. [1]
 
     Examples
     --------
@@ -58,7 +58,7 @@ def sensitivities(graph: nx.DiGraph, platform: str | Platform) -> dict[str, floa
 def sensitivity(graph: nx.DiGraph, platform: str | Platform, symbol: str) -> Dim:
     """Return the derivative of the latency with respect to a free symbol, in closed form [s].
 
-    Between the steps of roundings up, which are taken as the quotients that they round.
+    Roundings up are replaced by the quotients that they round.
 
     Raises
     ------
@@ -82,14 +82,14 @@ def sensitivity(graph: nx.DiGraph, platform: str | Platform, symbol: str) -> Dim
 
 
 class _Slope:
-    """The derivative by one symbol, node by node; sympy's own compares all branches of maxima."""
+    """The derivative by one symbol, node by node; sympy's compares all branches of maxima."""
 
     def __init__(self, by: sympy.Symbol) -> None:
         self._by = by
         self._known: dict[sympy.Expr, sympy.Expr] = {}
 
     def of(self, e: sympy.Expr) -> sympy.Expr:
-        """Return the derivative of ``e``; roundings are taken as the quotients they round."""
+        """Return the derivative of ``e``; roundings are replaced by their quotients."""
         if e not in self._known:
             self._known[e] = self._find(e) if e.has(self._by) else sympy.S.Zero
         return self._known[e]
@@ -117,7 +117,7 @@ class _Slope:
         return sympy.Add(*inner)
 
     def _branches(self, e: sympy.Expr) -> sympy.Expr:
-        """Return the derivative of the branch that a maximum or minimum takes."""
+        """Return the derivative of the active branch of a maximum or minimum."""
         relation = sympy.Ge if isinstance(e, sympy.Max) else sympy.Le
         found = []
         for x in e.args:

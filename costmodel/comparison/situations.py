@@ -23,12 +23,12 @@ _PYTHON = "python:"
 def situation(
     subject: str | nx.DiGraph, platform: Platform, name: str, value: float
 ) -> tuple[nx.DiGraph, Platform]:
-    """Return a network and a platform, one of them with another value of a quantity.
+    """Return a network and a platform with another value of a quantity in one of them.
 
     Raises
     ------
     DataError
-        If there is nothing of this name, or no network of this value.
+        If there is no quantity of this name, or no network for this value.
 
     Examples
     --------
@@ -57,7 +57,7 @@ def situation(
 
 
 def ready_to_vary(subject: str | nx.DiGraph, name: str) -> str | nx.DiGraph:
-    """Return a network that is not read anew for each value: its graph, unless ``name`` makes it.
+    """Return the graph of a network, so that it is read once, unless it depends on ``name``.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def log_seconds(subject: str | nx.DiGraph, platform: Platform, name: str, value:
     Raises
     ------
     DataError
-        If there is nothing of this name, or another size is open.
+        If there is no quantity of this name, or another size is open.
     """
     graph, where = situation(subject, platform, name, value)
     if free := sorted(str(s) for s in free_symbols(graph)):
@@ -87,10 +87,10 @@ def log_seconds(subject: str | nx.DiGraph, platform: Platform, name: str, value:
 
 
 def is_whole(name: str, ends: tuple[float, float], subjects: Sequence[str | nx.DiGraph]) -> bool:
-    """Say whether only integers make sense: sizes and symbols, but not what is a multiplier.
+    """Return whether only integers make sense: for sizes and symbols, but not for multipliers.
 
-    Functions of a user do not say which of their parameters are sizes: those are that are varied
-    between integers.
+    A user's function does not state which of its parameters are sizes; those varied between
+    integers count as sizes.
 
     Examples
     --------
@@ -115,7 +115,7 @@ def _graph(subject: str | nx.DiGraph) -> nx.DiGraph:
 
 
 def _parameter(subject: str | nx.DiGraph, name: str) -> str | None:
-    """Return what a spec calls a quantity that it is built with, None where it is built without."""
+    """Return the name of a quantity in a spec, None if the network is built without it."""
     if not isinstance(subject, str) or name in UNITS:
         return None
     base = subject.partition("?")[0]
@@ -123,5 +123,5 @@ def _parameter(subject: str | nx.DiGraph, name: str) -> str | None:
         known = accepted(NETWORKS[base])
         key = next((k for k in BATCH_NAMES if k in known), name) if name == "batch" else name
         return key if key in known else None
-    # A function says only when it is called whether it takes a parameter.
+    # Only a call shows whether a function accepts a parameter.
     return name if base.startswith(_PYTHON) and name != "batch" else None

@@ -1,4 +1,4 @@
-"""Rewrites of a network, weighed on a platform: those that pay, the most first."""
+"""Rewrites of a network that save time on a platform, the largest saving first."""
 
 from __future__ import annotations
 
@@ -46,34 +46,34 @@ RULES = (
     smaller_kernels,
     larger_batch,
 )
-"""What proposes rewrites."""
+"""Functions that propose rewrites."""
 NOISE = 0.015
-"""Least share of the latency that a change is worth: two medians that are each known to 1 %, as
-measurements are, differ by 1.4 % by chance. [1]"""
+"""Least saving of a proposed change, as a share of the latency: two medians that are each measured
+to 1 % differ by 1.4 % by chance. [1]"""
 PART = 0.005
-"""Least share that a place saves to be one of several that are changed together. [1]"""
+"""Least share that a place must save to be changed together with others. [1]"""
 STEADY = 0.05
-"""Most that a rewrite at the same multiply-adds changes them, relative to all. [1]"""
+"""Largest relative change of the multiply-adds in a rewrite that keeps them. [1]"""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A rewrite that pays, the network it makes, and what it saves.
+    """A rewrite that saves time, with its network and its saving.
 
     Parameters
     ----------
     rewrite : Rewrite
         The change.
     graph : DiGraph
-        The network that it makes of the one that was asked about.
+        The rewritten network.
     saving : float
-        Predicted saving in the latency, of one input where the batch grows. [s]
+        Predicted saving in the latency, per input if the batch grows. [s]
     interval : (float, float)
-        Where the saving lies with the probability of the advice. [s]
+        Interval of the saving at the probability level of the advice. [s]
     share : float
-        The saving over the latency. [1]
+        The saving divided by the latency. [1]
     multiply_adds, params, mac : int
-        By how much each changes. [multiply-add], [element], [element]
+        Change of each. [multiply-add], [element], [element]
     """
 
     rewrite: Rewrite
@@ -97,7 +97,7 @@ class Advice:
     prediction : Prediction
         Its latency.
     findings : tuple of Finding
-        What pays.
+        The rewrites that save time.
     """
 
     graph: nx.DiGraph
@@ -110,7 +110,7 @@ class Advice:
         Parameters
         ----------
         numbers : iterable of int
-            Which findings; the first is 1.
+            Numbers of the findings; the first is 1.
 
         Raises
         ------
@@ -152,7 +152,7 @@ def advise(graph: nx.DiGraph, platform: str | Platform, level: float = LEVEL) ->
     platform : str or Platform
         See :func:`costmodel.platforms.load_platform`.
     level : float
-        Probability of the intervals; a rewrite whose interval does not lie above 0 is left out.
+        Probability of the intervals; a rewrite whose interval includes 0 is left out.
 
     Raises
     ------
@@ -187,7 +187,7 @@ def advise(graph: nx.DiGraph, platform: str | Platform, level: float = LEVEL) ->
 
 
 class _Made(NamedTuple):
-    """A rewrite, the network that it makes, and the share of the time that it is said to save."""
+    """A rewrite, its network, and the predicted share of the time that it saves."""
 
     rewrite: Rewrite
     graph: nx.DiGraph
@@ -195,7 +195,7 @@ class _Made(NamedTuple):
 
 
 def _weighed(case: Case, prediction: Prediction) -> list[_Made]:
-    """Return the rewrites that save enough by the prediction itself; errors are drawn for these."""
+    """Return the rewrites whose predicted saving is large enough to draw errors for them."""
     by_rule = [_predicted(case, prediction, rule(case)) for rule in RULES]
     joined = [
         rewrite
@@ -207,7 +207,7 @@ def _weighed(case: Case, prediction: Prediction) -> list[_Made]:
 
 
 def _predicted(case: Case, prediction: Prediction, rewrites: Iterable[Rewrite]) -> list[_Made]:
-    """Return the rewrites that make valid networks, those that save most first."""
+    """Return the rewrites that make valid networks, the largest saving first."""
     made = list(_valid(case, rewrites))
     if not made:
         return []
@@ -222,13 +222,13 @@ def _predicted(case: Case, prediction: Prediction, rewrites: Iterable[Rewrite]) 
 
 
 def _valid(case: Case, rewrites: Iterable[Rewrite]) -> Iterator[tuple[Rewrite, nx.DiGraph]]:
-    """Yield the rewrites that make a valid network with the outputs it had."""
+    """Yield the rewrites that make a valid network with the same outputs."""
     before = outputs_of(case.graph)
     for rewrite in rewrites:
         try:
             changed = rebuilt(rewrite.change(case.drafts), case.graph)
         except CostModelError:
-            continue  # widths that groups or reshapes do not divide
+            continue  # widths that are not divisible by groups or for reshapes
         if _same_outputs(before, outputs_of(changed), rewrite.inputs) and (
             rewrite.guideline not in ("G1", "G2") or _steady(case.graph, changed)
         ):
@@ -236,7 +236,7 @@ def _valid(case: Case, rewrites: Iterable[Rewrite]) -> Iterator[tuple[Rewrite, n
 
 
 def _steady(graph: nx.DiGraph, changed: nx.DiGraph) -> bool:
-    """Say whether the multiply-adds stay, but for what rounding to whole packs changes."""
+    """Return whether the multiply-adds stay the same except for rounding to whole packs."""
     now, then = int(multiply_adds(graph)), int(multiply_adds(changed))
     return abs(then - now) <= STEADY * now
 
@@ -273,7 +273,7 @@ def _finding(
 
 
 def _best_of_each(ranked: Sequence[Finding]) -> Iterable[Finding]:
-    """Yield of rewrites by one guideline that concern the same layers the one that saves most."""
+    """Yield the best of the rewrites by one guideline that concern the same layers."""
     seen: list[tuple[str, set[str]]] = []
     for finding in ranked:
         rewrite = finding.rewrite

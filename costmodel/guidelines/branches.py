@@ -1,4 +1,4 @@
-"""G3: convolutions beside each other as one."""
+"""G3: parallel convolutions merged into one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from costmodel.ops import BatchNorm, Concat, Conv, Elementwise, Split
 
 
 def merged_siblings(case: Case) -> Iterator[Rewrite]:
-    """Convolutions of one tensor by windows of one form, and what follows each, as one."""
+    """Merge convolutions of one tensor with equal windows, and their followers."""
     alike: dict[tuple[object, ...], list[Node]] = {}
     for node in case.nodes.values():
         op = node.op
@@ -39,7 +39,7 @@ def merged_siblings(case: Case) -> Iterator[Rewrite]:
 
 
 def added_branches(case: Case) -> Iterator[Rewrite]:
-    """Convolutions of one tensor whose results are added, as one with the sum of their weights."""
+    """Merge convolutions of one tensor whose results are added, by summing their weights."""
     for name, node in case.nodes.items():
         if not (isinstance(node.op, Elementwise) and node.op.kind == "add"):
             continue
@@ -62,7 +62,7 @@ def added_branches(case: Case) -> Iterator[Rewrite]:
 
 
 def _chains(case: Case, nodes: Sequence[Node]) -> tuple[tuple[str, ...], ...]:
-    """Return each convolution with what follows it alone and is alike behind all of them."""
+    """Return each convolution with its exclusive followers that are equal for all of them."""
     chains = [[n.name] for n in nodes]
     while True:
         following = [case.sole_taker(chain[-1]) for chain in chains]
@@ -79,7 +79,7 @@ def _chains(case: Case, nodes: Sequence[Node]) -> tuple[tuple[str, ...], ...]:
 def _merge(
     drafts: Drafts, chains: tuple[tuple[str, ...], ...], widths: tuple[int, ...]
 ) -> dict[str, Draft]:
-    # Norms that were folded are gone from all of the branches.
+    # Folded norms are missing from all of the branches.
     first, *others = zip(
         *(step for step in zip(*chains, strict=True) if any(n in drafts for n in step)),
         strict=True,
@@ -102,7 +102,7 @@ def _merge(
             sources = _joined(sources, parts, whole)
         if name not in first:
             renamed = tuple((split, parts.index(s)) if s in parts else s for s in sources)
-            # What is joined whole needs no cut.
+            # Outputs that are joined as a whole need no cut.
             renamed = tuple(whole if s == _WHOLE else s for s in renamed)
             takes = takes or any(s[0] == split for s in renamed)
             kept[name] = draft._replace(sources=renamed)
@@ -116,7 +116,7 @@ _WHOLE: Source = ("", -1)
 
 
 def _joined(sources: tuple[Source, ...], parts: list[Source], whole: Source) -> tuple[Source, ...]:
-    """Return the inputs of a concatenation with all parts in their order as one."""
+    """Return the inputs of a concatenation with consecutive parts replaced by the whole."""
     for i in range(len(sources) - len(parts) + 1):
         if list(sources[i : i + len(parts)]) == parts:
             return (*sources[:i], _WHOLE, *sources[i + len(parts) :])
@@ -124,7 +124,7 @@ def _joined(sources: tuple[Source, ...], parts: list[Source], whole: Source) -> 
 
 
 def _convolution(case: Case, end: Node) -> Node | None:
-    """Return the convolution whose result a node is, a batch normalization behind it or not."""
+    """Return the convolution that makes a node, directly or before a batch normalization."""
     if isinstance(end.op, BatchNorm) and len(case.takers[end.name, 0]) == 1:
         end = case.nodes[end.sources[0][0]]
     if isinstance(end.op, Conv) and len(case.takers[end.name, 0]) == 1:
@@ -133,7 +133,7 @@ def _convolution(case: Case, end: Node) -> Node | None:
 
 
 def _addable(a: Node, b: Node) -> bool:
-    """Say whether two convolutions see the same pixels around the same centres."""
+    """Return whether two convolutions see the same pixels around the same centres."""
     x, y = a.op, b.op
     assert isinstance(x, Conv)
     assert isinstance(y, Conv)
@@ -144,7 +144,7 @@ def _addable(a: Node, b: Node) -> bool:
 
 
 def _margins(op: Conv) -> tuple[object, ...] | None:
-    """Return by how much more than its padding a window reaches to each side, None if unknown."""
+    """Return the reach of a window beyond its padding on each side, None if unknown."""
     if op.padding == "same" or any(k % 2 == 0 for k in op.kernel):
         return None
     reach = zip(op.kernel, op.padding, strict=True)

@@ -1,4 +1,4 @@
-"""What the rules look at, and what they propose."""
+"""The input of the rules, and their proposals."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from costmodel.platforms import Platform
 
 @dataclass(frozen=True)
 class Rewrite:
-    """A change of a network that a guideline asks for.
+    """A change of a network according to a guideline.
 
     Parameters
     ----------
     guideline : str
         ``"G1"`` to ``"G4"``, ``"pack"``, ``"kernel"`` or ``"launch"``.
     title, message : str
-        What is changed, in a few words and in a sentence.
+        The change in a few words, and in a sentence.
     layers : tuple of str
         The nodes concerned.
     same_function : bool
-        Whether the new network computes the same with weights that follow from the old ones.
+        Whether the new network computes the same function with weights derived from the old ones.
     change : callable
         The change itself.
     inputs : int
-        Times as many inputs as before that the new network takes at once.
+        Factor by which the batch of the new network is larger.
     """
 
     guideline: str
@@ -53,7 +53,7 @@ class Case:
     graph : DiGraph
         An op graph without free symbols.
     platform : Platform
-        Where it runs.
+        The platform.
     """
 
     graph: nx.DiGraph
@@ -66,22 +66,22 @@ class Case:
 
     @cached_property
     def drafts(self) -> Drafts:
-        """The same without their shapes."""
+        """The nodes without their shapes."""
         return {name: draft_of(node) for name, node in self.nodes.items()}
 
     @cached_property
     def takers(self) -> dict[Source, list[str]]:
-        """The nodes that take each tensor."""
+        """The nodes that read each tensor."""
         return takers(self.drafts)
 
     @cached_property
     def widths(self) -> Widths:
-        """Which layers share the channels of one tensor."""
+        """The layers that share the channels of one tensor."""
         return Widths(self.nodes.values())
 
     @cached_property
     def pack(self) -> int:
-        """Channels that the engine computes at once [1]."""
+        """Number of channels that the engine computes at once [1]."""
         dtypes = {t.dtype for n in self.nodes.values() for t in n.outputs}
         stated = self.platform.dtype or (
             "float32" if "float32" in dtypes else min(dtypes, default="")
@@ -89,13 +89,13 @@ class Case:
         return pack_of(self.platform, stated or "float32")
 
     def sole_taker(self, name: str) -> Node | None:
-        """Return the one node that takes the first output of a node, None where there are more."""
+        """Return the only node that reads the first output of a node, None if there are several."""
         found = self.takers.get((name, 0), [])
         return self.nodes[found[0]] if len(found) == 1 else None
 
 
 def listed_layers(names: Iterable[str], what: str) -> str:
-    """Return how many layers there are, or the name of the only one.
+    """Return the number of layers, or the name of the only one.
 
     Examples
     --------

@@ -16,9 +16,9 @@ from costmodel.guidelines.widths import Class, is_depthwise, resized
 from costmodel.ops import Conv
 
 UNEQUAL = 1.25
-"""Ratio of two widths from which on they count as unequal. [1]"""
+"""Ratio above which two widths count as unequal. [1]"""
 NEARBY = 0.15
-"""Most that a width is moved to the engine's pack, relative to itself. [1]"""
+"""Largest relative change of a width to a multiple of the engine's pack. [1]"""
 
 
 def equal_widths(case: Case) -> Iterator[Rewrite]:
@@ -103,7 +103,7 @@ def _packed(classes: list[Class], width: int, target: int, pack: int) -> Rewrite
 
 
 def _multiples(width: int, pack: int) -> list[int]:
-    """Return the multiples of ``pack`` near a width, the lower one first.
+    """Return the multiples of ``pack`` near a width, the smaller one first.
 
     >>> _multiples(58, 8), _multiples(3, 8)
     ([56, 64], [])
@@ -120,14 +120,14 @@ def _ungrouped(
 
 
 def _families(case: Case) -> Iterator[list[Class]]:
-    """Yield classes that may have one width.
+    """Yield families of classes that may have one width.
 
-    The channels of a residual trunk with all that lies inside its blocks alone; or, without a
-    trunk, channels between pointwise convolutions of one image size.
+    A family is the channels of a residual trunk with those inside its blocks or, without a trunk,
+    the channels between pointwise convolutions of one image size.
     """
     links: list[tuple[Class, Class, Node]] = []
-    ends: dict[int, bool] = {}  # whether a class meets something that has no class, by identity
-    makers: dict[int, int] = {}  # layers that make a class, but for gates of it
+    ends: dict[int, bool] = {}  # whether a class meets an operator without a class, by identity
+    makers: dict[int, int] = {}  # layers that make a class, except gates of it
     for node, read, made in case.widths.layers():
         if _is_gate(node):
             continue
@@ -185,7 +185,7 @@ def _balanced(case: Case, family: list[Class]) -> int | None:
 
 
 def _rounded(width: float, multiple: int) -> int:
-    """Return the multiple nearest to a width, one at least.
+    """Return the multiple closest to a width, at least one.
 
     >>> _rounded(39.4, 16), _rounded(3.0, 8)
     (32, 8)
@@ -194,7 +194,7 @@ def _rounded(width: float, multiple: int) -> int:
 
 
 def _groups(case: Case, family: Sequence[Class]) -> set[int]:
-    """Return what has to divide the widths of a family: groups of convolutions."""
+    """Return the required divisor of the widths of a family: groups of convolutions."""
     own = set(map(id, family))
     return {
         int(node.op.groups)
@@ -204,7 +204,7 @@ def _groups(case: Case, family: Sequence[Class]) -> set[int]:
 
 
 def _is_gate(node: Node) -> bool:
-    """Say whether a layer works on one pixel of each image: it gates channels that others make."""
+    """Return whether a layer works on one pixel per image and gates channels that others make."""
     y = node.outputs[0]
     return y.rank > 2 and all(size == 1 for size in y.shape[2:])
 

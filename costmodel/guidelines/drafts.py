@@ -1,4 +1,4 @@
-"""A graph taken apart for a change, and put together again with all shapes worked out anew."""
+"""A graph decomposed for a change, and rebuilt with new shape inference."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from costmodel.ops.tensor import Tensor
 
 
 class Draft(NamedTuple):
-    """A node without its shapes: operator, what feeds it, module, name of its weights."""
+    """A node without its shapes: operator, inputs, module, name of its weights."""
 
     op: Op
     sources: tuple[Source, ...]
@@ -26,7 +26,7 @@ class Draft(NamedTuple):
 Drafts: TypeAlias = Mapping[str, Draft]
 """The nodes of a graph by name, in any order."""
 Change: TypeAlias = Callable[[Drafts], dict[str, Draft]]
-"""A rewrite of a graph; it may be asked of a graph that another rewrite has changed."""
+"""A rewrite of a graph; it may be applied to a graph changed by another rewrite."""
 
 
 def drafts_of(graph: nx.DiGraph) -> dict[str, Draft]:
@@ -47,7 +47,7 @@ def draft_of(node: Node) -> Draft:
 
 
 def rebuilt(drafts: Drafts, like: nx.DiGraph) -> nx.DiGraph:
-    """Return the graph of ``drafts``, called as ``like`` is and as valid.
+    """Return the valid graph of ``drafts``, with the name of ``like``.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def outputs_of(graph: nx.DiGraph) -> list[Tensor]:
 
 
 def takers(drafts: Drafts) -> dict[Source, list[str]]:
-    """Return the nodes that take each tensor, once for each slot.
+    """Return the nodes that read each tensor, once for each slot.
 
     Examples
     --------

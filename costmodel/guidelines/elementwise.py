@@ -1,4 +1,4 @@
-"""G4: element-wise operators folded, moved to where there is less to do, or made cheaper."""
+"""G4: element-wise operators folded, moved to smaller tensors, or made cheaper."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from costmodel.guidelines.widths import is_depthwise
 from costmodel.ops import BatchNorm, ChannelShuffle, Conv, Elementwise, Pool, PReLU
 
 RISING = frozenset({"relu", "relu6", "hard_tanh", "sigmoid", "tanh", "softplus", "hard_sigmoid"})
-"""Activations that keep the order of numbers, so that they may follow a maximum."""
+"""Monotonic activations, which may be moved after a maximum."""
 COSTLY = frozenset({"elu", "gelu", "gelu_tanh", "hard_swish", "mish", "silu", "softplus", "tanh"})
-"""Activations that a ReLU may take the place of."""
+"""Activations that a ReLU may replace."""
 
 
 def folded_norms(case: Case) -> Iterator[Rewrite]:
-    """Batch normalizations right behind convolutions, folded into their weights."""
+    """Fold batch normalizations directly after convolutions into their weights."""
     pairs = [
         (node.sources[0][0], name)
         for name, node in case.nodes.items()
@@ -41,7 +41,7 @@ def folded_norms(case: Case) -> Iterator[Rewrite]:
 
 
 def activations_behind_pooling(case: Case) -> Iterator[Rewrite]:
-    """Activations before a maximum pooling, moved behind it: there are fewer pixels."""
+    """Move activations before a maximum pooling after it, where there are fewer pixels."""
     for name, node in case.nodes.items():
         before = case.nodes[node.sources[0][0]] if node.sources else None
         if (
@@ -64,7 +64,7 @@ def activations_behind_pooling(case: Case) -> Iterator[Rewrite]:
 
 
 def pooling_before_pointwise(case: Case) -> Iterator[Rewrite]:
-    """Average poolings behind pointwise convolutions, moved before them."""
+    """Move average poolings after pointwise convolutions before them."""
     pairs = []
     for name, node in case.nodes.items():
         op = node.op
@@ -87,7 +87,7 @@ def pooling_before_pointwise(case: Case) -> Iterator[Rewrite]:
 
 
 def needless_shuffles(case: Case) -> Iterator[Rewrite]:
-    """Channel shuffles that only dense convolutions see: their weights may be shuffled instead."""
+    """Remove channel shuffles that only dense convolutions see, by shuffling weights instead."""
     names = [
         name
         for name, node in case.nodes.items()
@@ -106,7 +106,7 @@ def needless_shuffles(case: Case) -> Iterator[Rewrite]:
 
 
 def cheaper_activations(case: Case) -> Iterator[Rewrite]:
-    """Costly activations as ReLUs."""
+    """Replace costly activations by ReLUs."""
     alike: dict[str, list[str]] = {}
     for name, node in case.nodes.items():
         if _is_unary(node, COSTLY):
@@ -124,7 +124,7 @@ def cheaper_activations(case: Case) -> Iterator[Rewrite]:
 
 
 def _fold(drafts: Drafts, pairs: Sequence[tuple[str, str]]) -> dict[str, Draft]:
-    """Fold the norms that are still there: merged branches have one in place of several."""
+    """Fold the remaining norms: merged branches have one instead of several."""
     left = [(c, n) for c, n in pairs if n in drafts and drafts[n].sources == ((c, 0),)]
     if not left:
         raise GraphError("no batch normalization is left to be folded")
@@ -168,7 +168,7 @@ def _unpadded(padding: object) -> bool:
 
 
 def _ends_dense(case: Case, name: str) -> bool:
-    """Say whether only dense convolutions see the order of the channels of a node."""
+    """Return whether only dense convolutions see the order of the channels of a node."""
     found = case.takers.get((name, 0), [])
     for taker in found:
         node = case.nodes[taker]

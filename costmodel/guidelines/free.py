@@ -1,4 +1,4 @@
-"""The widths of a network as symbols, to be solved for."""
+"""The widths of a network as symbols, for the solver."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from costmodel.ops import ChannelShuffle, Conv
 
 
 def free_widths(graph: nx.DiGraph) -> tuple[nx.DiGraph, dict[str, int], dict[str, list[str]]]:
-    """Return a network whose widths are symbols: one for the layers that must be as wide.
+    """Return a network whose widths are symbols: one for each set of equally wide layers.
 
-    Widths that something else needs stay numbers: those of outputs, splits, groups and shuffles.
+    Widths fixed by outputs, splits, groups and shuffles stay numbers.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def free_widths(graph: nx.DiGraph) -> tuple[nx.DiGraph, dict[str, int], dict[str
     DiGraph
         The network with symbols ``c1``, ``c2`` ...
     dict of str to int
-        What each symbol is now. [1]
+        The present value of each symbol. [1]
     dict of str to list of str
         The layers of each symbol.
 
@@ -72,7 +72,7 @@ def free_widths(graph: nx.DiGraph) -> tuple[nx.DiGraph, dict[str, int], dict[str
 
 
 def _held(nodes: Iterable[Node], widths: Widths) -> set[int]:
-    """Return the classes (by identity) whose width groups or shuffles have to divide."""
+    """Return the classes (by identity) whose width must be divisible by groups or shuffles."""
     found: set[int] = set()
     for node in nodes:
         op = node.op

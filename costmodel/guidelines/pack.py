@@ -1,4 +1,4 @@
-"""Channels that an engine computes at once: widths that are multiples of them waste nothing."""
+"""Channels that an engine computes at once; widths that are multiples of them waste nothing."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from costmodel.platforms import Platform
 from costmodel.platforms.machine import machine_for
 
 _TENSOR_CORES = 8
-"""Channels that tensor cores want a multiple of, of 16-bit numbers (NVIDIA, Deep Learning
-Performance, Matrix Multiplication Background User's Guide, requirements to use tensor cores)."""
+"""Number that the channels of 16-bit tensors should be a multiple of on tensor cores (NVIDIA, Deep
+Learning Performance, Matrix Multiplication Background User's Guide, requirements to use tensor
+cores)."""
 
 
 def pack_of(platform: Platform, dtype: str) -> int:
     """Return the channels that the engine of a platform computes at once [1].
 
-    What the runtime states (``channel_pack``) for this dtype, else eight of tensor cores and the
-    lanes of a vector of the hardware.
+    This is the value of the runtime (``channel_pack``) for this dtype, else eight for tensor cores
+    and the lanes of a vector for other hardware.
 
     Examples
     --------

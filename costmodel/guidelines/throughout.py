@@ -1,4 +1,4 @@
-"""One guideline followed in several places of a network at once."""
+"""One guideline applied in several places of a network at once."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from costmodel.guidelines.drafts import Change, Draft, Drafts
 
 
 def throughout(rewrites: Iterable[Rewrite]) -> Rewrite | None:
-    """Return the rewrites of one rule as one, the first first; None where there are not two.
+    """Return the rewrites of one rule combined in order; None if there are fewer than two.
 
-    Of those that concern the same layers the first counts.
+    Of several that concern the same layers, the first is used.
 
     Parameters
     ----------
     rewrites : iterable of Rewrite
-        What one rule proposes, the best first.
+        The proposals of one rule, the best first.
     """
     chosen: list[Rewrite] = []
     taken: set[str] = set()

@@ -1,9 +1,9 @@
-"""Which layers share the channels of one tensor, so that a width is changed in all of them.
+"""Layers that share the channels of one tensor, whose widths must change together.
 
-The outputs of convolutions and linear layers are *classes* of channels. What works on each channel
-alone hands the class on (activations, norms, pooling, depthwise convolutions); an addition makes
-classes one. A class whose width something else fixes - an output of the network, a split, an
-operator that is not known here - stays as it is.
+The outputs of convolutions and linear layers are *classes* of channels. Operators that process each
+channel separately pass the class on (activations, norms, pooling, depthwise convolutions); an
+addition merges classes. A class whose width is fixed by an output of the network, a split or an
+unknown operator is not changed.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ from costmodel.ops.tensor import Tensor
 _KEEPING = (
     AdaptivePool, BatchNorm, Cast, ChannelShuffle, Contiguous, Identity, Pool, PReLU, Resize,
 )  # fmt: skip
-"""Operators that work on each channel alone; a shuffle changes their order only."""
+"""Operators that process each channel separately; a shuffle only changes their order."""
 
 
 @dataclass
 class Class:
-    """Channels that have to be as many.
+    """Channels whose number must be equal.
 
     Parameters
     ----------
     width : int
-        How many. [1]
+        Their number. [1]
     makers : list of str
-        The layers whose outputs they are.
+        The layers that output them.
     fixed : bool
-        Whether something else needs just so many.
+        Whether the number is fixed by other operators.
     """
 
     width: int
@@ -90,11 +90,11 @@ class Widths:
         return [c for name, c in self._classes.items() if self._owner[name] == name]
 
     def made(self, name: str) -> Class | None:
-        """Return the class that a layer makes, None of a layer that makes none."""
+        """Return the class that a layer makes, or None."""
         return self._classes[self._root(name)] if name in self._owner else None
 
     def read(self, node: Node) -> Class | None:
-        """Return the class that a node reads first, None where it is one of several or of none."""
+        """Return the class that a node reads first, None unless there is exactly one."""
         roots = {self._root(n) for n in self._of.get(node.sources[0], ())} if node.sources else ()
         return self._classes[next(iter(roots))] if len(roots) == 1 else None
 
@@ -129,7 +129,7 @@ class Widths:
         elif isinstance(op, Elementwise):
             self._of[node.name, 0] = self._joined(node, taken)
         elif isinstance(op, Concat) and op.axis % node.inputs[0].rank == 1:
-            # Layers behind it read what there is; only what is added to it has to be as wide.
+            # Layers after it read any width; only tensors added to it must have the same width.
             self._of[node.name, 0] = frozenset().union(*taken)
             if not all(taken):
                 self._of[node.name, 0] = frozenset()
@@ -139,7 +139,7 @@ class Widths:
             self._of.update({(node.name, i): frozenset() for i in range(len(node.outputs))})
 
     def _joined(self, node: Node, taken: list[frozenset[str]]) -> frozenset[str]:
-        """Return the class of an element-wise operator; those of its inputs become one."""
+        """Return the class of an element-wise operator; the classes of its inputs are merged."""
         ranks = {x.rank for x in node.inputs}
         sizes = {x.shape[1] if x.rank > 1 else 0 for x in node.inputs}
         if len(node.inputs) == 1:
@@ -161,7 +161,7 @@ class Widths:
 
 
 def is_depthwise(node: Node) -> bool:
-    """Say whether a node convolves each channel alone, one output a channel."""
+    """Return whether a node convolves each channel separately, with one output per channel."""
     op = node.op
     if not isinstance(op, Conv):
         return False
@@ -169,14 +169,14 @@ def is_depthwise(node: Node) -> bool:
 
 
 def resized(drafts: Drafts, widths: Mapping[str, Dim]) -> dict[str, Draft]:
-    """Return ``drafts`` with other widths of some layers; what follows a width follows it.
+    """Return ``drafts`` with other widths of some layers, and of the layers that depend on them.
 
-    Depthwise convolutions become as wide as their inputs, flattened tensors as long.
+    Depthwise convolutions get the width of their inputs, flattened tensors their length.
 
     Raises
     ------
     GraphError
-        If a layer is not there any more.
+        If a layer no longer exists.
     ShapeError
         If the widths do not fit.
     """
@@ -222,7 +222,7 @@ def _width(x: Tensor) -> int:
 
 
 def _is_flattening(node: Node) -> bool:
-    """Say whether a node drops spatial axes of size 1."""
+    """Return whether a node drops spatial axes of size 1."""
     if not isinstance(node.op, Reshape):
         return False
     (x,), (y,) = node.inputs, node.outputs

@@ -1,4 +1,4 @@
-"""Smaller kernels in place of large ones, before strides are raised; and more inputs at once."""
+"""Smaller windows instead of large ones, before strides are raised; and larger batches."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BATCHES = 8
 
 
 def smaller_kernels(case: Case) -> Iterator[Rewrite]:
-    """Windows of 5 x 5 and more as 3 x 3: all sizes of images stay."""
+    """Replace windows of 5 x 5 and more by 3 x 3; all image sizes stay the same."""
     alike: dict[tuple[object, bool], list[str]] = {}
     for name, node in case.nodes.items():
         op = node.op
@@ -39,7 +39,7 @@ def smaller_kernels(case: Case) -> Iterator[Rewrite]:
 
 
 def larger_batch(case: Case) -> Iterator[Rewrite]:
-    """Several inputs at once, where an input then takes less time."""
+    """Use a larger batch if this reduces the time per input."""
     shapes = [n.op.shape for n in case.nodes.values() if isinstance(n.op, Input)]
     batches = {shape[0] for shape in shapes if shape}
     if len(batches) != 1 or not all(shapes):

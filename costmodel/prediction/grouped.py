@@ -1,4 +1,4 @@
-"""A latency in closed form, kernel by kernel, its terms named."""
+"""A latency in closed form, kernel by kernel, with named terms."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from costmodel.timing.terms import Terms, overlap
 
 _PARTS = ("launch", "compute", "memory", "passes", "learned", "residual")
 _CLOSE = 1e-9
-"""Relative difference of two times that are equal. [1]"""
+"""Relative difference below which two times are equal. [1]"""
 _TRIED = ((1, 7, 3, 13, 5), (8, 224, 64, 17, 33), (32, 96, 512, 129, 3))
-"""Values of the symbols, in turn, at which times are compared."""
+"""Values of the symbols at which times are compared."""
 _NAMED = 2
-"""Kernels of a line that are named."""
+"""Number of kernels named in a line."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class Line:
     Parameters
     ----------
     name : str
-        What is defined.
+        The defined name.
     expression : Dim
-        By what: names that other lines define, and free symbols. [s], of ``x1``, ``x2`` ... [1]
-        too
+        Its definition, in names of other lines and free symbols. [s], for ``x1``, ``x2`` ... also
+        [1]
     note : str
-        What it is the time of.
+        The kernels or the part of the latency that it describes.
     """
 
     name: str
@@ -45,18 +45,18 @@ class Line:
 
 
 def grouped(prediction: Prediction, platform: str | Platform) -> tuple[Line, ...]:
-    """Return the formula of a latency as definitions, those that it takes first.
+    """Return the formula of a latency as definitions, each before its first use.
 
-    Kernels of one formula are one line, with their number. Each is the longer of its bound and its
-    terms; arithmetic and traffic overlap (:func:`costmodel.timing.terms.overlap`). What occurs more
-    than once has a line of its own.
+    Kernels with the same formula share a line, which gives their number. The time of each is the
+    larger of its bound and its terms; arithmetic and traffic overlap
+    (:func:`costmodel.timing.terms.overlap`). Common subexpressions have their own lines.
 
     Parameters
     ----------
     prediction : Prediction
         Of a network with free symbols.
     platform : str or Platform
-        What it was predicted on.
+        The platform of the prediction.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def grouped(prediction: Prediction, platform: str | Platform) -> tuple[Line, ...
 
 
 class _Formula:
-    """The definitions of one formula, as they are made."""
+    """The definitions of one formula, in the order of their creation."""
 
     def __init__(self, prediction: Prediction, platform: Platform) -> None:
         self._prediction = prediction
@@ -106,7 +106,7 @@ class _Formula:
     def _kernel(
         self, name: sympy.Symbol, number: int, terms: Terms, serial: float | None, note: str
     ) -> Iterator[Line]:
-        """Yield the terms of a kernel that are not numbers, then its time."""
+        """Yield the symbolic terms of a kernel, then its time."""
         parts: dict[str, Dim] = {}
         for part in (*(_PARTS if serial is not None else ("model",)), "bound"):
             value = getattr(terms, part)
@@ -118,7 +118,7 @@ class _Formula:
         yield Line(name.name, _longest(_model(parts, serial), parts["bound"]), note)
 
     def _whole(self, lines: list[Line], device: sympy.Expr) -> sympy.Expr:
-        """Return the latency of the time of all kernels."""
+        """Return the latency for the time of all kernels."""
         p = self._prediction
         if p.dispatch != 0:
             dispatch = self._name("dispatch")
@@ -134,7 +134,7 @@ class _Formula:
         return sympy.Add(*rest)
 
     def _shared(self, lines: list[Line]) -> Iterator[Line]:
-        """Yield the lines, each after the lines of what occurs more than once in it and others."""
+        """Yield the lines, each after the lines of the common subexpressions that it contains."""
         names = (self._name(f"x{i}") for i in count(1))
         expressions = [sympy.sympify(line.expression) for line in lines]
         found, left = sympy.cse(expressions, symbols=names, order="none")
@@ -144,16 +144,16 @@ class _Formula:
             yield Line(line.name, expression, line.note)
 
     def _name(self, wanted: str) -> sympy.Symbol:
-        """Return a symbol that is no symbol of the network."""
+        """Return a symbol that does not occur in the network."""
         name = wanted
         while name in self._taken:
             name += "_"
-        # Some stand for what may be negative: no more may be assumed of them.
+        # Some stand for expressions that may be negative, so no sign may be assumed.
         return sympy.Symbol(name, real=True)
 
 
 def _needed(expression: sympy.Expr, waiting: dict[sympy.Symbol, sympy.Expr]) -> Iterator[Line]:
-    """Yield the lines that define what an expression names, unless they were yielded before."""
+    """Yield the lines that define the names in an expression, unless yielded before."""
     for symbol in sorted(expression.free_symbols & waiting.keys(), key=_number):
         if symbol in waiting:  # not by the one before
             own = waiting.pop(symbol)
@@ -166,7 +166,7 @@ def _number(symbol: sympy.Symbol) -> int:
 
 
 def _alike(kernels: Iterable[KernelTime]) -> list[tuple[Terms, list[str]]]:
-    """Return kernels of one formula together, with their names."""
+    """Return kernels grouped by formula, with their names."""
     found: dict[Terms, list[str]] = {}
     for kernel in kernels:
         found.setdefault(kernel.terms, []).append(kernel.kernel.name)
@@ -180,7 +180,7 @@ def _note(names: list[str]) -> str:
 
 
 def _model(parts: Mapping[str, Dim], serial: float | None) -> Dim:
-    """Return the time of a kernel by its terms, arithmetic and traffic overlapping."""
+    """Return the time of a kernel from its terms, with overlap of arithmetic and traffic."""
     if serial is None:
         return parts["model"]
     compute, memory = parts["compute"], parts["memory"]
@@ -199,9 +199,10 @@ def _longest(model: Dim, bound: Dim) -> Dim:
 def _forms(
     terms: list[Terms], free: list[sympy.Symbol], serials: Iterable[float]
 ) -> list[float | None]:
-    """Return for each kernel the share that does not overlap; None where it has another formula.
+    """Return the share of each kernel that does not overlap; None if it has another formula.
 
-    Whether the named terms make the time is tried with numbers: symbols take too long to compare.
+    Numbers are used to test whether the named terms give the time, because comparing symbols takes
+    too long.
     """
     names = (*_PARTS, "model")
     flat = [sympy.sympify(getattr(t, name)) for t in terms for name in names]

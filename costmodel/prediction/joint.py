@@ -1,4 +1,4 @@
-"""Predictions of several networks together: how far their errors go along with each other."""
+"""Joint predictions of several networks with correlated errors."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from costmodel.timing.surface import PRODUCT_SIZES, SIZES, closeness, shape_of
 from costmodel.timing.workload import Stack
 
 DRAWS = 256
-"""Draws of the errors, half of them the mirror images of the others."""
+"""Number of draws of the errors; half of them mirror the others."""
 _EQUAL = 1e-9
-"""Relative difference of times that are equal but for rounding. [1]"""
+"""Relative difference below which times are equal except for rounding. [1]"""
 _LENGTH = 3.0
-"""Distance over which residuals stay alike, by cross-validation (as in
+"""Correlation length of residuals, by cross-validation (as in
 :mod:`costmodel.calibration.surfaces`). [doubling of a size]"""
 _JITTER = 1e-9
-"""What is added to a covariance so that it has a root. [1]"""
+"""Term added to a covariance so that it has a root. [1]"""
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,17 @@ class Joint:
     Parameters
     ----------
     seconds : ndarray
-        One latency a network. [s]
+        One latency per network. [s]
     draws : ndarray
-        The latencies under errors of the model; one row a draw, in which all networks have the same
-        errors. [s]
+        The latencies under errors of the model; one row per draw, in which all networks have the
+        same errors. [s]
     """
 
     seconds: np.ndarray
     draws: np.ndarray
 
     def ratio(self, first: int, second: int, inputs: int = 1) -> Ratio:
-        """Return how many times as long the second takes as the first, for each of ``inputs``."""
+        """Return the time of the second over that of the first, per input for ``inputs``."""
         value = self.seconds[second] / self.seconds[first] / inputs
         return Ratio(float(value), self.draws[:, second] / self.draws[:, first] / inputs)
 
@@ -63,7 +63,7 @@ class Ratio:
     draws: np.ndarray
 
     def interval(self, level: float) -> tuple[float, float]:
-        """Return where the ratio lies with probability ``level`` [1]."""
+        """Return the interval of the ratio with probability ``level`` [1]."""
         tail = (1 - level) / 2
         low, high = np.quantile(self.draws, [tail, 1 - tail])
         return float(low), float(high)
@@ -84,19 +84,19 @@ class Ratio:
 def joint(graphs: Sequence[Subject], platform: Platform) -> Joint:
     r"""Predict several networks together.
 
-    Errors are drawn: the parameters of the platform, lognormal with their covariance and within
-    their ranges; and for each distinct kernel a factor, lognormal with the residual spread of the
-    first network, which is alike for kernels of one kind and dtype where their shapes are
-    (:mod:`costmodel.timing.surface`) and independent for those of different kinds. In one draw all
-    networks have the same errors, hence what they have in common cancels. Platforms of one hardware
-    and runtime have the same draws; those of different ones are independent.
+    Errors are drawn for the parameters of the platform, lognormal with their covariance and within
+    their ranges, and for each distinct kernel as a factor, lognormal with the residual spread of
+    the first network. The factors of kernels of one kind and dtype are correlated by the similarity
+    of their shapes (:mod:`costmodel.timing.surface`); those of different kinds are independent. In
+    one draw all networks have the same errors, so common errors cancel. Platforms with the same
+    hardware and runtime have the same draws; others are independent.
 
     Parameters
     ----------
     graphs : sequence of DiGraph or Prepared
         Networks of numbers.
     platform : Platform
-        Where they run.
+        The platform.
 
     Examples
     --------
@@ -119,7 +119,7 @@ def joint(graphs: Sequence[Subject], platform: Platform) -> Joint:
 
 
 def _drawn(platform: Platform, random: np.random.Generator) -> dict[str, np.ndarray]:
-    """Return every parameter as a column: its value, then one entry a draw."""
+    """Return every parameter as a column: its value, then one entry per draw."""
     fitted = platform.fitted
     root = _root(fitted.covariance)
     off = _mirrored(random, len(root)) @ root.T
@@ -136,7 +136,7 @@ def _residuals(
 ) -> np.ndarray:
     """Return the log of a factor for each distinct kernel, 0 in the first row [1].
 
-    Their size makes the spread of the first network what it should be.
+    They are scaled to the residual spread of the first network.
     """
     alike = _alike(table)
     first = table.counts[[0]].toarray()[0] * seconds
@@ -147,7 +147,7 @@ def _residuals(
 
 
 def _mirrored(random: np.random.Generator, size: int) -> np.ndarray:
-    """Return normal draws whose mean is 0 exactly: each with its mirror image."""
+    """Return normal draws with a mean of exactly 0: each draw has its mirror image."""
     half = random.normal(size=(DRAWS // 2, size))
     return np.concatenate([half, -half])
 
@@ -166,7 +166,7 @@ def _root(covariance: np.ndarray) -> np.ndarray:
 
 
 def _alike(table: NetworkTable) -> np.ndarray:
-    """Return the closeness of every two distinct kernels of a table [1]."""
+    """Return the correlation of every two distinct kernels of a table [1]."""
     kinds: dict[tuple[str, str], list[Stack]] = {}
     for part in table.stacks:
         kinds.setdefault((part.workload.kind, part.workload.dtype), []).append(part)
@@ -181,7 +181,7 @@ def _alike(table: NetworkTable) -> np.ndarray:
 def _shapes(part: Stack) -> np.ndarray:
     """Return the shapes of kernels; those of products are the sizes of their first product.
 
-    A bias that is added or left out makes no other kernel of a product.
+    Adding or omitting a bias does not change the kernel of a product.
     """
     sizes = dict(zip(SIZES, shape_of(part.workload), strict=True))
     if part.workload.products:

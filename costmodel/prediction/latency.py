@@ -31,7 +31,7 @@ from costmodel.timing.workload import key_of
 LEVEL = 0.9
 """Probability of the intervals."""
 _AT_ONCE = 1000
-"""Networks of numbers that are timed together, to bound the memory that this takes."""
+"""Number of networks that are timed together, to limit the memory."""
 
 
 def latency(graph: Subject, platform: str | Platform, level: float = LEVEL) -> Prediction:
@@ -40,8 +40,9 @@ def latency(graph: Subject, platform: str | Platform, level: float = LEVEL) -> P
     Parameters
     ----------
     graph : DiGraph or Prepared
-        An op graph, or one that is prepared (:func:`costmodel.prepare`), of numbers, arrays (a
-        design space) or symbols. Of arrays, times, intervals and bottlenecks are arrays, too.
+        An op graph, prepared (:func:`costmodel.prepare`) or not, with sizes that are numbers,
+        arrays (a design space) or symbols. For arrays, times, intervals and bottlenecks are arrays,
+        too.
     platform : str or Platform
         ``"hardware/runtime"``, a calibration file, or a platform (see :mod:`costmodel.platforms`).
     level : float
@@ -71,7 +72,7 @@ def latency(graph: Subject, platform: str | Platform, level: float = LEVEL) -> P
 def latencies(
     graphs: Iterable[Subject], platform: str | Platform, level: float = LEVEL
 ) -> list[Prediction]:
-    """Predict the latency of many networks on ``platform``, kernels of all of them at once.
+    """Predict the latency of many networks on ``platform``, timing all their kernels at once.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ def latencies(
     Returns
     -------
     list of Prediction
-        The same as :func:`latency` gives for each.
+        The result of :func:`latency` for each network.
 
     Raises
     ------
@@ -124,7 +125,7 @@ def _batch(graphs: Sequence[Subject], where: Platform, level: float) -> list[Pre
 def _concrete(
     networks: Sequence[tuple[str, Lowered]], where: Platform, level: float
 ) -> Iterator[Prediction]:
-    """Time networks of numbers, under the parameters and under each of them nudged."""
+    """Time networks of numbers under the parameters and under a step of each of them."""
     if not networks:
         return
     table, places = table_of([network for _, network in networks])
@@ -152,10 +153,10 @@ def _open(name: str, network: Lowered, where: Platform, level: float) -> Predict
 def _spread(network: Lowered, where: Platform, seconds: np.ndarray | float) -> np.ndarray:
     """Return the standard deviation of the log latency of a network of arrays [1].
 
-    One parameter is nudged at a time: all at once would take too much memory.
+    Parameters are changed one at a time; all at once would take too much memory.
     """
     fitted = where.fitted
-    shape = np.shape(seconds)  # a number where nothing of arrays takes time
+    shape = np.shape(seconds)  # a number if no array affects the time
     rows = [seconds]
     for theta in nudges(fitted.theta, fitted.free):
         times = _times(network, where, theta)
@@ -226,6 +227,6 @@ def _name(graph: Subject) -> str:
 
 
 def _is_concrete(network: Lowered) -> bool:
-    """Say whether all sizes are numbers: every size shows in what is touched or transferred."""
+    """Return whether all sizes are numbers: every size affects the touched or transferred bytes."""
     sizes = (network.distance, network.transferred)
     return not any(isinstance(size, np.ndarray) or is_expression(size) for size in sizes)

@@ -9,7 +9,7 @@ from costmodel.prediction.prediction import Prediction
 
 
 def is_host_bound(prediction: Prediction) -> bool:
-    """Say whether the device waits for its host: then dispatches take the time, not kernels.
+    """Return whether the device waits for its host, so that dispatches determine the time.
 
     Examples
     --------
@@ -21,7 +21,7 @@ def is_host_bound(prediction: Prediction) -> bool:
 
 
 def spent(prediction: Prediction) -> tuple[float, ...]:
-    """Return what each kernel adds to the latency: its dispatch where the host is slower [s].
+    """Return the contribution of each kernel: its dispatch if the host is slower [s].
 
     With the fixed cost and the transfer they add up to the latency.
 
@@ -37,9 +37,9 @@ def spent(prediction: Prediction) -> tuple[float, ...]:
 
 
 def by_operator(names: Iterable[str], prediction: Prediction) -> dict[str, float]:
-    """Return the time of each operator that a kernel is built around; ``""`` has the rest [s].
+    """Return the time of the main operator of each kernel; ``""`` has the rest [s].
 
-    The steps of an operator that a runtime takes apart are called "node.0", "node.1" ...
+    The steps of an operator that a runtime expands are called "node.0", "node.1" ...
     """
     known = set(names)
     found: dict[str, float] = {}
@@ -55,18 +55,18 @@ def by_operator(names: Iterable[str], prediction: Prediction) -> dict[str, float
 def module_seconds(
     nodes: Iterable[Node], prediction: Prediction, depth: int = 1
 ) -> dict[str, float]:
-    """Return the time of each module, ``""`` for kernels of none [s].
+    """Return the time of each module; ``""`` for kernels outside all modules [s].
 
     With the fixed cost and the transfer they add up to the latency.
 
     Parameters
     ----------
     nodes : iterable of Node
-        Those of the network that was predicted.
+        The nodes of the predicted network.
     prediction : Prediction
         Its latency, of numbers.
     depth : int
-        How many parts of the dotted path tell modules apart.
+        Depth of the modules: number of parts of their dotted paths.
 
     Examples
     --------

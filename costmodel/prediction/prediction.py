@@ -1,4 +1,4 @@
-"""A predicted latency: the network's, its interval, and what every kernel waits for."""
+"""A predicted latency with its interval, and the largest term of every kernel."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from costmodel.timing.terms import Terms
 from costmodel.units import format_si
 
 LABEL = "predicted"
-"""What every number of this module is."""
+"""The label of every number of this module."""
 _ROUNDING = 1e-9
-"""Relative difference of two sums that are equal but for rounding."""
+"""Relative difference below which two sums are equal except for rounding."""
 _TERMS = ("launch", "compute", "memory", "passes", "learned", "residual")
 """Terms of a kernel that the device can wait for."""
 _WAITS = (*_TERMS, "bound")
@@ -43,7 +43,7 @@ class KernelTime:
     kernel : Kernel
         The kernel.
     terms : Terms
-        What its time is made of.
+        The terms of its time.
     """
 
     kernel: Kernel
@@ -58,10 +58,9 @@ class KernelTime:
     def waits_for(self) -> Dim:
         """Return the largest term: ``"launch"``, ``"compute"``, ``"memory"`` or ``"passes"``.
 
-        Or ``"learned"``, where multipliers that were fitted add more than any term of the formula;
-        ``"residual"``, where rows of like shapes do.
-        Or ``"bound"``, where the bound of the hardware decides the time, not the model. Of arrays,
-        an array.
+        It is ``"learned"`` if fitted multipliers add more than any term of the formula, and
+        ``"residual"`` if the residual over shapes does. It is ``"bound"`` if the bound of the
+        hardware determines the time. For arrays, the result is an array.
         """
         found = np.array(_WAITS)[_largest(self.terms)]
         return found if found.ndim else str(found)
@@ -74,26 +73,26 @@ class Prediction:
     Parameters
     ----------
     network, platform : str
-        What was predicted, on what.
+        Their names.
     seconds : Dim
         Latency of one inference. [s]
     uncertainty : callable, optional
-        Gives the standard deviation of the logarithm of ``seconds``; None for symbols.
+        Returns the standard deviation of the logarithm of ``seconds``; None for symbols.
     level : float
         Probability of the interval.
     kernels : tuple of KernelTime
-        What runs, in order.
+        The kernels in order of execution.
     fixed : Dim
-        Cost of an inference that no kernel accounts for. [s]
+        Fixed cost of an inference outside its kernels. [s]
     transfer : Dim
         Time of moving inputs and outputs between host and device. [s]
     dispatch : Dim
-        Host time of all kernels, where the device runs asynchronously. [s]
+        Host time of all kernels if the device runs asynchronously. [s]
     bound_seconds : Dim
         Least time of all kernels: no algorithm of the runtime runs them faster on this hardware.
         [s]
     basis : str
-        What the parameters rest on: ``"priors"``, or the calibration and its number of rows.
+        Basis of the parameters: ``"priors"``, or the calibration and its number of rows.
     """
 
     network: str
@@ -120,9 +119,9 @@ class Prediction:
 
     @cached_property
     def interval(self) -> tuple[Dim, Dim] | None:
-        """Where a measurement is expected with probability ``level``; None for symbols [s].
+        """The interval of a measurement with probability ``level``; None for symbols [s].
 
-        Of arrays, a pair of arrays, worked out when it is first asked for.
+        For arrays, a pair of arrays, computed on first use.
         """
         if self.uncertainty is None:
             return None
@@ -137,13 +136,13 @@ class Prediction:
         return total(k.seconds for k in self.kernels)
 
     def waits(self) -> dict[str, Dim]:
-        """Return the seconds by what is waited for, most first [s].
+        """Return the time by term, the largest first [s].
 
         The terms are ``"launch"``, ``"compute"``, ``"memory"``, ``"passes"``, ``"learned"``,
         ``"residual"``, ``"bound"``, ``"dispatch"``, ``"transfer"`` and ``"fixed"``. A kernel's time
-        counts for the term that it waits for. Where the device is idle because the host is slower,
-        all of its time counts as the host's dispatch: faster kernels would not help. Of arrays, the
-        most in the mean comes first.
+        counts for its largest term. If the device is idle because the host is slower, all of its
+        time counts as the host's dispatch, because faster kernels would not help. For arrays, terms
+        are sorted by their mean.
 
         Examples
         --------
@@ -169,16 +168,16 @@ class Prediction:
 
     @property
     def bottleneck(self) -> Dim:
-        """The term of :meth:`waits` that takes most of the time; of arrays, an array."""
+        """The term of :meth:`waits` that takes most of the time; for arrays, an array."""
         waits = self.waits()
         if not np.shape(self.seconds):
             return next(iter(waits), "fixed")
         return np.array(list(waits))[np.argmax(np.stack(list(waits.values())), axis=0)]
 
     def by_kind(self) -> dict[str, Dim]:
-        """Return the seconds spent in each kind of kernel, most first [s].
+        """Return the time of each kind of kernel, the largest first [s].
 
-        Of arrays, the most in the mean comes first; of symbols, they come as they run.
+        For arrays, kinds are sorted by their mean; for symbols, they are in order of execution.
         """
         spent: dict[str, Dim] = {}
         for k in self.kernels:

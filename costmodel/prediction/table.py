@@ -1,7 +1,7 @@
-"""Networks lowered for one platform, as counts of the distinct kernels that they are made of.
+"""Networks lowered for one platform, as counts of distinct kernels.
 
-The one way in which networks of numbers are timed: :func:`costmodel.latency` has a table of one
-network, calibration and design have tables of many.
+All networks of numbers are timed by this module: :func:`costmodel.latency` uses a table of one
+network, calibration and design use tables of many.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """One network as a platform runs it.
+    """One network lowered for a platform.
 
     Parameters
     ----------
     kernels : tuple of Kernel
-        What runs, in order.
+        The kernels in order of execution.
     workloads : tuple of Workload
-        The same, as the time formulas see them.
+        The same as inputs of the time formulas.
     transferred : Dim
         Bytes of inputs and outputs. [byte]
     distance : Dim
@@ -53,15 +53,15 @@ class Lowered:
 
 
 def lowered(graph: Subject, platform: Platform, between: Dim = 0) -> Lowered:
-    """Return ``graph`` as ``platform`` runs it.
+    """Return ``graph`` lowered for ``platform``.
 
     Parameters
     ----------
     graph : DiGraph or Prepared
-        A network, converted to the dtype of ``platform`` where that has one, and with the casts of
+        A network, which is converted to the dtype of ``platform`` if it has one, with the casts of
         its automatic mixed precision.
     platform : Platform
-        Whose runtime lowers it.
+        The platform.
     between : Dim
         Bytes that other kernels touch between two runs
         (:func:`~costmodel.timing.workload.workloads`). [byte]
@@ -79,7 +79,7 @@ def lowered(graph: Subject, platform: Platform, between: Dim = 0) -> Lowered:
         nodes = in_dtype(nodes, platform.dtype)
     kernels = lower_nodes(nodes, platform.rules, platform.amp, platform.hardware.kind)
     found = tuple(workloads(kernels, between))
-    # Weights were touched last in the run before: everything was touched since.
+    # Weights were last touched in the previous run; everything was touched since.
     touched = found[0].weights.distance if found else between
     return Lowered(kernels, found, transferred_bytes(nodes), touched)
 
@@ -95,9 +95,9 @@ class NetworkTable:
     column : ndarray of int
         For each network in turn, the distinct kernels that it runs.
     count : ndarray
-        How often it runs each of these. [1]
+        Number of runs of each of these. [1]
     start : ndarray of int
-        Where each network begins in ``column``, and the end of the last.
+        Index in ``column`` at which each network begins, and the end of the last one.
     transferred : ndarray
         Bytes of inputs and outputs that each network moves over the link. [byte]
     distance : ndarray
@@ -118,8 +118,8 @@ class NetworkTable:
 
     @property
     def counts(self) -> csr_matrix:
-        """How often each network (row) runs each distinct kernel (column)."""
-        from scipy.sparse import csr_matrix  # 0.3 s to import: only where networks are compared
+        """Number of runs of each distinct kernel (column) in each network (row)."""
+        from scipy.sparse import csr_matrix  # imported on demand, because it takes 0.3 s
 
         shape = (len(self.start) - 1, self.distinct)
         return csr_matrix((self.count, self.column, self.start), shape=shape)
@@ -140,8 +140,8 @@ class NetworkTable:
     def terms(self, platform: Platform, theta: Mapping[str, Dim]) -> Terms:
         """Return the terms of the distinct kernels [s].
 
-        Parameters that are columns (:func:`~costmodel.timing.spread.nudged`) give one row for each
-        of their entries.
+        If parameters are columns (:func:`~costmodel.timing.spread.nudged`), there is one row per
+        entry.
         """
         sets = np.broadcast_shapes(*(np.shape(value) for value in theta.values()))[:-1]
         rows = {name: np.zeros((*sets, self.distinct)) for name in NAMES}
@@ -164,12 +164,12 @@ class NetworkTable:
         Parameters
         ----------
         platform : Platform
-            Where they run.
+            The platform.
         theta : mapping
             Parameters.
         bounded : bool
-            Whether no kernel takes less than its bound. A fit goes without: where the bound
-            decides, the parameters would not matter.
+            Whether every kernel takes at least its bound. A fit does not use the bound, because
+            parameters would have no effect where it applies.
         """
         return self.network_seconds(platform, self.terms(platform, theta), theta, bounded)
 
@@ -206,7 +206,7 @@ class NetworkTable:
         return log_spread(seconds, fitted.covariance, self.residual_spread(fitted))
 
     def residual_spread(self, fitted: Fitted) -> np.ndarray:
-        """Return what each network may be off beyond the errors of the parameters [1]."""
+        """Return the residual spread of each network, without errors of the parameters [1]."""
         kernels = self.kernels
         found = np.where(kernels <= 1, fitted.operator_spread, fitted.network_spread)
         if fitted.surfaces:
@@ -247,7 +247,7 @@ def tabulate(
     platform : Platform
         Whose runtime lowers them.
     between : sequence of float, optional
-        Bytes that other kernels touch between two runs of each (see
+        Bytes that other kernels touch between two runs of each network (see
         :func:`~costmodel.timing.workload.workloads`); none by default. [byte]
 
     Examples

@@ -1,9 +1,9 @@
-"""Widths, depths and groups that are best: symbols of a network solved for.
+"""Optimal widths, depths and groups: values for the symbols of a network.
 
-Where objective and limits are posynomials and each capacity is a monomial, the problem is a
-geometric program with a global optimum, which comes with a certificate
-(:mod:`costmodel.solving.geometric`). Else the answer is the best of local searches from several
-starts, and says so. Integers are found by rounding and local search on the true model.
+If objective and limits are posynomials and each capacity is a monomial, the problem is a geometric
+program, and its global optimum has a certificate (:mod:`costmodel.solving.geometric`). Otherwise
+the answer is the best of local searches from several starts, and is labelled so. Integers are found
+by rounding and local search on the true model.
 """
 
 from __future__ import annotations

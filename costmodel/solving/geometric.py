@@ -8,8 +8,8 @@ In :math:`y = \log x` the problem is convex: :math:`\min f(y)` where all :math:`
     f(y) \ge f(y) + \lambda^T g(y) = L(y)
     \ge L(y^*) + \min_{z \in \text{box}} \nabla L(y^*)^T (z - y^*)
 
-holds of every feasible :math:`y`: a bound that does not trust the solver. The multipliers are those
-that make the gradient smallest.
+holds for every feasible :math:`y`: a bound that does not depend on the solver. The multipliers
+minimize the gradient.
 
 Source: Boyd, Kim, Vandenberghe and Hassibi, A tutorial on geometric programming, Optimization and
 Engineering 8 (2007), 67-127.
@@ -27,19 +27,19 @@ from costmodel.errors import DataError
 from costmodel.solving.posynomial import Posynomial
 
 _ACTIVE = 1e-4
-"""Slack of a constraint, in the logarithm, up to which it is taken to hold with equality. [1]"""
+"""Slack of a constraint, in the logarithm, up to which it counts as active. [1]"""
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """What proves an optimum over real numbers.
+    """Proof of an optimum over real numbers.
 
     Parameters
     ----------
     optimum : float
-        The value that was found.
+        The value found.
     bound : float
-        What no feasible point goes below.
+        A lower bound for every feasible point.
     """
 
     optimum: float
@@ -47,7 +47,7 @@ class Certificate:
 
     @property
     def gap(self) -> float:
-        """By how much the optimum exceeds the bound, relative to it [1].
+        """Relative excess of the optimum over the bound [1].
 
         Examples
         --------
@@ -64,11 +64,11 @@ class Program:
     Parameters
     ----------
     objective : Posynomial
-        What is minimised.
+        The objective to minimise.
     at_most : sequence of (Posynomial, float)
-        Posynomials and what they must not exceed.
+        Posynomials and their upper limits.
     at_least : sequence of (Posynomial, float)
-        Monomials and what they must reach.
+        Monomials and their lower limits.
     low, high : ndarray
         The box of the variables.
     """
@@ -114,7 +114,7 @@ class Program:
         low, high = np.log(self.low), np.log(self.high)
         at_low, at_high = y - low < _ACTIVE, high - y < _ACTIVE
         own = self.objective.gradient(y)
-        # Multipliers of the box soak up what the box itself holds back.
+        # Multipliers of the box cancel the gradient at its faces.
         box = np.eye(len(y))
         columns = [*(rows[i] for i in active), *-box[at_low], *box[at_high]]
         found = nnls(np.array(columns).T, -own)[0][: len(active)] if columns else []

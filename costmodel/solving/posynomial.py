@@ -17,7 +17,7 @@ class Posynomial:
     Parameters
     ----------
     powers : ndarray
-        ``a``, one row a term. [1]
+        ``a``, one row per term. [1]
     logs : ndarray
         ``b``, the logarithms of the coefficients. [1]
     """
@@ -27,7 +27,7 @@ class Posynomial:
 
     @property
     def is_monomial(self) -> bool:
-        """Whether it is of one term."""
+        """Whether it has a single term."""
         return len(self.logs) == 1
 
     def log(self, y: np.ndarray) -> float:
@@ -44,7 +44,7 @@ class Posynomial:
 
 
 def posynomial(expression: sympy.Expr, symbols: Sequence[sympy.Symbol]) -> Posynomial | None:
-    """Return an expression of positive symbols as a posynomial, None where it is none.
+    """Return an expression of positive symbols as a posynomial, None if it is not one.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A problem of widths: what is minimised, what is limited, and both at many points at once."""
+"""A problem of widths: its objective and limits, evaluated at many points at once."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ QUANTITIES: Mapping[str, Callable[..., Dim]] = {
     "params": params,
     "memory": activation_memory,
 }
-"""What may be limited, in multiply-adds and elements."""
+"""Quantities that may be limited, in multiply-adds and elements."""
 LATENCY = "latency"
 _RANGE = (1, 4096)
 
 
 class Problem:
-    """The problem, checked, with its expressions."""
+    """The checked problem with its expressions."""
 
     def __init__(
         self,
@@ -93,13 +93,13 @@ class Problem:
         return list(found.items())
 
     def _sizes(self) -> list[sympy.Expr]:
-        """Return the sizes of tensors that some values would make no positive integers."""
+        """Return the expressions of sizes, which may not be positive integers for some values."""
         shapes = (t.shape for node in self.ready.nodes for t in node.outputs)
         sizes = dict.fromkeys(size for shape in shapes for size in shape)
         return [s for s in sizes if isinstance(s, sympy.Expr) and s not in self.symbols]
 
     def relaxed(self) -> tuple[np.ndarray | None, Certificate | None]:
-        """Return the best real numbers where the problem is a geometric program."""
+        """Return the best real numbers if the problem is a geometric program."""
         if self.minimize == LATENCY or LATENCY in self.at_most:
             return None, None
         objective = posynomial(self.expressions[self.minimize], self.symbols)
@@ -111,9 +111,9 @@ class Problem:
         if objective is None or any(p is None for p, _ in above):
             return None, None
         if any(p is None or not p.is_monomial for p, _ in capacities):
-            return None, None  # a sum that must reach something is not convex
+            return None, None  # a lower limit on a sum is not convex
         if not all(size.is_positive for size in self.sizes):
-            return None, None  # a difference that must be positive is not either
+            return None, None  # nor is a difference that must be positive
         program = Program(
             objective,
             [(p, v) for p, v in above if p is not None],
@@ -124,7 +124,7 @@ class Problem:
         return program.solve()
 
     def evaluate(self, points: np.ndarray) -> np.ndarray:
-        """Return the objective of points, infinity where a limit is broken."""
+        """Return the objective of points, infinity if a limit is violated."""
         columns = [column * self.multiple for column in points.T]
         floats = [column.astype(float) for column in columns]
         broken = np.zeros(len(points), dtype=bool)
@@ -150,9 +150,9 @@ class Problem:
         return result
 
     def _seconds(self, points: np.ndarray) -> np.ndarray:
-        """Return the latency of points, infinity where there is no network.
+        """Return the latency of points, infinity if there is no such network.
 
-        Points that start kernels of different kinds, such as widths of 1, are timed apart.
+        Points that start kernels of different kinds, such as widths of 1, are timed separately.
         """
         columns = zip(self.names, points.T, strict=True)
         one = all(np.all(column == column[0]) for column in points.T)
@@ -177,7 +177,7 @@ class Problem:
 
 
 def _apart(points: np.ndarray) -> list[np.ndarray]:
-    """Return the numbers of points that are 1 in the same places, or halves where all are."""
+    """Return the numbers of points grouped by their entries that are 1, or halves of one group."""
     _, kinds = np.unique(points == 1, axis=0, return_inverse=True)
     kinds = kinds.ravel()
     if kinds.max():

@@ -1,4 +1,4 @@
-"""Search over integers, on the true model: of all points where they are few, local where not."""
+"""Search over integers on the true model: exhaustive for few points, otherwise local."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from math import prod
 import numpy as np
 
 Evaluate = Callable[[np.ndarray], np.ndarray]
-"""Gives the objective of many points (rows), infinity where a limit is broken."""
+"""Returns the objective of many points (rows), infinity if a limit is violated."""
 STARTS = 6
-"""Points that local searches start from, besides what is given."""
+"""Number of starts of local searches, in addition to given ones."""
 ALL = 2**15
-"""Points of a box that are all tried; of larger ones local search tries some."""
+"""Largest number of points of a box that is searched exhaustively."""
 _SAMPLES = 2048
 _FEW = 8
-"""Variables up to which steps of two of them may be of different lengths."""
+"""Largest number of variables with steps of different lengths in two of them."""
 _STEPS = (1, 2, 4)
 _LONG = (16, 64)
 _SEED = 2018
-_MOST = 200  # moves of one search
+_MOST = 200  # maximum moves of one search
 
 
 def search(
     evaluate: Evaluate, low: np.ndarray, high: np.ndarray, near: np.ndarray | None = None
 ) -> tuple[np.ndarray, float]:
-    """Return the best point of a box of integers, or what local searches find, and its value.
+    """Return the best point of a box of integers, or of local searches in it, and its value.
 
     Parameters
     ----------
@@ -35,12 +35,12 @@ def search(
     low, high : ndarray of int
         The box.
     near : ndarray, optional
-        A point of real numbers that the best is near to; searches start around it alone.
+        A point of real numbers near the optimum; searches start only around it.
 
     Returns
     -------
     tuple
-        The point, and infinity for its value where none that was tried fulfils the limits.
+        The point and its value; infinity if no tried point fulfils the limits.
     """
     if (whole := _whole(low, high)) is not None:
         found = evaluate(whole)
@@ -77,7 +77,7 @@ def _descend(
 
 
 def is_small(low: np.ndarray, high: np.ndarray) -> bool:
-    """Say whether a box has so few points that all are tried.
+    """Return whether a box has so few points that all are tried.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def is_small(low: np.ndarray, high: np.ndarray) -> bool:
 
 
 def count(low: np.ndarray, high: np.ndarray) -> int:
-    """Return how many points a box has [1].
+    """Return the number of points of a box [1].
 
     Examples
     --------
@@ -99,7 +99,7 @@ def count(low: np.ndarray, high: np.ndarray) -> int:
 
 
 def _whole(low: np.ndarray, high: np.ndarray) -> np.ndarray | None:
-    """Return all points of a box, None where they are too many."""
+    """Return all points of a box, None if there are too many."""
     if not is_small(low, high):
         return None
     axes = [np.arange(a, h + 1) for a, h in zip(low, high, strict=True)]
@@ -128,7 +128,7 @@ def _moves(size: int) -> list[np.ndarray]:
 
 
 def _around(near: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Return what a point rounds to: down, up, to the nearest, and at random."""
+    """Return the roundings of a point: down, up, to the nearest, and at random."""
     random = np.random.default_rng(_SEED)
     rounded = [np.floor(near), np.ceil(near), np.rint(near)]
     drawn = np.floor(near) + random.integers(0, 2, (256, len(near)))

@@ -32,11 +32,11 @@ class Solution:
     quantities : mapping
         Multiply-adds, MAC, parameters and activation memory with them.
     method : str
-        How they were found, in words.
+        The method, in words.
     relaxed : mapping
-        The best real numbers, where the problem is a geometric program.
+        The best real numbers, if the problem is a geometric program.
     certificate : Certificate, optional
-        What proves these to be the best.
+        The proof that these are optimal.
     """
 
     values: Mapping[str, int]
@@ -65,19 +65,19 @@ def solve(
     graph : DiGraph
         A network with free symbols.
     minimize : {"mac", "latency", "multiply_adds", "params", "memory"}
-        What is minimised.
+        The objective.
     platforms : str, Platform or sequence of them
-        Where the latency counts; of several, the sum.
+        Platforms of the latency; the sum over several.
     at_least, at_most : mapping, optional
-        Limits of ``"multiply_adds"``, ``"mac"``, ``"params"``, ``"memory"``; ``at_most`` of
-        ``"latency"`` too. A capacity is a limit from below. [multiply-add], [element], [s]
+        Limits of ``"multiply_adds"``, ``"mac"``, ``"params"``, ``"memory"``; ``at_most`` also of
+        ``"latency"``. A capacity is a lower limit. [multiply-add], [element], [s]
     keep : mapping, optional
-        Values of the symbols with which every layer has the multiply-adds that it must keep: a
-        capacity layer by layer.
+        Values of the symbols that give every layer the multiply-adds that it must keep: a capacity
+        per layer.
     ranges : mapping, optional
         Least and largest value of a symbol, by default 1 and 4096.
     multiple : int
-        What all values are a multiple of: the engine's pack.
+        Common divisor of all values, such as the engine's pack.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def solve(
 
     Examples
     --------
-    G1 of the ShuffleNet v2 paper: at fixed multiply-adds equal widths move the least.
+    G1 of the ShuffleNet v2 paper: at fixed multiply-adds, equal widths have the least MAC.
 
     >>> import costmodel as cm
     >>> graph = cm.zoo.pointwise(56, 56, *cm.symbols("c1 c2"))

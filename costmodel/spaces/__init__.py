@@ -1,7 +1,7 @@
-"""Design spaces: networks with named choices, predicted by the thousand, filtered and ranked.
+"""Design spaces: networks with named choices; thousands are predicted, filtered and ranked.
 
-Choices of sizes are arrays of one graph (:data:`~costmodel.algebra.symbols.Dim`); choices that
-change the structure give a graph each.
+Choices of sizes are arrays on one graph (:data:`~costmodel.algebra.symbols.Dim`); each choice that
+changes the structure has its own graph.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Networks of design spaces that the zoo has no single network of."""
+"""Networks of design spaces that are not in the zoo."""
 
 from __future__ import annotations
 
@@ -48,9 +48,10 @@ def fbnet(**blocks: str) -> nx.DiGraph:
     ----------
     **blocks : str
         ``first0`` to ``first6``, the first block of each stage, and ``rest1`` to ``rest5``, the
-        other blocks where there are some, which are alike here (the paper's may all differ): each
-        is one of :data:`FBNET_BLOCKS`. A block that changes its input in shape cannot be skipped:
-        there ``"skip"`` is a pointwise convolution of the stride, as in the authors' code.
+        other blocks of stages that have more; these are equal here (in the paper they may all
+        differ). Each is one of :data:`FBNET_BLOCKS`. A block that changes the shape of its input
+        cannot be skipped: in that case ``"skip"`` is a pointwise convolution with the stride, as in
+        the authors' code.
     """
     b = Builder("fbnet")
     x = image(b, 224, 1, "float32")

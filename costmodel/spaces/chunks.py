@@ -1,4 +1,4 @@
-"""Chunks of a design space: which variants are predicted at once, and where results are kept."""
+"""Chunks of a design space: variants that are predicted at once, and the store of results."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from costmodel.spaces.select import Columns
 from costmodel.spaces.space import Space
 
 CHUNK = 65536
-"""Variants of arrays that are predicted at once."""
+"""Variants on arrays that are predicted at once."""
 STRUCTURES = 256
 """Structures that are predicted at once."""
 _SEED = 2018
 
 
 def chunks(space: Space, sample: int | None) -> Iterator[np.ndarray]:
-    """Yield the numbers of the variants of each chunk, those of one structure together.
+    """Yield the numbers of the variants of each chunk, grouped by structure.
 
     Raises
     ------
     DataError
-        If the sample is to have no variant.
+        If the sample has no variant.
 
     Examples
     --------
@@ -67,7 +67,7 @@ def chunk_size(space: Space, sample: int | None) -> int:
 
 
 def _drawn(count: int, sample: int) -> np.ndarray:
-    """Return different numbers below ``count``, sorted, always the same ones."""
+    """Return distinct numbers below ``count``, sorted, with a fixed seed."""
     if sample >= count:
         return np.arange(count, dtype=np.int64)
     random = np.random.default_rng(_SEED)
@@ -79,19 +79,19 @@ def _drawn(count: int, sample: int) -> np.ndarray:
 
 
 class Store:
-    """Chunks that are done, one file each, written whole or not at all.
+    """Finished chunks, one file each, written atomically.
 
     Parameters
     ----------
     folder : Path
-        Where they are; it is made.
+        Their folder, which is created.
     space, platform, sample
         The sweep.
 
     Raises
     ------
     DataError
-        If the folder holds another sweep.
+        If the folder belongs to another sweep.
     """
 
     def __init__(self, folder: Path, space: Space, platform: Platform, sample: int | None) -> None:
@@ -104,7 +104,7 @@ class Store:
         label.write_text(what, encoding="utf-8")
 
     def get(self, number: int) -> dict[str, np.ndarray] | None:
-        """Return the columns of a chunk, None where it is not done."""
+        """Return the columns of a chunk, None if it is not finished."""
         path = self._path(number)
         if not path.exists():
             return None
@@ -112,7 +112,7 @@ class Store:
             return {name: found[name] for name in found.files}
 
     def put(self, number: int, columns: Columns) -> None:
-        """Keep the columns of a chunk."""
+        """Store the columns of a chunk."""
         path = self._path(number)
         if path.exists():
             return
@@ -126,7 +126,7 @@ class Store:
 
 
 def _what(space: Space, platform: Platform, sample: int | None) -> str:
-    """Return what tells a sweep from others whose chunks would not be its own."""
+    """Return a key of a sweep that distinguishes its chunks from those of others."""
     values = {n: [str(v) for v in vs] for n, vs in space.choices.items()}
     theta = sorted(platform.fitted.theta.items())
     size = chunk_size(space, sample)

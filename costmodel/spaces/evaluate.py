@@ -1,4 +1,4 @@
-"""What variants of a space cost: latency, multiply-adds, parameters, MAC."""
+"""Costs of the variants of a space: latency, multiply-adds, parameters, MAC."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from costmodel.spaces.space import Space
 COLUMNS = ("latency", "multiply_adds", "flops", "params", "mac")
 """Latency [s], multiply-adds [multiply-add], parameters and memory access cost [element]."""
 _SPARSE = 16
-"""Points of a grid for each variant on it, above which the grid does not pay. [1]"""
+"""Points of a grid per variant above which the grid does not pay. [1]"""
 _MOST = 2**20
-"""Points of a grid at most, to bound the memory that it takes. [1]"""
+"""Maximum points of a grid, to limit its memory. [1]"""
 
 
 def evaluate(
     space: Space, platform: Platform, numbers: np.ndarray, wanted: Sequence[str] = COLUMNS
 ) -> dict[str, np.ndarray]:
-    """Return columns of the variants of these numbers.
+    """Return columns of the variants with these numbers.
 
-    Variants of one structure are one graph of arrays; variants that differ in structure share the
-    distinct kernels of all of them.
+    Variants of one structure are one graph with arrays; variants of different structures share
+    distinct kernels.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def evaluate(
     platform : Platform
         Where they run.
     numbers : ndarray of int
-        Which variants.
+        Numbers of the variants.
     wanted : sequence of str
         Some of :data:`COLUMNS`.
 
@@ -80,10 +80,10 @@ def evaluate(
 def _grid(
     arrays: Mapping[str, np.ndarray], most: int
 ) -> tuple[dict[str, np.ndarray], tuple[np.ndarray, ...]]:
-    """Return sizes along an axis each, and where on their grid the variants are.
+    """Return the sizes, each along its own axis, and the positions of the variants on their grid.
 
-    Most kernels depend on one or two sizes only, and are worked out for these alone. Where the grid
-    has more than ``most`` points, the variants are one axis instead.
+    Most kernels depend on one or two sizes only, and are computed for these alone. If the grid has
+    more than ``most`` points, the variants form one axis instead.
     """
     found = [np.unique(values, return_inverse=True) for values in arrays.values()]
     if math.prod(len(values) for values, _ in found) > most:
@@ -95,7 +95,7 @@ def _grid(
 
 
 class _Singles:
-    """Networks of numbers: their kernels and counts are kept, not their graphs."""
+    """Networks of numbers: their kernels and counts are stored, not their graphs."""
 
     def __init__(self, space: Space, platform: Platform, wanted: Sequence[str]) -> None:
         self._space, self._platform, self._wanted = space, platform, wanted
@@ -105,10 +105,10 @@ class _Singles:
         self._counts: list[dict[str, float]] = []
 
     def add(self, places: np.ndarray, chosen: Mapping[str, Any]) -> None:
-        """Take up the network of some places."""
+        """Add the network at some positions."""
         self._places.append(places)
         graph = self._built(chosen)
-        # The nodes are read once, for kernels and counts.
+        # The nodes are read once for both kernels and counts.
         ready = prepare(graph) if set(self._wanted) & set(_METRICS) else None
         if "latency" in self._wanted:
             self._lowered.append(lowered(ready or graph, self._platform))
@@ -117,12 +117,12 @@ class _Singles:
             self._counts.append(found)
 
     def _built(self, chosen: Mapping[str, Any]) -> Subject:
-        """Return the nodes of a network, or its graph where ``build`` does more than build it."""
+        """Return the nodes of a network, or its graph if ``build`` does more than build it."""
         if not self._needs_graphs:
             try:
                 with unlinked():
                     found = self._space.build(**chosen)
-            except Exception:  # of whatever the function does to what should be a graph
+            except Exception:  # from any use of a value that should be a graph
                 found = None
             if isinstance(found, Unlinked):
                 return found
@@ -130,7 +130,7 @@ class _Singles:
         return self._space.build(**chosen)
 
     def fill(self, result: Mapping[str, np.ndarray]) -> None:
-        """Write the columns of all networks that were taken up."""
+        """Write the columns of all added networks."""
         times = self._seconds()
         for i, places in enumerate(self._places):
             if "latency" in result:
@@ -147,7 +147,7 @@ class _Singles:
 
 @contextmanager
 def _no_collections() -> Iterator[None]:
-    """Leave cycles to be collected later: looking for them takes longer than the predictions."""
+    """Postpone garbage collection, which takes longer than the predictions."""
     was_on = gc.isenabled()
     gc.disable()
     try:

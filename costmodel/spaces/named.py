@@ -97,10 +97,10 @@ def find_space(name: str, choices: Mapping[str, Sequence[Any]] | None = None) ->
     Parameters
     ----------
     name : str
-        A name of a space, or with ``choices`` a network (:func:`costmodel.network`).
+        The name of a space or, with ``choices``, a network (:func:`costmodel.network`).
     choices : mapping, optional
-        Values of its parameters, as they are written in the name of a network; of a space, fewer
-        values for some parameters.
+        Values of its parameters, as in the name of a network; for a space, these restrict the
+        values of some parameters.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A callable that predicts latencies, for the loop of a search."""
+"""A callable that predicts latencies in a search loop."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from costmodel.prediction.table import lowered, table_of
 
 
 class Predictor:
-    """Predicts the latency of networks on one platform.
+    """Prediction of the latency of networks on one platform.
 
-    No interval is worked out, and of several networks each distinct kernel is timed once: give it a
-    list of candidates where there is one.
+    No interval is computed. Each distinct kernel of a list of networks is timed once, so pass a
+    list of candidates if you have one.
 
     Parameters
     ----------
@@ -47,9 +47,9 @@ class Predictor:
         Parameters
         ----------
         network : DiGraph, torch module, or a list of them
-            What is predicted.
+            The networks to predict.
         example : optional
-            The example input of torch modules, as :func:`costmodel.from_torch` takes it.
+            The example input of torch modules, as for :func:`costmodel.from_torch`.
 
         Raises
         ------
@@ -66,7 +66,7 @@ class Predictor:
 
 
 def predictor(platform: str | Platform) -> Predictor:
-    """Return what predicts latencies on a platform (see :class:`Predictor`)."""
+    """Return a predictor of latencies on a platform (see :class:`Predictor`)."""
     return Predictor(load_platform(platform))
 
 

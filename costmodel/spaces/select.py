@@ -1,4 +1,4 @@
-"""Which variants are kept: conditions, the best, the Pareto front."""
+"""Selection of variants: conditions, the best, the Pareto front."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Condition:
     value: float
 
     def holds(self, columns: Columns) -> np.ndarray:
-        """Return where it holds."""
+        """Return a mask of the rows where it holds."""
         return np.asarray(_TESTS[self.test](columns[self.column], self.value))
 
 
 def conditions(text: str, known: Sequence[str]) -> list[Condition]:
-    """Return the conditions that a text holds, ``and`` or a comma between them.
+    """Return the conditions in a text, separated by ``and`` or a comma.
 
     Raises
     ------
@@ -65,12 +65,13 @@ def conditions(text: str, known: Sequence[str]) -> list[Condition]:
 
 
 def pareto(values: np.ndarray) -> np.ndarray:
-    """Return which rows no other row is at most as large as in all columns and smaller in one.
+    """Return a mask of the rows that are not dominated by another row.
 
     Parameters
     ----------
     values : ndarray
-        One row a variant; all columns are to be small.
+        One row per variant; all columns are minimized. A row dominates another one if it is at most
+        as large in all columns and smaller in one.
 
     Examples
     --------
@@ -94,14 +95,14 @@ def pareto(values: np.ndarray) -> np.ndarray:
 
 
 def _pareto_of_two(values: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Return the front of two columns: the second must be less than all before it, by the first."""
+    """Return the front of two columns: sorted by the first, each second must be a new minimum."""
     rows = values[order]
     least = np.minimum.accumulate(np.concatenate([[np.inf], rows[:-1, 1]]))
     new = np.ones(len(rows), dtype=bool)
     new[1:] = np.any(rows[1:] != rows[:-1], axis=1)
     better = rows[:, 1] < least
     front = np.empty(len(rows), dtype=bool)
-    front[order] = better[new][np.cumsum(new) - 1]  # equal rows share their fate
+    front[order] = better[new][np.cumsum(new) - 1]  # equal rows are all kept or all dropped
     return front
 
 
@@ -115,10 +116,10 @@ def _dominated(rows: np.ndarray, by: np.ndarray) -> np.ndarray:
 
 
 def keep(columns: Columns, wanted: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the rows of columns where ``wanted``, or at these places."""
+    """Return the rows of columns selected by a mask or by positions."""
     return {name: values[wanted] for name, values in columns.items()}
 
 
 def joined(parts: Sequence[Columns]) -> dict[str, np.ndarray]:
-    """Return the rows of several parts, one after the other."""
+    """Return the concatenated rows of several parts."""
     return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}

@@ -23,15 +23,15 @@ class Space:
     Parameters
     ----------
     name : str
-        What to call it.
+        Its name.
     build : callable
-        Returns the graph of a variant from the choices, given by name.
+        Returns the graph of a variant for choices given by name.
     choices : mapping
         The values of each parameter. [1]
     sizes : tuple of str
-        Parameters that are sizes only: ``build`` takes arrays of them, of any shapes that
-        broadcast, and all their variants are one graph. The others may change the structure: each
-        of their combinations is built.
+        Parameters that are only sizes: ``build`` accepts arrays of them, of any shapes that
+        broadcast, and all their variants are one graph. The others may change the structure, so
+        each of their combinations is built.
 
     Raises
     ------
@@ -77,7 +77,7 @@ class Space:
         return math.prod(len(self.choices[n]) for n in self.sizes)
 
     def places(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
-        """Return which value of each parameter the variants of these numbers have [1]."""
+        """Return the index of each parameter's value for the variants with these numbers [1]."""
         found, rest = {}, np.asarray(numbers, dtype=np.int64)
         for name in reversed(self._order):
             rest, found[name] = np.divmod(rest, len(self.choices[name]))
@@ -103,7 +103,7 @@ class Space:
     def structures(
         self, numbers: np.ndarray
     ) -> Iterator[tuple[np.ndarray, dict[str, Any], dict[str, np.ndarray]]]:
-        """Yield the places of variants of one structure, its choices, and their sizes as arrays."""
+        """Yield the positions of variants of one structure, its choices, and arrays of sizes."""
         places = self.places(numbers)
         which = np.asarray(numbers, dtype=np.int64) // self.alike
         for structure in np.unique(which):

@@ -1,4 +1,4 @@
-"""All variants of a space, or a sample, predicted in chunks: resumable, on several cores."""
+"""Prediction of all variants of a space, or a sample, in resumable chunks on several cores."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from costmodel.spaces.select import Columns, Condition, conditions, joined, keep
 from costmodel.spaces.space import Space
 
 _AHEAD = 32
-"""Chunks that wait for a worker, or whose results wait."""
+"""Maximum number of chunks that wait for a worker, or whose results wait."""
 NUMBER = "variant"
 """The column of the numbers of the variants."""
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Variants of a space that were kept.
+    """The kept variants of a space.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Sweep:
         ``variant``, the number of each, and ``latency`` [s], ``multiply_adds``, ``flops`` (two
         for each multiply-add), ``params`` and ``mac`` [element]; the fastest first.
     seen : int
-        Variants that were predicted.
+        Number of predicted variants.
     """
 
     space: Space
@@ -80,7 +80,7 @@ def sweep(
     progress: Callable[[int, int], None] | None = None,
     each: Callable[[dict[str, np.ndarray]], None] | None = None,
 ) -> Sweep:
-    """Predict the variants of a space and keep those that are wanted.
+    """Predict the variants of a space and keep the selected ones.
 
     Parameters
     ----------
@@ -91,22 +91,22 @@ def sweep(
     where : str
         Conditions on the columns, such as ``"flops<300e6 and latency<0.01"``.
     best : int, optional
-        How many of the fastest are kept.
+        Number of the fastest variants to keep.
     front : sequence of str
-        Columns whose Pareto front is kept instead: all are to be small.
+        Columns whose Pareto front is kept instead; all are minimized.
     sample : int, optional
-        How many variants are drawn at random, without return; by default all are predicted.
+        Number of variants drawn at random without replacement; by default all are predicted.
     executor : Executor, optional
-        Where chunks are predicted: any of :mod:`concurrent.futures`, or that of a cluster
+        Executor of the chunks: any of :mod:`concurrent.futures`, or that of a cluster
         (``dask.distributed.Client.get_executor``). Chunks that are lost with its processes are
-        predicted here.
+        predicted in this process.
     folder : path, optional
-        Where chunks that are done are kept, so that an interrupted sweep goes on.
+        Folder of finished chunks, with which an interrupted sweep can resume.
     progress : callable, optional
-        Called with the variants that are done and all of them.
+        Called with the number of finished variants and the total.
     each : callable, optional
         Called with the columns of the variants of each chunk that meet the conditions, in order, so
-        that they need not fit into memory together: with ``best`` only these are kept.
+        that they need not fit into memory together; with ``best`` only these are kept.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def sweep(
 
 
 class _Chosen:
-    """What is kept of the variants so far."""
+    """The variants kept so far."""
 
     def __init__(
         self, tests: Sequence[Condition], best: int | None, front: tuple[str, ...]
@@ -151,7 +151,7 @@ class _Chosen:
         self._kept: list[dict[str, np.ndarray]] = []
 
     def take(self, columns: Columns) -> dict[str, np.ndarray]:
-        """Take up a chunk, and return its rows that meet the conditions."""
+        """Add a chunk, and return its rows that meet the conditions."""
         wanted = np.ones(len(columns[NUMBER]), dtype=bool)
         for test in self._tests:
             wanted &= test.holds(columns)
@@ -163,12 +163,12 @@ class _Chosen:
 
     def _of(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if self._front:
-            # A front is cut at the end only: what is cut now might have been on it.
+            # A front is cut only at the end, because a row cut now might have been on it.
             return keep(rows, pareto(np.stack([rows[c] for c in self._front], axis=1)))
         return rows if self._best is None else keep(rows, _order(rows)[: self._best])
 
     def ranked(self) -> dict[str, np.ndarray]:
-        """Return what is kept, the fastest first."""
+        """Return the kept variants, the fastest first."""
         kept = joined(self._kept)
         return keep(kept, _order(kept)[: self._best])
 
@@ -187,7 +187,7 @@ def _results(
     store: Store | None,
     executor: Executor | None,
 ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-    """Yield every chunk with its number, in order: from the store where it is done."""
+    """Yield every chunk with its number, in order; finished ones come from the store."""
     numbered = enumerate(chunks)
     waiting: deque[tuple[int, np.ndarray, Any]] = deque()
     while True:
@@ -203,7 +203,7 @@ def _results(
 
 
 def _submitted(executor: Executor | None, work: Callable[..., Any], numbers: np.ndarray) -> Any:
-    """Return the future of a chunk, None where it is to be predicted here."""
+    """Return the future of a chunk, None if it is predicted in this process."""
     try:
         return None if executor is None else executor.submit(work, numbers)
     except BrokenExecutor:
@@ -211,7 +211,7 @@ def _submitted(executor: Executor | None, work: Callable[..., Any], numbers: np.
 
 
 def _result(future: Future[dict[str, np.ndarray]]) -> dict[str, np.ndarray] | None:
-    """Return the result of a chunk, None where it was lost with the processes of an executor."""
+    """Return the result of a chunk, None if it was lost with the processes of an executor."""
     try:
         return future.result()
     except BrokenExecutor:

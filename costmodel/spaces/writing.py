@@ -12,11 +12,11 @@ from costmodel.errors import DataError
 from costmodel.spaces.select import Columns
 
 Write = Callable[[Columns], None]
-"""Appends rows to a file; all calls have the same columns."""
+"""Append rows to a file; all calls have the same columns."""
 
 
 def rows_to(file: Path) -> AbstractContextManager[Write]:
-    """Return what opens a file and yields a function that appends rows.
+    """Return a context manager that opens a file and yields a function that appends rows.
 
     Raises
     ------
