@@ -49,8 +49,8 @@ def report(
         int | None,
         typer.Option(
             min=1,
-            help="Depth of the module tree; by default one level, and one more inside a module that "
-            "holds nearly everything.",
+            help="Depth of the module tree; by default one level, and one more inside a module "
+            "that holds nearly everything.",
             show_default=False,
         ),
     ] = None,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 NEARLY = 0.9
-"""Share of the operators of a network from which on a module tells nothing that is not opened. [1]"""
+"""Share of the operators of a network above which a module alone explains nothing. [1]"""
 FEW = 40
 """Most modules that are shown without being asked for."""
 
