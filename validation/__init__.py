@@ -1,1 +1,1 @@
-"""Measuring networks on real devices, and setting what was measured beside what is predicted."""
+"""Measurements of networks on real devices, and their comparison with predictions."""

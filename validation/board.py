@@ -1,4 +1,4 @@
-"""Check what is on a board and what would go wrong there, and clean it."""
+"""Check of a board for problems before measuring, and its cleaning."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def _about() -> None:
 
 @board.command()
 def check(target: Target) -> None:
-    """Say what TARGET is, where the program lies on it, and what would go wrong.
+    """Print the properties of TARGET, the location of the program, and possible problems.
 
-    Exit 0: it can be measured on; 1: it cannot, or only badly, and the lines say why; 2: it cannot
-    be reached. For example:
+    Exit codes: 0 if it can be used for measuring; 1 if it cannot, or only badly, with the reasons;
+    2 if it cannot be reached. For example:
 
     costmodel board check ssh://pi@raspberrypi.local
     """

@@ -35,7 +35,7 @@ from .measuring.running import run_or_exit, say
 from .measuring.store import Store
 
 _KERNEL_BUDGET = 0.03
-"""Time on one kernel alone, as a share of that on a network, which has dozens. [1]"""
+"""Time budget of one kernel alone, as a share of that of a network, which has dozens. [1]"""
 
 Networks = Annotated[
     list[str], typer.Argument(help="Networks, such as 'shufflenet_v2?width=1.0' or model.onnx.")
@@ -119,10 +119,10 @@ def measure(
 ) -> None:
     """Measure the latency of NETWORKS and append it to a store.
 
-    What the store holds already is not measured again: the same command goes on after an
-    interruption, from the last round. A network that crashes, hangs or lacks memory costs that
-    network alone. Exit 0: all are measured; 1: some failed and are named at the end; 2: bad input
-    or nothing to go on with; 130: interrupted. For example:
+    Stored results are not measured again: after an interruption, the same command resumes from the
+    last round. A network that crashes, hangs or lacks memory costs that network alone. Exit 0: all
+    are measured; 1: some failed and are named at the end; 2: bad input or nothing to go on with;
+    130: interrupted. For example:
 
     costmodel measure shufflenet_v2 "resnet50?size=160" --backend torch -o host.jsonl
 
@@ -244,7 +244,7 @@ def validate(
 
 
 def _say_verdict(runner: Backend, console: Console) -> None:
-    """Say what a board's clock did meanwhile."""
+    """Print the state of a board's clock during the measurement."""
     if verdict := getattr(runner, "verdict", ""):
         say(console, f"{runner.name}: {verdict}")
 

@@ -1,6 +1,6 @@
-"""Measures the designed single operators that ``costmodel calibrate --backend`` fits a platform to.
+"""Measurement of the designed operators for ``costmodel calibrate --backend``.
 
-The results are kept in a store of the user, so that an interrupted run goes on.
+The results are kept in a user's store, so that an interrupted run can resume.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PLAN = Plan(precision=0.02, budget=0.75, warm_up=0.2, turn=0.05, rounds=10)
 GROUP = 64
 """Operators that are timed in turns: one turn of each takes seconds."""
 BETWEEN = 32_000_000
-"""Bytes that others touch where operators are timed as if inside a network. [byte]"""
+"""Bytes touched by other operators when timing as if inside a network. [byte]"""
 _DTYPES = ("float32", "tf32", "float16", "bfloat16")
 _MODES = {"torch-compile": "compile"}
 

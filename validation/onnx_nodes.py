@@ -1,4 +1,4 @@
-"""The command ``onnx-nodes``: which node tests of the onnx package import, and why the rest not."""
+"""The command ``onnx-nodes``: import of the node tests of onnx, with reasons for rejections."""
 
 from __future__ import annotations
 
@@ -94,12 +94,12 @@ def refusals() -> dict[str, str]:
 
 
 def listed(name: str, table: dict[str, str]) -> bool:
-    """Say whether the table names a test, or the family that it belongs to."""
+    """Return whether the table names a test, or the family that it belongs to."""
     return any(name == key or name.startswith(f"{key}_") for key in table)
 
 
 def free(name: str) -> bool:
-    """Say whether a test is of operators that cost nothing or hold no numbers."""
+    """Return whether a test is of operators that cost nothing or hold no numbers."""
     found = tomllib.loads(TABLE.read_text(encoding="utf-8"))
     names = [key for entry in found["refused"] if entry.get("free") for key in entry["tests"]]
     return listed(name, dict.fromkeys(names, ""))

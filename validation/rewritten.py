@@ -1,7 +1,7 @@
-"""Rewrites that ``costmodel advise`` proposes, measured: does each save what it is said to save.
+"""Measured savings of the rewrites that ``costmodel advise`` proposes.
 
 The command ``advice`` scores them on networks of the zoo: the share of rewrites whose saving has
-the sign that was predicted, how far off its size is, and how much is proposed.
+the predicted sign, the errors of the savings, and their size.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ STRUCTURES = 250
 """Cells of NAS-Bench-201 that are swept."""
 _PLATFORM = "gtx-1080-ti/paper"
 _SLOWEST = "host/torch-eager"
-"""What takes longest of all runtimes to have its closed form found."""
+"""The runtime with the slowest search for a closed form."""
 _NOISE = 0.05
 _SEED = 18
 

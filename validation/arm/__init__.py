@@ -1,1 +1,1 @@
-"""NEON kernels of our own: built, run on boards or emulated, checked, counted, simulated."""
+"""The project's NEON kernels: built, run on boards or emulated, checked, counted, simulated."""

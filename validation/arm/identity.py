@@ -1,4 +1,4 @@
-"""Which device a board is: the parts, numbers and clocks of its cores against hardware files."""
+"""Identification of a board by the parts, numbers and clocks of its cores in hardware files."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def parts() -> dict[str, str]:
 
 
 def contradiction(host: Host, hardware: Hardware) -> str:
-    """Say how a board contradicts a device; empty where it does not.
+    """Return how a board contradicts a device; empty if it does not.
 
     Cores that a board does not show (switched off, or not rented) contradict nothing.
 
     Parameters
     ----------
     host : Host
-        What the program on the board says.
+        The report of the program on the board.
     hardware : Hardware
         The device that is to predict it.
     """

@@ -1,4 +1,4 @@
-"""Backends by name: the one place where a backend is made known."""
+"""Backends by name: the place where backends are registered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kernels cut out of a network, to be run alone."""
+"""Kernels extracted from a network, to be run alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _Source = tuple[str, int]
 
 @dataclass(frozen=True)
 class Alone:
-    """A kernel as a network of its own.
+    """A kernel as a separate network.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Alone:
 
     @property
     def signature(self) -> Hashable:
-        """What two kernels that take the same time have in common: operators and shapes."""
+        """Key of kernels that take the same time: operators and shapes."""
         views = None if self.views is None else graph_signature(self.views)
         return graph_signature(self.body), views, self.slots
 
@@ -120,7 +120,7 @@ class _Cut:
         self.values.update({(name, value.output): value for value in made})
 
     def is_result(self, name: str, output: int, inside: set[str]) -> bool:
-        """Say whether a value of the body is used outside, or not at all."""
+        """Return whether a value of the body is used outside, or not at all."""
         takers = [
             taker
             for _, taker, links in self.graph.out_edges(name, data="links")

@@ -1,4 +1,4 @@
-"""Boards as subjects of the one procedure of measuring, and the state they were in meanwhile."""
+"""Boards as subjects of the measuring procedure, and their state during it."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Watch:
         return turn
 
     def judge(self, turn: BoardTurn) -> bool:
-        """Say whether the clock fell before or during a turn.
+        """Return whether the clock dropped before or during a turn.
 
         Raises
         ------
@@ -126,7 +126,7 @@ class Watch:
             self.hottest = max(state.celsius, self.hottest or state.celsius)
 
     def verdict(self) -> str:
-        """Say in one sentence what became of the clock."""
+        """Return one sentence on the clock during a measurement."""
         if not self.throttled:
             return f"no throttling in {self.turns} turns{self._heat()}"
         return (
@@ -142,14 +142,14 @@ class Watch:
 
 
 class TakesTurns(Protocol):
-    """Something that takes samples of networks, and tells the state of the core meanwhile."""
+    """An object that takes samples of networks and reports the state of the core meanwhile."""
 
     def turn(self, network: int, repeat: int, least: int, seconds: float, cold: bool) -> BoardTurn:
         """Take samples: at least as many, and for as long as asked."""
 
 
 def subject(name: str, board: TakesTurns, network: int, watch: Watch, cold: bool) -> Subject:
-    """Return a network on a board as something that can be timed."""
+    """Return a network on a board as a subject of timing."""
 
     def samples(repeat: int, least: int, seconds: float) -> list[tuple[float, bool]]:
         turn = watch.kept(lambda: board.turn(network, repeat, least, seconds, cold))

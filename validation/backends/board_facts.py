@@ -1,4 +1,4 @@
-"""What a board says of itself: for the store, for its platform, and what is refused."""
+"""Facts reported by a board, for the store and for its platform, and their checks."""
 
 from __future__ import annotations
 

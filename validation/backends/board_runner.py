@@ -161,7 +161,7 @@ class Server:
         self.networks: dict[int, Any] = {}
 
     def host(self, rest: str) -> dict[str, Any]:
-        """Tell what runs here."""
+        """Return the engine and the machine."""
         return {
             "engine": self.engine,
             "version": version_of(self.module),

@@ -1,4 +1,4 @@
-"""Whether torch makes of one operator the tensors that its shape rule says."""
+"""Check that the torch form of an operator makes the tensors of its shape rule."""
 
 from __future__ import annotations
 

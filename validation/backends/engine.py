@@ -1,4 +1,4 @@
-"""Engines on boards: ncnn, ONNX Runtime and TensorFlow Lite, what designers ship.
+"""Engines on boards: ncnn, ONNX Runtime and TensorFlow Lite.
 
 ``ncnn:ssh://user@board``, ``onnxruntime:ssh://user@board`` and ``tflite:adb://serial`` measure the
 engine that is found on the board: its Python package, else its benchmark program. Networks are

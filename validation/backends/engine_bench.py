@@ -1,4 +1,4 @@
-"""An engine on a board with networks in it, beside the program that tells the board's state."""
+"""An engine on a board with its networks, and the program that reports the board's state."""
 
 from __future__ import annotations
 

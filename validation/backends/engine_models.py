@@ -1,4 +1,4 @@
-"""A network as the files that an engine on a board reads: converted here, sent there."""
+"""A network as files for an engine on a board, converted on this machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TITLES = {"ncnn": "ncnn", "onnxruntime": "ONNX Runtime", "tflite": "TensorFlow L
 
 @dataclass(frozen=True)
 class EngineModel:
-    """A network as an engine reads it.
+    """A network in the format of an engine.
 
     Parameters
     ----------

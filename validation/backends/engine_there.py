@@ -1,4 +1,4 @@
-"""Engines on boards: found there, or sent from a path that the user names."""
+"""Engines on boards, found there or sent from a path given by the user."""
 
 from __future__ import annotations
 

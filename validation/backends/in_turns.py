@@ -1,4 +1,4 @@
-"""Networks and kernels timed in turns on this processor, as the backends of engines do it."""
+"""Networks and kernels timed in turns on this processor, for the backends of engines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ncnn: a well-kept inference engine's kernels for the same graphs, on ARM and x86 hosts."""
+"""ncnn: the kernels of an optimized inference engine for the same graphs, on ARM and x86."""
 
 from __future__ import annotations
 

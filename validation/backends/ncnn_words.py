@@ -1,4 +1,4 @@
-"""The words of ncnn's layers: their names, parameters and weights, as ncnn reads them."""
+"""The text form of ncnn's layers: names, parameters and weights."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def strange(call: Call) -> str:
 
 
 def is_vector(shape: Shape) -> bool:
-    """Say whether a tensor has one place, hence one axis in ncnn."""
+    """Return whether a tensor has one place, hence one axis in ncnn."""
     return shape[2:] == (1, 1)
 
 

@@ -1,4 +1,4 @@
-"""Other operators between two runs of one that is timed, so that it finds what a network leaves."""
+"""Other operators between two timed runs of one operator, which leave caches as a network does."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Comparing: measured beside predicted, as tables and JSON."""
+"""Comparison of measured and predicted times, as tables and JSON."""

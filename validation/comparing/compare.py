@@ -1,4 +1,4 @@
-"""Predicted beside measured: errors of networks and of kernels, and where they come from."""
+"""Predicted and measured times: errors of networks and kernels, and their causes."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class KernelComparison:
 class Comparison:
     """One network: predicted and measured.
 
-    What is compared is the lowest median of a round of measuring (:attr:`Timing.quiet`): the model
-    predicts a machine that is left alone, and others only ever make it slower.
+    The compared value is the lowest median of a round (:attr:`Timing.quiet`): the model predicts an
+    unshared machine, which other processes can only slow down.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ class Comparison:
 
     @property
     def covered(self) -> bool:
-        """Whether the measurement lies in the predicted interval."""
+        """Whether the measurement is in the predicted interval."""
         return self.interval[0] <= self.measured.quiet <= self.interval[1]
 
     @property

@@ -1,4 +1,4 @@
-"""Comparisons as CSV, for whoever plots or fits them."""
+"""Comparisons as CSV, for plots and fits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Comparisons as a figure: predicted, and simulated where that can be, against measured."""
+"""Comparisons as a figure: predicted, and simulated if possible, against measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``costmodel validate`` prints: networks, guidelines, counts; each says its label."""
+"""Output of ``costmodel validate``: networks, guidelines and counts, each with its label."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _print_note(console: Console, note: str, host: Mapping[str, str]) -> None:
 
 
 def _where(backend: Backend, settings: Settings, host: Mapping[str, str]) -> str:
-    """Say in a line what ran the networks: device, software, threads, load."""
+    """Print the conditions of the measurement in a line: device, software, threads, load."""
     device = host.get("gpu") or host.get("cpu") or "the device"
     if backend.label == "simulated":
         return f"{device}, by {backend.name}"

@@ -18,16 +18,16 @@ NOTES: dict[Label, str] = {
     "simulated": "Simulated, not measured: this validates nothing. It rests on ",
     "emulated": "Emulated: counts and results only, no latency. ",
 }
-"""What every table and document says of numbers that are not measured."""
+"""Label of numbers in tables and documents that are not measured."""
 
 
 def networks_table(
     comparisons: Sequence[Comparison], where: str, label: Label = "measured"
 ) -> Table:
-    """Return predicted beside measured (or simulated, as ``label`` says), one row a network.
+    """Return predicted and measured times (or simulated ones, by ``label``), one row per network.
 
-    What was measured is the lowest median of a round, when others left the machine alone; the
-    median of everything stands beside it.
+    The measured time is the lowest median of a round, when the machine was least disturbed; the
+    median of all samples is in the next column.
     """
     measured = label == "measured"
     table = Table(title=escape(f"Latency in ms: predicted, and {label} on {where}"))

@@ -75,7 +75,7 @@ GUIDELINES = {
 
 
 def guidelines_only(networks: Sequence[str]) -> bool:
-    """Say whether guidelines are asked for.
+    """Return whether guidelines are asked for.
 
     Raises
     ------

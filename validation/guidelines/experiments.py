@@ -124,7 +124,7 @@ class Experiment:
         return [{row.cell.row: row for row in rows} for _, rows in grouped]
 
     def sentence(self) -> str:
-        """Say whether the guideline holds here, and how strongly."""
+        """Return whether the guideline holds here, and how strongly."""
         v, (fast, slow) = self.verdict(), self.guideline.extremes
         where = "here" if self.label == "measured" else f"in the {self.label} times"
         claims = v.holds + v.undecided + v.contrary

@@ -1,4 +1,4 @@
-"""Measures networks in a worker process, which is started anew without a network that ends it."""
+"""Measurement in a worker process, which is restarted without a network that crashed it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a backend is: something that runs op graphs and tells how long they took."""
+"""Interface of a backend, which runs op graphs and returns their times."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .clock import Plan, Timing
 from .journal import NO_JOURNAL, Journal
 
 Label = Literal["measured", "simulated", "emulated"]
-"""What the times of a backend are; only measured ones validate anything."""
+"""Kinds of times of a backend; only measured ones validate predictions."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a network is run. A backend refuses what it cannot do.
+    """Settings of a run. A backend rejects settings that it does not support.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class Backend(Protocol):
 
     @property
     def label(self) -> Label:
-        """What its times are."""
+        """The kind of its times."""
 
     def describe(self, settings: Settings) -> dict[str, str]:
         """Return the machine and the versions of the software, for the store."""

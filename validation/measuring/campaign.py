@@ -1,4 +1,4 @@
-"""Measures many networks into a store: interruptible at any point, and resumable.
+"""Measurement of many networks into a store; it can be interrupted and resumed at any point.
 
 The networks of a group are measured in turns by a worker process (:mod:`.apart`), and the samples
 of each round are on the disk before the next begins.
@@ -37,12 +37,12 @@ from .worker import Job
 GROUP = 12
 """Networks that are timed in turns, hence in memory, at once."""
 LIMIT = 600.0
-"""Silence after which a network is taken to hang, beyond its budget. [s]"""
+"""Time without a sign of life, beyond its budget, after which a network hangs. [s]"""
 
 
 @dataclass(frozen=True)
 class Campaign:
-    """What is measured, and how.
+    """The networks and settings of a campaign.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def _measure_group(campaign: Campaign, specs: Sequence[str], store: Store) -> It
 
 @dataclass
 class _Group:
-    """Networks that are measured together: what is known of them, and where their turns go."""
+    """Networks that are measured together: their known turns, and the file of new ones."""
 
     campaign: Campaign
     store: Store

@@ -1,4 +1,4 @@
-"""One protocol of measuring, for every backend.
+"""The measuring protocol of all backends.
 
 Each subject is warmed up until its time is steady; then all subjects are timed in turns, in an
 order shuffled anew every round, so that a drift of the machine falls on all of them alike; a
@@ -217,7 +217,7 @@ class _Run:
         return taken
 
     def done(self) -> bool:
-        """Say whether the interval is narrow enough, or the time used up."""
+        """Return whether the interval is narrow enough, or the time used up."""
         if self.spent >= self.plan.budget:
             return True
         return len(self.medians) >= max(1, self.plan.rounds) and self._precise(sorted(self._kept()))

@@ -1,4 +1,4 @@
-"""The machine that measures: what it is, how busy it is, and the cores that a measurement gets."""
+"""The measuring machine: its description, its load, and the cores of a measurement."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def load() -> str:
 
 
 def lacks_memory(error: BaseException) -> bool:
-    """Say whether an error of Python, torch or a library of C++ means that memory is short.
+    """Return whether an error of Python, torch or a library of C++ means that memory is short.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The turns of a measurement: told as they are taken, and known to whoever goes on from them."""
+"""The turns of a measurement, recorded as they are taken so that another process can resume."""
 
 from __future__ import annotations
 

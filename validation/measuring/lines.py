@@ -1,4 +1,4 @@
-"""Lines of JSON at the end of a file: each on the disk, whole, before the next."""
+"""Lines of JSON appended to a file; each is complete on disk before the next one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks as they are run: the one graph that is measured and predicted."""
+"""Networks of a run: the same graph is measured and predicted."""
 
 from __future__ import annotations
 

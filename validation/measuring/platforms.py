@@ -1,4 +1,4 @@
-"""Platforms as networks are run on them: the threads and the dtype of the settings."""
+"""Platforms of a run, with the threads and the dtype of its settings."""
 
 from __future__ import annotations
 

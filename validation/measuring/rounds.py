@@ -1,4 +1,4 @@
-"""Rounds of networks that are not finished: the file beside a store that keeps their samples."""
+"""Rounds of unfinished networks: the file next to a store that keeps their samples."""
 
 from __future__ import annotations
 

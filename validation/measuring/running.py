@@ -1,4 +1,4 @@
-"""Runs a campaign for a command: says what was cut off, what failed, and how to go on."""
+"""Campaigns of commands, with messages on torn lines, failures and resuming."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Results as an append-only file of JSON lines that survives an interruption at any point.
 
-A result is one line, written at once and forced to the disk before the next measurement starts.
-A line that was cut off (power cut, ``kill -9``) is left where it is, reported, and never read.
-The samples of networks that are not finished lie in a file beside it (:mod:`.rounds`).
+A result is one line, written at once and forced to the disk before the next measurement starts. A
+line that was cut off (power cut, ``kill -9``) is left where it is, reported, and never read. The
+samples of unfinished networks are in a file next to it (:mod:`.rounds`).
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ class Store:
         self._file = -1
 
     def __contains__(self, key: str) -> bool:
-        """Say whether a successful result is stored under ``key``."""
+        """Return whether a successful result is stored under ``key``."""
         return self.get(key) is not None
 
     def get(self, key: str) -> Result | None:
@@ -274,7 +274,7 @@ def _line(result: Result) -> dict[str, Any]:
 
 
 def _is_cut_result(text: bytes) -> bool:
-    """Say whether all of a file is the beginning of a result: the first one was cut off."""
+    """Return whether all of a file is the beginning of a result: the first one was cut off."""
     return b"\n" not in text and b'{"backend": "'.startswith(text[:13])
 
 
@@ -301,7 +301,7 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
 
 
 def _is_sound(result: Result) -> bool:
-    """Say whether the fields of a line are of their types, and its times and counts possible."""
+    """Return whether the fields of a line are of their types, and its times and counts possible."""
     if not _is_typed(result):
         return False
     settings = result.settings

@@ -1,4 +1,4 @@
-"""What a set of samples says: the median, its confidence interval, the spread."""
+"""Summary of a set of samples: the median, its confidence interval, the spread."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Probe:
         self._fastest = math.inf
 
     def slow(self) -> bool:
-        """Say whether it takes notably longer now than the fastest time so far."""
+        """Return whether it takes notably longer now than the fastest time so far."""
         self._call()  # its code and data come back into the caches
         seconds = min(self._once() for _ in range(_TIMES))
         self._fastest = min(self._fastest, seconds)

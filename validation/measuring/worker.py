@@ -1,6 +1,7 @@
-"""The process in which a backend measures, so that what kills it costs one network alone.
+"""The process in which a backend measures, so that a crash affects only one network.
 
-It gets a :class:`Job`, tells what it works on, and waits after every round until the round is kept.
+It gets a :class:`Job`, reports the current network, and waits after every round until the round is
+stored.
 """
 
 from __future__ import annotations
@@ -174,7 +175,7 @@ class Worker:
             self._connection.send(what)
 
     def death(self) -> str:
-        """Say in a few words how the worker ended."""
+        """Return how the worker ended, in a few words."""
         try:
             code = self._process.wait(_LAST_WORDS)
         except subprocess.TimeoutExpired:

@@ -1,1 +1,1 @@
-"""Scores on measurements that others made."""
+"""Scores on measurements made by others."""

@@ -1,4 +1,4 @@
-"""What simpler models make of the same rows: the figures to beat.
+"""Predictions of simpler models on the same rows.
 
 All of them see the kernels that the runtime launches, after folding and fusion, which makes them
 stronger than counts of the network itself.
@@ -19,7 +19,7 @@ from costmodel.prediction.table import NetworkTable
 from costmodel.timing.workload import Workload
 
 _PULL = 0.3
-"""Weight with which the time of a shape is drawn to the line of its kind, relative to one row."""
+"""Weight of the line of its kind in the time of a shape, relative to one row."""
 _TINY = 1e-12
 _SHAPE = ("multiply_adds", "elementwise", "bytes")
 _PRODUCT_SHAPE = ("batch", "m", "n", "k", "times")
@@ -27,17 +27,17 @@ _PRODUCT_SHAPE = ("batch", "m", "n", "k", "times")
 
 @dataclass(frozen=True)
 class Features:
-    """What the baselines know of the networks of a table.
+    """Features of the networks of a table for the baselines.
 
     Parameters
     ----------
     flops, bytes : ndarray
-        Sums over the kernels: two for each multiply-add and one for each other operation;
-        what they read and write. [FLOP], [byte]
+        Sums over the kernels: two for each multiply-add and one for each other operation; bytes
+        read and written. [FLOP], [byte]
     roofline : ndarray
         Sum of the larger of compute at peak and traffic at the datasheet's bandwidth. [s]
     linear : ndarray
-        For each kind of kernel: number, operations, bytes; one row a network.
+        For each kind of kernel: number, operations, bytes; one row per network.
     shapes : csr_matrix
         How often each network runs each distinct shape of kernel.
     shape_linear : ndarray
@@ -116,16 +116,16 @@ def roofline_scaled(f: Features, fitted: np.ndarray, seconds: np.ndarray) -> np.
 def lookup(f: Features, fitted: np.ndarray, seconds: np.ndarray) -> np.ndarray:
     """Return the sum over kernels of a time for each shape, by non-negative least squares.
 
-    A shape whose time the fitted rows do not determine lies on the line of its kind: a constant
-    and a slope each in operations and bytes, fitted on the same rows; a kind that they lack, on the
-    line of all kinds.
+    If the fitted rows do not determine the time of a shape, the line of its kind does: a constant
+    and slopes in operations and bytes, fitted to the same rows. A kind without rows uses the line
+    of all kinds.
     """
     line = _line(f.linear[fitted], seconds[fitted])
     shapes = f.shapes[fitted]
     seen = np.unique(shapes.indices)
     start = np.maximum(f.shape_linear @ line, _TINY)
     if np.all(f.shapes.sum(axis=1) <= 1):
-        return np.asarray(f.shapes @ start)  # single operators: none comes twice
+        return np.asarray(f.shapes @ start)  # single operators occur only once
     rows = shapes[:, seen].toarray() * start[seen] / seconds[fitted, None]
     pull = _PULL * np.eye(len(seen))
     target = np.concatenate([np.ones(len(fitted)), np.full(len(seen), _PULL)])
@@ -161,7 +161,7 @@ def _line(linear: np.ndarray, seconds: np.ndarray) -> np.ndarray:
 
 
 def _nnls(rows: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return the non-negative solution, columns brought to one scale first."""
+    """Return the non-negative solution after scaling the columns."""
     scale = np.abs(rows).max(axis=0)
     scale[scale == 0] = 1.0
     solution = np.asarray(nnls(rows / scale, target)[0])

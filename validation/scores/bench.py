@@ -22,21 +22,21 @@ from .figures import Figures, average, judge
 from .splits import Split, sample
 
 MODEL = "costmodel"
-"""What our own predictions are called among the methods."""
+"""Name of our own predictions among the methods."""
 PRIORS = "costmodel, priors"
-"""What they are called where nothing was fitted."""
+"""Their name if nothing was fitted."""
 
 
 @dataclass(frozen=True)
 class Guess:
-    """What a method predicts for the scored rows of a split.
+    """Predictions of a method for the scored rows of a split.
 
     Parameters
     ----------
     seconds : ndarray
         [s]
     log_spread : ndarray, optional
-        Standard deviation of the logarithm, where the method says one. [1]
+        Standard deviation of the logarithm, if the method gives one. [1]
     """
 
     seconds: np.ndarray
@@ -50,7 +50,7 @@ class Score:
     Parameters
     ----------
     data, device, split, method : str
-        Data set, device (and kind of rows), how it was split, what predicted.
+        Data set, device (and kind of rows), kind of split, method.
     fitted, scored : int
         Rows of one draw.
     figures : Figures
@@ -80,7 +80,7 @@ class Bench:
     table : NetworkTable
         The networks.
     seconds : ndarray
-        What was measured. [s]
+        Measured times. [s]
     groups : tuple of str
         Kind of each row.
     sites : tuple of str
@@ -98,7 +98,7 @@ class Bench:
 
     @staticmethod
     def of(rows: DeviceSet, most: int | None = None) -> Bench:
-        """Return the bench of ``rows``, or of ``most`` of them drawn once and for all."""
+        """Return the bench of ``rows``, or of ``most`` of them in a fixed draw."""
         platform = load_platform(rows.platform, calibrated=False)
         index = sample(len(rows.rows), most or len(rows.rows))
         chosen = [rows.rows[i] for i in index]
@@ -115,7 +115,7 @@ class Bench:
 
     @cached_property
     def features(self) -> Features:
-        """What the baselines know."""
+        """Features for the baselines."""
         return features(self.table, self.platform)
 
     def fitted(self, rows: np.ndarray, provenance: Mapping[str, str] | None = None) -> Platform:
@@ -124,7 +124,7 @@ class Bench:
         return fit(table, seconds, self.platform, provenance or {}).platform
 
     def predict(self, platform: Platform, rows: np.ndarray) -> Guess:
-        """Return what ``platform`` predicts for some of the rows."""
+        """Return the predictions of ``platform`` for some of the rows."""
         table = self.table.rows(rows)
         return Guess(table.seconds(platform, platform.fitted.theta), table.log_spread(platform))
 
@@ -148,7 +148,7 @@ def scores_of(
     splits: Sequence[Split],
     guesses: Sequence[Mapping[str, Guess]],
 ) -> list[Score]:
-    """Return one score a method, averaged over splits of one size; for each kind of rows apart."""
+    """Return one score per method and kind of rows, averaged over splits of one size."""
     groups = np.array(bench.groups)
     scores = []
     for group in sorted(set(bench.groups)):
@@ -175,7 +175,7 @@ def scores_of(
 
 
 def _with_weights_at_hand(table: NetworkTable) -> NetworkTable:
-    """Return ``table`` with weights that no kernel fetches from beyond a core's first cache."""
+    """Return ``table`` with all weights in the first cache of a core."""
     stacks = []
     for stack in table.stacks:
         weights = stack.workload.weights
@@ -191,12 +191,12 @@ def _judged(guess: Guess, measured: np.ndarray, keep: np.ndarray) -> Figures:
 
 
 def transferred(platform: Platform, others: Sequence[Platform]) -> Platform:
-    """Return ``platform`` with the parameters that other devices taught, and none of its own rows.
+    """Return ``platform`` with parameters fitted to other devices, and to none of its own rows.
 
-    The middle of the others' fits on a logarithmic scale; their disagreement is its error. A host
-    is not taught: another machine than the GPU, it has its prior. What a
-    device leaves unexplained on rows of its own is taken as large as for priors. What formulas miss
-    over the shapes of kernels is what the others miss in common.
+    Parameters are the centre of the other fits on a logarithmic scale, with their disagreement as
+    the error. Host parameters keep their priors, because the host is a machine of its own. The
+    residual spread is that of priors. What formulas miss over the shapes of kernels is what the
+    others miss in common.
     """
     logs = np.log([[p.value for p in other.fitted.parameters] for other in others])
     errors = np.array([[p.spread for p in other.fitted.parameters] for other in others])
@@ -228,11 +228,11 @@ _OF_HOST = ("host", "fixed", HOST)
 
 
 def _shared(others: Sequence[Platform]) -> tuple[Surface, ...]:
-    """Return what the others' formulas miss in common.
+    """Return the common part of the formulas' errors on other devices.
 
-    Their mean, shrunk by how little they agree: of ``T`` devices whose surfaces correlate by
-    ``r``, the part in common is the share ``T r / (1 + (T - 1) r)`` of the mean. One device alone
-    does not tell what is its own. The noise is that of an unknown device.
+    This is their mean, shrunk by their disagreement: for ``T`` devices whose surfaces have the
+    correlation ``r``, the common part is the share ``T r / (1 + (T - 1) r)`` of the mean. With one
+    device alone, its specific part is unknown. The noise is that of an unknown device.
     """
     found: list[Surface] = []
     own = [s for other in others for s in other.fitted.surfaces]
@@ -245,7 +245,7 @@ def _shared(others: Sequence[Platform]) -> tuple[Surface, ...]:
 
 
 def _agreement(alike: Sequence[Surface], devices: int) -> float:
-    """Return the part in common of the mean over devices; one without a surface has zeros [1]."""
+    """Return the common part of the mean over devices; zeros for one without a surface [1]."""
     shapes = np.concatenate([s.shapes for s in alike])
     means = np.stack([np.asarray(s.mean(list(shapes.T))) for s in alike])
     square = float(np.sum(means**2)) / devices

@@ -1,7 +1,7 @@
-"""Boards of which nothing is measured: priors that the other boards teach, one left out at a time.
+"""Boards without measurements: priors from the other boards, leaving one board out at a time.
 
-Networks of ncnn, MLPerf, Paddle-Lite and NAS-Bench-201 on CPUs; all rows of the board that is left
-out are scored. Eager PyTorch takes no part: its priors are of its own.
+Networks of ncnn, MLPerf, Paddle-Lite and NAS-Bench-201 on CPUs; all rows of the board left out are
+scored. Eager PyTorch is excluded, because it has its own priors.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ READERS: Mapping[str, Callable[[], list[DeviceSet]]] = {
     "nasbench201": nasbench201.device_sets,
 }
 MOST = 60
-"""Networks of a set that take part, drawn once."""
+"""Number of networks of a set, in a fixed draw."""
 NOT_TEACHING = {
     "xeon-e5-2686-v4": "a t2.medium, which is throttled once its credits are spent: the median is "
     "up to six times the least time",
     "rk3588/armnn": "four threads that no one pins and the system moves between big and LITTLE "
     "cores: the median is up to four times the least time",
 }
-"""Boards, or boards under an engine, whose rows are scored and teach no others, and why."""
+"""Boards, or boards under an engine, that are scored but excluded from the priors, and why."""
 _OWN_PRIORS = "torch-eager"
 
 
@@ -53,14 +53,14 @@ def benches() -> dict[str, Bench]:
             try:
                 platform = load_platform(rows.platform, calibrated=False)
             except DataError:
-                continue  # the command says so where the set itself is scored
+                continue  # the command reports this when the set itself is scored
             if platform.hardware.kind == "cpu" and platform.runtime.name != _OWN_PRIORS:
                 found[rows.name] = Bench.of(rows, MOST)
     return found
 
 
 def teaching(sets: Mapping[str, Bench]) -> list[Bench]:
-    """Return the sets whose boards teach others."""
+    """Return the sets whose boards contribute to the priors."""
     return [
         b
         for b in sets.values()
@@ -70,7 +70,7 @@ def teaching(sets: Mapping[str, Bench]) -> list[Bench]:
 
 @cache
 def before() -> tuple[Parameter, ...]:
-    """Return the parameters that boards teach, with the priors that no board has taught."""
+    """Return the parameters determined by boards, with their priors before any board."""
     file = Path(__file__).with_name("before.toml")
     old = parse_toml(file.read_text(encoding="utf-8"))
     found = []
@@ -82,11 +82,11 @@ def before() -> tuple[Parameter, ...]:
 
 
 def score_boards(sets: Mapping[str, Bench]) -> tuple[list[Score], dict[str, float]]:
-    """Return the scores of every set, and how far off the speed-up of more threads is.
+    """Return the scores of every set, and the errors of speed-ups by threads.
 
-    The priors are those that the other boards teach. A speed-up is predicted from rows of one
-    thread and judged apart for small and large kernels: networks whose mean kernel is shorter, or
-    longer, than the median one.
+    The priors come from the other boards. A speed-up is predicted from rows of one thread and
+    scored separately for small and large kernels: networks whose mean kernel is shorter, or longer,
+    than the median one.
     """
     everything = known(teaching(sets), before())
     scores: list[Score] = []
@@ -131,7 +131,7 @@ def _speedups(own: Mapping[str, Bench], lesson: Taught) -> dict[str, float]:
 
 
 def unseen(platform: Platform, lesson: Taught) -> Platform:
-    """Return ``platform`` with the priors that other boards teach."""
+    """Return ``platform`` with priors from other boards."""
     mean, spread = lesson.of(platform.runtime.name)
     numbers = zip(before(), mean.tolist(), spread.tolist(), strict=True)
     learnt = {p.name: (m, s) for p, m, s in numbers}

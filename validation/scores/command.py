@@ -1,4 +1,4 @@
-"""The command ``score``: every data set, our predictions beside simpler models, the goals."""
+"""The command ``score``: predictions and simpler models on every data set, and the goals."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def score(
         int, typer.Option("--draws", min=1, help="Random splits of the networks of a device.")
     ] = DRAWS,
 ) -> None:
-    """Score predictions on measurements that others made, on rows that were not fitted.
+    """Score predictions on measurements by others, on rows that were not fitted.
 
-    With --json, finished devices are kept beside the file while the run lasts, so that an
-    interrupted run goes on when it is started again. For example:
+    With --json, finished devices are stored next to the file during the run, so that an interrupted
+    run can resume. For example:
 
     python -m validation score paper
 
@@ -78,13 +78,13 @@ def score(
 
 
 def wide_console() -> Console:
-    """Return a console that cuts no column of a score where output goes to a file or a pipe."""
+    """Return a console that does not truncate columns if the output is a file or a pipe."""
     console = Console()
     return console if console.is_terminal else Console(width=_FILE_WIDTH)
 
 
 def _kept(as_json: Path | None) -> Kept | None:
-    """Return where finished jobs are kept, if the figures go to a file."""
+    """Return the store of finished jobs, if the figures go to a file."""
     if as_json is None:
         return None
     try:
@@ -109,7 +109,7 @@ def _run(todo: Sequence[Job], kept: Kept | None) -> tuple[list[Score], dict[str,
 
 
 def _finished(todo: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
-    """Yield each job once it is done, and show how far the run is."""
+    """Yield each finished job, and show the progress."""
     processes = min(_PROCESSES, os.cpu_count() or 1, max(1, len(todo)))
     console = Console(stderr=True)
     start = time.monotonic()
@@ -137,7 +137,7 @@ def _progress(console: Console) -> Progress:
 
 
 def scores_table(name: str, scores: Sequence[Score]) -> Table:
-    """Return the scores of one data set: a line a device and method."""
+    """Return the scores of one data set: a line per device and method."""
     table = Table(title=f"{name}: predicted against measured, on rows not fitted")
     for heading in ("device", "split", "method"):
         table.add_column(heading)
@@ -173,7 +173,7 @@ def scores_table(name: str, scores: Sequence[Score]) -> Table:
 
 
 def goals_table(goals: Sequence[Verdict]) -> Table:
-    """Return the goals with what was reached."""
+    """Return the goals with the results."""
     table = Table(title="Goals, on rows not fitted")
     for heading in ("goal", "figure", "reached"):
         table.add_column(heading)
@@ -203,7 +203,7 @@ def _to_json(scores: Sequence[Score], facts: dict[str, float], goals: Sequence[V
 
 
 def _without_nan(value: Any) -> Any:
-    """Return ``value`` with null in the place of what is not a number, as JSON wants it."""
+    """Return ``value`` with NaN replaced by null, for JSON."""
     if isinstance(value, dict):
         return {k: _without_nan(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""What a score is made of: measured rows of one device, and where the data lie."""
+"""Input of a score: measured rows of one device, and the location of the data."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Row:
     seconds : float
         [s]
     group : str
-        What kind of row it is, where a set mixes several (``"linear"``, ``"conv"``).
+        Kind of the row, if a set contains several (``"linear"``, ``"conv"``).
     site : str
-        Rows of one site are never fitted and scored both: the weights of a product, say.
+        Rows of one site, such as the weights of a product, are never both fitted and scored.
     between : int
         Bytes that other kernels touched between two runs: its weights are cold. [byte]
     """
@@ -49,13 +49,13 @@ class DeviceSet:
     Parameters
     ----------
     name : str
-        What it is called in the table of scores.
+        Its name in the table of scores.
     platform : str
         The platform whose parameters are fitted.
     rows : tuple of Row
         All rows.
     graphs : mapping of str to DiGraph
-        Networks that are no text for :mod:`costmodel.specs`, by the name that rows use.
+        Networks without a text form in :mod:`costmodel.specs`, by the name that rows use.
     weights_at_hand : bool
         Whether all weights come from a core's first cache, whatever their size.
     """

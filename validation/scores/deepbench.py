@@ -1,7 +1,7 @@
 """Single fp32 convolutions and matrix products on GTX 1080 Ti and V100 (DeepBench).
 
-DeepBench calls cuDNN and cuBLAS from C++, many times before it waits. Forward convolutions are
-read. Its Raspberry Pi 3 is not: the products are int8, and the convolutions reach 0.2 of 9.6
+DeepBench calls cuDNN and cuBLAS from C++ and synchronizes after many calls. Forward convolutions
+are read. Its Raspberry Pi 3 is not: the products are int8, and the convolutions reach 0.2 of 9.6
 GFLOP/s a core, which no reasonable kernel does.
 """
 
@@ -30,7 +30,7 @@ def device_sets() -> list[DeviceSet]:
     for line in read_csv("deepbench/gemm.csv"):
         if _is_read(line) and _time(line["time_ms"]):
             spec = f"linear?n={line['N']}&cin={line['K']}&cout={line['M']}&bias=false"
-            # The same size comes again transposed; the first is kept.
+            # The same size occurs again transposed; the first one is kept.
             found[line["device"]].setdefault(
                 ("gemm", spec), Row(spec, _time(line["time_ms"]), "gemm")
             )

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite 0 to 4, as the measured TFLite files hold them."""
+"""EfficientNet-Lite 0 to 4, as in the measured TFLite files."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Figure 2 of the paper: on what ShuffleNet v1 and MobileNet v2 spend their time.
+"""Figure 2 of the paper: the run time of ShuffleNet v1 and MobileNet v2 by kind of operator.
 
 The paper's text counts shortcut additions, activations and biases as "element-wise", and moving
-input and output as "Data"; everything between is a convolution or a shuffle. What starts an
-inference and belongs to no operator is "Other".
+input and output as "Data"; everything else is a convolution or a shuffle. The fixed cost of an
+inference, which belongs to no operator, is "Other".
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NETWORKS = {
     "MobileNet V2": "mobilenet_v2?width=1.0",
 }
 BATCH = {"gpu": 8, "arm": 1}
-"""Images at once, as in Table 8; the figure does not say."""
+"""Batch size, as in Table 8; the figure does not state it."""
 PARTS = ("Conv", "Data", "Elemwise", "Shuffle", "Other")
 
 

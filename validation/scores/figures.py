@@ -12,12 +12,12 @@ LEVEL = 0.9
 _WIDTH = 1.6448536269514722
 """Standard deviations of a normal distribution that hold :data:`LEVEL` on both sides. [1]"""
 _TINY = 1e-12
-"""What a prediction of nothing counts as in ranks and logarithms. [s]"""
+"""Substitute for a prediction of zero in ranks and logarithms. [s]"""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """How well latencies were predicted.
+    """Accuracy of predicted latencies.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Figures:
     spearman, kendall : float
         Rank correlations. [1]
     coverage : float
-        Share of rows inside the 90 % interval; not a number where there is no interval. [1]
+        Share of rows inside the 90 % interval; NaN without an interval. [1]
     width : float
         Median of the upper end of that interval over the prediction, less one. [1]
     """
@@ -84,7 +84,7 @@ def _coverage(predicted: np.ndarray, measured: np.ndarray, log_spread: np.ndarra
 
 
 def average(several: Sequence[Figures]) -> Figures:
-    """Return the mean of each figure over repeated draws; what was not a number is left out.
+    """Return the mean of each figure over repeated draws, without NaN.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The goals that the scores are held against."""
+"""The goals of the scores."""
 
 from __future__ import annotations
 

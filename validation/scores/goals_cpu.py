@@ -1,4 +1,4 @@
-"""The goals for CPUs: engines on boards, threads, boards of which nothing is measured."""
+"""The goals for CPUs: engines on boards, threads, boards without measurements."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .boards import NOT_TEACHING
 from .verdict import Facts, Scores, Verdict, at_least, at_most, percent, pick
 
 _PHONES = {"samsung_a50": 0.985, "pixel3": 0.975}
-"""Rank correlations of NAS-Bench-201 that are wanted on phones."""
+"""Required rank correlations of NAS-Bench-201 on phones."""
 _SPEEDUP = 0.10
 _LOW, _HIGH = 0.85, 0.95
 _SYSTEMS, _OF_TEN = 0.12, 0.9
@@ -28,7 +28,7 @@ def ncnn_goals(scores: Scores, facts: Facts) -> list[Verdict]:
 
 
 def mlperf_goals(scores: Scores, facts: Facts) -> list[Verdict]:
-    """Return the verdicts on MLPerf: the mean over systems, and how many are near enough."""
+    """Return the verdicts on MLPerf: the mean over systems, and the number of accurate ones."""
     own = pick(scores, "mlperf", split="half")
     errors = np.array([s.figures.mape for s in own])
     near = float(np.mean(errors <= _SYSTEMS))
@@ -63,7 +63,7 @@ def phone_goals(scores: Scores, facts: Facts) -> list[Verdict]:
 
 
 def board_goals(scores: Scores, facts: Facts) -> list[Verdict]:
-    """Return the verdicts on threads, and on boards of which nothing is measured."""
+    """Return the verdicts on threads, and on boards without measurements."""
     own = pick(scores, "boards")
     weights = [s.scored for s in own]
     coverage = float(np.average([s.figures.coverage for s in own], weights=weights))

@@ -1,4 +1,4 @@
-"""The goals that every data set is held against: calibrating never harms, intervals cover."""
+"""The goals for every data set: calibration never harms, and intervals cover."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def not_worse(scores: Scores, facts: Facts) -> list[Verdict]:
 
 
 def intervals(scores: Scores, facts: Facts) -> list[Verdict]:
-    """Return, for each runtime, whether the 90 % intervals hold as many rows as they say."""
+    """Return, for each runtime, whether the 90 % intervals have their nominal coverage."""
     found = []
     for kind, is_network in (("networks", True), ("operators", False)):
         own: dict[str, list[Score]] = {}
@@ -56,7 +56,7 @@ def intervals(scores: Scores, facts: Facts) -> list[Verdict]:
 
 
 def _apart(own: list[Score]) -> list[Score]:
-    """Return the scores, those of the paper's tables once and not again together."""
+    """Return the scores, with those of the paper's tables only once."""
     if own and own[0].data == "paper":
         return [s for s in own if "tables 1-4" in s.device or "table8" in s.device]
     return own

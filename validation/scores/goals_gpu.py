@@ -20,7 +20,7 @@ _FAMILIES = {
 }
 _PRODUCTS = {"a100-sxm-80gb": 0.08, "h100-sxm": 0.06, "h200": 0.06}
 _FEW_PRODUCTS = 0.09
-# GPU and its teachers.
+# GPU, and the GPUs that its parameters come from.
 _PRODUCTS_NEVER = {
     ("h100-sxm", "a100-sxm-80gb + h200"): 0.09,
     ("h200", "a100-sxm-80gb + h100-sxm"): 0.12,

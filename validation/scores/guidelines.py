@@ -1,4 +1,4 @@
-"""What the paper says of its Tables 1-4 (guidelines G1 to G4), checked against predictions."""
+"""Statements of the paper on its Tables 1-4 (guidelines G1 to G4), checked against predictions."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Predicted(Protocol):
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """What is printed."""
+        """The printed value."""
 
     @property
     def seconds(self) -> np.ndarray:
-        """What is predicted. [s]."""
+        """The predicted value. [s]."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Claim:
     Parameters
     ----------
     guideline, text : str
-        Which guideline, what is claimed.
+        The guideline and the claim.
     printed, predicted : str
         The figures of the paper and of the predictions.
     holds : bool
@@ -79,7 +79,7 @@ def _slower_down_the_rows(guideline: str, text: str, table: Predicted) -> Claim:
 
 
 def _ratios(table: Predicted, slow: str, fast: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return by what factor a row is slower, printed and predicted, for each column."""
+    """Return the factor by which a row is slower, printed and predicted, for each column."""
     a, b = _times(table, slow), _times(table, fast)
     return a[0] / b[0], a[1] / b[1]
 

@@ -1,4 +1,4 @@
-r"""What boards teach about each other: means and spreads of parameters over boards and engines.
+r"""Hierarchical priors: means and spreads of parameters over boards and engines.
 
 The logarithms of the parameters of a board under an engine are normal about those of the engine,
 which are normal about those of all engines:
@@ -32,18 +32,18 @@ from .bench import Bench
 from .moderation import moderated
 
 BEFORE = 1.0
-"""Weight of the prior that was there before, in boards and in engines."""
+"""Weight of the previous prior, in boards and in engines."""
 WORTH = 24.0
-"""Rows that a board counts for at most: what formulas miss, they miss on all rows of a board."""
+"""Maximum number of rows that a board counts for, because its rows share errors of the formulas."""
 WIDER = 3.0
-"""How much wider than the prior parameters may lie where one board is fitted alone. [1]"""
+"""Factor by which priors are widened when one board is fitted alone. [1]"""
 _ROUNDS = 200
 _SETTLED = 1e-4
 
 
 @dataclass(frozen=True)
 class Known:
-    """What the rows of one board under one engine say.
+    """Information in the rows of one board under one engine.
 
     Parameters
     ----------
@@ -94,14 +94,14 @@ class Taught:
     seen: Mapping[str, np.ndarray]
 
     def of(self, engine: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and spread for a board that was never seen [1]."""
+        """Return mean and spread for a new board [1]."""
         if engine in self.engines:
             return self.engines[engine], np.hypot(self.between, self.errors[engine])
         return self.mean, np.sqrt(self.between**2 + self.apart**2 + self.errors[""] ** 2)
 
 
 def known(benches: Sequence[Bench], before: Sequence[Parameter]) -> list[Known]:
-    """Return what each board says under each engine, all its sets together.
+    """Return the information of each board under each engine, over all its sets.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def taught(boards: Sequence[Known], before: Sequence[Parameter]) -> Taught:
 
     Examples
     --------
-    Three boards that agree on the first of two parameters, and say nothing about the second:
+    Three boards that agree on the first of two parameters and do not determine the second:
 
     >>> before = [Parameter(n, 1.0, 0.5, 0.1, 10.0, "1", "") for n in ("told", "untold")]
     >>> sharp = np.diag([400.0, 0.0])

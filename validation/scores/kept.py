@@ -1,4 +1,4 @@
-"""Finished jobs of a run of scores, kept on disk so that an interrupted run goes on from them."""
+"""Finished jobs of a run of scores, stored on disk so that an interrupted run can resume."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _SUFFIXES = (".py", ".toml", ".csv")
 
 
 class Kept:
-    """A file of JSON lines: the state of code and data first, then one line a finished job.
+    """A file of JSON lines: the state of code and data first, then one line per finished job.
 
-    A file of another state is started anew: its figures are those of another model.
+    A file with another state is discarded, because its figures are of another model.
 
     Parameters
     ----------

@@ -55,7 +55,7 @@ def device_sets() -> list[DeviceSet]:
 
 
 def in_float16(graph: nx.DiGraph) -> nx.DiGraph:
-    """Return ``graph`` with float16 in the place of float32.
+    """Return ``graph`` with float16 instead of float32.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""What this project measured on an H200: operators and networks, eager and as CUDA graphs.
+"""Measurements of this project on an H200: operators and networks, eager and as CUDA graphs.
 
-The rows lie beside the pages (``docs/data/h200_torch.csv``). No prior was set by the networks; the
-operators showed the rules of alignment, layout and rows that the GPU model names this file for.
+The rows are in ``docs/data/h200_torch.csv``. No prior was set with the networks; the rules of
+alignment, layout and rows for which the GPU model cites this file come from the operators.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _OPERATORS = {
 
 
 def device_sets() -> list[DeviceSet]:
-    """Return the rows of each mode and dtype; operators and networks are scored apart."""
+    """Return the rows of each mode and dtype; operators and networks are scored separately."""
     if not FILE.exists():
         raise DataError(f"no measurements at {FILE}: it lies in the source of this project")
     found: dict[tuple[str, str, str], list[dict[str, str]]] = defaultdict(list)

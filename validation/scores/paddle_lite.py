@@ -1,6 +1,6 @@
 """Whole networks under Paddle-Lite on one big core of four phones and boards.
 
-Dense networks in float32, float16 and int8, 64-bit rows only: one set for each device, of all its
+Dense networks in float32, float16 and int8, 64-bit rows only: one set per device for all its
 dtypes, because each has few networks. Networks that the zoo does not have are left out.
 """
 

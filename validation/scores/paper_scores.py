@@ -18,7 +18,7 @@ from .splits import Split, leave_out
 
 _LEFT_OUT = "one table left out"
 WHOLE = "?transfers=yes"
-"""How the platforms run whole networks: images go to the device and back."""
+"""Settings of the platforms for whole networks: images are transferred to the device and back."""
 CONTRADICTED = (
     ("table3", "4-fragment-series", "gpu_c128"),
     ("table3", "4-fragment-parallel", "gpu_c128"),
@@ -36,7 +36,7 @@ class PaperBench:
     Parameters
     ----------
     cells : tuple of Cell
-        What is printed.
+        The printed cells.
     bench : Bench
         The same, tabulated.
     """
@@ -68,7 +68,7 @@ def paper_bench(kind: str, tables: tuple[str, ...] = TABLES) -> PaperBench:
 
 
 def score_paper(kind: str) -> tuple[list[Score], dict[str, float]]:
-    """Return the scores of ``"gpu"`` or ``"arm"``, and the facts that goals are about."""
+    """Return the scores of ``"gpu"`` or ``"arm"``, and the facts for goals."""
     stacks = paper_bench(kind)
     splits = [leave_out(stacks.tables, table) for table in TABLES]
     apart = [stacks.bench.guesses(split) for split in splits]
@@ -91,7 +91,7 @@ def score_paper(kind: str) -> tuple[list[Score], dict[str, float]]:
 
 
 def contradicted(found: tuple[Cell, ...]) -> np.ndarray:
-    """Return which cells another table contradicts.
+    """Return a mask of the cells that another table contradicts.
 
     Examples
     --------
@@ -126,12 +126,12 @@ def cost_of_contradictions(
 
 
 def with_transfers(kind: str, fitted: Platform) -> Platform:
-    """Return the paper's platform as it runs whole networks, with parameters of Tables 1-4."""
+    """Return the paper's platform for whole networks, with parameters from Tables 1-4."""
     return replace(load_platform(PLATFORMS[kind] + WHOLE, calibrated=False), fitted=fitted.fitted)
 
 
 def columns_in_order(found: tuple[Cell, ...], seconds: np.ndarray) -> tuple[int, int]:
-    """Return how many columns have the paper's order of rows, and how many there are."""
+    """Return the number of columns with the paper's order of rows, and of all columns."""
     names = np.array([f"{cell.table} {cell.column}" for cell in found])
     measured = np.array([cell.seconds for cell in found])
     right = 0
@@ -158,7 +158,7 @@ def _joined(splits: list[Split], apart: list[dict[str, Guess]]) -> tuple[Split, 
 
 
 def _table8(kind: str, fitted: Platform) -> list[Score]:
-    """Score Table 8 with what Tables 1-4 taught; the baselines learn from the same."""
+    """Score Table 8 after fits to Tables 1-4, also for the baselines."""
     both = paper_bench(kind, (*TABLES, "table8"))
     known = np.array([table != "table8" for table in both.tables])
     split = Split(np.flatnonzero(known), np.flatnonzero(~known))

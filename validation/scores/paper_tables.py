@@ -1,4 +1,4 @@
-"""The measurements that the ShuffleNet V2 paper prints, as networks and seconds."""
+"""The printed measurements of the ShuffleNet V2 paper, as networks and seconds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 PLATFORMS = {"gpu": "gtx-1080-ti/paper", "arm": "snapdragon-810/paper"}
-"""What the paper measured on: a GTX 1080 Ti, and one Cortex-A57 of a Snapdragon 810."""
+"""Devices of the paper: a GTX 1080 Ti, and one Cortex-A57 of a Snapdragon 810."""
 TABLES = ("table1", "table2", "table3", "table4")
 
 # Table 8's networks whose structure is known, by the name that the table prints.
@@ -42,7 +42,7 @@ class Cell:
     Parameters
     ----------
     table, row, column : str
-        Where it stands.
+        Its position.
     network : str
         The network, as in :mod:`costmodel.specs`.
     seconds : float

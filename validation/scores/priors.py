@@ -1,4 +1,4 @@
-"""The command ``priors``: what boards teach about the parameters of CPUs, and writes it."""
+"""The command ``priors``: priors of CPUs from all boards, printed or written to files."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _PACKAGE = Path(__file__).resolve().parents[2] / "costmodel"
 _GENERAL = _PACKAGE / "timing" / "cpu.toml"
 _RUNTIMES = _PACKAGE / "runtimes"
 ANOTHER = 0.3
-"""Boards that must determine it under a second engine before other engines take it."""
+"""Boards that must determine it under a second engine before other engines use it."""
 _SURE = 1.645  # standard deviations on each side that hold 90 %
 OF_THE_ENGINE = ("fixed",)
-"""Parameters that no engine tells another: what programs around an inference cost differs most."""
+"""Parameters that engines do not share, because costs around an inference differ most."""
 _SOURCE = (
     "python -m validation priors: {what} of fits to {boards} boards (ncnn, MLPerf, Paddle-Lite, "
     "NAS-Bench-201), of which {seen:.1f} determine it; spread between boards{more}, moderated"
@@ -37,10 +37,10 @@ def priors(
         bool, typer.Option("--write", help="Also write them into cpu.toml and the runtimes.")
     ] = False,
 ) -> None:
-    """Fit every CPU of the public sets of networks, and print what they have in common.
+    """Fit every CPU of the public sets of networks, and print the common parameters.
 
-    For each parameter: the fit of each board, the mean over boards and engines, how much boards and
-    engines scatter. For example:
+    For each parameter: the fit of each board, the mean over boards and engines, the scatter of
+    boards and engines. For example:
 
     python -m validation priors
 
@@ -99,13 +99,13 @@ def _write_general(found: Taught, boards: int) -> None:
 
 
 def _common(found: Taught, j: int) -> bool:
-    """Return whether boards determine a parameter, and not under one engine alone."""
+    """Return whether boards determine a parameter under more than one engine."""
     engines = [e for e in found.engines if found.seen[e][j] >= ANOTHER]
     return bool(found.seen[""][j] >= DETERMINED and len(engines) > 1)
 
 
 def write_engine(engine: str, found: Taught, boards: int, source: str) -> None:
-    """Write what boards teach about an engine into its file.
+    """Write the priors of an engine into its file.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def write_engine(engine: str, found: Taught, boards: int, source: str) -> None:
     found : Taught
         Means, and spreads between boards.
     boards : int
-        How many taught it.
+        Number of boards that determine them.
     source : str
         Template of the source of each number: ``what``, ``boards``, ``seen``, ``more``.
     """

@@ -1,4 +1,4 @@
-"""Processes that score side by side, each with one thread for linear algebra.
+"""Parallel processes for scores, each with one thread for linear algebra.
 
 Threads of linear algebra that wait for each other on small matrices cost more than they save: two
 processes with two each take up to four times the time of two with one.
@@ -18,12 +18,12 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 @contextmanager
 def pool(processes: int) -> Iterator[ProcessPoolExecutor]:
-    """Yield processes with one thread each; what the user set stays.
+    """Yield processes with one thread each, unless the user set other numbers.
 
     Parameters
     ----------
     processes : int
-        How many.
+        Their number.
     """
     added = [name for name in THREADS if name not in os.environ]
     os.environ.update(dict.fromkeys(added, "1"))

@@ -1,4 +1,4 @@
-"""How each data set is split, fitted and scored; one job a device, so that two run at once."""
+"""Split, fit and score of each data set, with one job per device so that two run in parallel."""
 
 from __future__ import annotations
 
@@ -48,23 +48,23 @@ READERS: Mapping[str, Callable[[], list[DeviceSet]]] = {
 SETS = ("paper", *READERS, "boards")
 """The data sets that can be scored."""
 NETWORKS = 1000
-"""Networks of a device of NAS-Bench-201 that take part, drawn once: figures are good to 0.002."""
+"""Networks per device of NAS-Bench-201, in a fixed draw; figures are accurate to 0.002."""
 MEASUREMENTS = 10
-"""Measurements of a device that are fitted where few are."""
+"""Number of fitted measurements of a device in splits with few."""
 PER_FAMILY = 200
-"""Operators of each family that are fitted on a known GPU."""
+"""Number of fitted operators per family on a known GPU."""
 SITES = 1000
-"""Operators of a family whose sites are split that take part, drawn once."""
+"""Operators per family with split sites, in a fixed draw."""
 THIRD = 30
-"""Networks of timm that are fitted."""
+"""Number of fitted networks of timm."""
 FEW_DRAWS = 10
-"""Most draws of few operators: the mean of ten is judged."""
+"""Maximum number of draws of few operators, which are averaged."""
 NEVER = "never measured"
 
 
 @dataclass(frozen=True)
 class Job:
-    """What one process does at a time.
+    """The task of one process.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class Job:
     draws : int
         Random splits of whole networks.
     teachers : tuple of str
-        Devices whose rows are fitted where none of this device are.
+        Devices whose rows are fitted if none of this device are.
     """
 
     data: str
@@ -84,14 +84,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job found.
+    """The result of a job.
 
     Parameters
     ----------
     scores : list of Score
         Figures.
     facts : mapping of str to float
-        Further numbers that goals are about.
+        Further numbers for goals.
     """
 
     scores: list[Score]
@@ -199,7 +199,7 @@ _MOST: Mapping[str, int] = {"nasbench201": NETWORKS, "silicon": SITES}
 
 
 def _unknown(job: Job) -> list[Score]:
-    """Score a GPU of which nothing is known but the datasheet and what others taught."""
+    """Score a GPU with its datasheet and the fits to other GPUs only."""
     own = Bench.of(_find(job.data, job.device), _MOST.get(job.data))
     learned = []
     for name in job.teachers:

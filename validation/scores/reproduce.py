@@ -1,4 +1,4 @@
-"""The command ``reproduce``: the paper's tables with our prediction beside each cell."""
+"""The command ``reproduce``: the paper's tables with our prediction for each cell."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ NAMES = (*TABLES, "table8", "figure2", "guidelines")
 
 @dataclass(frozen=True)
 class Reproduced:
-    """Cells with what is predicted for them, without their own table having been fitted.
+    """Cells with their predictions from fits without their own table.
 
     Parameters
     ----------
     kind : str
         ``"gpu"`` or ``"arm"``.
     cells : tuple of Cell
-        What is printed.
+        The printed cells.
     seconds, log_spread : ndarray
         Predicted latency and the standard deviation of its logarithm. [s], [1]
     """
@@ -56,7 +56,7 @@ class Reproduced:
 def reproduce(
     name: Annotated[str, typer.Argument(help=f"One of {', '.join(NAMES)}.", metavar="NAME")],
 ) -> None:
-    """Print a table of the paper with the prediction beside each cell.
+    """Print a table of the paper with the prediction for each cell.
 
     For example:
 
@@ -77,7 +77,7 @@ def reproduce(
 
 
 def predict(kind: str, table: str) -> Reproduced:
-    """Return a table of the paper as predicted from others: 1-4 from each other, 8 from 1-4."""
+    """Return a table of the paper predicted from other tables: 1-4 from each other, 8 from 1-4."""
     if table == "table8":
         own = paper_bench(kind, ("table8",))
         where, rows = with_transfers(kind, fitted_on_stacks(kind)), np.arange(len(own.cells))
@@ -91,9 +91,9 @@ def predict(kind: str, table: str) -> Reproduced:
 
 
 def shipped(kind: str, table: str) -> Reproduced:
-    """Return a table as :func:`costmodel.latency` has it with the calibration that ships.
+    """Return a table as predicted by :func:`costmodel.latency` with the shipped calibration.
 
-    That one was fitted to Tables 1-4, this table with them where it is one.
+    That calibration was fitted to all of Tables 1-4.
     """
     own = tuple(cells(kind, (table,)))
     name = PLATFORMS[kind] + (WHOLE if table == "table8" else "")

@@ -22,7 +22,7 @@ _FOLDER = Path(__file__).resolve().parents[2] / "costmodel" / "calibrations"
 def calibrations(
     folder: Annotated[Path, typer.Option("-o", "--output", help="Output folder.")] = _FOLDER,
 ) -> None:
-    """Fit the paper's platforms to its Tables 1-4 and write what was found as TOML.
+    """Fit the paper's platforms to its Tables 1-4 and write the calibrations as TOML.
 
     Table 8 and Figure 2 are left for checking. For example:
 

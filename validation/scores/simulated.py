@@ -32,7 +32,7 @@ from .priors import write_engine
 CORES = ("cortex-a53", "cortex-a57", "cortex-a72", "cortex-a76", "neoverse-n1")
 ENGINE = "neon"
 UNLIKE = 0.2
-"""How far simulated times are from measured ones: the paper's and ncnn's. [1]"""
+"""Ratios of simulated to measured times: the paper's and ncnn's. [1]"""
 _EVERY = 5  # operator of the design for calibrations
 _NETWORKS = (
     "shufflenet_v2?width=0.5&size=64",
@@ -51,7 +51,7 @@ def neon_priors(
         bool, typer.Option("--write", help="Also write them into the runtime neon.")
     ] = False,
 ) -> None:
-    """Fit operators simulated on five cores, and print what neon predicts with that.
+    """Fit the parameters of neon to operators simulated on five cores, and print its predictions.
 
     Nothing is fitted to measured times. Before and after are compared with the ARM columns of the
     ShuffleNet V2 paper and with times that ncnn publishes of one thread: of other kernels, on real

@@ -1,4 +1,4 @@
-"""Which rows are fitted and which are scored: fixed by a seed, never both."""
+"""Disjoint splits into fitted and scored rows, fixed by a seed."""
 
 from __future__ import annotations
 
@@ -115,6 +115,6 @@ def leave_out(groups: Sequence[str], name: str) -> Split:
 
 
 def sample(rows: int, most: int) -> np.ndarray:
-    """Return at most ``most`` positions of ``rows``, drawn once and for all."""
+    """Return at most ``most`` positions of ``rows``, in a fixed draw."""
     order = np.random.default_rng([SEED, rows]).permutation(rows)
     return np.sort(order[:most])

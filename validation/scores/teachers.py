@@ -1,4 +1,4 @@
-"""Which GPUs teach a GPU that counts as never measured: never one with the same chip and memory."""
+"""GPUs whose fits stand in for an unmeasured GPU: never one with the same chip and memory."""
 
 from __future__ import annotations
 

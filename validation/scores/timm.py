@@ -43,7 +43,7 @@ _AGAIN = {
         "timm/benchmark-infer-amp-nhwc-pt240-cu124-rtx3090.csv",
     ),
 }
-"""The same networks at the same sizes once more: they have no part in the draw."""
+"""Duplicates of networks at the same sizes, which are excluded from the draw."""
 
 Line = Mapping[str, str]
 
@@ -74,7 +74,7 @@ def device_sets() -> list[DeviceSet]:
 
 
 def drawn(names: set[str]) -> list[str]:
-    """Return the networks that take part: the same on every device."""
+    """Return the drawn networks, the same on every device."""
     order = np.random.default_rng(SEED).permutation(sorted(names))
     return [str(name) for name in sorted(order[:NETWORKS])]
 
@@ -84,18 +84,18 @@ def _table(file: str) -> dict[str, Line]:
 
 
 def _key(line: Line) -> str:
-    """Return what a graph is called: ``resnet50-224-256``, with its image size and batch."""
+    """Return the name of a graph: ``resnet50-224-256``, with its image size and batch."""
     return f"{line['model']}-{line['infer_img_size']}-{line['infer_batch_size']}"
 
 
 @dataclass(frozen=True)
 class Graphs(Mapping[str, nx.DiGraph]):
-    """Networks by name, imported when they are asked for.
+    """Networks by name, imported on demand.
 
     Parameters
     ----------
     folder : Path, optional
-        Where they are kept.
+        Their folder.
     """
 
     folder: Path | None = field(default_factory=lambda: _folder())

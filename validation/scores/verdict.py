@@ -1,4 +1,4 @@
-"""What became of a goal, and how goals find the scores that they are about."""
+"""Verdicts on goals, and look-up of their scores."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .bench import MODEL, Score
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one goal.
+    """The verdict on one goal.
 
     Parameters
     ----------
     goal, figure : str
-        What was wanted, what was found.
+        The goal and the result.
     reached : bool
         Whether the goal is reached.
     """
@@ -41,7 +41,7 @@ def pick(scores: Scores, data: str, method: str = MODEL, **wanted: str) -> list[
 
 
 def beside(scores: Scores, score: Score, method: str) -> Score | None:
-    """Return the score of another method on the same rows, None where it was not asked."""
+    """Return the score of another method on the same rows, None if it was not run."""
     for s in scores:
         same = (s.data, s.device, s.split) == (score.data, score.device, score.split)
         if same and s.method == method:

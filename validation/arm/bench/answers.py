@@ -1,4 +1,4 @@
-"""What ``armbench`` answers, read with mistrust: a number that is missing or absurd is an error."""
+"""Validated answers of ``armbench``: a missing or implausible number is an error."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ class BoardCore:
 
 @dataclass(frozen=True)
 class Host:
-    """What the program says of the machine under it.
+    """The program's description of the machine that it runs on.
 
     Parameters
     ----------
     emulator : str
-        The emulator that it found; empty where it found none.
+        The emulator that it found; empty if it found none.
     unverified : str
-        Why it cannot tell; empty where it can.
+        The reason why it cannot tell; empty if it can.
     cores : tuple of BoardCore
         As the system lists them.
     texts : mapping

@@ -28,7 +28,7 @@ class Asked(Protocol):
 
 
 class Board:
-    """What can be asked of the program.
+    """Commands of the program.
 
     Parameters
     ----------
@@ -61,12 +61,12 @@ class Board:
             )
 
     def threads(self, count: int) -> None:
-        """Let the program run every operator with threads, one a core of those it is bound to.
+        """Let the program run every operator with threads, one per core that it is bound to.
 
         Raises
         ------
         BackendError
-            If it has fewer cores, or other threads than asked for afterwards.
+            If it has fewer cores, or another number of threads afterwards.
         """
         found = self.read(f"threads {count}", _SHORT_S, answers.threads)
         cores = {core for one in found for core in one}
@@ -81,7 +81,7 @@ class Board:
         return self.read(f"network\n{spec.body()}end", timeout, answers.network)
 
     def turn(self, network: int, repeat: int, least: int, seconds: float, cold: bool) -> BoardTurn:
-        """Take samples of a network: at least as many, and for as long as asked."""
+        """Take samples of a network, with a minimum number and a minimum time."""
         command = (
             f"turn {network} repeat={repeat} min={least} us={max(0, int(seconds * 1e6))} "
             f"cold={int(cold)}"
@@ -97,7 +97,7 @@ class Board:
         )
 
     def drop(self, network: int) -> None:
-        """Give the memory of a network back."""
+        """Free the memory of a network."""
         self._session.ask(f"drop {network}", _SHORT_S)
 
     def run(self, spec: Spec, timeout: float = DEFAULT_TIMEOUT_S) -> RunResult:

@@ -1,4 +1,4 @@
-"""Build the C programs by whichever compiler is there; cached by what went into them."""
+"""Builds of the C programs with an available compiler, cached by their inputs."""
 
 from __future__ import annotations
 

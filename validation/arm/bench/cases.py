@@ -1,4 +1,4 @@
-"""A case for every edge of every kernel: what the tests check and what the tables are made from."""
+"""A case for every edge of every kernel, for the tests and for the tables of costs."""
 
 from __future__ import annotations
 

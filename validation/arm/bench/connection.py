@@ -1,4 +1,4 @@
-"""The one connection of ssh that all commands of a target go over, and ssh's words made ours."""
+"""The ssh connection shared by all commands of a target, and translations of ssh's messages."""
 
 from __future__ import annotations
 

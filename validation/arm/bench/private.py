@@ -1,7 +1,7 @@
-"""The private folder on a board: nobody else can put a program into it that we would run.
+"""The private folder on a board, into which no other user can put a program that would be run.
 
-Other users share a board's temporary folder, and a file there may be anyone's. So the program lies
-in a folder of mode 0700 that is owned by the login and is no link, and its size and hash are
+A file in the shared temporary folder of a board may belong to anyone. The program is therefore
+stored in a folder of mode 0700 that is owned by the login and is no link, and its size and hash are
 checked before every run.
 """
 
@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from .texts import harmless
 
 MARK = "@costmodel "
-"""Begins every line that is ours; a login may print lines of its own."""
+"""Prefix of the program's lines; a login may print other lines."""
 
 PREFIXES = ("armbench-", "engine-", "network-", "probe-")
-"""Begin the names of all files that are ever put there."""
+"""Prefixes of the names of all files in the folder."""
 
 _PREPARE = r"""
 umask 077
@@ -50,12 +50,12 @@ echo "{mark}machine $(uname -m)"
 
 @dataclass(frozen=True)
 class Program:
-    """A file as it has to be on the board: the program, an engine, a network.
+    """A required file on the board: the program, an engine, a network.
 
     Parameters
     ----------
     content : bytes
-        What is in it.
+        Its content.
     stem, ending : str
         Beginning and end of its name.
     """
@@ -71,22 +71,22 @@ class Program:
 
     @property
     def name(self) -> str:
-        """Its file's name, which tells versions apart."""
+        """Its file name, which differs between versions."""
         return f"{self.stem}-{self.sha256[:16]}{self.ending}"
 
 
 @dataclass(frozen=True)
 class Found:
-    """What the board says of its private folder.
+    """The board's report on its private folder.
 
     Parameters
     ----------
     folder : str
-        Its path; empty where none can be had.
+        Its path; empty if there is none.
     sha256 : str
-        Hash of the program in it; ``absent``, or ``unknown`` where the board cannot make hashes.
+        Hash of the program in it; ``absent``, or ``unknown`` if the board cannot compute hashes.
     machine : str
-        As ``uname -m`` says.
+        The output of ``uname -m``.
     skipped : tuple of str
         Folders that cannot be used, each with the reason.
     """
@@ -98,14 +98,14 @@ class Found:
 
 
 def prepare_command(program: Program, folders: Sequence[str]) -> str:
-    """Return the shell command that makes the folder and looks at the program in it.
+    """Return the shell command that makes the folder and checks the program in it.
 
     Parameters
     ----------
     program : Program
-        What has to lie there.
+        The required program.
     folders : sequence of str
-        Words of a shell, tried in order: the first that is private and runs programs is taken.
+        Words of a shell, tried in order: the first private one that runs programs is used.
     """
     size = len(program.content)
     return _PREPARE.format(folders=" ".join(folders), mark=MARK, name=program.name, size=size)
@@ -151,7 +151,7 @@ def receive_command(program: Program, folder: str, write: str) -> str:
     """
     final = shlex.quote(f"{folder}/{program.name}")
     part = shlex.quote(f"{folder}/{program.name}.part")
-    # Whatever lies there is removed, never written through; `set -C` refuses what comes between.
+    # An existing file is removed, never written through; `set -C` rejects one made meanwhile.
     return (
         f'p={part}; f={final}; umask 077; {write} && [ "$(wc -c < "$p")" -eq '
         f'{len(program.content)} ] && chmod 700 "$p" && rm -rf "$f" && mv "$p" "$f" '

@@ -1,4 +1,4 @@
-"""Run a command, and read what a finished ``armbench`` left, here and on boards alike."""
+"""Runs of commands, and results of finished ``armbench`` runs, on this machine and on boards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .result import RunResult, parse_output
 from .texts import last_line
 
 DEFAULT_TIMEOUT_S = 600.0
-"""How long a network may run, its preparation included. [s]"""
+"""Maximum time of a network, including its preparation. [s]"""
 
 _NOT_STARTED = {126, 127}  # a shell's own codes: found but not run, and not found
 _ANSWERED = {0, 2, 3, 4, 5}  # enum exit_code of bench.h, where the document says what happened
@@ -50,7 +50,7 @@ def attended(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command whose standard input stays open as long as this process lives.
 
-    What it runs on a board can end itself as soon as nobody waits for it any more.
+    This lets the program on a board end itself as soon as nobody waits for it.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def ended(code: int, said: bytes, where: str, what: str = "armbench") -> Backend
 
 
 def _not_started(text: str, what: str) -> str:
-    """Say why a shell did not start the program."""
+    """Return the reason why a shell did not start the program."""
     if "Exec format" in text or "not executable" in text or "cannot execute" in text:
         if what == "armbench":
             return "armbench is a program for 64-bit ARM Linux, and this board's system runs none"

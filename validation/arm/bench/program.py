@@ -1,4 +1,4 @@
-"""What ``armbench`` is told to do: a network as operators over numbered tensors.
+"""Input of ``armbench``: a network as operators over numbered tensors.
 
 The text form is described in ``src/spec.c``; this module writes it. Tensors are float32, NCHW.
 
@@ -29,7 +29,7 @@ Shape = tuple[int, int, int, int]
 class Buffer:
     """One tensor: filled from ``seed``, or a view of ``base`` from element ``offset`` on.
 
-    What is filled lies between ``-scale`` and ``scale``.
+    Filled values are between ``-scale`` and ``scale``.
     """
 
     shape: Shape
@@ -92,7 +92,7 @@ class Spec:
         return self.body() + dumps + run
 
     def body(self) -> str:
-        """Write tensors and operators alone: what a program that serves commands is given."""
+        """Write tensors and operators only, for a program that serves commands."""
         lines = [buffer.line(number) for number, buffer in enumerate(self.buffers)]
         return "\n".join([*lines, *(call.line() for call in self.calls), ""])
 
@@ -121,7 +121,7 @@ class SpecBuilder:
         return self._add(Buffer(_four(shape), seed, scale=scale))
 
     def view(self, base: int, shape: Sequence[int], offset: int = 0) -> int:
-        """Add a part of another tensor's memory under a shape of its own; returns its number."""
+        """Add a part of another tensor's memory with its own shape; returns its number."""
         parent = self._buffers[base]
         view = Buffer(_four(shape), None, base, offset)
         if offset + view.elements > parent.elements:

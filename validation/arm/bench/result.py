@@ -1,4 +1,4 @@
-"""What a run of ``armbench`` gives back, read from its JSON."""
+"""Result of a run of ``armbench``, read from its JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A conversation with ``armbench`` as it runs on a board, which ends when either side does."""
+"""A session with a running ``armbench`` on a board, which ends when either side ends."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _BAD_SPEC, _NO_MEMORY = 2, 5  # enum exit_code of bench.h
 
 
 class Session:
-    """The program, started and asked one command at a time; use it in a ``with`` block.
+    """The started program, which takes one command at a time; use it in a ``with`` block.
 
     Parameters
     ----------
     command : sequence of str
-        Starts the program; its standard input and output are the conversation.
+        Starts the program, which is used through its standard input and output.
     where : str
         The target, for messages.
     owner : object
@@ -96,7 +96,7 @@ class Session:
         command : str
             One line, or the lines of a network.
         timeout : float
-            How long the answer may take. [s]
+            Maximum time of the answer. [s]
 
         Raises
         ------

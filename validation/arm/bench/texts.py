@@ -1,4 +1,4 @@
-"""Text that a board sends: made harmless before it is shown, kept or thrown."""
+"""Text from a board, escaped before it is shown, stored or raised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compare what the binary computed with the NumPy reference, operator by operator."""
+"""Comparison of the binary's results with the NumPy reference, operator by operator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an emulator can tell of a network: whether every operator is right, and exact counts."""
+"""Emulated runs of a network: correctness of every operator, and exact counts."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ TOTAL = "total"
 
 @dataclass(frozen=True)
 class KernelCounts:
-    """What the operators of one kernel executed, and how right their results are.
+    """Instructions of the operators of one kernel, and the errors of their results.
 
     Parameters
     ----------
     kernel : str
         The kernel, or :data:`TOTAL`.
     operators : int
-        How often the network calls it.
+        Number of calls in the network.
     worst : float
         Largest error of an output, relative to the largest reference value of it. [1]
     instructions, loads, stores : int
@@ -61,7 +61,7 @@ class Emulated:
     network : str
         Its name in tables.
     kernels : tuple of KernelCounts
-        A row for each kernel, most instructions first, and the total.
+        A row per kernel, most instructions first, and the total.
     wrong : tuple of str
         Operators whose error is above 1e-5.
     """
@@ -78,8 +78,8 @@ class Emulated:
 def emulate(network: str, graph: nx.DiGraph) -> Emulated:
     """Run a network emulated, check every operator against NumPy and count what it executes.
 
-    Operators alike in kernel, shapes and parameters execute the same instructions, so that they are
-    counted at most twice; each is run and checked on its own.
+    Operators with equal kernel, shapes and parameters execute the same instructions, so they are
+    counted at most twice; each is run and checked separately.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Every kernel again in plain NumPy, sharing nothing with the C but the generator of numbers.
+"""Every kernel in plain NumPy, which shares only the random generator with the C code.
 
 Sums are made in float64, so the reference is exact to float32 for the sizes used.
 """

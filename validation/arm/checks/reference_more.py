@@ -1,4 +1,4 @@
-"""The reference of what is no convolution: arithmetic, movement, norms, products of activations."""
+"""The reference of other operators: arithmetic, movement, norms, products of activations."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class Core:
     in_order: bool = False
 
     def parameters(self) -> str:
-        """Say in one sentence what a simulated time depends on besides the counts."""
+        """Return one sentence on the inputs of a simulated time other than counts."""
         low, nominal, high = self.misses_at_once
         return (
             f"{self.title} at {self.clock / 1e9:.3g} GHz ({self.device}), "
@@ -96,7 +96,7 @@ def core_names() -> tuple[str, ...]:
 
 @cache
 def load_core(name: str) -> Core:
-    """Load a core of ``core_names()``, or from a file of the same form that somebody wrote.
+    """Load a core of ``core_names()``, or a user's file in the same format.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Exact counts of what each operator executes: the real binary on an emulated processor."""
+"""Exact counts of the instructions of each operator: the real binary on an emulated processor."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Block:
 
 @dataclass(frozen=True)
 class OperatorCounts:
-    """What one operator executed. The emulator makes two accesses of a 128-bit one."""
+    """Counts of one operator. The emulator splits a 128-bit access into two."""
 
     kernel: str
     blocks: tuple[Block, ...]

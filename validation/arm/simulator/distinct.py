@@ -1,4 +1,4 @@
-"""Simulate a large network by its distinct operators, each in its place."""
+"""Simulation of a large network by its distinct operators, each in its position."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The little of the ELF format that the emulator needs: segments and addresses of symbols."""
+"""The part of the ELF format that the emulator needs: segments and addresses of symbols."""
 
 from __future__ import annotations
 

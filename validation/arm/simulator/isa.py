@@ -1,4 +1,4 @@
-"""Instructions as the static model sees them: a form, the registers read and written."""
+"""Instructions in the static model: a form, and the registers read and written."""
 
 from __future__ import annotations
 

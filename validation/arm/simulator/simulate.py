@@ -1,7 +1,8 @@
-"""Simulated times: exact executed blocks x static cycles a block, plus a cache model.
+"""Simulated times: exact executed blocks x static cycles per block, plus a cache model.
 
-Never a measurement. What is left out: overlap between blocks, branch mispredictions, instruction
-fetch, TLB, prefetchers (the range over misses in flight stands for them), and all other cores do.
+Never a measurement. The model leaves out overlap between blocks, branch mispredictions, instruction
+fetch, TLB, prefetchers (the range over misses in flight stands for them), and the activity of other
+cores.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tensors of any rank as four axes: which axes may be taken as one."""
+"""Tensors of any rank as four axes, by merging axes."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Op graph -> specification for ``armbench``.
 
-What an inference engine does anyway is done here too: batch norms go into the convolution before
-them, ReLU and ReLU6 into the operator that feeds them, and operators that move nothing become
-views. What is made of constants alone is stored. An operator without a kernel is refused by name.
+Translation includes the usual steps of inference engines: batch norms are folded into the
+convolution before them, ReLU and ReLU6 are fused into their producer, and operators that move
+nothing become views. Tensors made of constants alone are stored. An operator without a kernel is
+rejected by name.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Let tensors that are never alive together share memory, as an inference engine does.
+"""Memory sharing of tensors that are never alive together, as in inference engines.
 
-Without it every tensor would be written to memory that no cache holds.
+Without sharing, every tensor would be written to uncached memory.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One rule an operator: which kernel runs it, with which parameters."""
+"""One rule per operator: its kernel and the parameters of the kernel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules for operators that move elements: along any axis, as views where nothing has to move."""
+"""Rules for operators that move elements along any axis, as views if nothing must move."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def four_axes(tensor: Tensor) -> Shape:
 
 
 def is_same(values: Any) -> bool:
-    """Say whether a window has the same number along all axes."""
+    """Return whether a window has the same number along all axes."""
     return len(set(values)) == 1
 
 
@@ -134,7 +134,7 @@ class State:
         return [self.tensors[source] for source in sources if source in self.tensors]
 
     def is_computed(self, node: Node, slot: int) -> bool:
-        """Say whether an input is made by the network, rather than stored with it."""
+        """Return whether an input is made by the network, rather than stored with it."""
         name, _ = sources_of(self.graph, node.name)[slot]
         return name not in self.stored and not isinstance(self.graph.nodes[name]["op"], Input)
 

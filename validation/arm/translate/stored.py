@@ -1,4 +1,4 @@
-"""What a network knows before any input: an engine computes it when it loads the network."""
+"""Values known before any input, which an engine computes when it loads the network."""
 
 from __future__ import annotations
 
