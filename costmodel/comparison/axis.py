@@ -73,7 +73,9 @@ def parse_axis(text: str) -> Axis:
     name, equals, limits = text.partition("=")
     low, colon, high = limits.partition(":")
     if not (name and equals and low and colon and high):
-        raise DataError(f"what is varied should be NAME=LOW:HIGH, as in batch=1:64, got {text!r}")
+        raise DataError(
+            f"the varied quantity must be NAME=LOW:HIGH, as in batch=1:64, got {text!r}"
+        )
     unit = UNITS.get(name)
     try:
         ends = [parse(t, unit) if unit else float(t) for t in (low, high)]

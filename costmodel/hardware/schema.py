@@ -34,7 +34,7 @@ def _fact(entry: Any, unit: str, right: str) -> Fact:
         raise ValueError(f"has kind {entry['kind']!r}; it must be one of {', '.join(_KINDS)}")
     note = entry.get("note", "")
     if not isinstance(note, str):
-        raise ValueError("has a note that is no text")
+        raise ValueError("has a note that is not a text")
     return Fact(_value(entry["value"], unit, right), unit, entry["source"], entry["kind"], note)
 
 

@@ -92,7 +92,7 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
 
 
 def _kernels_matter(prediction: Prediction) -> bool:
-    """Say whether the kernels take the time: not where the host or what is fixed does."""
+    """Return whether the kernels take the time: not where the host or what is fixed does."""
     spent_on_device = float(prediction.device_seconds)
     return not is_host_bound(prediction) and spent_on_device > _MATTERS * prediction.seconds
 
