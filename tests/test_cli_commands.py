@@ -25,6 +25,8 @@ from costmodel.errors import DataError
 from costmodel.hardware import hardware_names
 from costmodel.report import schema
 from costmodel.specs.batch import with_batch
+from costmodel.zoo import NETWORKS
+from costmodel.zoo.parameters import accepted, parse_value
 
 GPU = "gtx-1080-ti/paper"
 CPU = "snapdragon-810/paper"
@@ -333,6 +335,19 @@ def test_calibrate_keeps_good_rows_only_when_asked(tmp_path):
     result = run("calibrate", str(table), "-p", CPU, "-o", str(file), "--keep-good")
     assert "left out row 3" in result.stderr
     assert file.exists()
+
+
+def test_defaults_that_zoo_prints_can_be_given():
+    listed = json.loads(run("zoo", "--json").stdout)["networks"]
+    for entry in listed:
+        parameters = accepted(NETWORKS[entry["name"]])
+        for shown in entry["parameters"]:
+            parameter = parameters[shown["name"]]
+            if shown["default"] is not None:
+                value = parse_value(entry["name"], shown["name"], parameter, shown["default"])
+                assert value == parameter.default, (entry["name"], shown["name"])
+    assert "layers=6,12,24,16, growth=32" in run("zoo", "densenet").stdout
+    assert cm.network("conv2d?padding=None").graph == cm.network("conv2d").graph
 
 
 def test_zoo_lists_networks_with_parameters():

@@ -73,7 +73,7 @@ def _plain(text: str) -> str:
 
 def _networks() -> list[dict[str, Any]]:
     from costmodel.zoo import NETWORKS
-    from costmodel.zoo.parameters import accepted, kind_of
+    from costmodel.zoo.parameters import accepted, kind_of, written
 
     return [
         {
@@ -85,7 +85,7 @@ def _networks() -> list[dict[str, Any]]:
                     "holds": kind_of(parameter).words,
                     "default": None
                     if parameter.default is parameter.empty
-                    else str(parameter.default),
+                    else written(parameter.default),
                 }
                 for key, parameter in accepted(function).items()
             ],

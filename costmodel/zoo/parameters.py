@@ -109,6 +109,17 @@ def check_values(name: str, network: Network, given: dict[str, Any]) -> None:
                 )
 
 
+def written(value: Any) -> str:
+    """Return a value as :func:`parse_value` reads it.
+
+    Examples
+    --------
+    >>> written((6, 12, 24, 16)), written(0.5), written(None)
+    ('6,12,24,16', '0.5', 'None')
+    """
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
 def parse_value(name: str, key: str, parameter: inspect.Parameter, text: str) -> Any:
     """Return the value of a parameter from its text in a spec.
 
@@ -127,6 +138,8 @@ def parse_value(name: str, key: str, parameter: inspect.Parameter, text: str) ->
     ...
     costmodel.errors.DataError: resnet: 'size' must be ..., write size=dim:large
     """
+    if text == "None" and parameter.default is None:
+        return None
     kind = kind_of(parameter)
     meant = text.startswith(_SYMBOL) and kind.parse in _PARSERS_OF_SYMBOLS
     try:
