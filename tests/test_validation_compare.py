@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -14,7 +15,13 @@ from costmodel import zoo
 from costmodel.prediction.latency import latency
 from costmodel_validation.backends import KernelTiming
 from costmodel_validation.comparing.compare import Comparison, KernelComparison, compare, score
-from costmodel_validation.comparing.tables import kernels_table, networks_table, to_dict
+from costmodel_validation.comparing.tables import (
+    kernels_table,
+    milliseconds,
+    networks_table,
+    to_dict,
+)
+from costmodel_validation.measuring.backend import Label
 from costmodel_validation.measuring.clock import summary
 
 PLATFORM = "xeon-gold-6240/torch-eager"
@@ -87,16 +94,35 @@ def test_tables_name_what_was_measured_where() -> None:
     kernels = (KernelComparison("x", "convolution", 0.003, 0.002, "compute"),)
     rows = [row(n, t, 1.1 * t, kernels=kernels) for n, t in (("a", 1.0), ("b", 2.0), ("c", 3.0))]
     console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(networks_table(rows, "my machine"))
-    console.print(kernels_table(rows[0]))
+    console.print(networks_table(console, rows, "my machine"))
+    console.print(kernels_table(console, rows[0]))
     console.file.close()
     text = console.export_text()
     assert "measured on my machine" in text
     assert "Latency in ms" in text
     assert " 1000 " in text
-    assert "-9.1%" in text
+    assert "-9.1 %" in text
     assert "Spearman 1.000" in text
-    assert "+50.0%" in text
+    assert "+50 %" in text
+
+
+@pytest.mark.parametrize("label", ["measured", "simulated"])
+def test_tables_fit_60_columns_and_lose_no_figure(label: Label) -> None:
+    kernels = (KernelComparison("x", "convolution", 0.003, 0.002, "compute"),)
+    name = "mobilenet_v2?width=0.75&size=192&batch=16"
+    rows = [row(name, t, 1.1 * t, kernels=kernels) for t in (0.0114, 1.234)]
+    stream = io.StringIO()
+    console = Console(width=60, file=stream)
+    console.print(networks_table(console, rows, "a processor, torch 2 eager", label))
+    console.print(kernels_table(console, rows[0], label))
+    text = stream.getvalue()
+    assert max(map(len, text.splitlines())) <= 60
+    assert "\u2026" not in text
+    assert "\u2501" not in text, "no boxes in what is piped"
+    for c in rows:
+        assert f"{milliseconds(c.interval[0])}-{milliseconds(c.interval[1])}" in text
+    assert "-9.1 %" in text
+    assert "mobile..." in text
 
 
 def test_json_holds_seconds_and_reads_back() -> None:

@@ -82,6 +82,18 @@ def share(value: float) -> str:
     )
 
 
+def signed_share(value: float) -> str:
+    """Return a relative difference as a percentage with its sign.
+
+    Examples
+    --------
+    >>> signed_share(0.5), signed_share(-0.0123), signed_share(-0.00001), signed_share(0.0)
+    ('+50 %', '-1.2 %', '<0.1 %', '0 %')
+    """
+    size = share(abs(value))
+    return size if size[0] == "<" or value == 0 else f"{'+' if value > 0 else '-'}{size}"
+
+
 def cell(value: object) -> object:
     r"""Return a value of a CSV table so that no spreadsheet runs it and no terminal obeys it.
 

@@ -38,13 +38,13 @@ def show_networks(
         _print_json(to_dict(compared, host, label))
         return
     console = Console()
-    console.print(networks_table(compared, _where(backend, settings, host), label))
+    console.print(networks_table(console, compared, _where(backend, settings, host), label))
     for comparison in compared:
         if comparison.kernels:
             inside = comparison.inside or getattr(backend, "kernels_inside", False)
-            console.print(kernels_table(comparison, label, inside))
+            console.print(kernels_table(console, comparison, label, inside))
         if comparison.layers:
-            console.print(layers_table(comparison))
+            console.print(layers_table(console, comparison))
     _print_note(console, NOTES[label], host)
 
 

@@ -6,8 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from costmodel.report.tables import WIDE, table
+from costmodel.report.text import share as percent
+from costmodel.report.text import shorten, signed_share
 
 from ..measuring.backend import Label
 from ..measuring.clock import Timing
@@ -22,71 +27,79 @@ NOTES: dict[Label, str] = {
 
 
 def networks_table(
-    comparisons: Sequence[Comparison], where: str, label: Label = "measured"
+    console: Console, comparisons: Sequence[Comparison], where: str, label: Label = "measured"
 ) -> Table:
     """Return predicted and measured times (or simulated ones, by ``label``), one row per network.
 
-    The measured time is the lowest median of a round, when the machine was least disturbed; the
-    median of all samples is in the next column.
+        The measured time is the lowest median of a round, when the machine was least disturbed. The
+    median of all samples and the noise are shown where there is room.
     """
     measured = label == "measured"
-    table = Table(title=escape(f"Latency in ms: predicted, and {label} on {where}"))
-    table.add_column("network", overflow="fold")
-    besides, noise = ("median", "noise") if measured else ("range", "half range")
-    for name in ("predicted", "90 %", label, besides, "error", noise):
-        table.add_column(name, justify="right")
+    wide = console.width >= WIDE
+    besides = ("median", "noise") if measured else ("range", "half range")
+    names = ["predicted", "90 %", label, "error"]
+    if wide:
+        names = [*names[:3], besides[0], "error", besides[1]]
+    result = table(console, "network", *names, title=escape(f"Latency in ms, {label} on {where}"))
+    result.caption_justify = "left"
     for c in comparisons:
-        table.add_row(
-            escape(c.network),
+        middle = milliseconds(c.measured.median) if measured else _range(c.measured)
+        result.add_row(
+            escape(shorten(c.network, console.width - (56 if wide else 44))),
             milliseconds(c.predicted),
             f"{milliseconds(c.interval[0])}-{milliseconds(c.interval[1])}",
             milliseconds(c.measured.quiet),
-            milliseconds(c.measured.median) if measured else _range(c.measured),
-            f"{c.error:+.1%}",
-            f"{c.noise:.1%}",
+            *([middle] if wide else []),
+            signed_share(c.error),
+            *([percent(c.noise)] if wide else []),
         )
-    table.caption = sentence(score(comparisons), label)
-    return table
+    result.caption = sentence(score(comparisons), label)
+    return result
 
 
 def _range(timing: Timing) -> str:
     return f"{milliseconds(timing.low)}-{milliseconds(timing.high)}"
 
 
-def kernels_table(comparison: Comparison, label: Label = "measured", inside: bool = False) -> Table:
+def kernels_table(
+    console: Console, comparison: Comparison, label: Label = "measured", inside: bool = False
+) -> Table:
     """Return predicted beside measured (or simulated) for the kinds of kernel of one network.
 
     ``inside``: the kernels were timed as the network ran, not each alone.
     """
     alone = ", inside the network" if inside or label != "measured" else ", each measured alone"
-    table = Table(title=escape(f"{comparison.network}: its kernels in ms{alone}"))
-    table.add_column("kind")
-    for name in ("predicted", label, "error", f"share of {label}"):
-        table.add_column(name, justify="right")
+    result = table(
+        console,
+        *("kind", "predicted", label, "error", f"share of {label}"),
+        title=escape(f"{comparison.network}: its kernels in ms{alone}"),
+    )
+    result.caption_justify = "left"
     total = comparison.measured.quiet
     for kind, (predicted, measured) in comparison.by_kind().items():
-        table.add_row(
+        result.add_row(
             kind,
             milliseconds(predicted),
             milliseconds(measured),
-            f"{predicted / measured - 1:+.1%}",
-            f"{measured / total:.1%}",
+            signed_share(predicted / measured - 1),
+            percent(measured / total),
         )
-    parts = ", ".join(f"{name} {share:+.1%}" for name, share in comparison.decomposition().items())
-    table.caption = f"error {comparison.error:+.1%} = {parts}"
-    return table
+    parts = ", ".join(f"{n} {signed_share(part)}" for n, part in comparison.decomposition().items())
+    result.caption = f"error {signed_share(comparison.error)} = {parts}"
+    return result
 
 
-def layers_table(comparison: Comparison) -> Table:
+def layers_table(console: Console, comparison: Comparison) -> Table:
     """Return the kinds of layer of one network as the engine counts and times them."""
-    table = Table(title=escape(f"{comparison.network}: its layers in ms, by the engine's profile"))
-    table.add_column("kind", overflow="fold")
-    for name in ("layers", "measured", "share of network"):
-        table.add_column(name, justify="right")
+    result = table(
+        console,
+        *("kind", "layers", "measured", "share of network"),
+        title=escape(f"{comparison.network}: its layers in ms, by the engine's profile"),
+    )
     total = comparison.measured.quiet
     for kind, (number, seconds) in comparison.layers_by_kind().items():
-        table.add_row(escape(kind), str(number), milliseconds(seconds), f"{seconds / total:.1%}")
-    return table
+        result.add_row(escape(kind), str(number), milliseconds(seconds), percent(seconds / total))
+    return result
 
 
 def sentence(result: Score, label: Label = "measured") -> str:
@@ -94,10 +107,11 @@ def sentence(result: Score, label: Label = "measured") -> str:
     ranks = ""
     if result.spearman is not None:
         ranks = f", Spearman {result.spearman:.3f}, Kendall {result.kendall:.3f}"
-    noise = f"noise {result.noise:.1%}" if label == "measured" else f"against {label} times"
+    noise = f"noise {percent(result.noise)}" if label == "measured" else f"against {label} times"
     return (
-        f"MAPE {result.mape:.1%}, median error {result.bias:+.1%}, "
-        f"{result.within:.0%} within 10 %, {result.covered:.0%} in the interval{ranks}; {noise}"
+        f"MAPE {percent(result.mape)}, median error {signed_share(result.bias)}, "
+        f"{percent(result.within)} within 10 %, {percent(result.covered)} in the interval{ranks}; "
+        f"{noise}"
     )
 
 
