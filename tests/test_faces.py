@@ -28,6 +28,9 @@ THINGS = {
     "calibration": calibration,
     "timeline": lambda: cm.memory_timeline(cm.zoo.resnet18()),
     "cost": lambda: cm.cost(cm.zoo.resnet18()),
+    "advice": lambda: cm.advise(cm.zoo.mobilenet_v2(), "gtx-1080-ti/torch-eager"),
+    "comparison": lambda: cm.compare([cm.zoo.resnet18(), cm.zoo.mobilenet_v2()], GPU),
+    "sweep": lambda: cm.sweep(cm.find_space("nasbench201"), "rk3399/tflite", sample=50),
 }
 SAID = {
     "graph": "<OpGraph 'resnet18': ",
@@ -36,6 +39,18 @@ SAID = {
     "calibration": "<Calibration of snapdragon-810/paper: 4 rows, median error ",
     "timeline": "<Timeline of ",
     "cost": "Cost(multiply_adds=",
+    "advice": "<Advice on mobilenet_v2 on gtx-1080-ti/torch-eager: 2 findings>",
+    "comparison": "<Comparison of resnet18, mobilenet_v2 on gtx-1080-ti/paper>",
+    "sweep": "<Sweep of nasbench201 on rk3399/tflite: 50 kept of 50>",
+}
+ALONE = {
+    "space": (lambda: cm.find_space("nasbench201"), "<Space nasbench201: 15,625 variants of edge0"),
+    "predictor": (lambda: cm.predictor("rk3399/tflite"), "<Predictor on rk3399/tflite, from "),
+    "prepared": (lambda: cm.prepare(cm.zoo.resnet18()), "<Prepared 'resnet18': "),
+    "finding": (
+        lambda: cm.advise(cm.zoo.resnet18(), "gtx-1080-ti/torch-eager").findings[1],
+        "<Finding G4: 20 batch normalizations folded into convolutions, saves ",
+    ),
 }
 
 
@@ -45,6 +60,25 @@ def test_a_prompt_shows_a_line(name):
     assert said.startswith(SAID[name])
     assert len(said) < 160
     assert "\n" not in said
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_what_has_no_table_has_a_line_too(name):
+    make, start = ALONE[name]
+    said = repr(make())
+    assert said.startswith(start)
+    assert len(said) < 160
+    assert "\n" not in said
+
+
+def test_a_sweep_in_a_notebook_is_cut_before_rows_are_made_of_it():
+    found = THINGS["sweep"]()
+    text = found._repr_html_()
+    assert text.count("<tr") == 41
+    assert "10 more rows" in text
+    assert "50 kept of 50" in text
+    empty = cm.sweep(found.space, "rk3399/tflite", sample=5, where="latency<1e-9")
+    assert "0 kept of 5" in empty._repr_html_()
 
 
 @pytest.mark.parametrize("name", THINGS)

@@ -10,7 +10,7 @@ import numpy as np
 
 from costmodel.counting.metrics import mac, multiply_adds, params
 from costmodel.counting.subject import prepare
-from costmodel.errors import DataError, GraphError
+from costmodel.errors import DataError, GraphError, listed
 from costmodel.graph import free_symbols, nodes_in_order
 from costmodel.platforms import Platform, load_platform
 from costmodel.prediction import Prediction
@@ -90,6 +90,11 @@ class Comparison:
     entries: tuple[Entry, ...]
     draws: np.ndarray
     level: float
+
+    def __repr__(self) -> str:
+        networks = listed(dict.fromkeys(e.network for e in self.entries), 3)
+        platforms = listed(dict.fromkeys(e.platform for e in self.entries), 2)
+        return f"<Comparison of {networks} on {platforms}>"
 
     @property
     def seconds(self) -> np.ndarray:

@@ -39,6 +39,9 @@ class Prepared:
     name: str = ""
     known: dict[str, Any] = field(default_factory=dict, repr=False)
 
+    def __repr__(self) -> str:
+        return f"<Prepared {self.name!r}: {len(self.nodes)} nodes>"
+
 
 Subject: TypeAlias = nx.DiGraph | Op | Prepared | Unlinked
 """A graph, an operator (with its input tensors as further arguments), or a prepared graph."""

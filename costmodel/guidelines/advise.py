@@ -31,6 +31,7 @@ from costmodel.prediction import Prediction
 from costmodel.prediction.joint import Ratio, joint
 from costmodel.prediction.latency import LEVEL, latency
 from costmodel.prediction.table import tabulate
+from costmodel.units import format_si
 
 RULES = (
     equal_widths,
@@ -85,6 +86,10 @@ class Finding:
     params: int
     mac: int
 
+    def __repr__(self) -> str:
+        said = f"saves {format_si(self.saving, 's')}, {self.share:.0%}"
+        return f"<Finding {self.rewrite.guideline}: {self.rewrite.title}, {said}>"
+
 
 @dataclass(frozen=True)
 class Advice:
@@ -103,6 +108,10 @@ class Advice:
     graph: nx.DiGraph
     prediction: Prediction
     findings: tuple[Finding, ...]
+
+    def __repr__(self) -> str:
+        p = self.prediction
+        return f"<Advice on {p.network} on {p.platform}: {len(self.findings)} findings>"
 
     def apply(self, numbers: Iterable[int]) -> nx.DiGraph:
         """Return the network with several findings applied, one after the other.

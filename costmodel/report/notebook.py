@@ -7,6 +7,7 @@ gets a table (``_repr_html_``) and a method ``to_dataframe``, which needs pandas
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -14,11 +15,14 @@ import numpy as np
 
 from costmodel.algebra.symbols import is_symbolic
 from costmodel.calibration import Calibration
+from costmodel.comparison import Comparison
 from costmodel.counting.cost import Cost
 from costmodel.counting.timeline import Timeline
 from costmodel.graph import OpGraph, free_symbols
+from costmodel.guidelines import Advice
 from costmodel.platforms import Platform
 from costmodel.prediction import Prediction
+from costmodel.spaces.sweeping import Sweep
 
 _MOST = 40
 """Rows that a notebook shows."""
@@ -44,13 +48,26 @@ def _rows_html(thing: Any) -> str:
     from costmodel.report.rows import ROWS
 
     rows = ROWS[type(thing)](thing)
-    head = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
+    return _table("" if isinstance(thing, Cost) else repr(thing), rows, len(rows))
+
+
+def _sweep_html(sweep: Sweep) -> str:
+    """Return the first variants: of all, of which there may be millions, no rows are made."""
+    from costmodel.report.rows import of_sweep
+
+    first = {name: values[:_MOST] for name, values in sweep.columns.items()}
+    return _table(repr(sweep), of_sweep(replace(sweep, columns=first)), len(sweep))
+
+
+def _table(said: str, rows: list[dict[str, Any]], number: int) -> str:
+    """Return rows, the first of ``number``, as a table below a line."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in (rows[0] if rows else ()))
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(_cell(value))}</td>" for value in row.values()) + "</tr>"
         for row in rows[:_MOST]
     )
-    more = f"<p>{len(rows) - _MOST} more rows</p>" if len(rows) > _MOST else ""
-    title = "" if isinstance(thing, Cost) else f"<p>{escape(repr(thing).strip('<>'))}</p>"
+    more = f"<p>{number - _MOST} more rows</p>" if number > _MOST else ""
+    title = f"<p>{escape(said.strip('<>'))}</p>" if said else ""
     return f"{title}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
 
 
@@ -72,6 +89,9 @@ _FACES: dict[type, Callable[[Any], str | None]] = {
     Calibration: _rows_html,
     Timeline: _rows_html,
     Cost: _rows_html,
+    Advice: _rows_html,
+    Comparison: _rows_html,
+    Sweep: _sweep_html,
 }
 
 for _class, _html in _FACES.items():

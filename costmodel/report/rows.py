@@ -7,14 +7,17 @@ from dataclasses import asdict
 from typing import Any
 
 from costmodel.calibration import Calibration
+from costmodel.comparison import Comparison
 from costmodel.counting.cost import Cost
 from costmodel.counting.timeline import Timeline
 from costmodel.errors import MissingPackageError
 from costmodel.graph import OpGraph
+from costmodel.guidelines import Advice
 from costmodel.platforms import Platform
 from costmodel.prediction import Prediction
 from costmodel.report.collect import collect
 from costmodel.report.document import kernel_fields
+from costmodel.spaces.sweeping import Sweep
 
 Rows = list[dict[str, Any]]
 
@@ -56,6 +59,53 @@ def of_cost(cost: Cost) -> Rows:
     return [asdict(cost)]
 
 
+def of_advice(advice: Advice) -> Rows:
+    """Return one row a finding: what it changes and what that saves."""
+    return [
+        {
+            "number": number,
+            "guideline": f.rewrite.guideline,
+            "title": f.rewrite.title,
+            "saving_seconds": f.saving,
+            "low_seconds": f.interval[0],
+            "high_seconds": f.interval[1],
+            "share": f.share,
+            "same_function": f.rewrite.same_function,
+            "multiply_adds_change": f.multiply_adds,
+            "params_change": f.params,
+            "mac_change_elements": f.mac,
+            "layers": " ".join(f.rewrite.layers),
+        }
+        for number, f in enumerate(advice.findings, start=1)
+    ]
+
+
+def of_comparison(comparison: Comparison) -> Rows:
+    """Return one row a network and platform."""
+    rows = []
+    for entry in comparison.entries:
+        low, high = entry.prediction.interval or (None, None)
+        rows.append(
+            {
+                "network": entry.network,
+                "platform": entry.platform,
+                "seconds": float(entry.prediction.seconds),
+                "low_seconds": low,
+                "high_seconds": high,
+                "multiply_adds": entry.multiply_adds,
+                "mac_elements": entry.mac,
+                "params": entry.params,
+            }
+        )
+    return rows
+
+
+def of_sweep(sweep: Sweep) -> Rows:
+    """Return one row a variant that was kept: its columns and its choices."""
+    table = {name: values.tolist() for name, values in sweep.table().items()}
+    return [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
+
+
 ROWS: dict[type, Callable[[Any], Rows]] = {
     OpGraph: of_graph,
     Prediction: of_prediction,
@@ -63,6 +113,9 @@ ROWS: dict[type, Callable[[Any], Rows]] = {
     Calibration: of_calibration,
     Timeline: of_timeline,
     Cost: of_cost,
+    Advice: of_advice,
+    Comparison: of_comparison,
+    Sweep: of_sweep,
 }
 """How each class is taken apart into rows."""
 

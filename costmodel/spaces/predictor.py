@@ -37,6 +37,9 @@ class Predictor:
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
 
+    def __repr__(self) -> str:
+        return f"<Predictor on {self.platform.name}, from {self.platform.fitted.basis}>"
+
     @overload
     def __call__(self, network: Sequence[Any], example: Any = None) -> np.ndarray: ...
     @overload

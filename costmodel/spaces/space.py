@@ -10,7 +10,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from costmodel.errors import DataError
+from costmodel.errors import DataError, listed
 
 MAX_VARIANTS = 2**62
 """Most variants of a space: their numbers are 64-bit integers."""
@@ -65,6 +65,9 @@ class Space:
         object.__setattr__(self, "_order", (*structural, *self.sizes))
         if math.prod(len(v) for v in self.choices.values()) > MAX_VARIANTS:
             raise DataError(f"space {self.name} has too many variants (at most 2**62)")
+
+    def __repr__(self) -> str:
+        return f"<Space {self.name}: {self.count:,} variants of {listed(self.choices, 6)}>"
 
     @property
     def count(self) -> int:

@@ -49,6 +49,10 @@ class Sweep:
     columns: dict[str, np.ndarray]
     seen: int
 
+    def __repr__(self) -> str:
+        kept = f"{len(self):,} kept of {self.seen:,}"
+        return f"<Sweep of {self.space.name} on {self.platform}: {kept}>"
+
     def __len__(self) -> int:
         return len(self.columns[NUMBER])
 
