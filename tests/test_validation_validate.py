@@ -12,6 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 import costmodel as cm
+from costmodel.calibration import calibrate
+from costmodel.calibration.measurement import Measurement
 from costmodel.cli.app import app
 from costmodel.errors import DataError
 from costmodel.graph import converted
@@ -102,6 +104,21 @@ def test_a_network_is_built_once_and_predicted_as_it_is_measured(
     assert all(graph is measured[0] for graph in measured)
     assert found["predicted"] == pytest.approx(float(cm.latency(measured[0], PI).seconds))
     assert found["measured"]["median"] == pytest.approx(1e-6 * cm.multiply_adds(measured[0]))
+
+
+def test_a_machine_that_is_not_calibrated_is_told_the_command(
+    recorder: Recorder,
+) -> None:
+    spec, command = "pointwise?h=7&w=7&c1=8&c2=8", f"costmodel calibrate --backend {recorder.name}"
+    assert command not in validate(spec, "--no-kernels")  # of a board: not this machine
+    words = (spec, "--no-kernels", "--platform")
+    assert validate(*words, "host/torch-eager").endswith(f"in ten minutes: {command}\n")
+    out = validate(*words, "host/torch-eager", "--threads", "1", "--dtype", "float16")
+    assert out.endswith(f'{command} -p "host/torch-eager?dtype=float16"\n')
+    validate(*words, "host/torch-eager", "--json")  # is a document, and nothing else
+    rows = [Measurement(f"pointwise?h=56&w=56&c1={c}&c2={c}", 1e-4 * c) for c in (16, 32, 64)]
+    calibrate(rows, "host/torch-eager").save()
+    assert command not in validate(*words, "host/torch-eager")
 
 
 def test_a_stored_result_of_another_graph_is_not_taken_for_this_one(recorder: Recorder) -> None:

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from costmodel.errors import DataError
+from costmodel.platforms import load_platform
 from costmodel.specs import network
 
 from ..guidelines.claims import guidelines_only
@@ -46,6 +47,7 @@ def show_networks(
         if comparison.layers:
             console.print(layers_table(console, comparison))
     _print_note(console, NOTES[label], host)
+    _print_command(console, compared, backend)
 
 
 def show_guidelines(
@@ -105,6 +107,16 @@ def _print_note(console: Console, note: str, host: Mapping[str, str]) -> None:
         say(console, note + host.get("parameters", ""))
     if advice := host.get("advice"):
         say(console, advice)
+
+
+def _print_command(console: Console, compared: Sequence[Comparison], backend: Backend) -> None:
+    """Name the command that fits this machine, where it is predicted from priors."""
+    platform = compared[0].platform
+    if platform.startswith("host/") and not load_platform(platform).fitted.rows:
+        command = f"costmodel calibrate --backend {backend.name}"
+        if "?" in platform:
+            command += f' -p "{platform}"'
+        say(console, f"{platform} is predicted from priors; this fits it in ten minutes: {command}")
 
 
 def _where(backend: Backend, settings: Settings, host: Mapping[str, str]) -> str:
