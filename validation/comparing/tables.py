@@ -31,7 +31,7 @@ def networks_table(
 ) -> Table:
     """Return predicted and measured times (or simulated ones, by ``label``), one row per network.
 
-        The measured time is the lowest median of a round, when the machine was least disturbed. The
+    The measured time is the lowest median of a round, when the machine was least disturbed. The
     median of all samples and the noise are shown where there is room.
     """
     measured = label == "measured"
