@@ -1,7 +1,8 @@
 """Figures of networks and predictions: axes in, axes out; matplotlib is imported when one is drawn.
 
 Every function takes the axes to draw on, by default those of a new figure, and returns them. All
-figures are readable in grey: what differs in colour differs in marker, hatch or line style too.
+figures are readable in grey: series with different colours also differ in marker, hatch or line
+style.
 """
 
 from __future__ import annotations

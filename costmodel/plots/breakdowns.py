@@ -1,4 +1,4 @@
-"""What the time of networks is spent on, as stacked bars."""
+"""Parts of the time of networks, as stacked bars."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TERMS = ("compute", "memory", "launch", "passes", "dispatch", "transfer", "fixed")
-"""What a kernel or a network can wait for, in the order of the bars."""
+"""Terms of a kernel or a network, in the order of the bars."""
 _OUTSIDE = ("dispatch", "transfer", "fixed")
 """The time that no kernel takes."""
 _GREYS = {
@@ -28,7 +28,7 @@ def breakdown(
     by: Literal["kind", "term"] = "kind",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw what the predicted time of one or several networks is spent on.
+    """Draw the parts of the predicted time of one or several networks.
 
     Parameters
     ----------
@@ -116,14 +116,14 @@ def _spent(p: Prediction, by: str) -> dict[str, float]:
             spent[part] = spent.get(part, 0.0) + seconds
     known = sum(spent.values()) + float(p.fixed) + float(p.transfer)
     spent |= {"transfer": float(p.transfer), "fixed": float(p.fixed)}
-    # Rounding apart, what is left is time in which the device waits for the host.
+    # Except for rounding, the remaining time is waiting of the device for the host.
     waiting = float(p.seconds) - known
     spent["dispatch"] = waiting if waiting > 1e-9 * float(p.seconds) else 0.0
     return {part: seconds for part, seconds in spent.items() if seconds > 0}
 
 
 def _order(spent: list[dict[str, float]]) -> list[str]:
-    """Return the parts, those that take most time first; what is not a kernel comes last."""
+    """Return the parts, the largest first; parts other than kernels come last."""
     totals: dict[str, float] = {}
     for times in spent:
         for part, seconds in times.items():
@@ -132,14 +132,14 @@ def _order(spent: list[dict[str, float]]) -> list[str]:
 
 
 def _style(part: str) -> Style:
-    """Return a style; grey tones for what is not a kernel, so that kinds keep the colours."""
+    """Return a style; parts other than kernels are grey, so that kinds keep the colours."""
     if part in _OUTSIDE:
         return _GREYS[part]
     return STYLES[TERMS.index(part)] if part in TERMS else style_of_kind(part)
 
 
 def _labels(predictions: list[Prediction]) -> list[str]:
-    """Return the names of the networks, with the platform where it is not one for all."""
+    """Return the names of the networks, with the platform if there are several."""
     if len({p.platform for p in predictions}) == 1:
         return [p.network for p in predictions]
     return [f"{p.network}\n{p.platform}" for p in predictions]

@@ -1,4 +1,4 @@
-"""What helps to decide: curves along a quantity, elasticities, savings, solutions."""
+"""Figures for decisions: curves along a quantity, elasticities, savings, solutions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def along(
     limit: float | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw latencies as one quantity is varied, and where they cross.
+    """Draw latencies along a varied quantity, and their crossover points.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def along(
 
 
 def elasticities(found: Mapping[str, float], ax: Axes | None = None) -> Axes:
-    """Draw by how many per cent a latency changes with 1 % more of each quantity.
+    """Draw the change of a latency in per cent for 1 % more of each quantity.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def elasticities(found: Mapping[str, float], ax: Axes | None = None) -> Axes:
 
 
 def savings(advice: Advice, ax: Axes | None = None) -> Axes:
-    """Draw what each finding saves, with its interval.
+    """Draw the saving of each finding with its interval.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def savings(advice: Advice, ax: Axes | None = None) -> Axes:
 
 
 def solved(solution: Solution, ax: Axes | None = None) -> Axes:
-    """Draw the values of a solution, beside the best real numbers where these are known.
+    """Draw the values of a solution, and the best real numbers if known.
 
     Parameters
     ----------
@@ -216,7 +216,7 @@ def solved(solution: Solution, ax: Axes | None = None) -> Axes:
 
 
 def _name_functions(ax: Axes, functions: set[bool]) -> None:
-    """Say what the colours of savings mean."""
+    """Draw the legend of the colours of savings."""
     from matplotlib.patches import Patch
 
     words = {True: "the same function", False: "another function"}

@@ -1,4 +1,4 @@
-"""Numbers beside what they should be: predicted beside measured, MAC beside its lower bound."""
+"""Comparisons of numbers: predicted with measured times, MAC with its lower bound."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def scatter(
     intervals : sequence of (float, float), optional
         Predicted intervals, drawn as bars. [s]
     groups : sequence of str, optional
-        What each point belongs to: a marker and a line of the legend for each group.
+        Group of each point: a marker and a line of the legend for each group.
     ax : Axes, optional
         Where to draw, by default on a new figure.
 
@@ -98,12 +98,12 @@ def mac_beside_bound(
     graphs: nx.DiGraph | Mapping[str, nx.DiGraph],
     ax: Axes | None = None,
 ) -> Axes:
-    r"""Draw the memory access cost (MAC) of networks beside its lower bound.
+    r"""Draw the memory access cost (MAC) of networks with its lower bound.
 
     Parameters
     ----------
     x : sequence of float
-        What is varied, one entry for each entry of the networks' array sizes.
+        The varied quantity, one entry for each entry of the networks' array sizes.
     graphs : DiGraph or mapping of str to DiGraph
         Networks whose sizes are arrays over ``x`` (a design space); by name where there are
         several.

@@ -166,7 +166,7 @@ def _label(op: Op, outputs: tuple[Tensor, ...]) -> str:
 
 
 def _name(op: Op) -> str:
-    """Return what tells an operator from others of its class."""
+    """Return the fields that distinguish an operator from others of its class."""
     name = type(op).__name__
     match op:
         case Conv(kernel=kernel, groups=groups):

@@ -1,4 +1,4 @@
-"""What all figures share: new axes, colours with markers and hatches, units of times."""
+"""Common parts of all figures: new axes, colours with markers and hatches, units of times."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Style(NamedTuple):
-    """How one series looks: a colour, and what tells it from the others without colour."""
+    """The style of one series: a colour, and a distinction without colour."""
 
     color: str
     marker: str
@@ -24,7 +24,7 @@ class Style(NamedTuple):
     line: str | tuple[int, tuple[int, ...]]
 
 
-# Okabe and Ito's colours, which the colour-blind can tell apart, from dark to light.
+# Okabe and Ito's colours, which colour-blind readers can distinguish, from dark to light.
 STYLES = (
     Style("#0072B2", "o", "", "-"),
     Style("#E69F00", "s", "////", "--"),
@@ -141,7 +141,7 @@ _GRAPH = "an op graph, as costmodel.network returns it"
 
 
 def needed(given: object, wanted: type, words: str) -> None:
-    """Refuse what a figure cannot draw, and say what it takes.
+    """Reject an object that a figure cannot draw, and state the accepted ones.
 
     Raises
     ------

@@ -33,7 +33,7 @@ _LATER = {
     "page": "html",
     "prediction_fragment": "html",
 }
-"""What pages alone need, and where it is: reports as text do without the time of its import."""
+"""Names that only pages need, with their modules; text reports save the time of the import."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What a report holds: every figure of a network, worked out once for all ways of showing it."""
+"""Content of a report: every figure of a network, computed once for all forms of output."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ LABELS: Mapping[str, str] = {
     "transfer": "moving inputs and outputs",
     "fixed": "fixed cost of an inference",
 }
-"""What the terms of a prediction are called in print."""
+"""Printed names of the terms of a prediction."""
 
 
 @dataclass(frozen=True)
 class CacheBound:
-    """What a network moves at least through a fast memory, operator after operator.
+    """Least traffic of a network through a fast memory, operator after operator.
 
     Parameters
     ----------
@@ -123,23 +123,23 @@ class Totals:
 
     @property
     def mac_ratio(self) -> float | None:
-        """MAC over its lower bound; None where nothing is moved. [1]."""
+        """MAC over its lower bound; None if nothing is moved. [1]."""
         return self.mac / self.mac_lower_bound if self.mac_lower_bound else None
 
     @property
     def intensity(self) -> float | None:
-        """FLOPs for each byte moved; None where nothing is moved. [FLOP/byte]."""
+        """FLOPs per byte moved; None if nothing is moved. [FLOP/byte]."""
         return self.flops / self.mac_bytes if self.mac_bytes else None
 
     @property
     def parallelism(self) -> float | None:
-        """Work over span; None where nothing is computed. [1]."""
+        """Work over span; None if nothing is computed. [1]."""
         return self.work / self.span if self.span else None
 
 
 @dataclass(frozen=True)
 class Report:
-    """All that is said about a network.
+    """All figures of a network.
 
     Parameters
     ----------
@@ -167,8 +167,8 @@ class Report:
     prediction : Prediction, optional
         On a platform.
     depth : int, optional
-        How many parts of a dotted path tell modules apart; None where nobody chose: it is one, and
-        people see more of a module that holds nearly everything.
+        Depth of the modules: number of parts of their dotted paths. None stands for one; text
+        reports then open a module that holds nearly everything.
     """
 
     network: str
@@ -200,9 +200,9 @@ def collect(
     prediction : Prediction, optional
         Its latency on a platform.
     depth : int, optional
-        How many parts of a dotted path tell modules apart, by default one.
+        Depth of the modules: number of parts of their dotted paths, by default one.
     name : str, optional
-        What to call it, by default the graph's name.
+        Its name, by default the graph's name.
     fast_memories : mapping of str to float, optional
         Fast memories by name, through which a lower bound of traffic is given. [byte]
 

@@ -137,7 +137,7 @@ def prediction_fields(prediction: Prediction) -> dict[str, Any]:
 
 
 def to_csv(report: Report) -> str:
-    """Return one row an operator, or one a kernel where there is a prediction.
+    """Return one row per operator, or one per kernel if there is a prediction.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a page says beyond the figures of a report: conditions, roofline, memory, advice, edges."""
+"""Additional content of a page: conditions, roofline, memory, advice, edges."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ class Roof:
 
 @dataclass(frozen=True)
 class Details:
-    """What a page says beyond a report.
+    """Additional content of a page.
 
     Parameters
     ----------
     conditions : tuple of (str, str)
-        What the figures hold for, name and value: inputs, dtype, platform, versions, date.
+        Conditions of the figures, name and value: inputs, dtype, platform, versions, date.
     memory : Timeline
         Of activations.
     links : tuple of (str, str)
-        Maker and taker of each tensor, by the names of the operators.
+        Producer and consumer of each tensor, by the names of the operators.
     roof : Roof, optional
         Of the platform.
     findings : tuple of Finding
@@ -68,14 +68,14 @@ class Details:
 def details(
     graph: nx.DiGraph, platform: str | Platform | None = None, date: str | None = None
 ) -> Details:
-    """Return what a page says about a concrete network beyond the figures of its report.
+    """Return the additional content of a page on a concrete network.
 
     Parameters
     ----------
     graph : DiGraph
         An op graph without free symbols.
     platform : str or Platform, optional
-        Where it runs.
+        The platform.
     date : str, optional
         Of the report, by default today's in UTC.
 

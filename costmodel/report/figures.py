@@ -7,7 +7,7 @@ from costmodel.report.text import QUOTIENTS, count, size
 
 
 def total_rows(report: Report) -> list[tuple[str, str, str]]:
-    """Return the figures of the whole network: name, value, and what to know of it."""
+    """Return the figures of the whole network: name, value and remark."""
     t = report.totals
     least = "at least " if report.unknown else ""
     ratio = "" if t.mac_ratio is None else f"MAC is {t.mac_ratio:.3f} x that"

@@ -1,4 +1,4 @@
-"""What other tools count for a network, and why their totals differ from ours.
+"""Counts of other tools for a network, and the reasons why their totals differ from ours.
 
 Rules are those of the source of each tool: torch 2.13 ``torch/utils/flop_counter.py``, fvcore 0.1.5
 ``nn/flop_count.py`` and ``nn/jit_handles.py``, thop 0.1.1 ``vision/basic_hooks.py``, ptflops 0.7.5
@@ -36,7 +36,7 @@ from costmodel.ops import (
 )
 
 Part = tuple[str, int]
-"""A reason, and what it adds to our multiply-adds or takes off."""
+"""A reason, and its contribution to the difference from our multiply-adds."""
 _ACTIVATIONS = {"relu": 2, "elu": 2, "gelu": 2, "relu6": 1, "leaky_relu": 1, "silu": 1}
 """How often ptflops counts an activation: as a module, and as the function that this calls."""
 _TWICE = " (module and function)"
@@ -45,18 +45,18 @@ _BICUBIC = 259  # multiplications and additions of a pixel, as thop counts them
 
 @dataclass(frozen=True)
 class Tool:
-    """How a tool counts.
+    """The counting rules of a tool.
 
     Parameters
     ----------
     name, title : str
         Its name on the command line, and its full name.
     factor : int
-        What it counts for a multiply-add. [1]
+        Its count for a multiply-add. [1]
     rule : callable
-        Gives the parts in which it differs from our multiply-adds for one operator.
+        Returns the differences from our multiply-adds for one operator.
     note : str
-        What its total depends on and a graph does not tell.
+        Properties that its total depends on and that a graph does not contain.
     """
 
     name: str
@@ -68,16 +68,16 @@ class Tool:
 
 @dataclass(frozen=True)
 class Difference:
-    """Where a tool counts otherwise, all operators of a kind together.
+    """A difference of a tool, for all operators of a kind together.
 
     Parameters
     ----------
     reason, operator : str
-        Why, and the class of the operators.
+        The reason, and the class of the operators.
     operators : tuple of str
         Their names.
     multiply_adds : int
-        What the tool counts more (or less), in its unit before the factor.
+        The additional (or missing) count of the tool, in its unit before the factor.
     """
 
     reason: str
@@ -88,18 +88,18 @@ class Difference:
 
 @dataclass(frozen=True)
 class Likeness:
-    """The total of a tool, taken apart.
+    """The total of a tool with its differences from ours.
 
     Parameters
     ----------
     tool : Tool
-        Which.
+        The tool.
     multiply_adds : int
         Ours. [multiply-add]
     differences : tuple of Difference
         The largest first.
     untold : tuple of str
-        Operators for which no rule of the tool is known here; they count as ours.
+        Operators without a known rule of the tool; they count as in our total.
     """
 
     tool: Tool
@@ -109,13 +109,13 @@ class Likeness:
 
     @property
     def total(self) -> int:
-        """What the tool prints."""
+        """The total that the tool prints."""
         found = self.multiply_adds + sum(d.multiply_adds for d in self.differences)
         return self.tool.factor * found
 
 
 def like(graph: nx.DiGraph | Prepared, tool: str) -> Likeness:
-    """Return what a tool counts for a concrete network, and every difference to our count.
+    """Return the count of a tool for a concrete network, and every difference from our count.
 
     Parameters
     ----------
@@ -251,7 +251,7 @@ def _ptflops(node: Node, ours: int) -> Iterator[Part]:
 
 
 def _square(node: Node, ours: int) -> Part:
-    """Return what a causal mask leaves out and a tool counts."""
+    """Return the part that a causal mask excludes and a tool counts."""
     assert isinstance(node.op, Attention)
     full = op_cost(replace(node.op, causal=False), node.inputs).cost.multiply_adds
     return "a causal mask is not looked at: the whole square counts", int(full) - ours

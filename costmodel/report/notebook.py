@@ -1,7 +1,7 @@
-"""Gives what the library returns its face in a notebook; importing this module does it.
+"""Notebook displays of the library's classes, installed when this module is imported.
 
-The classes stay below the reports that show them: they do not import what they are shown with. Each
-gets a table (``_repr_html_``) and a method ``to_dataframe``, which needs pandas.
+The classes are on a lower floor than reports, so they cannot import their displays. Each gets a
+table (``_repr_html_``) and a method ``to_dataframe``, which needs pandas.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _prediction_html(prediction: Prediction) -> str | None:
 
 
 def _rows_html(thing: Any) -> str:
-    """Return what a thing is, and its rows as a table."""
+    """Return the description of an object, and its rows as a table."""
     from costmodel.report.rows import ROWS
 
     rows = ROWS[type(thing)](thing)

@@ -1,4 +1,4 @@
-"""Rows of what has some, for tables in notebooks and for pandas."""
+"""Rows of objects, for tables in notebooks and for pandas."""
 
 from __future__ import annotations
 
@@ -117,11 +117,11 @@ ROWS: dict[type, Callable[[Any], Rows]] = {
     Comparison: of_comparison,
     Sweep: of_sweep,
 }
-"""How each class is taken apart into rows."""
+"""Functions that return the rows of each class."""
 
 
 def to_dataframe(thing: Any) -> Any:
-    """Return a ``pandas.DataFrame`` of what has rows: a graph, a prediction, a platform ...
+    """Return a ``pandas.DataFrame`` of an object with rows: a graph, a prediction, a platform ...
 
     Raises
     ------

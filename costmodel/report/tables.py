@@ -41,7 +41,7 @@ _LEARNED = 0.05  # share of a kernel's time from which on multipliers have a col
 def table(console: Console, *columns: str, title: str = "", left: int = 1) -> Table:
     """Return an empty table; the first ``left`` columns are text, the others numbers.
 
-    Lines are drawn on terminals only, so that what is piped stays plain text.
+    Lines are drawn on terminals only, so that piped output stays plain text.
     """
     result = Table(
         title=title or None,
@@ -100,7 +100,7 @@ def _module_row(
 
 
 def _only_own(root: Module) -> Module:
-    """Return what is in no module as a module of its own."""
+    """Return the operators outside all modules as a module."""
     from costmodel.report.tree import Module
 
     result = Module("", "(no module)")
@@ -125,7 +125,7 @@ def operators_table(console: Console, operators: Iterable[OperatorCost]) -> Tabl
 
 
 def dispatches_table(console: Console, prediction: Prediction) -> Table:
-    """Return what the host dispatches, by kind of kernel, the most time first."""
+    """Return the dispatches of the host by kind of kernel, the largest time first."""
     found: dict[str, tuple[int, float]] = {}
     for k, value in zip(prediction.kernels, spent(prediction), strict=True):
         number, so_far = found.get(k.kernel.kind, (0, 0.0))
@@ -138,7 +138,7 @@ def dispatches_table(console: Console, prediction: Prediction) -> Table:
 
 
 def kernels_table(console: Console, prediction: Prediction, everything: bool) -> Table:
-    """Return the slowest kernels, or all in order with what was fused into them."""
+    """Return the slowest kernels, or all in order with their fused operators."""
     ordered = list(prediction.kernels)
     if not everything:
         ordered = sorted(ordered, key=lambda k: -float(k.seconds))[:TOP]
@@ -182,7 +182,7 @@ def _width(console: Console, usual: int) -> int:
 
 
 def print_likeness(console: Console, network: str, found: Likeness) -> None:
-    """Print what a tool counts for a network, and every difference to our count."""
+    """Print the count of a tool for a network, and every difference from our count."""
     console.print(f"{network} as {found.tool.title} counts it", style="bold")
     console.print()
     result = table(console, "what is counted otherwise", "operators", "multiply-adds")

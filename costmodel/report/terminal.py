@@ -36,11 +36,11 @@ def print_report(console: Console, report: Report, explain: bool = False) -> Non
     Parameters
     ----------
     console : Console
-        Where to.
+        The output.
     report : Report
-        What is known of the network.
+        The figures of the network.
     explain : bool
-        Whether every kernel is shown, with its terms and what was fused into it.
+        Whether every kernel is shown, with its terms and fused operators.
     """
     console.print(Text(report.network, style="bold"))
     _print_coverage(console, report)
@@ -70,7 +70,7 @@ def print_report(console: Console, report: Report, explain: bool = False) -> Non
 
 
 def print_prediction(console: Console, prediction: Prediction) -> None:
-    """Print a latency with its interval, and what it is spent on."""
+    """Print a latency with its interval and its terms."""
     total = float(prediction.seconds)
     console.print(Text(f"Latency on {prediction.platform}", style="bold"))
     console.print(f"  {LABEL} {seconds(total)}{_interval(prediction)}, from {prediction.basis}")
@@ -92,7 +92,7 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
 
 
 def _kernels_matter(prediction: Prediction) -> bool:
-    """Return whether the kernels take the time: not where the host or what is fixed does."""
+    """Return whether kernels, and not the host or fixed costs, take most of the time."""
     spent_on_device = float(prediction.device_seconds)
     return not is_host_bound(prediction) and spent_on_device > _MATTERS * prediction.seconds
 

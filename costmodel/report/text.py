@@ -109,7 +109,7 @@ def cell(value: object) -> object:
 
 
 _FORMULA = ("=", "+", "-", "@")
-"""What a spreadsheet takes for the start of a formula."""
+"""Characters that start a formula in a spreadsheet."""
 
 
 def _is_number(text: str) -> bool:
@@ -121,7 +121,7 @@ def _is_number(text: str) -> bool:
 
 
 QUOTIENTS = frozenset({"intensity", "average parallelism"})
-"""Totals of what is counted that bound nothing: what is not counted may raise or lower them."""
+"""Totals that are no lower bounds, because uncounted operators may raise or lower them."""
 
 
 def covered(coverage: float) -> str:
@@ -139,7 +139,7 @@ def covered(coverage: float) -> str:
 
 
 def shorten(name: str, width: int) -> str:
-    """Return ``name``, its middle left out where it is longer than ``width``.
+    """Return ``name``, with its middle left out if it is longer than ``width``.
 
     Examples
     --------

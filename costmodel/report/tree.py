@@ -1,4 +1,4 @@
-"""The modules of a network as a tree, with the counts and times of what is inside."""
+"""The modules of a network as a tree, with the counts and times of their contents."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class OperatorCost:
 
 @dataclass
 class Module:
-    """A module, the sums of what is inside, and the modules and operators in it.
+    """A module, the sums over its contents, and its modules and operators.
 
     Parameters
     ----------

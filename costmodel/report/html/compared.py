@@ -132,7 +132,7 @@ def _parts(
     times: tuple[Mapping[str, float], Mapping[str, float]],
     key: str,
 ) -> str:
-    """Return a table of the time that parts take in both entries, and of its difference."""
+    """Return a table of the times of parts in both entries, and of their differences."""
     largest = max(map(abs, apart.values()), default=0.0)
     rows = []
     for name, value in apart.items():

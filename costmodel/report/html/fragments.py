@@ -87,7 +87,7 @@ def coverage(report: Report) -> str:
 
 
 def notes(report: Report) -> str:
-    """Return what holds for every total."""
+    """Return the remarks on all totals."""
     return "".join(f'<p class="note">{escape(note)}</p>' for note in report.notes)
 
 

@@ -14,14 +14,14 @@ _SMALLEST = 0.004
 
 
 def icicle(root: Module, waits: Mapping[str, str], by_time: bool, outside: float = 0.0) -> str:
-    """Return boxes in boxes, as wide as the time (or multiply-adds) of modules and operators.
+    """Return nested boxes whose widths are the times (or multiply-adds) of modules and operators.
 
     Parameters
     ----------
     root : Module
         The network.
     waits : mapping
-        What the kernel of each operator waits for, by the name of the operator.
+        The largest term of the kernel of each operator, by the name of the operator.
     by_time : bool
         Whether widths are seconds; else they are multiply-adds.
     outside : float

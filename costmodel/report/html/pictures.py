@@ -139,7 +139,7 @@ def _grid(
     x_of: Callable[[float], float],
     y_of: Callable[[float], float],
 ) -> list[str]:
-    """Return lines at the powers of ten, with what they stand for."""
+    """Return lines at the powers of ten, with their labels."""
     parts = []
     for power in _powers(*x_range):
         x = x_of(10.0**power)

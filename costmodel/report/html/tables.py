@@ -71,7 +71,7 @@ def bar(part: float, whole: float) -> str:
 
 
 def terms(prediction: Prediction) -> str:
-    """Return where the latency goes, term by term."""
+    """Return the latency by term."""
     total = float(prediction.seconds)
     rows = [
         (
@@ -150,7 +150,7 @@ def operators(report: Report) -> str:
 
 
 def modules(root: Module, prediction: Prediction | None = None, depth: int = 2) -> str:
-    """Return the modules as a tree of two levels, one a row; their times add up to the latency."""
+    """Return the modules as a tree of two levels; their times add up to the latency."""
     head = ["module", "output", "operators", "parameters", "multiply-adds", "MAC, elements"]
     if prediction is not None:
         head += ["predicted", "share"]
