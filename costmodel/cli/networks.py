@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -218,9 +219,23 @@ def _network(
     from costmodel.specs import network
 
     try:
-        return network(spec, strict, inputs, dims)
+        with ended_by(spec):
+            return network(spec, strict, inputs, dims)
     except UnknownOperatorError as error:
         raise UnknownOperatorError(str(error).replace("strict=False", "--lenient")) from None
+
+
+@contextmanager
+def ended_by(spec: str) -> Iterator[None]:
+    """Raise an error where the Python code of a network wants to end the program.
+
+    Raises
+    ------
+    DataError
+        If it does.
+    """
+    try:
+        yield
     except SystemExit as stop:
         raise DataError(f"{spec}: its code ended the program (exit {stop.code})") from None
 

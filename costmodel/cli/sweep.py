@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.cli.networks import JsonOption
+from costmodel.cli.given import DimOption, InputOption
+from costmodel.cli.networks import JsonOption, ended_by
 from costmodel.errors import DataError
 
 if TYPE_CHECKING:
@@ -39,7 +40,11 @@ def sweep(
     ],
     choose: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=V,V,...", help="Values of a parameter, such as width=0.5,1.0."),
+        typer.Option(
+            metavar="NAME=V,V,...",
+            help="Values of a parameter, such as width=0.5,1.0; of an open size, batch=1,2,4; of "
+            "a width, c1=16,24,32 (named as by solve --widths).",
+        ),
     ] = None,
     where: Annotated[
         str,
@@ -73,6 +78,8 @@ def sweep(
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw latency against multiply-adds.")
     ] = None,
+    inputs: InputOption = None,
+    dims: DimOption = None,
     json: JsonOption = False,
 ) -> None:
     """Predict all variants of a design space; filter and rank them.
@@ -86,14 +93,21 @@ def sweep(
 
     Example: costmodel sweep mobilenet_v1 -p rk3399/tflite --choose width=0.5,0.75,1.0
     --choose size=128,160,192,224
+
+    Example: costmodel sweep model.onnx -p raspberry-pi-4/ncnn --choose batch=1,2,4
+    --choose c1=16,24,32 --best 20
     """
     from costmodel.cli.console import print_json, safe_console
+    from costmodel.cli.drawing import check_figure_file, write_figure
+    from costmodel.cli.given import parse_dims, parse_inputs
     from costmodel.spaces import find_space
     from costmodel.spaces import sweep as go
     from costmodel.spaces.sweeping import with_choices
     from costmodel.spaces.writing import rows_to
 
-    place = find_space(space, _choices(choose))
+    check_figure_file(plot)
+    with ended_by(space):
+        place = find_space(space, _choices(choose), parse_inputs(inputs), parse_dims(dims))
     front = tuple(part.strip() for part in pareto.split(",")) if pareto else ()
     # Variants are written to the file as they come, because all may not fit into memory.
     every = output is not None and best is None and not front and not json and plot is None
@@ -126,7 +140,9 @@ def sweep(
     if output is not None:
         typer.echo(f"wrote {written} variants to {output}", err=True)
     if plot is not None:
-        _draw(found, plot)
+        from costmodel.plots import swept
+
+        write_figure(swept(found), plot)
     if json:
         print_json(_document(found))
     else:
@@ -140,6 +156,8 @@ def _choices(texts: Sequence[str] | None) -> dict[str, tuple[str, ...]]:
         parts = tuple(part for part in values.split(",") if part)
         if not (name and equals and parts):
             raise DataError(f"choices should be NAME=VALUE,VALUE,..., got {text!r}")
+        if name in found:
+            raise DataError(f"--choose {name!r} is given twice")
         found[name] = parts
     return found
 
@@ -184,15 +202,6 @@ def _progress(console: Console) -> Iterator[Callable[[int, int], None]]:
     with bar:
         task = bar.add_task("", total=None)
         yield lambda done, whole: bar.update(task, completed=done, total=whole)
-
-
-def _draw(found: Sweep, file: Path) -> None:
-    from costmodel.plots import swept
-
-    figure = swept(found).get_figure(root=True)
-    if figure is not None:
-        figure.savefig(file)
-    typer.echo(f"wrote {file}", err=True)
 
 
 def _print(found: Sweep, kept: int) -> None:

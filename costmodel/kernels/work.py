@@ -75,8 +75,24 @@ def _work_of_arrays(op: Op, inputs: tuple[Tensor, ...]) -> Work:
     return _work(op, inputs)
 
 
+class KindsError(ShapeError):
+    """Entries of arrays start different kinds of kernels.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong.
+    apart : ndarray of bool
+        The entries to be timed apart from the others; broadcasts with the arrays.
+    """
+
+    def __init__(self, message: str, apart: np.ndarray) -> None:
+        super().__init__(message)
+        self.apart = apart
+
+
 def _check_one_kind(op: Op, inputs: tuple[Tensor, ...]) -> None:
-    """Raise ``ShapeError`` if array entries would start different kernels."""
+    """Raise ``KindsError`` if array entries would start different kernels."""
     if not isinstance(op, Conv | ConvTranspose | DeformConv):
         return
     found = [("groups", op.groups, 1), ("groups", op.groups, inputs[0].shape[1])]
@@ -88,9 +104,10 @@ def _check_one_kind(op: Op, inputs: tuple[Tensor, ...]) -> None:
         arrays = isinstance(size, np.ndarray) or isinstance(special, np.ndarray)
         equal = np.equal(size, special) if arrays else same(size, special)
         if np.any(equal) and not np.all(equal):
-            raise ShapeError(
+            raise KindsError(
                 f"{type(op).__name__} {name} {size} is {special} in some entries only, which start "
-                "another kind of kernel: time these in a separate graph"
+                "another kind of kernel: time these in a separate graph",
+                np.asarray(equal),
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from costmodel.errors import DataError
+from costmodel.graph import nodes_in_order
 from costmodel.platforms import Platform
 from costmodel.spaces.select import Columns
 from costmodel.spaces.space import Space
@@ -130,4 +132,17 @@ def _what(space: Space, platform: Platform, sample: int | None) -> str:
     values = {n: [str(v) for v in vs] for n, vs in space.choices.items()}
     theta = sorted(platform.fitted.theta.items())
     size = chunk_size(space, sample)
-    return json.dumps([space.name, values, platform.name, theta, sample, size], sort_keys=True)
+    what = [space.name, values, platform.name, theta, sample, size, _network_of(space)]
+    return json.dumps(what, sort_keys=True)
+
+
+def _network_of(space: Space) -> str:
+    """Return what tells the network of a space from another one of its name: a changed file, say.
+
+    Spaces of like choices whose first variants are alike are the same.
+    """
+    nodes = [
+        (node.name, type(node.op).__name__, sorted(node.op.fields().items()), node.sources)
+        for node in nodes_in_order(space.graph(0))
+    ]
+    return hashlib.sha256(repr(nodes).encode()).hexdigest()

@@ -6,6 +6,8 @@ import gc
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import networkx as nx
@@ -17,6 +19,7 @@ from costmodel.counting.metrics import flops, mac, multiply_adds, params
 from costmodel.counting.subject import Prepared, Subject, prepare
 from costmodel.graph.builder import unlinked
 from costmodel.graph.schema import Unlinked
+from costmodel.kernels.work import KindsError
 from costmodel.platforms import Platform
 from costmodel.prediction.latency import latency
 from costmodel.prediction.table import Lowered, lowered, table_of
@@ -63,18 +66,52 @@ def evaluate(
     single = _Singles(space, platform, wanted)
     with _no_collections():
         for own, fixed, arrays in space.structures(numbers):
-            if len(own) == 1 or not arrays:
-                one = {name: _plain(values[0]) for name, values in arrays.items()}
-                single.add(own, {**fixed, **one})
-                continue
-            axes, places = _grid(arrays, min(_SPARSE * len(own), _MOST))
-            shape = np.broadcast_shapes(*(values.shape for values in axes.values()))
-            with computed_once():
-                graph = space.build(**fixed, **axes)
-                for name, values in _of_arrays(graph, platform, wanted).items():
-                    result[name][own] = np.broadcast_to(values, shape)[places]
+            parts = [_Part(own, arrays, min(_SPARSE * len(own), _MOST))]
+            while parts:
+                part = parts.pop()
+                if len(part.own) == 1 or not arrays:
+                    one = {name: _plain(values[0]) for name, values in part.arrays.items()}
+                    single.add(part.own, {**fixed, **one})
+                    continue
+                build = partial(space.build, **fixed)
+                parts += part.fill(result, lambda graph: _of_arrays(graph, platform, wanted), build)
         single.fill(result)
     return result
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Variants of one structure: where they are, their sizes, the most points of their grid."""
+
+    own: np.ndarray
+    arrays: Mapping[str, np.ndarray]
+    most: int
+
+    def fill(
+        self,
+        result: Mapping[str, np.ndarray],
+        costs: Callable[[nx.DiGraph], Mapping[str, np.ndarray]],
+        build: Callable[..., nx.DiGraph],
+    ) -> Sequence[_Part]:
+        """Write the columns, or return the parts to do so for, each of one kind of kernels."""
+        axes, places = _grid(self.arrays, self.most)
+        shape = np.broadcast_shapes(*(values.shape for values in axes.values()))
+        try:
+            with computed_once():
+                found = costs(build(**axes))
+        except KindsError as error:
+            return self._split(np.broadcast_to(error.apart, shape)[places])
+        for name, values in found.items():
+            result[name][self.own] = np.broadcast_to(values, shape)[places]
+        return ()
+
+    def _split(self, apart: np.ndarray) -> Sequence[_Part]:
+        if np.all(apart == apart[0]):  # the others are points of the grid that nobody asked for
+            return (replace(self, most=0),)
+        return tuple(
+            _Part(self.own[some], {n: a[some] for n, a in self.arrays.items()}, self.most)
+            for some in (apart, ~apart)
+        )
 
 
 def _grid(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import networkx as nx
 
+from costmodel.algebra.symbols import Dim
 from costmodel.errors import DataError
 from costmodel.spaces.builders import (
     FBNET_BLOCKS,
@@ -16,11 +16,11 @@ from costmodel.spaces.builders import (
     ofa_mobilenet_v3,
     resnet_widths,
 )
+from costmodel.spaces.networks import Given, choosable, number, space_of
 from costmodel.spaces.space import Space
-from costmodel.specs import network
+from costmodel.specs import InputShape, is_network
 from costmodel.zoo import NETWORKS, mobilenet_v2, mobilenet_v3, shufflenet_v2
 from costmodel.zoo.nasbench import OPERATIONS, nasbench201
-from costmodel.zoo.parameters import accepted
 
 
 def _shufflenet(c2: Any, c3: Any, c4: Any, c5: Any, size: int) -> nx.DiGraph:
@@ -91,21 +91,31 @@ SPACES: Mapping[str, Callable[[], Space]] = {
 """Spaces by name."""
 
 
-def find_space(name: str, choices: Mapping[str, Sequence[Any]] | None = None) -> Space:
-    """Return a space of :data:`SPACES`, or one of a network by name with given choices.
+def find_space(
+    name: str | nx.DiGraph,
+    choices: Mapping[str, Sequence[Any]] | None = None,
+    inputs: Sequence[InputShape] = (),
+    dims: Mapping[str, Dim] | None = None,
+) -> Space:
+    """Return a space of :data:`SPACES`, or that of a network with given choices.
 
     Parameters
     ----------
-    name : str
-        The name of a space or, with ``choices``, a network (:func:`costmodel.network`).
-    choices : mapping, optional
-        Values of its parameters, as in the name of a network; for a space, these restrict the
-        values of some parameters.
+    name : str or DiGraph
+        A name of a space, or with ``choices`` a network (:func:`costmodel.network`) or its graph.
+    choices : mapping
+        Values to choose from, by name: of a space, fewer values for some parameters; of a network
+        its parameters, as they are written in its name, the sizes that it leaves open, ``batch``,
+        and its widths ``c1``, ``c2`` ..., as :func:`costmodel.free_widths` names them. [1]
+    inputs : sequence of InputShape
+        Shapes of the inputs of a network (:func:`costmodel.network`).
+    dims : mapping, optional
+        Values of open sizes of a network.
 
     Raises
     ------
     DataError
-        If there is no such space, network or parameter.
+        If there is no such space, network or name, or a network leaves another size open.
 
     Examples
     --------
@@ -113,35 +123,27 @@ def find_space(name: str, choices: Mapping[str, Sequence[Any]] | None = None) ->
     15625
     >>> find_space("mobilenet_v1", {"width": ("0.5", "1.0"), "size": ("128", "160")}).count
     4
+    >>> import costmodel as cm
+    >>> space = find_space(cm.zoo.resnet18(), {"batch": (1, 2, 4), "c1": range(32, 97, 8)})
+    >>> space.count == space.alike == 27
+    True
     """
-    if not isinstance(name, str):
-        raise DataError(f"a space must be named by a str, got {name!r}")
+    if not isinstance(name, str | nx.DiGraph):
+        raise DataError(f"a space must be a name or a graph, got {name!r}")
     if choices is not None and not isinstance(choices, Mapping):
         raise DataError(f"choices must be a mapping of parameters to values, got {choices!r}")
-    base = name.partition("?")[0]
-    if name in SPACES and (not choices or set(choices) <= set(SPACES[name]().choices)):
+    given = Given(name, inputs, dict(dims or {}))
+    if isinstance(name, str) and name in SPACES:
         space = SPACES[name]()
-        fewer = {n: tuple(map(_number, vs)) for n, vs in (choices or {}).items()}
-        return Space(name, space.build, {**space.choices, **fewer}, space.sizes)
+        wrong = [n for n in choices or {} if n not in space.choices]
+        if not wrong and not inputs and not dims:
+            fewer = {n: tuple(map(number, vs)) for n, vs in (choices or {}).items()}
+            return Space(name, space.build, {**space.choices, **fewer}, space.sizes)
+        if name not in NETWORKS:
+            said = f"no {wrong[0]!r} to choose" if wrong else "no inputs and no open sizes"
+            raise DataError(f"space {name} has {said}; it has {', '.join(space.choices)}")
+    elif isinstance(name, str) and not (choices or is_network(name)):
+        raise DataError(f"unknown space {name!r}; known are {', '.join(SPACES)}, and networks")
     if not choices:
-        known = ", ".join(SPACES)
-        raise DataError(f"unknown space {name!r}; known are {known}; of a network give the choices")
-    if base in NETWORKS and (wrong := set(choices) - set(accepted(NETWORKS[base]))):
-        raise DataError(f"{base} has no parameter {sorted(wrong)[0]!r} to choose")
-    return Space(name, partial(_named, name), choices)
-
-
-def _named(name: str, **choices: Any) -> nx.DiGraph:
-    text = "&".join(f"{key}={value}" for key, value in choices.items())
-    return network(f"{name}{'&' if '?' in name else '?'}{text}")
-
-
-def _number(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    for kind in (int, float):
-        try:
-            return kind(value)
-        except ValueError:
-            continue
-    return value
+        raise DataError(f"{given.name} must be given values to choose from: {choosable(given)}")
+    return space_of(given, choices)

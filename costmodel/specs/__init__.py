@@ -28,7 +28,7 @@ from costmodel.specs.python import from_python
 from costmodel.specs.shapes import InputShape as InputShape
 from costmodel.specs.shapes import split_query
 from costmodel.zoo.parameters import accepted, check_names, parse_value
-from costmodel.zoo.registry import build, find
+from costmodel.zoo.registry import NETWORKS, build, find
 
 MAX_LENGTH = 4096
 """Maximum length of the text: that of a path. [character]"""
@@ -100,6 +100,19 @@ def network(
     if inputs:
         raise DataError(f"{head}: the zoo's networks take parameters, as in {head}?size=160")
     return _at(from_zoo(head, query if question else ""), named, head)
+
+
+def is_network(spec: str) -> bool:
+    """Return whether a text has one of the forms of a network, whether or not it exists.
+
+    Examples
+    --------
+    >>> is_network("net.onnx"), is_network("resnet18?size=160"), is_network("nasbench")
+    (True, True, False)
+    """
+    head = spec.strip().partition("?")[0]
+    is_file = Path(head).suffix.lower() in _FILES
+    return is_file or head.startswith("python:") or head in NETWORKS
 
 
 def _at(graph: nx.DiGraph, dims: dict[str, Dim], what: str) -> nx.DiGraph:

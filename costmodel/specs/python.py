@@ -29,13 +29,9 @@ def from_python(spec: str, strict: bool, inputs: Sequence[InputShape] = ()) -> n
     DataError
         If it does not exist or its code fails.
     """
-    place, question, query = spec.removeprefix("python:").partition("?")
-    where, colon, name = place.rpartition(":")
-    if not colon or not where or not name:
-        raise DataError(f"{spec!r} must be python:module:callable or python:file.py:callable")
-    texts = split_query(name, query if question else "")
     with _importing_from_here():
-        made = _call(spec, _attribute(spec, _import(spec, where), name), texts)
+        module, name, query = _found(spec)
+        made = _call(spec, _attribute(spec, module, name), split_query(name, query))
         return _as_graph(spec, made, strict, inputs)
 
 
@@ -50,6 +46,41 @@ def _importing_from_here() -> Iterator[None]:
         # The executed module may have changed the path itself.
         if here in sys.path:
             sys.path.remove(here)
+
+
+def parameters_of(spec: str) -> tuple[tuple[str, ...], bool]:
+    """Return the parameters of a Python callable by name, and whether it takes others, too.
+
+    Raises
+    ------
+    DataError
+        If it does not exist or its code fails.
+
+    Examples
+    --------
+    >>> parameters_of("python:costmodel.zoo:g1_stack")[0][:3]
+    ('c1', 'c2', 'size')
+    """
+    with _importing_from_here():
+        thing = _attribute(spec, *_found(spec)[:2])
+    if isinstance(thing, nx.DiGraph | tuple) or _is_torch_module(thing) or not callable(thing):
+        return (), False
+    try:
+        known = inspect.signature(thing).parameters.values()
+    except (TypeError, ValueError):  # of a callable that is written in C
+        return (), True
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    names = tuple(p.name for p in known if p.kind in named)
+    return names, any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known)
+
+
+def _found(spec: str) -> tuple[ModuleType, str, str]:
+    """Return the module that a spec names, the name in it, and the parameters as text."""
+    place, question, query = spec.removeprefix("python:").partition("?")
+    where, colon, name = place.rpartition(":")
+    if not colon or not where or not name:
+        raise DataError(f"{spec!r} must be python:module:callable or python:file.py:callable")
+    return _import(spec, where), name, query if question else ""
 
 
 def _import(spec: str, where: str) -> ModuleType:
