@@ -98,6 +98,7 @@ COMMANDS = {
     "meet": ["whatif", *LIMIT, "bandwidth=1GB/s:10GB/s"],
     "rebatched": ["whatif", *LIMIT, "batch=1:4"],
     "solve": ["solve", "--widths", "--at-least", "multiply_adds=1e5", "--multiple", "4"],
+    "sweep": ["sweep", "--choose", "batch=1,2", "--choose", "c1=16,24,32"],
 }
 
 
@@ -143,6 +144,9 @@ def test_all_of_it_from_python(kind: str, networks: dict[str, str]) -> None:
     found = cm.solve(free, at_least=least, ranges=ranges)
     assert cm.mac(cm.at(free, **found.values)) == found.objective <= cm.mac(graph)
     plots.solved(found)
+    found = cm.sweep(cm.find_space(graph, {"batch": (1, 2), "c1": (16, 24)}), PI, best=3)
+    assert len(found) == 3
+    plots.swept(found)
 
 
 def test_a_function_of_a_user_has_parameters_to_vary(networks: dict[str, str]) -> None:
@@ -171,8 +175,9 @@ def test_other_open_sizes_are_named(over: str) -> None:
 
 
 def test_sizes_that_no_network_leaves_open_are_refused(networks: dict[str, str]) -> None:
-    for command in ("compare", "whatif", "advise", "solve", "formula"):
-        more = ["-p", PI] if command in ("compare", "whatif", "advise") else []
+    for command in ("compare", "whatif", "advise", "solve", "formula", "sweep"):
+        more = [] if command in ("solve", "formula") else ["-p", PI]
+        more += ["--choose", "c1=8,16"] if command == "sweep" else []
         assert "'m'" in run(command, networks["open"], "--dim", "m=1", *more, code=2)
 
 
@@ -184,7 +189,7 @@ def test_a_size_may_be_given_and_varied_in_a_comparison(networks: dict[str, str]
     assert document["crossovers"][0]["values"] == []
 
 
-@pytest.mark.parametrize("command", ["compare", "advise", "whatif", "solve"])
+@pytest.mark.parametrize("command", ["compare", "advise", "whatif", "solve", "sweep"])
 def test_files_that_no_figure_is_written_to_are_refused_before_the_work(
     command: str, networks: dict[str, str], tmp_path: Path
 ) -> None:

@@ -237,7 +237,7 @@ def test_what_is_no_space_is_refused():
         Space("s", cm.zoo.g1_stack, {"c1": ("a",)}, ("c1",))
     with pytest.raises(DataError, match="unknown space"):
         find_space("nasbench")
-    with pytest.raises(DataError, match="no parameter 'colour'"):
+    with pytest.raises(DataError, match="no 'colour' to choose"):
         find_space("resnet18", {"colour": ("1",)})
 
 
