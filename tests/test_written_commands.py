@@ -114,16 +114,18 @@ def net():
 
 
 def write_onnx(file: Path, batch: int | str, size: int) -> None:
-    """Write a convolution of images."""
+    """Write two convolutions of images."""
     from onnx import TensorProto, helper, numpy_helper, save
 
-    weight = numpy_helper.from_array(np.zeros((8, 3, 3, 3), np.float32), "w")
+    shapes = {"v": (8, 3, 3, 3), "w": (8, 8, 1, 1)}
+    weights = [numpy_helper.from_array(np.zeros(s, np.float32), n) for n, s in shapes.items()]
     ends = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, channels, side, side])
         for name, channels, side in (("images", 3, size), ("y", 8, size - 2))
     ]
-    node = helper.make_node("Conv", ["images", "w"], ["y"])
-    graph = helper.make_graph([node], "net", ends[:1], ends[1:], [weight])
+    nodes = [helper.make_node("Conv", ["images", "v"], ["x"])]
+    nodes += [helper.make_node("Conv", ["x", "w"], ["y"])]
+    graph = helper.make_graph(nodes, "net", ends[:1], ends[1:], weights)
     opset = helper.make_opsetid("", 17)
     save(helper.make_model(graph, opset_imports=[opset], ir_version=8), str(file))
 
