@@ -17,11 +17,11 @@ from costmodel_validation.arm.bench.program import Spec, SpecBuilder
 from costmodel_validation.arm.checks.check import check
 from costmodel_validation.arm.errors import BackendError
 from costmodel_validation.arm.simulator import regenerate
+from costmodel_validation.arm.simulator.blocks import block_cycles
 from costmodel_validation.arm.simulator.core import (
     CORES,
     Core,
     Cost,
-    block_cycles,
     core_names,
     load_core,
 )
@@ -117,6 +117,54 @@ def test_larger_caches_miss_less() -> None:
     assert large.instructions == small.instructions
 
 
+def test_a_prefetcher_foresees_a_copy() -> None:
+    """All but the first lines of each page written, and of the first page read."""
+    (op,) = count(copy_spec(1 << 14), L1, L2).operators
+    assert 0.93 * op.l2_misses < op.l2_streamed < op.l2_misses
+
+
+def test_a_prefetcher_does_not_foresee_lines_pages_apart() -> None:
+    """A product walks over 64 channels, each in pages of its own, a line of each at a time."""
+    (op,) = count(gemm_spec(64, 8, 56), L1, L2).operators
+    lines = 64 * 56 * 56 * 4 // 64
+    assert lines < op.l2_misses - op.l2_streamed < 1.1 * lines
+    assert op.l2_streamed > 1920  # the block of 64 x 480 that it packs them into
+
+
+@pytest.mark.parametrize(
+    ("name", "elements", "seconds"),
+    [
+        ("cortex-a57", 1 << 20, (1 << 22) / 3.73e9),
+        ("cortex-a72", 1 << 20, (1 << 22) / 2.55e9),
+        ("cortex-a53", 1 << 20, (1 << 22) / 1.12e9),
+        ("cortex-a55", 1 << 20, (1 << 22) / 2.98e9),
+    ],
+)
+def test_a_copy_takes_as_long_as_measured_copies(name: str, elements: int, seconds: float) -> None:
+    """memcpy of tinymembench on a board with this core, as the core's file cites it."""
+    simulated = simulate_distinct(copy_spec(elements), name).seconds
+    assert seconds < simulated < 1.5 * seconds
+
+
+def test_lines_that_are_prefetched_do_not_depend_on_misses_in_flight() -> None:
+    (op,) = simulate_distinct(copy_spec(1 << 14)).operators
+    core = load_core("cortex-a57")
+    assert core.streamed_seconds is not None
+    alone = [
+        op.seconds(core, n) - (op.core_cycles + op.miss_cycles / n) / core.clock for n in (1, 8)
+    ]
+    assert alone == pytest.approx([op.counts.l2_streamed * core.streamed_seconds] * 2)
+
+
+def test_a_core_without_a_measured_copy_treats_streams_as_other_misses() -> None:
+    core, spec = load_core("neoverse-v1"), copy_spec(1 << 14)
+    counted = count(spec, core.l1, core.l2)
+    (op,) = apply_core(core, spec, counted).operators
+    hits = op.counts.l1_misses - op.counts.l2_misses
+    assert op.counts.l2_streamed > 0
+    assert op.miss_cycles == hits * core.l2_cycles + op.counts.l2_misses * core.memory_cycles
+
+
 def test_simulated_times_have_parameters_and_a_range() -> None:
     simulated = simulate_distinct(gemm_spec(58, 58, 28))
     low, high = simulated.interval
@@ -149,8 +197,10 @@ def test_tables_know_every_instruction_of_every_kernel(name: str) -> None:
 def test_every_assumed_number_says_so(name: str) -> None:
     facts = tomllib.loads((CORES / f"{name}.toml").read_text())
     numbers = [fact for fact in facts.values() if isinstance(fact, dict)]
-    assert len(numbers) == 5 + ("full_width" in facts)
-    assert all(fact["source"] and fact["kind"] in {"datasheet", "assumed"} for fact in numbers)
+    optional = {"full_width", "streamed_line_ns"} & set(facts)
+    assert len(numbers) == 5 + len(optional)
+    kinds = {"datasheet", "measured", "assumed"}
+    assert all(fact["source"] and fact["kind"] in kinds for fact in numbers)
     table = json.loads((CORES / f"{name}.instructions.json").read_text())
     assert table["origin"].endswith(f"-mcpu={facts['llvm_cpu']}")
     assert "llvm-mca" in table["origin"]
@@ -196,6 +246,7 @@ def test_a_core_of_ones_own_is_a_file(tmp_path: Path) -> None:
         ('title = "My core"', "", "a core needs title, device, l1_ways"),
         ("value = 2 }", "worth = 2 }", "a core needs title, device, l1_ways"),
         ('"cortex-a72"', '"m1"', "instructions of 'm1'; there are cortex-a53"),
+        ("l1_ways", "streamed_line_ns = { value = 0 }\nl1_ways", "it must be positive"),
     ],
 )
 def test_a_core_that_lacks_something_is_refused(

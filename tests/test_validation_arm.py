@@ -20,6 +20,7 @@ from costmodel.errors import DataError
 from costmodel.specs import network
 from costmodel_validation.arm.bench.answers import BoardSample, BoardTurn, State
 from costmodel_validation.arm.bench.board import Board as BoardCommands
+from costmodel_validation.arm.bench.build import arm_compiler
 from costmodel_validation.arm.bench.texts import harmless
 from costmodel_validation.arm.checks.emulate import TOTAL, emulate
 from costmodel_validation.arm.errors import BackendError, KernelError
@@ -170,6 +171,7 @@ def test_simulated_json_keeps_times_under_their_label() -> None:
     document = json.loads(validate(SMALL, "--backend", "arm:simulated", "--json").stdout)
     assert document["label"] == "simulated"
     assert "misses at once (range: 8 to 1)" in document["note"]
+    assert f"kernels compiled by {arm_compiler()}" in document["note"]
     (found,) = document["networks"]
     assert "measured" not in found
     times = found["simulated"]

@@ -20,6 +20,7 @@ from costmodel.runtimes import load_runtime
 
 from ..arm.bench.answers import Host
 from ..arm.bench.board import Board
+from ..arm.bench.build import arm_compiler
 from ..arm.bench.targets import EMULATED_CPU, ArmTarget, parse_board, parse_target
 from ..arm.errors import BackendError
 from ..arm.identity import confirm, named_cores
@@ -95,7 +96,8 @@ class ArmBackend:
         """
         if self._target == "simulated":
             core = load_core(self._core)
-            return {"cpu": core.title, "clock": f"{core.clock:g}", "parameters": core.parameters()}
+            parameters = f"{core.parameters()}; kernels compiled by {arm_compiler()}"
+            return {"cpu": core.title, "clock": f"{core.clock:g}", "parameters": parameters}
         if self._target == "emulated":
             return {"cpu": f"qemu as {EMULATED_CPU}", "load": load()}
         if self._target == "native":

@@ -89,8 +89,25 @@ def build_armbench(compiler: str | None = None) -> Path:
     BackendError
         No compiler is installed, or it fails.
     """
-    found = _first(ARM_COMPILERS, compiler, "gcc-aarch64-linux-gnu and libc6-dev-arm64-cross")
+    found = _arm_compiler(compiler)
     return _build(found, sorted(SOURCES.glob("*.c")), _ARM_FLAGS, "armbench")
+
+
+def arm_compiler() -> str:
+    """Name and version of the compiler of the ARM program: its counts depend on it.
+
+    Raises
+    ------
+    BackendError
+        No compiler is installed.
+    """
+    found = _arm_compiler(None)
+    first = found.version.partition("\n")[0]
+    return first if first.startswith(found.name) else f"{found.name} {first}"
+
+
+def _arm_compiler(name: str | None) -> Compiler:
+    return _first(ARM_COMPILERS, name, "gcc-aarch64-linux-gnu and libc6-dev-arm64-cross")
 
 
 def build_counter(compiler: str | None = None) -> Path:

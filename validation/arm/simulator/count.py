@@ -51,7 +51,10 @@ class Block:
 
 @dataclass(frozen=True)
 class OperatorCounts:
-    """Counts of one operator. The emulator splits a 128-bit access into two."""
+    """Counts of one operator. The emulator splits a 128-bit access into two.
+
+    ``l2_streamed`` are those of ``l2_misses`` that a prefetcher foresees.
+    """
 
     kernel: str
     blocks: tuple[Block, ...]
@@ -62,6 +65,7 @@ class OperatorCounts:
     l1_misses: int
     l2_misses: int
     l2_writebacks: int
+    l2_streamed: int
 
     @property
     def instructions(self) -> int:
@@ -88,7 +92,7 @@ class _CacheShape(ctypes.Structure):
 
 _TOTALS = (
     *("accesses_read", "accesses_written", "bytes_read", "bytes_written"),
-    *("l1_misses", "l2_misses", "l2_writebacks", "first_block", "n_blocks"),
+    *("l1_misses", "l2_misses", "l2_writebacks", "l2_streamed", "first_block", "n_blocks"),
 )
 
 

@@ -20,7 +20,8 @@ from typing import Any
 from ..bench.build import ARM_COMPILERS
 from ..bench.cases import one_spec
 from ..errors import BackendError
-from .core import CORES, block_cycles, core_names, load_core
+from .blocks import block_cycles
+from .core import CORES, core_names, load_core
 from .count import Block, CacheShape, count
 from .elf import Program
 from .isa import Instruction, disassemble

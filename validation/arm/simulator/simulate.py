@@ -1,8 +1,8 @@
 """Simulated times: exact executed blocks x static cycles per block, plus a cache model.
 
 Never a measurement. The model leaves out overlap between blocks, branch mispredictions, instruction
-fetch, TLB, prefetchers (the range over misses in flight stands for them), and the activity of other
-cores.
+fetch, TLB, and the activity of other cores. Lines that a prefetcher foresees arrive at the rate at
+which the core was measured to copy memory, if ``cores/*.toml`` has it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from functools import lru_cache
 
 from ..bench.program import Spec
 from ..errors import BackendError
-from .core import Core, block_cycles
+from .blocks import block_cycles
+from .core import Core
 from .count import Counted, OperatorCounts
 from .elf import Program
 from .isa import Instruction, disassemble
@@ -26,18 +27,21 @@ class SimulatedOperator:
     """One operator: what it executed, and the cycles made of it.
 
     ``core_cycles`` are those of the instructions with every access an L1 hit; ``miss_cycles`` those
-    of the misses one after the other.
+    of the misses one after the other; ``streamed_seconds`` the time of the lines that a prefetcher
+    foresees, which are not among them.
     """
 
     counts: OperatorCounts
     name: str
     core_cycles: float
     miss_cycles: float
+    streamed_seconds: float
     unknown: int
 
     def seconds(self, core: Core, misses_at_once: int) -> float:
         """Time with that many misses in flight together."""
-        return (self.core_cycles + self.miss_cycles / misses_at_once) / core.clock
+        cycles = self.core_cycles + self.miss_cycles / misses_at_once
+        return cycles / core.clock + self.streamed_seconds
 
 
 @dataclass(frozen=True)
@@ -98,8 +102,10 @@ def _simulate_operator(
         cycles += each * block.executions
         unknown += missing * block.executions
     l2_hits = counts.l1_misses - counts.l2_misses
-    misses = l2_hits * core.l2_cycles + counts.l2_misses * core.memory_cycles
-    return SimulatedOperator(counts, name, cycles, misses, unknown)
+    streamed = 0 if core.streamed_seconds is None else counts.l2_streamed
+    misses = l2_hits * core.l2_cycles + (counts.l2_misses - streamed) * core.memory_cycles
+    seconds = streamed * (core.streamed_seconds or 0.0)
+    return SimulatedOperator(counts, name, cycles, misses, seconds, unknown)
 
 
 @lru_cache(maxsize=65536)
