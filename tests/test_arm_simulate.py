@@ -123,6 +123,19 @@ def test_a_prefetcher_foresees_a_copy() -> None:
     assert 0.93 * op.l2_misses < op.l2_streamed < op.l2_misses
 
 
+def test_lines_that_miss_again_do_not_hide_a_stream() -> None:
+    """Three tensors of 64 KiB, side by side: each line of one has the set of the others' in L1."""
+    builder = SpecBuilder()
+    tensors = [builder.tensor((1, 1, 1, 1 << 14), seed=seed) for seed in (1, 2, None)]
+    builder.op("add", tensors[:2], tensors[2:])
+    narrow = CacheShape(1 << 12, 1)
+    (op,) = count(builder.build(), narrow, L2).operators
+    lines = 3 * (4 << 14) // 64
+    assert lines <= op.l2_misses < lines + 60
+    assert op.l1_misses > 1.5 * lines
+    assert op.l2_streamed > 0.9 * lines
+
+
 def test_a_prefetcher_does_not_foresee_lines_pages_apart() -> None:
     """A product walks over 64 channels, each in pages of its own, a line of each at a time."""
     (op,) = count(gemm_spec(64, 8, 56), L1, L2).operators

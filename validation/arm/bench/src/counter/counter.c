@@ -133,7 +133,11 @@ static int foreseen(struct counter *c, uint64_t line, int write) {
       break;
   }
   int64_t step = found ? (int64_t)(line - found->line) : 0;
-  int same = found && step && step == found->step;
+  if (found && !step) { /* the same line again teaches nothing: the two ways of its set are contended */
+    found->used = ++c->time;
+    return 0;
+  }
+  int same = found && step == found->step;
   struct stream *at = found ? found : oldest;
   *at = (struct stream){page, line, ++c->time, step};
   return same;
