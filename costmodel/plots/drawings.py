@@ -39,8 +39,8 @@ def draw(graph: nx.DiGraph, ax: Axes | None = None) -> Axes:
     Returns
     -------
     Axes
-        Without ticks. What multiplies is shaded, views (which move nothing) have dashed borders;
-        the second line of a box is the shape of its first output.
+        Without ticks. Operators with multiply-adds are shaded, views (which move nothing) have
+        dashed borders; the second line of a box is the shape of its first output.
 
     Raises
     ------

@@ -37,7 +37,7 @@ LABELS: Mapping[str, str] = {
     "memory": "memory traffic",
     "passes": "passes fused behind kernels",
     "learned": "multipliers that were fitted, beyond the formulas",
-    "residual": "what formulas miss at shapes like these, as measured",
+    "residual": "error of the formulas at similar shapes, as measured",
     "bound": "the hardware's bound",
     "dispatch": "the host's dispatch",
     "transfer": "moving inputs and outputs",

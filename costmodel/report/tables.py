@@ -185,7 +185,7 @@ def print_likeness(console: Console, network: str, found: Likeness) -> None:
     """Print the count of a tool for a network, and every difference from our count."""
     console.print(f"{network} as {found.tool.title} counts it", style="bold")
     console.print()
-    result = table(console, "what is counted otherwise", "operators", "multiply-adds")
+    result = table(console, "counted differently", "operators", "multiply-adds")
     result.add_row("multiply-adds, our count", "", f"{found.multiply_adds:,}")
     for d in found.differences:
         example = shorten(d.operators[0], 24)

@@ -123,6 +123,6 @@ def _totals(console: Console, report: Report) -> Table:
 
 
 _EXPLANATION = (
-    "A kernel takes its launch, then arithmetic and memory traffic side by side, then passes over "
-    'what is fused behind it; it waits for the largest. What follows "+" was fused into it.'
+    "A kernel takes its launch, then arithmetic and memory traffic in parallel, then passes for "
+    'the operators fused behind it; it waits for the largest. Operators after "+" were fused.'
 )
