@@ -108,6 +108,17 @@ def test_what_is_in_no_module_has_a_line():
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
+def test_what_was_fused_stands_indented_below_its_kernel(width):
+    text = shown("shufflenet_v2", GPU, width=width, explain=True)
+    kernels = cm.latency(cm.zoo.shufflenet_v2(), GPU).kernels
+    lines = rows(text, "kernel, times in")
+    starts = [line for line in lines if not line.startswith("  ")]
+    assert len(starts) == len(kernels)
+    for line, k in zip(starts, kernels, strict=True):
+        assert str(k.waits_for) in line
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
 @pytest.mark.parametrize("platform", [None, GPU, EAGER, "raspberry-pi-4/ncnn?threads=4"])
 @pytest.mark.parametrize("explain", [False, True])
 def test_lines_fit(platform, width, explain):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
@@ -150,18 +150,28 @@ def kernels_table(console: Console, prediction: Prediction, everything: bool) ->
         if any(abs(getattr(k.terms, term)) > _LEARNED * k.seconds for k in ordered):
             terms.append(term)
     wide = console.width >= WIDE
-    result = table(console, first, "waits for", "time", *(terms if wide else ()), left=2)
+    others = ["waits for", "time", *(terms if wide else ())]
+    rows, below = [], []
     for k in ordered:
         times = [decimal(float(getattr(k.terms, term)) / scale) for term in terms]
-        lines = [] if wide else [f"{n} {t}" for n, t in zip(terms, times, strict=True) if t != "0"]
-        cell = _kernel_cell(console, k, everything, lines)
-        row = [cell, str(k.waits_for), decimal(float(k.seconds) / scale)]
-        result.add_row(*row, *(times if wide else ()))
+        named = [f"{n} {t}" for n, t in zip(terms, times, strict=True) if t != "0"]
+        below.append([] if wide else named)
+        rows.append([str(k.waits_for), decimal(float(k.seconds) / scale), *(times if wide else ())])
+    result = table(console, first, *others, left=2)
+    room = _room(console, [others, *rows])
+    for k, row, lines in zip(ordered, rows, below, strict=True):
+        result.add_row(_kernel_cell(room, k, everything, lines), *row)
     return result
 
 
-def _kernel_cell(console: Console, k: KernelTime, everything: bool, terms: list[str]) -> str:
-    width = _width(console, 28) if console.width >= WIDE else console.width - 22
+def _room(console: Console, rows: Sequence[Sequence[str]]) -> int:
+    """Return the columns that are left for the first cell of a table beside the others."""
+    taken = sum(max(map(len, column)) for column in zip(*rows, strict=True))
+    between = 3 if console.is_terminal else 2
+    return max(12, console.width - taken - between * len(rows[0]))
+
+
+def _kernel_cell(width: int, k: KernelTime, everything: bool, terms: list[str]) -> str:
     name = shorten(k.kernel.name, width)
     if not everything:
         return name
