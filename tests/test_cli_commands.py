@@ -266,7 +266,7 @@ def test_platforms_check_exits_1_on_a_wrong_file(tmp_path):
     wrong.write_text(shipped.read_text(encoding="utf-8").replace("484 GB/s", "48.4 GB/s"))
     result = run("platforms", "check", str(wrong), code=1)
     assert "memory.bandwidth" in result.stdout
-    assert "1 devices checked" in result.stdout
+    assert "1 device checked, " in result.stdout
     document = json.loads(run("platforms", "check", str(wrong), "--json", code=1).stdout)
     jsonschema.validate(document, schema())
     assert document["findings"]

@@ -17,7 +17,7 @@ from costmodel.calibration.residuals import Residual, residuals_of
 from costmodel.cli.console import print_json, stdout, working
 from costmodel.errors import DataError
 from costmodel.report.terminal import table
-from costmodel.report.text import share
+from costmodel.report.text import number_of, share
 from costmodel.units import format_si
 
 WORST = 8
@@ -97,7 +97,7 @@ def _print_text(result: Calibration, residuals: Sequence[Residual], file: Path) 
             f"rank correlation {tried.rank:.3f}"
         )
     console.print(
-        f"{result.platform.name}: {len(residuals)} rows fitted, "
+        f"{result.platform.name}: {number_of(len(residuals), 'row')} fitted, "
         f"median error {share(result.median_error)}"
     )
     if result.undetermined:
@@ -106,7 +106,9 @@ def _print_text(result: Calibration, residuals: Sequence[Residual], file: Path) 
         console.print(f"at a physical limit, look again: {', '.join(result.at_bounds)}")
     outliers = sum(residual.is_outlier for residual in residuals)
     if outliers:
-        console.print(f"outliers, further off than the others explain: {outliers} rows")
+        console.print(
+            f"outliers, further off than the others explain: {number_of(outliers, 'row')}"
+        )
     shown = residuals[:WORST]
     console.print(f"the rows that fit worst, {len(shown)} of {len(residuals)} (--csv has all):")
     rows = table(console, "row", "network", "measured", "predicted", "ratio", "sigmas", left=2)

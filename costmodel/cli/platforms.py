@@ -136,6 +136,7 @@ def check(
     from costmodel.cli.console import print_json
     from costmodel.hardware import hardware_names, lint_device
     from costmodel.report import document
+    from costmodel.report.text import number_of
 
     wanted = names or list(hardware_names())
     findings = [finding for name in wanted for finding in lint_device(name)]
@@ -144,7 +145,8 @@ def check(
     else:
         for finding in findings:
             print(finding)
-        print(f"{len(wanted)} devices checked, {len(findings)} findings")
+        checked = number_of(len(wanted), "device")
+        print(f"{checked} checked, {number_of(len(findings), 'finding')}")
     if findings:
         raise typer.Exit(FINDINGS)
 

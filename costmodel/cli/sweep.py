@@ -138,7 +138,9 @@ def sweep(
             written = len(found)
             write(found.table())
     if output is not None:
-        typer.echo(f"wrote {written} variants to {output}", err=True)
+        from costmodel.report.text import number_of
+
+        typer.echo(f"wrote {number_of(written, 'variant')} to {output}", err=True)
     if plot is not None:
         from costmodel.plots import swept
 
@@ -208,7 +210,7 @@ def _print(found: Sweep, kept: int) -> None:
     from rich.table import Table
 
     from costmodel.cli.console import stdout
-    from costmodel.report.text import count, seconds
+    from costmodel.report.text import count, number_of, seconds
 
     console = stdout()
     table = Table(box=None, pad_edge=False)
@@ -226,7 +228,7 @@ def _print(found: Sweep, kept: int) -> None:
     console.print(table)
     console.print(
         f"{found.space.name} on {found.platform}: {kept:,} kept of {found.seen:,} predicted; "
-        f"the space has {found.space.count:,} variants"
+        f"the space has {number_of(found.space.count, 'variant')}"
     )
 
 

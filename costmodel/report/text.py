@@ -82,6 +82,17 @@ def share(value: float) -> str:
     )
 
 
+def number_of(number: int, thing: str) -> str:
+    """Return how many of a thing there are.
+
+    Examples
+    --------
+    >>> number_of(1, "row"), number_of(0, "row"), number_of(15625, "variant")
+    ('1 row', '0 rows', '15,625 variants')
+    """
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
 def signed_share(value: float) -> str:
     """Return a relative difference as a percentage with its sign.
 
