@@ -261,3 +261,17 @@ def test_latencies_are_drawn(tmp_path):
     file = tmp_path / "compared.png"
     run("compare", "resnet18", "resnet50", "-p", GPU, "--plot", str(file))
     assert file.stat().st_size > 1000
+
+
+@pytest.mark.parametrize("width", ["60", "80"])
+def test_rows_of_a_table_can_be_told_apart_and_fit(width):
+    specs = [f"g1_stack?c1={c1}&c2={c2}" for c1, c2 in ((128, 128), (52, 312), (36, 426))]
+    words = ("compare", *specs, "-p", GPU, "-p", "snapdragon-810/paper")
+    result = CliRunner().invoke(app, list(words), env={"COLUMNS": width})
+    lines = result.stdout.splitlines()
+    assert max(map(len, lines)) <= int(width)
+    assert "\u2026" not in result.stdout
+    starts = [line.split("  ")[0] for line in lines if line.startswith("g1_s") and " to " in line]
+    assert len(starts) == 6
+    assert len(set(starts[:3])) == len(set(starts[3:])) == 3
+    assert "\n%" not in result.stdout

@@ -190,25 +190,12 @@ def _print(
     crossings: list[tuple[str, str, str, list[float]]],
     over: str | None,
 ) -> None:
-    from rich.table import Table
+    from costmodel.report.tables import entries_table
+    from costmodel.report.text import paragraph, share, signed
 
-    from costmodel.report.text import count, seconds, share, signed
-
-    table = Table(box=None, pad_edge=False)
-    for heading in ("network", "platform"):
-        table.add_column(heading)
-    for heading in ("predicted", "interval", "multiply-adds", "MAC", "parameters"):
-        table.add_column(heading, justify="right")
-    for e in found.entries:
-        low, high = e.prediction.interval or (0.0, 0.0)
-        table.add_row(
-            e.network,
-            e.platform,
-            seconds(float(e.prediction.seconds)),
-            f"{seconds(float(low))} to {seconds(float(high))}",
-            *(count(n) for n in (e.multiply_adds, e.mac, e.params)),
-        )
-    console.print(table)
+    for platform in dict.fromkeys(e.platform for e in found.entries):
+        here = [e for e in found.entries if e.platform == platform]
+        console.print(entries_table(console, here))
     for d in found.differences:
         a, b = found.entries[d.first], found.entries[d.second]
         low, high = d.interval
@@ -220,14 +207,15 @@ def _print(
             f"{a.platform if same else a.network}",
             style="bold",
         )
-        console.print(
-            f"    {d.ratio:.3g} times as long ({low:.3g} to {high:.3g}, {share(found.level)} "
-            f"interval); faster with probability {share(d.faster)}"
+        said = (
+            f"{d.ratio:.3g} times as long ({low:.3g} to {high:.3g}, {share(found.level)} interval);"
+            f" faster with probability {share(d.faster)}"
         )
+        console.print(paragraph(said, console.width, "    "))
         for what, parts in (("terms", d.terms), ("modules", d.modules)):
             shown = [f"{n or 'none'} {signed(v)}" for n, v in list(parts.items())[:_SHOWN] if v]
             if shown:
-                console.print(f"    {what}: {', '.join(shown)}")
+                console.print(paragraph(f"{what}: {', '.join(shown)}", console.width, "    "))
     for text in _crossing_sentences(crossings, over):
         console.print()
         console.print(text)

@@ -25,6 +25,7 @@ from costmodel.report.text import (
 from costmodel.report.tree import tree
 
 if TYPE_CHECKING:
+    from costmodel.comparison.compare import Entry
     from costmodel.prediction import KernelTime, Prediction
     from costmodel.report.collect import Report
     from costmodel.report.like import Likeness
@@ -158,9 +159,9 @@ def kernels_table(console: Console, prediction: Prediction, everything: bool) ->
         below.append([] if wide else named)
         rows.append([str(k.waits_for), decimal(float(k.seconds) / scale), *(times if wide else ())])
     result = table(console, first, *others, left=2)
-    room = _room(console, [others, *rows])
+    left_over = _room(console, [others, *rows])
     for k, row, lines in zip(ordered, rows, below, strict=True):
-        result.add_row(_kernel_cell(room, k, everything, lines), *row)
+        result.add_row(_kernel_cell(left_over, k, everything, lines), *row)
     return result
 
 
@@ -180,6 +181,22 @@ def _kernel_cell(width: int, k: KernelTime, everything: bool, terms: list[str]) 
     if terms:
         text += f"; {', '.join(terms)}"
     return "\n".join([name, *(f"  {line}" for line in wrap(text, width - 2))])
+
+
+def entries_table(console: Console, entries: Sequence[Entry]) -> Table:
+    """Return the networks on one platform; names are shortened to what is left of the width."""
+    head = [LABEL, "interval", "multiply-\nadds", "MAC,\nelements", "params"]
+    shown = len(head) if console.width >= WIDE else 3
+    rows = []
+    for e in entries:
+        low, high = e.prediction.interval or (0.0, 0.0)
+        times = [seconds(float(e.prediction.seconds)), f"{seconds(low)} to {seconds(high)}"]
+        rows.append([*times, *(count(n) for n in (e.multiply_adds, e.mac, e.params))][:shown])
+    width = _room(console, [[max(h.split("\n"), key=len) for h in head[:shown]], *rows])
+    result = table(console, "network", *head[:shown], title=f"on {entries[0].platform}")
+    for e, row in zip(entries, rows, strict=True):
+        result.add_row(shorten(e.network, width), *row)
+    return result
 
 
 def _part(value: float, whole: float) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from textwrap import fill
 
 from costmodel.errors import printable
 from costmodel.units import format_si
@@ -80,6 +82,20 @@ def share(value: float) -> str:
         if value >= 0.0995 or value <= 0
         else f"{value * 100:.1f} %"
     )
+
+
+def paragraph(text: str, width: int, indent: str = "") -> str:
+    """Return a text in lines of at most ``width``; no line parts a number from its unit.
+
+    Examples
+    --------
+    >>> print(paragraph("faster with probability 44 %", 27))
+    faster with probability
+    44 %
+    """
+    whole = re.sub(r"(?<=\d) (?=%|[nµm]?s\b)", "\u00a0", text)
+    lines = fill(whole, width, initial_indent=indent, subsequent_indent=indent)
+    return lines.replace("\u00a0", " ")
 
 
 def number_of(number: int, thing: str) -> str:
