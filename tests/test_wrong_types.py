@@ -55,6 +55,14 @@ def test_a_wrong_first_argument(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_wrong_first_argument_with_a_platform(name: str) -> None:
+    function = getattr(cm, name)
+    if "platform" in list(inspect.signature(function).parameters)[1:]:
+        for wrong in WRONG:
+            refused(function, wrong, platform=PLATFORM)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_wrong_argument_behind_a_graph(name: str) -> None:
     function = getattr(cm, name)
     parameters = list(inspect.signature(function).parameters.values())

@@ -115,7 +115,7 @@ def sweep(
     Raises
     ------
     DataError
-        If a condition or column is unknown, or ``folder`` is of another sweep.
+        If ``space`` is none, a condition or column is unknown, or ``folder`` is of another sweep.
 
     Examples
     --------
@@ -125,6 +125,11 @@ def sweep(
     >>> len(found), bool(np.all(found.columns["flops"] < 150e6))
     (3, True)
     """
+    if not isinstance(space, Space):
+        raise DataError(
+            "expected a Space, as costmodel.find_space('nasbench201') returns it, got "
+            f"{type(space).__name__}"
+        )
     place = load_platform(platform)
     tests = conditions(where, COLUMNS) if where.strip() else []
     if wrong := [c for c in front if c not in COLUMNS]:
