@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from typing import NamedTuple
+from itertools import islice
 
 import networkx as nx
 
 from costmodel.algebra.symbols import Dim
 from costmodel.errors import GraphError
+from costmodel.graph.blocks import Block
+from costmodel.graph.blocks import Value as Value
 from costmodel.graph.schema import (
     SCHEMA,
     Link,
@@ -25,18 +27,7 @@ from costmodel.graph.schema import (
 from costmodel.ops import Input, Op, Output
 from costmodel.ops.tensor import Tensor
 
-
-class Value(NamedTuple):
-    """A tensor of a graph under construction: its producer, output number, shape and dtype."""
-
-    node: str
-    output: int
-    tensor: Tensor
-
-    @property
-    def shape(self) -> tuple[Dim, ...]:
-        """Its shape [element]."""
-        return self.tensor.shape
+_FOREIGN = "is not a tensor of this builder"
 
 
 class Builder:
@@ -72,6 +63,8 @@ class Builder:
         self._modules: list[str] = []
         self._module = ""
         self._used: dict[str, int] = {}
+        self._paths: set[str] = set()  # modules that have or may have operators
+        self._shares = 0  # operators whose weights were named
 
     def input(self, shape: tuple[Dim, ...], dtype: str = "float32", name: str = "input") -> Value:
         """Add an input and return its tensor."""
@@ -108,7 +101,8 @@ class Builder:
         node = self._name(op, name)
         for value in inputs:
             if not isinstance(value, Value) or value.node not in nodes:
-                raise GraphError(f"node {node!r}: input {value!r} is not a tensor of this builder")
+                raise GraphError(f"node {node!r}: input {value!r} {_FOREIGN}")
+        self._shares += weights is not None
         tensors = tuple([value.tensor for value in inputs])
         outputs = infer_node(node, op, tensors)
         sources: tuple[Source, ...] = tuple([value[:2] for value in inputs])
@@ -124,11 +118,57 @@ class Builder:
         """Put the operators added inside the ``with`` block into module ``name``."""
         self._modules.append(name)
         self._module = ".".join(self._modules)
+        self._enter(self._module)
         try:
             yield
         finally:
             self._modules.pop()
             self._module = ".".join(self._modules)
+
+    def repeat(self, times: int, block: Callable[[Value], Value], x: Value) -> Value:
+        """Add a block ``times`` times in a row, in modules ``0``, ``1`` and so on.
+
+        The graph is that of a loop over ``block``. If a block returns a tensor of the shape that it
+        takes and names no weights, ``block`` is called once and its operators are copied.
+
+        Parameters
+        ----------
+        times : int
+            Number of blocks. [1]
+        block : callable
+            Adds a block behind a tensor and returns its result: the same operators for tensors of
+            one shape. Nothing outside may use other tensors of the block.
+        x : Value
+            The tensor that the first block takes.
+
+        Raises
+        ------
+        GraphError
+            If ``x`` or the result of ``block`` is not a tensor of this builder.
+
+        Examples
+        --------
+        >>> from costmodel.ops import Conv
+        >>> b = Builder("plain")
+        >>> x = b.input((1, 8, 7, 7))
+        >>> list(b.finish(b.repeat(3, lambda x: b.add(Conv(8, (3, 3), padding=1), x), x)))
+        ['input', '0.conv', '1.conv', '2.conv', 'output']
+        """
+        done = 0
+        while done < times:
+            shares, fresh = self._shares, self._inside(str(done)) not in self._paths
+            body = self._recorded(str(done), block, x)
+            copied = fresh and body.keeps_shape and shares == self._shares
+            first, last = done, times if copied else done + 1
+            for number in range(first, last):
+                module = self._inside(str(number))
+                if number > first and module in self._paths:
+                    break  # operators count on behind those that are there
+                self._enter(module)
+                nodes, x = body.behind(x, module)
+                self._nodes.update(nodes)
+                done = number + 1
+        return x
 
     def finish(self, *outputs: Value) -> nx.DiGraph:
         """Mark ``outputs`` and return the graph."""
@@ -148,9 +188,37 @@ class Builder:
                 graph.add_edge(source, node.name, links=known)
         return graph
 
+    def _recorded(self, name: str, block: Callable[[Value], Value], x: Value) -> Block:
+        """Return what ``block`` adds behind a tensor in module ``name``, and take it off again."""
+        start, module = len(self._nodes), self._inside(name)
+        if not isinstance(x, Value) or x.node not in self._nodes:
+            raise GraphError(f"module {module!r}: input {x!r} {_FOREIGN}")
+        with self.module(name):
+            taken = x._replace(node=self._name(Output(), "taken"))
+            self._nodes[taken.node] = Node(taken.node, Output(), (), (), "", "")
+            try:
+                result = block(taken)
+                if not isinstance(result, Value) or result.node not in self._nodes:
+                    raise GraphError(f"module {module!r}: result {result!r} {_FOREIGN}")
+            finally:
+                _, *nodes = islice(self._nodes.values(), start, None)
+                for added in (taken.node, *[node.name for node in nodes]):
+                    del self._nodes[added]
+        return Block(module, taken, nodes, result)
+
+    def _enter(self, path: str) -> None:
+        while path and path not in self._paths:
+            self._paths.add(path)
+            path = path.rpartition(".")[0]
+
+    def _inside(self, name: str) -> str:
+        return f"{self._module}.{name}" if self._module else name
+
     def _name(self, op: Op, name: str | None) -> str:
         stem = name or getattr(op, "kind", None) or _snake(type(op).__name__)
-        full = f"{self._module}.{stem}" if self._module else stem
+        full = self._inside(stem)
+        if "." in stem:
+            self._enter(full.rpartition(".")[0])
         while True:
             number = self._used[full] = self._used.get(full, 0) + 1
             candidate = full if number == 1 else f"{full}_{number}"

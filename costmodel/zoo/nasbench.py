@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import networkx as nx
 
@@ -80,9 +81,8 @@ def nasbench201(
         if stage > 0:
             with b.module(f"reduction{stage}"):
                 x = _reduction(b, x)
-        for i in range(cells):
-            with b.module(f"stage{stage}"), b.module(str(i)):
-                x = _cell(b, x, cell)
+        with b.module(f"stage{stage}"):
+            x = b.repeat(cells, partial(_cell, b, cell), x)
     with b.module("norm_last"):
         x = norm_act(b, x)
     return classify(b, x, classes)
@@ -121,7 +121,7 @@ def _edge(text: str, arch_str: str) -> tuple[str, int]:
     return match[1], int(match[2])
 
 
-def _cell(b: Builder, x: Value, cell: Cell) -> Value:
+def _cell(b: Builder, cell: Cell, x: Value) -> Value:
     nodes = [x]
     for edges in cell:
         first, *others = [_operation(b, nodes[source], kind) for kind, source in edges]
