@@ -66,7 +66,7 @@ def test_a_product_of_matrices_is_turned_over_where_its_pixels_do_not_fill_16_by
 
 def test_a_stride_skips_pixels_so_that_images_are_no_matrices() -> None:
     whole = image("pointwise", 8)
-    skipping = replace(whole, reads=(replace(whole.reads[0], least=whole.reads[0].bytes // 4),))
+    skipping = replace(whole, reads=(whole.reads[0]._replace(least=whole.reads[0].bytes // 4),))
     assert changes(whole, HOPPER, Q)[0] == changes(whole, AMPERE, Q)[0] == 0
     assert (changes(skipping, HOPPER, Q)[0], changes(skipping, AMPERE, Q)[0]) == (3, 2)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from costmodel.algebra.symbols import Dim, total
 from costmodel.ops.product import Product
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """A tensor that a kernel reads.
 
     Parameters

@@ -195,24 +195,18 @@ def _fold_constants(nodes: list[Node], zero_products: bool) -> list[Node]:
     alias: dict[Source, Source] = {}
     kept: list[Node] = []
     for original in nodes:
-        node = _renamed(original, alias)
+        node = _renamed(original, alias) if alias else original
         op, feeds = node.op, node.sources
-        zeros = [source for source, _ in feeds if source in zero] if zero else []
-        if isinstance(op, Constant | Parameter):
+        kind = type(op)
+        if kind is Constant or kind is Parameter:
             constant.add(node.name)
             kept.append(node)
-        elif (
-            constant
-            and feeds
-            and node.outputs
-            and all(source in constant for source, _ in feeds)
-            and not _makes_products(op)
-        ):
+        elif constant and _is_known(node, constant):
             constant.add(node.name)
-            if len(zeros) == len(feeds) and _keeps_zero(op):
+            if _keeps_zero(op) and all(source in zero for source, _ in feeds):
                 zero.add(node.name)
             kept.append(_as_constant(node))
-        elif type(op) is not Elementwise:
+        elif not isinstance(op, Elementwise):
             kept.append(node)
         elif zero_products and _is_times_zero(op):
             constant.add(node.name)
@@ -220,12 +214,20 @@ def _fold_constants(nodes: list[Node], zero_products: bool) -> list[Node]:
             kept.append(_as_constant(node))
         elif _is_plus_zero(op):
             alias[node.name, 0] = feeds[0]
-        elif op.kind == "add" and len(zeros) == 1:
+        elif zero and op.kind == "add" and sum(source in zero for source, _ in feeds) == 1:
             (other,) = (feed for feed in feeds if feed[0] not in zero)
             alias[node.name, 0] = other
         else:
             kept.append(node)
     return kept
+
+
+def _is_known(node: Node, constant: set[str]) -> bool:
+    """Return whether a node makes something of constants alone that converters compute."""
+    for source, _ in node.sources:
+        if source not in constant:
+            return False
+    return bool(node.sources and node.outputs) and not _makes_products(node.op)
 
 
 def _renamed(node: Node, alias: Mapping[Source, Source]) -> Node:

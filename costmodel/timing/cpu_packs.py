@@ -232,7 +232,7 @@ def _spent(w: Workload, winograd: Dim, machine: Machine, q: Theta) -> Dim:
         w,
         kind="convolution",
         products=(replace(p, batch=1),),
-        weights=replace(weights, bytes=weights.bytes / p.batch),
+        weights=weights._replace(bytes=weights.bytes / p.batch),
     )
     transformed = p.batch * ways.convolution(one, machine, q)
     return winograd * transformed + (1 - winograd) * ways.grouped(w, machine, q)

@@ -26,8 +26,7 @@ PASSING = ("elementwise", "batch_norm", "pool", "max_pool", "resample")
 _PRODUCT_SIZES = ("batch", "m", "n", "k", "height", "width", "taps", "times", "shared")
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(NamedTuple):
     """A tensor that a kernel reads or writes.
 
     Parameters
@@ -77,8 +76,7 @@ def _lost(distance: Dim, capacity: Dim) -> Dim:
     return share
 
 
-@dataclass(frozen=True, slots=True)
-class Channels:
+class Channels(NamedTuple):
     """The channels of a convolution, by which an engine chooses the layout of its images.
 
     Parameters
@@ -235,6 +233,7 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
         ran[kernel.kind] = _at(runs[i], i + 1 - len(kernels), 0, ran.get(kernel.kind))
     latest: Dim = 0
     read_later = {read.maker for kernel in kernels for read in kernel.reads}
+    none = Channels()
     layouts: dict[str | None, Channels] = {}
     result = []
     for i, kernel in enumerate(kernels):
@@ -249,7 +248,7 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
             if read.maker in touched:
                 touched[read.maker] = _at(runs[i], i + 1, read.bytes, touched[read.maker])
         touched[kernel.name] = _Moment(i + 1, kernel.write_bytes)
-        makers = tuple(layouts.get(read.maker, Channels()) for read in kernel.reads)
+        makers = tuple([layouts.get(read.maker, none) for read in kernel.reads])
         passed = makers[0] if kernel.kind in PASSING and makers else None
         layouts[kernel.name] = passed or channels_of(kernel.kind, kernel.products)
         recycled = sizes[i] + latest
