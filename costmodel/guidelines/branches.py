@@ -17,7 +17,7 @@ def merged_siblings(case: Case) -> Iterator[Rewrite]:
     alike: dict[tuple[object, ...], list[Node]] = {}
     for node in case.nodes.values():
         op = node.op
-        if isinstance(op, Conv) and op.groups == 1:
+        if isinstance(op, Conv) and op.groups == 1 and not case.shares(node.name):
             key = (node.sources, op.kernel, op.stride, op.padding, op.dilation, op.bias)
             alike.setdefault(key, []).append(node)
     for nodes in alike.values():
@@ -127,7 +127,8 @@ def _convolution(case: Case, end: Node) -> Node | None:
     """Return the convolution that makes a node, directly or before a batch normalization."""
     if isinstance(end.op, BatchNorm) and len(case.takers[end.name, 0]) == 1:
         end = case.nodes[end.sources[0][0]]
-    if isinstance(end.op, Conv) and len(case.takers[end.name, 0]) == 1:
+    alone = len(case.takers[end.name, 0]) == 1 and not case.shares(end.name)
+    if isinstance(end.op, Conv) and alone:
         return end
     return None
 

@@ -80,6 +80,19 @@ class Case:
         return Widths(self.nodes.values())
 
     @cached_property
+    def users(self) -> dict[str, list[str]]:
+        """The nodes that have learned tensors, by the name of these."""
+        found: dict[str, list[str]] = {}
+        for node in self.nodes.values():
+            if node.op.weights(*node.inputs):
+                found.setdefault(node.weights, []).append(node.name)
+        return found
+
+    def shares(self, name: str) -> bool:
+        """Say whether another node has the learned tensors of a node, too."""
+        return len(self.users.get(self.nodes[name].weights, ())) > 1
+
+    @cached_property
     def pack(self) -> int:
         """Number of channels that the engine computes at once [1]."""
         dtypes = {t.dtype for n in self.nodes.values() for t in n.outputs}

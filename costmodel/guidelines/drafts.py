@@ -52,7 +52,8 @@ def rebuilt(drafts: Drafts, like: nx.DiGraph) -> nx.DiGraph:
     Raises
     ------
     GraphError
-        If its nodes do not make a graph, or its outputs are not those of ``like``.
+        If its nodes do not make a graph, its outputs are not those of ``like``, or nodes that
+        share their learned tensors in ``like`` need different ones.
     ShapeError
         If shapes do not fit.
 
@@ -81,7 +82,25 @@ def rebuilt(drafts: Drafts, like: nx.DiGraph) -> nx.DiGraph:
             links[source] = (*links.get(source, ()), Link(output, slot))
         result.add_edges_from((source, name, {"links": found}) for source, found in links.items())
     validate(result)
+    _check_shared(result, like)
     return result
+
+
+def _check_shared(graph: nx.DiGraph, like: nx.DiGraph) -> None:
+    before = {node.name: node for node in nodes_in_order(like)}
+    owners: dict[str, Node] = {}
+    for node in nodes_in_order(graph):
+        owner = owners.setdefault(node.weights, node)
+        if owner is node or _learned(owner) == _learned(node):
+            continue
+        ends = [before.get(n.name) for n in (owner, node)]
+        first, second = (None if n is None else (n.weights, _learned(n)) for n in ends)
+        if first is not None and first == second:
+            raise GraphError(f"nodes {owner.name!r} and {node.name!r} must have the same weights")
+
+
+def _learned(node: Node) -> tuple[Tensor, ...]:
+    return tuple(node.op.weights(*node.inputs))
 
 
 def outputs_of(graph: nx.DiGraph) -> list[Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from costmodel.errors import GraphError
@@ -27,6 +27,7 @@ def folded_norms(case: Case) -> Iterator[Rewrite]:
         and isinstance(case.nodes[node.sources[0][0]].op, Conv)
         and len(case.takers[node.sources[0]]) == 1
     ]
+    pairs = _of_one_norm(case, dict(pairs))
     if pairs:
         norms = tuple(norm for _, norm in pairs)
         yield Rewrite(
@@ -38,6 +39,16 @@ def folded_norms(case: Case) -> Iterator[Rewrite]:
             True,
             partial(_fold, pairs=tuple(pairs)),
         )
+
+
+def _of_one_norm(case: Case, behind: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the convolutions, with their norms, whose weights one norm is behind wherever used."""
+    found = []
+    for conv, norm in behind.items():
+        uses = [behind.get(user, "") for user in case.users[case.nodes[conv].weights]]
+        if all(uses) and len({case.nodes[use].weights for use in uses}) == 1:
+            found.append((conv, norm))
+    return found
 
 
 def activations_behind_pooling(case: Case) -> Iterator[Rewrite]:
@@ -172,6 +183,8 @@ def _ends_dense(case: Case, name: str) -> bool:
     found = case.takers.get((name, 0), [])
     for taker in found:
         node = case.nodes[taker]
+        if case.shares(taker):
+            return False  # its weights see other channels elsewhere
         if isinstance(node.op, Conv) and node.op.groups == 1:
             continue
         one = len(node.inputs) == 1 and len(node.outputs) == 1

@@ -3,7 +3,8 @@
 The outputs of convolutions and linear layers are *classes* of channels. Operators that process each
 channel separately pass the class on (activations, norms, pooling, depthwise convolutions); an
 addition merges classes. A class whose width is fixed by an output of the network, a split or an
-unknown operator is not changed.
+unknown operator is not changed. Layers with the same learned tensors
+have the same numbers of input and output channels.
 """
 
 from __future__ import annotations
@@ -80,9 +81,11 @@ class Widths:
         self._owner: dict[str, str] = {}
         self._classes: dict[str, Class] = {}
         self._of: dict[Source, frozenset[str]] = {}
+        self._ends: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
         self._nodes = list(nodes)
         for node in self._nodes:
             self._visit(node)
+            self._share(node)
 
     @property
     def classes(self) -> list[Class]:
@@ -147,13 +150,31 @@ class Widths:
         if len(ranks) > 1 or len(sizes) > 1 or not all(len(t) == 1 for t in taken):
             self._fix(frozenset().union(*taken))
             return frozenset()
-        first, *others = [self._root(next(iter(t))) for t in taken]
-        for other in others:
+        return frozenset({self._join(next(iter(t)) for t in taken)})
+
+    def _share(self, node: Node) -> None:
+        """Make the channels of a layer those of the layer that its learned tensors are of."""
+        if not node.op.weights(*node.inputs):
+            return
+        read = self._of.get(node.sources[0], frozenset()) if node.sources else frozenset()
+        own = read, frozenset({node.name} & self._owner.keys())
+        for names, others in zip(own, self._ends.setdefault(node.weights, own), strict=True):
+            both = names | others
+            widths = {self._classes[self._root(name)].width for name in both}
+            if len(names) == len(others) == len(widths) == 1:
+                self._join([*others, *names])
+            elif names != others:  # of several classes, or twice of one
+                self._fix(both)
+
+    def _join(self, names: Iterable[str]) -> str:
+        """Make classes one, that of the first name, and return its root."""
+        first, *others = map(self._root, names)
+        for other in dict.fromkeys(others):
             if other != first:
                 self._owner[other] = first
                 self._classes[first].makers += self._classes[other].makers
                 self._classes[first].fixed |= self._classes[other].fixed
-        return frozenset({first})
+        return first
 
     def _fix(self, names: frozenset[str]) -> None:
         for name in names:
