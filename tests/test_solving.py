@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from itertools import product
 
@@ -205,6 +206,12 @@ def test_what_cannot_be_solved_is_refused():
         ({"ranges": {"b": (1, 2)}}, "no free symbol"),
         ({"ranges": {"a": (5, 7)}, "multiple": 4}, "no multiple of 4"),
         ({"minimize": "memory", "at_most": {"mac": 1}}, "fulfil"),
+        # No comparison with these is true, so that the limit would hold of nothing.
+        ({"minimize": "latency", "platforms": PI, "at_most": {"latency": math.nan}}, "positive"),
+        ({"minimize": "memory", "at_least": {"multiply_adds": math.nan}}, "positive number"),
+        ({"at_least": {"multiply_adds": -3}}, "multiply_adds must be a positive number"),
+        ({"at_most": {"params": math.inf}}, "params must be a positive number"),
+        ({"keep": {"a": 0}}, "a must be a positive number"),
     ):
         with pytest.raises(DataError, match=sentence):
             cm.solve(graph, **arguments)
@@ -225,3 +232,6 @@ def test_the_command_prints_values_and_certificate():
     assert json.loads(local)["certificate"] is None
     run("solve", "pointwise?h=56&w=56", "--at-least", "multiply_adds", code=2)
     run("solve", "resnet18", code=2)
+    for value in ("2.5", "inf", "nan"):
+        refused = run("solve", "pointwise?h=7&w=7", "--keep", f"c1={value}", code=2)
+        assert "must be" in refused.output

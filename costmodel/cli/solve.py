@@ -84,7 +84,7 @@ def solve(
     check_figure_file(plot)
 
     least, most = (_numbers(texts) for texts in (at_least, at_most))
-    kept = {name: int(value) for name, value in _numbers(keep).items()}
+    kept = {name: _whole(name, value) for name, value in _numbers(keep).items()}
     limits = {name: _range(name, text) for name, text in _pairs(ranges)}
     with working(f"solving {network}"):
         from costmodel.solving import solve as find
@@ -137,6 +137,12 @@ def _numbers(texts: Sequence[str] | None) -> dict[str, float]:
         raise DataError(
             f"limits and values should be numbers, got {', '.join(texts or ())}"
         ) from None
+
+
+def _whole(name: str, value: float) -> int:
+    if not value.is_integer():
+        raise DataError(f"the value to keep of {name} must be an integer, got {value:g}")
+    return int(value)
 
 
 def _range(name: str, text: str) -> tuple[int, int]:

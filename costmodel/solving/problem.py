@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import networkx as nx
@@ -79,6 +80,10 @@ class Problem:
             raise DataError(
                 f"{sorted(unknown)[0]!r} cannot be limited; {', '.join(QUANTITIES)} can"
             )
+        limits = [*self.at_least.items(), *self.at_most.items()]
+        limits += list(keep.items())
+        if bad := [name for name, value in limits if not 0 < value < math.inf]:
+            raise DataError(f"the value of {bad[0]} must be a positive number")
         if keep and sorted(keep) != self.names:
             raise DataError(f"to keep the layers, give a value for each of {', '.join(self.names)}")
         if wrong := set(ranges) - set(self.names):
