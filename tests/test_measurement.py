@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import costmodel as cm
@@ -159,3 +161,21 @@ def test_between_is_a_number_of_bytes(tmp_path: Path, cell: str, good: bool) -> 
         assert read_measurements(file)[0] == [Measurement("conv2d", 0.01)]
     else:
         assert f"between should be a whole number of bytes, got '{cell}'" in refusal(file)
+
+
+@pytest.mark.parametrize("seconds", [math.nan, math.inf, 0.0, -1.0, "0.1", True, None])
+def test_times_made_in_python_are_checked_as_those_of_a_table_are(seconds):
+    rows = [Measurement("shufflenet_v2", 0.1), Measurement("resnet18", seconds)]
+    for as_is in (False, True):
+        with pytest.raises(DataError, match="row 3: seconds should be a positive number, got "):
+            cm.calibrate(rows, "raspberry-pi-4/ncnn", as_is=as_is)
+    with pytest.raises(DataError, match="row 2: between should be a number of bytes, got nan"):
+        cm.calibrate([Measurement("resnet18", 0.1, between=math.nan)], "raspberry-pi-4/ncnn")
+
+
+def test_times_may_be_numbers_of_numpy():
+    found = [
+        cm.calibrate([Measurement("resnet18", number)], "raspberry-pi-4/ncnn").median_error
+        for number in (0.25, np.float32(0.25), np.float64(0.25))
+    ]
+    assert max(found) == min(found)

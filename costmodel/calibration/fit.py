@@ -27,7 +27,7 @@ from costmodel.calibration.conditions import (
     check_units,
 )
 from costmodel.calibration.discrepancy import correlated
-from costmodel.calibration.measurement import Measurement, named
+from costmodel.calibration.measurement import Measurement, check_numbers, named
 from costmodel.calibration.robust import Estimate, Problem, student_weights
 from costmodel.calibration.starts import estimate
 from costmodel.calibration.surfaces import FEWEST, alike, learnt
@@ -168,11 +168,11 @@ def measured_table(
         raise DataError("measurements must be a list of Measurement; read_measurements makes them")
     if not measurements:
         raise DataError("there is nothing to calibrate with: no measurements")
-    bad = check_conditions(measurements, where)
+    bad = check_numbers(measurements) or check_conditions(measurements, where)
     if bad:
         raise DataError(named(bad))
     graphs = [measured_graph(m, i, where) for i, m in enumerate(measurements)]
-    seconds = np.array([m.seconds for m in measurements])
+    seconds = np.array([float(m.seconds) for m in measurements])
     table = tabulate(graphs, where, [m.between for m in measurements])
     if not as_is:
         numbers = [m.row or i for i, m in enumerate(measurements, start=2)]

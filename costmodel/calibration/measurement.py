@@ -28,6 +28,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import numbers
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -193,6 +194,33 @@ def check_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Measurement], li
         seen[key] = number
         good.append(measurement)
     return good, bad
+
+
+def check_numbers(measurements: Iterable[Measurement]) -> list[BadRow]:
+    """Return the measurements, made in Python, whose time or bytes between runs are none.
+
+    Examples
+    --------
+    >>> check_numbers([Measurement("shufflenet_v2", 0.1), Measurement("shufflenet_v2", 0.0)])
+    [BadRow(row=3, reason='seconds should be a positive number, got 0.0')]
+    """
+    return [
+        BadRow(m.row or number, reason)
+        for number, m in enumerate(measurements, start=2)
+        if (reason := _wrong_number(m))
+    ]
+
+
+def _wrong_number(m: Measurement) -> str:
+    if not (_is_number(m.seconds) and 0 < m.seconds < math.inf):
+        return f"seconds should be a positive number, got {m.seconds!r}"
+    if not (_is_number(m.between) and 0 <= m.between < math.inf):
+        return f"between should be a number of bytes, got {m.between!r}"
+    return ""
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def write_measurements(path: str | os.PathLike[str], measurements: Iterable[Measurement]) -> None:
