@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 
 import jsonschema
 import numpy as np
@@ -121,6 +122,28 @@ def test_a_function_that_changes_its_graph_makes_a_space_too():
         evaluate(wrong, load_platform(ARM), np.arange(1))
 
 
+@pytest.mark.parametrize(
+    ("decide", "sentence"),
+    [
+        (lambda n: n > 4, r"build fails on arrays of c1, n \(The truth value"),
+        (lambda n: range(n), "build fails on arrays of c1, n"),
+        (lambda n: np.all(n > 4), "variant 3 has other multiply_adds among others than alone"),
+        (lambda n: int(np.max(n)) > 4, "variant 0 has other multiply_adds among others than alone"),
+    ],
+)
+def test_sizes_that_change_the_structure_are_refused(decide, sentence):
+    def build(c1, n):
+        return cm.zoo.g1_stack(c1, 8, blocks=1 if decide(n) else 2)
+
+    choices = {"c1": (8, 16), "n": (3, 5)}
+    with pytest.raises(DataError, match=sentence):
+        cm.sweep(Space("own", build, choices, ("c1", "n")), ARM)
+    if "variant" in sentence:
+        right = cm.sweep(Space("own", build, choices, ("c1",)), ARM)
+        alone = [cm.multiply_adds(right.space.graph(int(n))) for n in right.columns["variant"]]
+        assert right.columns["multiply_adds"].tolist() == alone
+
+
 def test_known_networks_are_in_their_spaces():
     graph = SPACES["shufflenet_v2"]().build(size=224, c2=116, c3=232, c4=464, c5=1024)
     assert cm.flops(graph) == cm.flops(cm.zoo.shufflenet_v2())
@@ -194,6 +217,18 @@ def test_an_interrupted_sweep_goes_on_where_it_was(monkeypatch, tmp_path):
     )
     with pytest.raises(DataError, match="another sweep"):
         cm.sweep(stacks(), GPU, folder=tmp_path / "parts")
+
+
+def test_a_sweep_does_not_go_on_with_other_facts_of_one_name(tmp_path):
+    here = load_platform(ARM)
+    cm.sweep(stacks(), here, folder=tmp_path / "parts")
+    faster = replace(here, hardware=replace(here.hardware, clock=2 * here.hardware.clock))
+    eager = replace(here, runtime=replace(here.runtime, dead_code=not here.runtime.dead_code))
+    for other in (faster, eager):
+        assert other.name == here.name
+        with pytest.raises(DataError, match="another sweep"):
+            cm.sweep(stacks(), other, folder=tmp_path / "parts")
+    assert len(cm.sweep(stacks(), load_platform(ARM), folder=tmp_path / "parts")) == 72
 
 
 def test_conditions_best_and_front_are_of_the_whole(monkeypatch):
@@ -295,6 +330,20 @@ def test_files_of_all_variants_are_written_chunk_by_chunk(monkeypatch, tmp_path)
     order = np.argsort(here.columns["variant"])
     for name, values in here.table().items():
         np.testing.assert_allclose(rows[name], values[order], rtol=1e-12)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_sweep_that_fails_leaves_the_file_that_was_there(tmp_path, suffix):
+    file = tmp_path / f"kept.{suffix}"
+    arguments = ["sweep", "mobilenet_v1", "-p", ARM, "--choose", "width=0.5", "-o", str(file)]
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow.parquet")
+    run(*arguments)
+    before = file.read_bytes()
+    for wrong in (["--where", "flop<1"], ["--where", "flops"], ["--choose", "size=nan"]):
+        run(*arguments, *wrong, code=2)
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_parquet_holds_the_same_rows(tmp_path):

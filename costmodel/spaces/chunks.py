@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -132,7 +132,10 @@ def _what(space: Space, platform: Platform, sample: int | None) -> str:
     values = {n: [str(v) for v in vs] for n, vs in space.choices.items()}
     theta = sorted(platform.fitted.theta.items())
     size = chunk_size(space, sample)
-    what = [space.name, values, platform.name, theta, sample, size, _network_of(space)]
+    # Files of hardware and runtimes change under one name, and so do surfaces of a calibration.
+    surfaces = [(s.kind, s.dtype, s.length, s.weights.tolist()) for s in platform.fitted.surfaces]
+    facts = sha256(repr((platform.hardware, platform.rules, surfaces)).encode()).hexdigest()
+    what = [space.name, values, platform.name, theta, facts, sample, size, _network_of(space)]
     return json.dumps(what, sort_keys=True)
 
 
@@ -145,4 +148,4 @@ def _network_of(space: Space) -> str:
         (node.name, type(node.op).__name__, sorted(node.op.fields().items()), node.sources)
         for node in nodes_in_order(space.graph(0))
     ]
-    return hashlib.sha256(repr(nodes).encode()).hexdigest()
+    return sha256(repr(nodes).encode()).hexdigest()

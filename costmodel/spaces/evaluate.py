@@ -17,6 +17,7 @@ from costmodel.algebra.arrays import computed_once
 from costmodel.algebra.symbols import Dim
 from costmodel.counting.metrics import flops, mac, multiply_adds, params
 from costmodel.counting.subject import Prepared, Subject, prepare
+from costmodel.errors import CostModelError, DataError
 from costmodel.graph.builder import unlinked
 from costmodel.graph.schema import Unlinked
 from costmodel.kernels.work import KindsError
@@ -73,7 +74,7 @@ def evaluate(
                     one = {name: _plain(values[0]) for name, values in part.arrays.items()}
                     single.add(part.own, {**fixed, **one})
                     continue
-                build = partial(space.build, **fixed)
+                build = partial(_of_axes, space, fixed)
                 parts += part.fill(result, lambda graph: _of_arrays(graph, platform, wanted), build)
         single.fill(result)
     return result
@@ -91,14 +92,14 @@ class _Part:
         self,
         result: Mapping[str, np.ndarray],
         costs: Callable[[nx.DiGraph], Mapping[str, np.ndarray]],
-        build: Callable[..., nx.DiGraph],
+        build: Callable[[Mapping[str, np.ndarray]], nx.DiGraph],
     ) -> Sequence[_Part]:
         """Write the columns, or return the parts to do so for, each of one kind of kernels."""
         axes, places = _grid(self.arrays, self.most)
         shape = np.broadcast_shapes(*(values.shape for values in axes.values()))
         try:
             with computed_once():
-                found = costs(build(**axes))
+                found = costs(build(axes))
         except KindsError as error:
             return self._split(np.broadcast_to(error.apart, shape)[places])
         for name, values in found.items():
@@ -112,6 +113,56 @@ class _Part:
             _Part(self.own[some], {n: a[some] for n, a in self.arrays.items()}, self.most)
             for some in (apart, ~apart)
         )
+
+
+def check_sizes(space: Space, platform: Platform, numbers: np.ndarray) -> None:
+    """Refuse a space whose sizes make another network as an array than one by one.
+
+    Two of these variants, of one structure, are predicted in both ways.
+
+    Raises
+    ------
+    DataError
+        If they differ: ``build`` decides by a size what to build.
+
+    Examples
+    --------
+    >>> from costmodel import zoo
+    >>> from costmodel.platforms import load_platform
+    >>> def build(c):
+    ...     return zoo.pointwise(7, 7, c, 8 if np.any(c > 8) else 16)
+    >>> space = Space("layer", build, {"c": (8, 16)}, sizes=("c",))
+    >>> check_sizes(space, load_platform("gtx-1080-ti/paper"), np.arange(2))
+    Traceback (most recent call last):
+    ...
+    costmodel.errors.DataError: space layer: variant 0 has other multiply_adds among others ...
+    """
+    own = numbers[numbers // space.alike == numbers[0] // space.alike]
+    if len(own) == 1:
+        return
+    ends = own[[0, -1]]
+    together = evaluate(space, platform, ends)
+    for i, number in enumerate(ends.tolist()):
+        alone = evaluate(space, platform, ends[i : i + 1])
+        for name in COLUMNS[1:]:
+            if together[name][i] != alone[name][0]:
+                raise DataError(
+                    f"space {space.name}: variant {number} has other {name} among others than "
+                    "alone: sizes must not change what build makes; leave those out of sizes that "
+                    "do"
+                )
+
+
+def _of_axes(space: Space, fixed: Mapping[str, Any], axes: Mapping[str, np.ndarray]) -> nx.DiGraph:
+    try:
+        return space.build(**fixed, **axes)
+    except CostModelError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"space {space.name}: build fails on arrays of {', '.join(axes)} ({error}): leave "
+            "those out of sizes that it decides by"
+        ) from error
 
 
 def _grid(

@@ -17,7 +17,7 @@ import numpy as np
 from costmodel.errors import DataError
 from costmodel.platforms import Platform, load_platform
 from costmodel.spaces.chunks import Store, chunks
-from costmodel.spaces.evaluate import COLUMNS, evaluate
+from costmodel.spaces.evaluate import COLUMNS, check_sizes, evaluate
 from costmodel.spaces.select import Columns, Condition, conditions, joined, keep, pareto
 from costmodel.spaces.space import Space
 
@@ -115,7 +115,8 @@ def sweep(
     Raises
     ------
     DataError
-        If ``space`` is none, a condition or column is unknown, or ``folder`` is of another sweep.
+        If ``space`` is none, a condition or column is unknown, ``folder`` is of another sweep, or
+        sizes of the space change its structure.
 
     Examples
     --------
@@ -136,6 +137,7 @@ def sweep(
         raise DataError(f"there is no column {wrong[0]!r}; there are {', '.join(COLUMNS)}")
     chosen = _Chosen(tests, best, tuple(front))
     store = None if folder is None else Store(Path(folder), space, place, sample)
+    check_sizes(space, place, next(chunks(space, sample)))
     work = partial(_chunk, space, place)
     seen, whole = 0, space.count if sample is None else min(sample, space.count)
     for i, columns in _results(chunks(space, sample), work, store, executor):

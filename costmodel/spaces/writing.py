@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 from costmodel.errors import DataError
 from costmodel.spaces.select import Columns
 
+_HALF = ".half"
+"""Suffix of a file that is not whole yet."""
 Write = Callable[[Columns], None]
 """Append rows to a file; all calls have the same columns."""
 
@@ -45,8 +48,20 @@ def rows_to(file: Path) -> AbstractContextManager[Write]:
 
 
 @contextmanager
+def _whole(file: Path) -> Iterator[Path]:
+    """Yield a file beside ``file`` that takes its place at the end, unless something fails."""
+    half = file.with_name(file.name + _HALF)
+    half.touch()  # a folder that is missing is found out at once
+    try:
+        yield half
+        os.replace(half, file)
+    finally:
+        half.unlink(missing_ok=True)
+
+
+@contextmanager
 def _csv(file: Path) -> Iterator[Write]:
-    with open(file, "w", newline="", encoding="utf-8") as stream:
+    with _whole(file) as half, open(half, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         begun = False
 
@@ -76,11 +91,12 @@ def _parquet(file: Path) -> Iterator[Write]:
         nonlocal writer
         table = pyarrow.table(dict(rows))
         if writer is None:
-            writer = parquet.ParquetWriter(file, table.schema)
+            writer = parquet.ParquetWriter(half, table.schema)
         writer.write_table(table)
 
-    try:
-        yield write
-    finally:
-        if writer is not None:
-            writer.close()
+    with _whole(file) as half:
+        try:
+            yield write
+        finally:
+            if writer is not None:
+                writer.close()
