@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -12,10 +14,18 @@ from hypothesis import strategies as st
 
 from costmodel.algebra import expressions
 from costmodel.algebra import symbols as sym
+from costmodel.algebra.later import Later
 from costmodel.algebra.written import parse_dim
 from costmodel.errors import DataError, ShapeError
 
 SIZES = st.integers(1, 10**6)
+
+
+def test_a_module_to_be_imported_later_is_copied_and_pickled() -> None:
+    for module in (pickle.loads(pickle.dumps(Later("math"))), copy.deepcopy(Later("math"))):
+        assert module.sqrt(9) == 3
+    with pytest.raises(AttributeError):
+        Later("math").no_such_function  # noqa: B018
 
 
 def test_one_name_is_one_symbol() -> None:

@@ -28,6 +28,9 @@ class Later:
         setattr(self, name, value)  # the next read finds it without this call
         return value
 
+    def __reduce__(self) -> tuple[type[Later], tuple[str]]:
+        return Later, (self._name,)
+
 
 if TYPE_CHECKING:
     import sympy as sympy
