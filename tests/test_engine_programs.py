@@ -106,6 +106,7 @@ def test_benchmark_model_tells_its_mean_and_its_layers(tmp_path: Path) -> None:
         ("ncnn", "echo 'min = 0.01  max = 0.03  avg = 0.02'", "too coarse for a network of 0.02"),
         ("tflite", "echo 'Inference (avg): inf'", "says that it took inf s"),
         ("tflite", "echo 'Inference (avg): 9e99'", "says that it took 9e+93 s"),
+        ("tflite", "echo 'Inference (avg): 0'", "says that it took 0 s"),
         ("tflite", "echo '[/x]\033[31m'", "benchmark_model gave no time for the network"),
         ("tflite", "exit 1", "benchmark_model failed with exit code 1: it said nothing"),
         ("tflite", "kill -SEGV $$", "benchmark_model was stopped by SIGSEGV; it crashed"),
