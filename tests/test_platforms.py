@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import costmodel as cm
@@ -19,6 +21,7 @@ from costmodel.platforms import (
     platform_names,
 )
 from costmodel.timing.fitted import to_toml, with_values
+from costmodel.timing.surface import Surface
 
 PI = "raspberry-pi-4/ncnn"
 SHIPPED = "gtx-1080-ti/paper"
@@ -93,6 +96,22 @@ def test_settings() -> None:
 def test_a_platform_is_itself() -> None:
     platform = load_platform(PI)
     assert load_platform(platform) is platform
+
+
+@pytest.mark.parametrize("name", [PI, SHIPPED])
+def test_platforms_are_equal_where_all_of_them_is(name: str) -> None:
+    one = load_platform(name)
+    copied = pickle.loads(pickle.dumps(one))
+    assert copied == one
+    wide = replace(one.fitted, covariance=2 * one.fitted.covariance)
+    assert replace(one, fitted=wide) != one
+    assert replace(one, threads=2) != one
+    ridge = Surface("gemm", "float32", 1.0, 0.1, 0.1, np.zeros((2, 9)), np.zeros(2))
+    others = [
+        replace(one.fitted, surfaces=(s,)) for s in (ridge, replace(ridge, weights=np.ones(2)))
+    ]
+    assert others[0] != others[1]
+    assert others[0] == replace(one.fitted, surfaces=(pickle.loads(pickle.dumps(ridge)),))
 
 
 def test_priors_of_the_runtime_replace_those_of_the_kind() -> None:
@@ -258,6 +277,8 @@ def test_hardware_of_ones_own_lies_beside_the_calibration(tmp_path: Path) -> Non
         (f"{PI}?threads=5", "raspberry-pi-4 has 4 cores, not 5"),
         (f"{PI}?dtype=half", "dtype must be one of "),
         (f"{PI}?transfers=maybe", "transfers must be yes or no"),
+        (f"{PI}?threads=2&dtype=int8&threads=3", "threads has two values; give one"),
+        ("rtx-3090/torch-eager?amp=float16&amp=", "amp has two values; give one"),
         ("nowhere.toml", "nowhere.toml: cannot be read: No such file"),
     ],
 )

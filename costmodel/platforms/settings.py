@@ -29,9 +29,12 @@ def parsed(name: str, query: str) -> dict[str, str]:
     Raises
     ------
     DataError
-        If a setting or its value is unknown.
+        If a setting or its value is unknown, or a setting has two values.
     """
-    settings = dict(parse_qsl(query, keep_blank_values=True))
+    pairs = parse_qsl(query, keep_blank_values=True)
+    settings = dict(pairs)
+    if twice := [key for key, value in pairs if value != settings[key]]:
+        raise DataError(f"platform {name!r}: {twice[0]} has two values; give one")
     unknown = set(settings) - set(SETTINGS)
     if unknown:
         raise DataError(

@@ -15,7 +15,7 @@ from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.reading import parse_toml
 from costmodel.timing.multipliers import with_multipliers
 from costmodel.timing.parameters import Parameter
-from costmodel.timing.surface import SIZES, Surface
+from costmodel.timing.surface import SIZES, Surface, same_fields
 
 PRIOR_OPERATOR_SPREAD = 0.25
 """Residual spread of the log time of single kernels with priors. [1]"""
@@ -26,7 +26,7 @@ MEASURED_WITH = "measured with"
 """Key of the provenance: settings of the measurements, if they differ from the platform's."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fitted:
     """Parameters, the covariance of their logarithms, and residuals.
 
@@ -53,6 +53,9 @@ class Fitted:
     rows: int = 0
     provenance: Mapping[str, str] = field(default_factory=dict)
     surfaces: tuple[Surface, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Fitted) and same_fields(self, other)
 
     @staticmethod
     def prior(parameters: tuple[Parameter, ...]) -> Fitted:

@@ -19,7 +19,7 @@ Source: Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Pre
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ SIZES = (*_OWN, "read_bytes", "weight_bytes", "write_bytes", "passes", *PRODUCT_
 """The sizes that define a shape, in order; for products, those of the first product."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Surface:
     """The log residual of kernels of one kind and dtype over their shape.
 
@@ -60,6 +60,9 @@ class Surface:
     noise: float
     shapes: np.ndarray
     weights: np.ndarray
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Surface) and same_fields(self, other)
 
     def mean(self, shape: Sequence[Dim]) -> Dim:
         """Return the log of time over formula of kernels of a shape (:func:`shape_of`) [1].
@@ -167,3 +170,11 @@ def _log2(value: Dim) -> Dim:
 def exp(value: Dim) -> Dim:
     """Return the exponential: float, array or expression."""
     return sympy.exp(value) if is_expression(value) else np.exp(value)
+
+
+def same_fields(one: Any, other: Any) -> bool:
+    """Say whether two objects of one dataclass have equal fields, of which some are arrays."""
+    pairs = ((getattr(one, f.name), getattr(other, f.name)) for f in fields(one))
+    return all(
+        np.array_equal(a, b) if isinstance(a, np.ndarray) else bool(a == b) for a, b in pairs
+    )
