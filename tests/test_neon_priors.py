@@ -43,7 +43,7 @@ def test_what_is_written_says_that_it_is_simulated(
     ones = np.ones(len(names))
     seen = np.where([name in ("gemm", "winograd") for name in names], 3.5, 0.2)
     logs = np.log([p.value for p in before()])
-    lesson = Taught(logs, {"neon": logs}, 0.3 * ones, ones, {}, {"neon": seen})
+    lesson = Taught(logs, {"neon": logs}, 0.3 * ones, ones, {"neon": 0.0 * ones}, {"neon": seen})
     write_engine("neon", lesson, 5, module._SOURCE)
     written = tomllib.loads((tmp_path / "neon.toml").read_text())["priors"]["cpu"]
     assert set(written) == {"gemm", "winograd"}

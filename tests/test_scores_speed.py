@@ -46,7 +46,7 @@ def test_measurements_scatter_around_the_prediction() -> None:
 @pytest.mark.slow
 def test_every_task_has_a_goal_and_a_name_of_its_own() -> None:
     found = tasks()
-    assert len({task.name for task in found}) == len(found) == 11
+    assert len({task.name for task in found}) == len(found) == 13
     assert all(task.goal > 0 and task.repeats >= 1 for task in found)
     assert sum(f"{VARIANTS:,}" in task.name for task in found) == 2
 
