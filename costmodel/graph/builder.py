@@ -189,7 +189,7 @@ class Builder:
         return graph
 
     def _recorded(self, name: str, block: Callable[[Value], Value], x: Value) -> Block:
-        """Return what ``block`` adds behind a tensor in module ``name``, and take it off again."""
+        """Return the operators that ``block`` adds in module ``name``, and remove them again."""
         start, module = len(self._nodes), self._inside(name)
         if not isinstance(x, Value) or x.node not in self._nodes:
             raise GraphError(f"module {module!r}: input {x!r} {_FOREIGN}")

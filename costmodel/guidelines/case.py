@@ -89,7 +89,7 @@ class Case:
         return found
 
     def shares(self, name: str) -> bool:
-        """Say whether another node has the learned tensors of a node, too."""
+        """Return whether another node shares learned tensors with a node."""
         return len(self.users.get(self.nodes[name].weights, ())) > 1
 
     @cached_property

@@ -10,7 +10,7 @@ TOLD = 6
 
 
 def runs_on(runtime: Runtime, kind: str) -> bool:
-    """Say whether a runtime runs on a kind of hardware: one of GPUs alone runs on nothing else."""
+    """Return whether a runtime runs on a kind of hardware."""
     only = tuple(runtime.algorithms)
     return only not in (("gpu",), ("accelerator",)) or only == (kind,)
 

@@ -140,9 +140,7 @@ def _what(space: Space, platform: Platform, sample: int | None) -> str:
 
 
 def _network_of(space: Space) -> str:
-    """Return what tells the network of a space from another one of its name: a changed file, say.
-
-    Spaces of like choices whose first variants are alike are the same.
+    """Return a hash of the first variant, so that a changed file of the same name is noticed.
     """
     nodes = [
         (node.name, type(node.op).__name__, sorted(node.op.fields().items()), node.sources)

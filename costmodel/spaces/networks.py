@@ -43,7 +43,7 @@ class Given:
 
     @property
     def name(self) -> str:
-        """What to call it."""
+        """Its name."""
         return self.network if isinstance(self.network, str) else self.network.name or "the network"
 
     def graph(self, parameters: Mapping[str, Any]) -> nx.DiGraph:
@@ -208,7 +208,7 @@ def _takes_batch(graph: nx.DiGraph) -> bool:
 
 
 def _freed(graph: nx.DiGraph) -> tuple[nx.DiGraph, dict[str, int], dict[str, list[str]]]:
-    """Return what :func:`costmodel.free_widths` does, nothing where no width is free."""
+    """Return the result of :func:`costmodel.free_widths`, empty if no width is free."""
     try:
         return free_widths(graph)
     except DataError:

@@ -173,7 +173,7 @@ def exp(value: Dim) -> Dim:
 
 
 def same_fields(one: Any, other: Any) -> bool:
-    """Say whether two objects of one dataclass have equal fields, of which some are arrays."""
+    """Return whether two objects of one dataclass have equal fields, of which some are arrays."""
     pairs = ((getattr(one, f.name), getattr(other, f.name)) for f in fields(one))
     return all(
         np.array_equal(a, b) if isinstance(a, np.ndarray) else bool(a == b) for a, b in pairs
