@@ -140,8 +140,7 @@ def _what(space: Space, platform: Platform, sample: int | None) -> str:
 
 
 def _network_of(space: Space) -> str:
-    """Return a hash of the first variant, so that a changed file of the same name is noticed.
-    """
+    """Return a hash of the first variant, so that a changed file of the same name is noticed."""
     nodes = [
         (node.name, type(node.op).__name__, sorted(node.op.fields().items()), node.sources)
         for node in nodes_in_order(space.graph(0))
