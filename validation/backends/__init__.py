@@ -76,9 +76,9 @@ def load_backend(text: str) -> Backend:
 
 def _unknown(text: str) -> str:
     """Say that there is no such backend: near ones, or all."""
-    name = text.partition(":")[0]
+    name, _, target = text.partition(":")
     close = get_close_matches(name[:100], {*BACKENDS, *ENGINES}, n=2)
-    if close:
+    if close and "://" not in target:
         return f"unknown backend {text!r}; did you mean {' or '.join(close)}?"
     return (
         f"unknown backend {text!r}; known are {', '.join(BACKENDS)}, and "
