@@ -274,7 +274,7 @@ def test_calibrations_are_found_by_the_name_of_the_platform(
     assert result.save().is_relative_to(tmp_path)
     after = cm.latency(graph, CPU).seconds
     assert after == pytest.approx(cm.latency(graph, result.platform).seconds, rel=1e-4)
-    assert abs(after / before - 1) > 0.01
+    assert abs(after / before - 1) > 2e-3  # far more than the two may differ
     assert cm.latency(graph, prior(CPU)).seconds == pytest.approx(before)
 
 

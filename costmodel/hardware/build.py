@@ -38,8 +38,8 @@ def build(device: DeviceFile, load_core: Callable[[str], CoreFile]) -> Hardware:
     facts = dict(_flatten(device))
     if core:
         facts |= {f"core.{key}": fact for key, fact in _flatten(core)}
-        facts |= {f"lanes.{key}": fact for key, fact in _core_lanes(core).items()}
-    lanes = _counts(_core_lanes(core) if core else device.lanes)
+        facts |= {f"lanes.{key}": fact for key, fact in core_lanes(core).items()}
+    lanes = _counts(core_lanes(core) if core else device.lanes)
     if stray := sorted(device.peak.keys() - lanes.keys()):
         raise DataError(f"{device.name}: peak.{stray[0]} is given without lanes.{stray[0]}; add it")
     clusters = _clusters(device, lanes, load_core)
@@ -82,7 +82,7 @@ def _counts(lanes: dict[str, Fact]) -> dict[str, int]:
     return {key: int(fact.value) for key, fact in lanes.items()}
 
 
-def _core_lanes(core: CoreFile) -> dict[str, Fact]:
+def core_lanes(core: CoreFile) -> dict[str, Fact]:
     """Return the lanes of a core's file and the derived ones: 8-bit products of other engines."""
     lanes = dict(core.lanes)
     if "int8" not in lanes:
@@ -132,7 +132,7 @@ def _cluster(device: DeviceFile, table: ClusterTable, core: CoreFile) -> Cluster
         core=table.core,
         units=int(table.units.value),
         clock=table.clock.value,
-        lanes=_counts(_core_lanes(core)),
+        lanes=_counts(core_lanes(core)),
         out_of_order=bool(core.out_of_order.value),
         levels=_levels_of(device, table, core),
     )

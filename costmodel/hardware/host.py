@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from costmodel.errors import DataError
+from costmodel.hardware.build import core_lanes
 from costmodel.hardware.identify import find_core, flags, guess, processors
 from costmodel.hardware.model import Cluster, Fact, Hardware, Level
 
@@ -103,7 +104,7 @@ def _hardware(root: Path, clusters: tuple[Cluster, ...], big: list[_Cpu]) -> Har
         "clock": clock,
     }
     for key, lanes in first.lanes.items():
-        facts[f"lanes.{key}"] = core.lanes[key] if core else guess(big[0].info)[0]
+        facts[f"lanes.{key}"] = core_lanes(core)[key] if core else guess(big[0].info)[0]
         formula = f"units x clock x lanes.{key} x 2 FLOP per multiply-add"
         facts[f"peak.{key}"] = Fact(
             2 * lanes * first.units * clock.value, "FLOP/s", formula, "derived"
@@ -148,7 +149,7 @@ def _cpus(root: Path, text: str, allowed: Collection[int] | None) -> list[_Cpu]:
 
 def _lanes(cpu: _Cpu) -> dict[str, int]:
     if cpu.core:
-        return {key: int(fact.value) for key, fact in cpu.core.lanes.items()}
+        return {key: int(fact.value) for key, fact in core_lanes(cpu.core).items()}
     return {"float32": int(guess(cpu.info)[0].value)}
 
 
