@@ -113,7 +113,7 @@ class Session:
             self._process.stdin.flush()
 
     def _answer(self, timeout: float) -> dict[str, Any]:
-        noise = b""
+        noise = bytearray()
         while True:
             try:
                 line = self._lines.get(timeout=timeout)
@@ -124,7 +124,7 @@ class Session:
                 ) from None
             if line is None:
                 self._lines.put(None)  # whoever asks again hears the same
-                raise self._ended(noise)
+                raise self._ended(bytes(noise))
             if line.startswith(MARK.encode()):
                 return self._parsed(line[len(MARK) :])
             noise += line
