@@ -17,7 +17,7 @@ from .process import cannot_start, ended
 from .texts import harmless
 
 _LONGEST_LINE = 1 << 28
-_MOST_NOISE = 1 << 20
+_MOST_NOISE = 1 << 16
 _GRACE_S = 5.0
 _BAD_SPEC, _NO_MEMORY = 2, 5  # enum exit_code of bench.h
 
