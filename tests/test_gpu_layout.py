@@ -151,7 +151,7 @@ def test_an_own_depthwise_kernel_takes_as_long_in_16_bits() -> None:
 
 
 def test_channels_last_images_are_never_turned_over() -> None:
-    """A setting of the platform: tensor cores read them as they lie, TF32 ones too."""
+    """With NHWC images, tensor cores need no layout copies, in TF32 either."""
     w = image("convolution", 14, taps=9)
     for dtype in ("float16", "bfloat16", "tf32"):
         for runtime in ("torch-eager", "cuda-graphs"):

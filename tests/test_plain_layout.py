@@ -1,4 +1,4 @@
-"""Eager PyTorch on a CPU: images as they lie, or copied into blocks, as its source decides."""
+"""Eager PyTorch on a CPU: images in the layout of the caller or copied into blocks, by its source."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ def test_modules_saved_graphs_and_their_parameters(tmp_path):
     cm.save(module.graph(3), tmp_path / "net.json")
     saved = cm.find_space(str(tmp_path / "net.json"), {"c1": (8, 16)})
     assert cm.mac(saved.graph(0)) == cm.mac(module.graph(2))
-    # What a function calls c1 is no width that is freed.
+    # A parameter of a function that is called c1 takes precedence over the width c1.
     for name in ("own_widths", "any_names"):
         space = cm.find_space(f"{spec}:{name}", {"c1": ("8", "24"), "batch": (1, 2)})
         assert cm.mac(space.graph(2)) == cm.mac(cm.zoo.g1_stack(c1=24, c2=8, blocks=2))

@@ -28,7 +28,7 @@ def situation(
     Raises
     ------
     DataError
-        If there is no quantity of this name, or no network for this value.
+        If the quantity does not exist, or the network cannot take this value.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def log_seconds(subject: str | nx.DiGraph, platform: Platform, name: str, value:
     Raises
     ------
     DataError
-        If there is no quantity of this name, or another size is open.
+        If the quantity does not exist, or another size is still a symbol.
     """
     graph, where = situation(subject, platform, name, value)
     if free := sorted(str(s) for s in free_symbols(graph)):

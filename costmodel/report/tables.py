@@ -184,7 +184,7 @@ def _kernel_cell(width: int, k: KernelTime, everything: bool, terms: list[str]) 
 
 
 def entries_table(console: Console, entries: Sequence[Entry]) -> Table:
-    """Return the networks on one platform; names are shortened to what is left of the width."""
+    """Return the networks on one platform; names are shortened to fit the width."""
     head = [LABEL, "interval", "multiply-\nadds", "MAC,\nelements", "params"]
     shown = len(head) if console.width >= WIDE else 3
     rows = []

@@ -256,19 +256,7 @@ class ArmBackend:
             plain = replace(plain, threads=settings.threads)
         if self._measures and settings.dtype in _DTYPES:
             plain = replace(plain, dtype=settings.dtype)
-        names = {
-            "device": "--device",
-            "mode": "--mode",
-            "layout": "--layout",
-            "dtype": "--dtype",
-            "threads": "--threads",
-            "between": "between",
-        }
-        refused = [
-            f"{option} {getattr(settings, name)}"
-            for name, option in names.items()
-            if getattr(settings, name) != getattr(plain, name)
-        ]
+        refused = settings.unlike(plain)
         if settings.cores and not self._measures:
             refused.append("--cores")
         if refused:

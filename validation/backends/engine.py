@@ -230,12 +230,7 @@ class EngineBackend:
 
     def _check(self, settings: Settings) -> None:
         """Refuse settings that are not honoured, each by its name."""
-        plain = Settings(threads=settings.threads, cores=settings.cores)
-        refused = [
-            f"--{name} {getattr(settings, name)}"
-            for name in ("device", "mode", "layout", "dtype", "cache", "between")
-            if getattr(settings, name) != getattr(plain, name)
-        ]
+        refused = settings.unlike(Settings(threads=settings.threads, cores=settings.cores))
         if refused:
             raise MeasuringError(
                 f"{self.name} cannot honour {', '.join(refused)}: {TITLES[self.engine]} runs "

@@ -92,12 +92,7 @@ class ArmNcnnBackend(NcnnBackend):
 
 def _check(settings: Settings) -> None:
     """Refuse settings that are not honoured, each by its name."""
-    plain = Settings(threads=settings.threads)
-    refused = [
-        f"--{name} {getattr(settings, name)}"
-        for name in ("device", "mode", "layout", "dtype", "cache", "between")
-        if getattr(settings, name) != getattr(plain, name)
-    ]
+    refused = settings.unlike(Settings(threads=settings.threads, cores=settings.cores))
     if refused:
         raise MeasuringError(
             f"ncnn cannot honour {', '.join(refused)}: it runs on the processor, as its networks "

@@ -59,6 +59,19 @@ class Settings:
             del found["cores"]
         return found
 
+    def unlike(self, other: Settings) -> list[str]:
+        """Return the options that differ from those of ``other``, as they are written.
+
+        Examples
+        --------
+        >>> Settings(dtype="float16", threads=2).unlike(Settings(threads=2))
+        ['--dtype float16']
+        """
+        theirs = asdict(other)
+        return [
+            f"--{name} {value}" for name, value in asdict(self).items() if value != theirs[name]
+        ]
+
 
 @dataclass(frozen=True)
 class KernelTiming:
