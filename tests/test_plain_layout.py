@@ -1,4 +1,4 @@
-"""Eager PyTorch on a CPU: images in the layout of the caller or copied into blocks, by its source."""
+"""Eager PyTorch on a CPU: images in the layout of the caller, or copied into blocks."""
 
 from __future__ import annotations
 
