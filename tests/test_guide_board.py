@@ -72,9 +72,10 @@ def test_the_guide_s_commands_of_engines_run(
     words += ["--no-kernels", "--budget", "0.1", "--platform", f"raspberry-pi-4/{name}"]
     result: Any = CliRunner().invoke(app, words, env={"COLUMNS": "200"})
     assert result.exit_code == 0, result.output
-    assert f"{backend.name}: no throttling in" in result.output
-    assert "Latency in ms, measured on" in result.output
-    assert "unverified: a stand-in" in result.output
+    output = " ".join(result.output.split())  # a title breaks where the path of Python is long
+    assert f"{backend.name}: no throttling in" in output
+    assert "Latency in ms, measured on" in output
+    assert "unverified: a stand-in" in output
 
 
 def test_the_guide_s_words_of_engines_are_those_that_are_printed() -> None:
