@@ -21,7 +21,8 @@ from costmodel.runtimes import load_runtime, runtime_names
 from costmodel.testing import Case, Template, cases, templates
 from costmodel.timing.bound import least_multiply_adds, least_seconds
 from costmodel.timing.network import kernel_terms
-from costmodel.timing.workload import Workload, workloads
+from costmodel.timing.reuse import workloads
+from costmodel.timing.workload import Workload
 
 ONLY_GPU = ("cuda-graphs", "cuda-library")
 GPU_RUNTIMES = (*ONLY_GPU, "paper", "torch-compile", "torch-eager", "tvm")

@@ -19,7 +19,8 @@ from costmodel.runtimes import load_runtime
 from costmodel.runtimes.packs import packs_of
 from costmodel.specs import network
 from costmodel.timing.cpu_packs import Channels, fits, in_blocks, pack_of
-from costmodel.timing.workload import stack, workloads
+from costmodel.timing.reuse import workloads
+from costmodel.timing.stacks import stack
 
 X86, ARM = "xeon-gold-6240", "raspberry-pi-4"
 MEASURED = Path(__file__).parents[1] / "docs" / "data" / "engine_packs.csv"

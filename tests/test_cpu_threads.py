@@ -51,7 +51,7 @@ def test_spinning_threads_meet_sooner_on_faster_cores() -> None:
 
 def _copy():
     from costmodel.kernels import lower
-    from costmodel.timing.workload import workloads
+    from costmodel.timing.reuse import workloads
 
     (w,) = workloads(lower(cm.zoo.channel_shuffle(), load_runtime("ncnn")))
     assert w.kind == "copy"

@@ -12,7 +12,8 @@ from costmodel.ops import Conv
 from costmodel.platforms import load_platform
 from costmodel.platforms.machine import machine_for
 from costmodel.timing import cpu, cpu_products
-from costmodel.timing.workload import Workload, workloads
+from costmodel.timing.reuse import workloads
+from costmodel.timing.workload import Workload
 
 X86 = load_platform("xeon-gold-6240/torch-eager", calibrated=False)
 CASES = [

@@ -13,7 +13,7 @@ from costmodel.platforms import load_platform
 from costmodel.platforms.machine import machine_for
 from costmodel.runtimes import load_runtime
 from costmodel.timing.network import kernel_terms
-from costmodel.timing.workload import workloads
+from costmodel.timing.reuse import workloads
 
 ADD = Elementwise("add")
 ROWS = (64, 768)

@@ -13,7 +13,7 @@ from costmodel.platforms import load_platform
 from costmodel.platforms.machine import machine_for
 from costmodel.timing.gpu_attention import attention
 from costmodel.timing.machine import Machine
-from costmodel.timing.workload import workloads
+from costmodel.timing.reuse import workloads
 
 H100 = load_platform("h100-sxm/torch-eager?dtype=bfloat16", calibrated=False)
 A100 = load_platform("a100-sxm-80gb/torch-eager?dtype=bfloat16", calibrated=False)

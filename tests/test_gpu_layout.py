@@ -15,7 +15,8 @@ from costmodel.kernels import Product, lower
 from costmodel.platforms import load_platform
 from costmodel.platforms.machine import machine_for
 from costmodel.timing.gpu_layout import changes, in_steps
-from costmodel.timing.workload import Moved, Workload, workloads
+from costmodel.timing.reuse import workloads
+from costmodel.timing.workload import Moved, Workload
 from tests.test_gpu_time import GENERATION, MACHINE, NEAR, time, work
 
 # 2 multiprocessors turn over 1 byte a cycle each: 2 bytes a second; memory has 10.

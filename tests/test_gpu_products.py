@@ -14,7 +14,7 @@ from costmodel.platforms import load_platform
 from costmodel.platforms.machine import machine_for
 from costmodel.timing.gpu_products import alignment
 from costmodel.timing.network import kernel_terms
-from costmodel.timing.workload import workloads
+from costmodel.timing.reuse import workloads
 
 V100, A100, H100 = (
     load_platform(f"{name}/torch-eager", calibrated=False)

@@ -15,7 +15,8 @@ from costmodel.platforms import load_platform
 from costmodel.platforms.machine import machine_for
 from costmodel.specs import network
 from costmodel.timing.gpu_rows import merging, read_twice
-from costmodel.timing.workload import Moved, Workload, workloads
+from costmodel.timing.reuse import workloads
+from costmodel.timing.workload import Moved, Workload
 from costmodel_validation.scores.protocols import READERS
 from tests.test_gpu_time import GENERATION, MACHINE, time, work
 

@@ -21,8 +21,9 @@ from costmodel.timing import cpu, cpu_products, gpu
 from costmodel.timing.cpu_products import last_cache
 from costmodel.timing.fitted import with_values
 from costmodel.timing.machine import Machine
+from costmodel.timing.reuse import workloads
 from costmodel.timing.terms import Terms, overlap
-from costmodel.timing.workload import Moved, Workload, workloads
+from costmodel.timing.workload import Moved, Workload
 
 CPU = cm.load_platform("raspberry-pi-4/ncnn", calibrated=False)
 GPU = cm.load_platform("gtx-1080-ti/paper", calibrated=False)

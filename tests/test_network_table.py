@@ -11,7 +11,8 @@ import costmodel as cm
 from costmodel import zoo
 from costmodel.kernels import lower
 from costmodel.prediction.table import tabulate
-from costmodel.timing.workload import stack, workloads
+from costmodel.timing.reuse import workloads
+from costmodel.timing.stacks import stack
 
 GPU = cm.load_platform("gtx-1080-ti/paper", calibrated=False)
 

@@ -10,8 +10,9 @@ from costmodel.platforms import Platform
 from costmodel.platforms.machine import machine_for
 from costmodel.timing import cpu, cpu_products
 from costmodel.timing.cpu_products import Way, caller_layout
+from costmodel.timing.reuse import workloads
 from costmodel.timing.terms import Terms
-from costmodel.timing.workload import Moved, Workload, workloads
+from costmodel.timing.workload import Moved, Workload
 
 ONE = cm.load_platform("xeon-gold-6240/torch-eager", calibrated=False)
 TWO = cm.load_platform("xeon-gold-6240/torch-eager?threads=2", calibrated=False)

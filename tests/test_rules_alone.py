@@ -21,7 +21,7 @@ from costmodel.platforms import load_platform
 from costmodel.platforms.machine import machine_for
 from costmodel.timing import cpu
 from costmodel.timing.cpu_products import Way, attention, either
-from costmodel.timing.workload import workloads
+from costmodel.timing.reuse import workloads
 
 CPU = load_platform("raspberry-pi-4/ncnn", calibrated=False)
 

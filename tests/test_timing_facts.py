@@ -17,8 +17,9 @@ from costmodel.platforms.machine import machine_for
 from costmodel.timing.fitted import Fitted, from_toml, to_toml
 from costmodel.timing.network import kernel_terms
 from costmodel.timing.parameters import Parameter, priors, read_priors
+from costmodel.timing.reuse import workloads
 from costmodel.timing.tiles import GENERATIONS, NO_GENERATION, generation, read_generations
-from costmodel.timing.workload import Workload, workloads
+from costmodel.timing.workload import Workload
 
 CPU = load_platform("raspberry-pi-4/ncnn", calibrated=False)
 GPU = load_platform("t4/torch-eager", calibrated=False)

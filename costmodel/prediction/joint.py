@@ -11,8 +11,8 @@ import numpy as np
 from costmodel.counting.subject import Subject
 from costmodel.platforms import Platform
 from costmodel.prediction.table import NetworkTable, lowered, table_of
+from costmodel.timing.stacks import Stack
 from costmodel.timing.surface import PRODUCT_SIZES, SIZES, closeness, shape_of
-from costmodel.timing.workload import Stack
 
 DRAWS = 256
 """Number of draws of the errors; half of them mirror the others."""

@@ -24,9 +24,9 @@ from costmodel.timing.network import (
     transfer_seconds,
 )
 from costmodel.timing.spread import log_spread, nudged, nudges
+from costmodel.timing.stacks import key_of
 from costmodel.timing.surface import spread
 from costmodel.timing.terms import NAMES, Terms
-from costmodel.timing.workload import key_of
 
 LEVEL = 0.9
 """Probability of the intervals."""

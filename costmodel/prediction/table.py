@@ -21,10 +21,12 @@ from costmodel.platforms import Platform
 from costmodel.platforms.machine import machine_for
 from costmodel.timing.fitted import Fitted
 from costmodel.timing.network import kernel_terms, network_seconds, transferred_bytes
+from costmodel.timing.reuse import workloads
 from costmodel.timing.spread import log_spread, nudged
+from costmodel.timing.stacks import Stack, stack
 from costmodel.timing.surface import spread
 from costmodel.timing.terms import NAMES, Terms
-from costmodel.timing.workload import Stack, Workload, stack, workloads
+from costmodel.timing.workload import Workload
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -64,7 +66,7 @@ def lowered(graph: Subject, platform: Platform, between: Dim = 0) -> Lowered:
         The platform.
     between : Dim
         Bytes that other kernels touch between two runs
-        (:func:`~costmodel.timing.workload.workloads`). [byte]
+        (:func:`~costmodel.timing.reuse.workloads`). [byte]
 
     Examples
     --------
@@ -248,7 +250,7 @@ def tabulate(
         Whose runtime lowers them.
     between : sequence of float, optional
         Bytes that other kernels touch between two runs of each network (see
-        :func:`~costmodel.timing.workload.workloads`); none by default. [byte]
+        :func:`~costmodel.timing.reuse.workloads`); none by default. [byte]
 
     Examples
     --------

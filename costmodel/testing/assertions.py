@@ -24,7 +24,7 @@ from costmodel.testing.case import Case
 from costmodel.testing.counting import Oracle, count_problems
 from costmodel.testing.opening import figures, opened_problems, strategy_problems
 from costmodel.timing.network import kernel_terms
-from costmodel.timing.workload import workloads
+from costmodel.timing.reuse import workloads
 
 Tensors: TypeAlias = tuple[Tensor, ...]
 Emission: TypeAlias = Callable[[Op, Tensors], None]

@@ -40,7 +40,7 @@ def least_seconds(w: Workload, machine: Machine) -> Dim:
     >>> from costmodel.kernels import lower
     >>> from costmodel.platforms import load_platform
     >>> from costmodel.platforms.machine import machine_for
-    >>> from costmodel.timing.workload import workloads
+    >>> from costmodel.timing.reuse import workloads
     >>> gpu = load_platform("gtx-1080-ti/paper")
     >>> (w,) = workloads(lower(zoo.pointwise(56, 56, 1024, 1024), gpu.runtime))
     >>> round(1e6 * least_seconds(w, machine_for(gpu, "float32")))

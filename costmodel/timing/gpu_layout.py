@@ -44,7 +44,7 @@ def changes(w: Workload, machine: Machine, q: Theta) -> tuple[Dim, Dim]:
     >>> from costmodel.kernels import lower
     >>> from costmodel.platforms import load_platform
     >>> from costmodel.platforms.machine import machine_for
-    >>> from costmodel.timing.workload import workloads
+    >>> from costmodel.timing.reuse import workloads
     >>> h200 = load_platform("h200/torch-eager")
     >>> q = {"dram": 1.0, "transpose": 8.0}
     >>> for size in (56, 7):

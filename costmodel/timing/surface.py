@@ -121,7 +121,7 @@ def shape_of(w: Workload) -> list[Dim]:
     >>> from costmodel import zoo
     >>> from costmodel.kernels import lower
     >>> from costmodel.runtimes import load_runtime
-    >>> from costmodel.timing.workload import workloads
+    >>> from costmodel.timing.reuse import workloads
     >>> (w,) = workloads(lower(zoo.pointwise(1, 1, 31, 63), load_runtime("paper")))
     >>> dict(zip(SIZES, map(float, shape_of(w)), strict=True))["m"]
     6.0
