@@ -315,56 +315,6 @@ def test_the_command_prints_writes_and_says_json(tmp_path):
     run("sweep", "mobilenet_v1", "-p", ARM, "--choose", "width", code=2)
 
 
-def test_files_of_all_variants_are_written_chunk_by_chunk(monkeypatch, tmp_path):
-    parquet = pytest.importorskip("pyarrow.parquet")
-    monkeypatch.setattr(chunks_module, "STRUCTURES", 2)
-    arguments = ["sweep", "mobilenet_v2", "-p", ARM, "--where", "latency<0.05"]
-    files = [tmp_path / name for name in ("all.parquet", "all.csv")]
-    for file in files:
-        assert "wrote " in run(*arguments, "-o", str(file)).stderr
-    here = cm.sweep(find_space("mobilenet_v2"), ARM, "latency<0.05")
-    table = parquet.ParquetFile(files[0])
-    assert table.num_row_groups > 3
-    rows = table.read().to_pydict()
-    assert len(rows["variant"]) == len(here) == len(files[1].read_text().splitlines()) - 1
-    order = np.argsort(here.columns["variant"])
-    for name, values in here.table().items():
-        np.testing.assert_allclose(rows[name], values[order], rtol=1e-12)
-
-
-@pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_a_sweep_that_fails_leaves_the_file_that_was_there(tmp_path, suffix):
-    file = tmp_path / f"kept.{suffix}"
-    arguments = ["sweep", "mobilenet_v1", "-p", ARM, "--choose", "width=0.5", "-o", str(file)]
-    if suffix == "parquet":
-        pytest.importorskip("pyarrow.parquet")
-    run(*arguments)
-    before = file.read_bytes()
-    for wrong in (["--where", "flop<1"], ["--where", "flops"], ["--choose", "size=nan"]):
-        run(*arguments, *wrong, code=2)
-    assert file.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [file]
-
-
-def test_parquet_holds_the_same_rows(tmp_path):
-    parquet = pytest.importorskip("pyarrow.parquet")
-    file = tmp_path / "kept.parquet"
-    run(
-        "sweep",
-        "nasbench201",
-        "-p",
-        ARM,
-        "--sample",
-        "8",
-        "--pareto",
-        "latency,flops",
-        "-o",
-        str(file),
-    )
-    table = parquet.read_table(file)
-    assert {"variant", "latency", "edge0"} <= set(table.column_names)
-
-
 def test_points_and_intervals_are_where_they_should_be():
     pytest.importorskip("matplotlib")
     from matplotlib.figure import Figure

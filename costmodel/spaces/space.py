@@ -120,5 +120,21 @@ class Space:
             yield own, fixed, arrays
 
 
+def column_of(values: Sequence[Any]) -> np.ndarray:
+    """Return the values of a parameter as a column: of one type, or of objects if they are mixed.
+
+    Examples
+    --------
+    >>> column_of((8, 0.5)), column_of((None, 8)), column_of(((3, 3), (5, 5))).shape
+    (array([8. , 0.5]), array([None, 8], dtype=object), (2,))
+    """
+    if all(map(_is_number, values)) or {type(v) for v in values} in ({bool}, {str}):
+        return np.asarray(values)
+    found = np.empty(len(values), dtype=object)
+    for i, value in enumerate(values):  # at once, a value that is a tuple would be a row
+        found[i] = value
+    return found
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | np.number) and not isinstance(value, bool)

@@ -19,7 +19,7 @@ from costmodel.platforms import Platform, load_platform
 from costmodel.spaces.chunks import Store, chunks
 from costmodel.spaces.evaluate import COLUMNS, check_sizes, evaluate
 from costmodel.spaces.select import Columns, Condition, conditions, joined, keep, pareto
-from costmodel.spaces.space import Space
+from costmodel.spaces.space import Space, column_of
 
 _AHEAD = 32
 """Maximum number of chunks that wait for a worker, or whose results wait."""
@@ -68,7 +68,7 @@ class Sweep:
 def with_choices(space: Space, columns: Columns) -> dict[str, np.ndarray]:
     """Return columns of variants with one more for each parameter of their space."""
     places = space.places(columns[NUMBER])
-    chosen = {n: np.asarray(space.choices[n])[places[n]] for n in space.choices}
+    chosen = {n: column_of(space.choices[n])[places[n]] for n in space.choices}
     return {**columns, **chosen}
 
 

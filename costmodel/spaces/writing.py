@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from costmodel.errors import DataError
 from costmodel.spaces.select import Columns
 
@@ -20,6 +22,9 @@ Write = Callable[[Columns], None]
 
 def rows_to(file: Path) -> AbstractContextManager[Write]:
     """Return a context manager that opens a file and yields a function that appends rows.
+
+    A Parquet file holds columns of objects, such as choices of mixed types, as text, because a
+    column has one type in all chunks.
 
     Raises
     ------
@@ -89,7 +94,14 @@ def _parquet(file: Path) -> Iterator[Write]:
 
     def write(rows: Columns) -> None:
         nonlocal writer
-        table = pyarrow.table(dict(rows))
+        table = pyarrow.table(
+            {
+                name: pyarrow.array(_texts(column), pyarrow.string())
+                if column.dtype == object
+                else column
+                for name, column in rows.items()
+            }
+        )
         if writer is None:
             writer = parquet.ParquetWriter(half, table.schema)
         writer.write_table(table)
@@ -100,3 +112,7 @@ def _parquet(file: Path) -> Iterator[Write]:
         finally:
             if writer is not None:
                 writer.close()
+
+
+def _texts(column: np.ndarray) -> list[str | None]:
+    return [None if value is None else str(value) for value in column]
