@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import accumulate
 
 LONGEST = 320
-"""Maximum length of an error message: two lines of a wide terminal [character]."""
-LONGEST_WORD = 150
-"""Maximum length of a name, path or value in a message [character]."""
+"""Maximum length of an error message with its paths: two lines of a wide terminal [character].
+
+The words of this project alone fit on two lines of 80 (``tests/test_cli_errors.py``).
+"""
+LONGEST_PATH = 150
+"""Maximum length of a path in a message [character]."""
+LONGEST_WORD = 60
+"""Maximum length of a name or value in a message [character]."""
 LONGEST_LIST = 10
 """Maximum number of names in a message."""
+_WIDEST_LIST = 48
+"""Maximum length of the known names in a message [character]."""
 
 
 class CostModelError(Exception):
@@ -90,11 +98,12 @@ def sentence(text: str) -> str:
     --------
     >>> sentence("no file\n'a\x1b[2J'")
     "no file 'a\\x1b[2J'"
-    >>> len(sentence("x" * 500)), len(sentence("x " * 500))
-    (150, 320)
+    >>> len(sentence("x" * 500)), len(sentence("x/" * 500)), len(sentence("x " * 500))
+    (60, 150, 320)
     """
-    words = " ".join(cut(word, LONGEST_WORD) for word in str(text).split())
-    return cut(printable(words), LONGEST)
+    words = str(text).split()
+    short = (cut(word, LONGEST_PATH if "/" in word else LONGEST_WORD) for word in words)
+    return cut(printable(" ".join(short)), LONGEST)
 
 
 def printable(text: str) -> str:
@@ -132,6 +141,34 @@ def listed(names: Iterable[object], most: int = LONGEST_LIST, between: str = ", 
     >>> listed("abc"), listed(range(100), most=3)
     ('a, b, c', '0, 1, 2 and 97 more')
     """
-    texts = [cut(str(name), LONGEST_WORD // 2) for name in names]
+    texts = [cut(str(name), LONGEST_WORD) for name in names]
     more = len(texts) - most
     return between.join(texts[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def suggest(name: object, names: Iterable[object]) -> str:
+    """Return the hint of a message about an unknown name: the names near it, else the known ones.
+
+    Parameters
+    ----------
+    name : object
+        The unknown name; values of other types have no near ones.
+    names : iterable
+        The known names.
+
+    Examples
+    --------
+    >>> suggest("flot32", ["float64", "float32", "int8"]), suggest("?", ["float64", "int8"])
+    ('did you mean float32 or float64?', 'known are float64, int8')
+    >>> suggest(3, range(100, 200))
+    'known are 100, 101, 102, 103, 104, 105, 106, 107, 108 and 91 more'
+    """
+    texts = list(map(str, names))
+    if isinstance(name, str):
+        from difflib import get_close_matches
+
+        if near := get_close_matches(name[:LONGEST_WORD], texts, n=3):
+            return f"did you mean {' or '.join(near)}?"
+    ends = accumulate(len(text) + 2 for text in texts)
+    fitting = sum(end <= _WIDEST_LIST for end in ends)
+    return f"known are {listed(texts, max(1, min(fitting, LONGEST_LIST)))}"

@@ -87,7 +87,7 @@ def test_a_graph_that_is_none_is_refused_with_its_row() -> None:
     assert refusal(wrong).startswith("row 2: edge 1 -> 2 has no 'links' attribute")
     assert refusal(replace(wrong, row=9)).startswith("row 9: ")
     said = refusal(Measurement(3, 1e-3))  # type: ignore[arg-type]
-    assert said == "row 2: network should be a text or an op graph, got int"
+    assert said == "row 2: network must be a text or an op graph, got int"
 
 
 @pytest.mark.parametrize("network", ["pointwise", cm.zoo.pointwise(*cm.symbols("h w c1 c2"))])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -13,8 +14,12 @@ import pytest
 from typer.testing import CliRunner
 
 from costmodel.cli.app import app
+from costmodel.graph import SCHEMA
+from costmodel.hardware.files import device_path
 
 GPU = "gtx-1080-ti/paper"
+TWO_LINES = 160
+"""Characters of two lines of a terminal of 80 columns, with the name of the program."""
 
 
 def run(*arguments: str):
@@ -29,6 +34,17 @@ def files(tmp_path: Path) -> Path:
     (tmp_path / "cut.json").write_text('{"format": ')
     (tmp_path / "folder.json").mkdir()
     (tmp_path / "table.csv").write_text("network,seconds\nshufflenet_v2,-1\n")
+    (tmp_path / "bad.csv").write_text("network,seconds\n" + "shufflenet_v2,-1\n" * 11)
+    (tmp_path / "dtype.csv").write_text("network,seconds,dtype\nshufflenet_v2,1,half\n")
+    (tmp_path / "runtime.toml").write_text('name = "runtime"\nfuse = 1\n')
+    text = device_path("gtx-1080-ti").read_text()
+    (tmp_path / "dtype.toml").write_text(text.replace("[peak]\nfloat32", "[peak]\nfloat31"))
+    text = device_path("raspberry-pi-4").read_text()
+    (tmp_path / "raspberry-pi-4.toml").write_text(text.replace("cortex-a72", "cortex-a54"))
+    nodes = [{"name": f"a{i}", "op": f"Unknown{i}"} for i in range(50)]
+    (tmp_path / "many.json").write_text(
+        json.dumps({"format": "costmodel-graph", "schema": SCHEMA, "name": "n", "nodes": nodes})
+    )
     (tmp_path / "quits.py").write_text("import sys\nsys.exit(0)\n")
     return tmp_path
 
@@ -60,12 +76,34 @@ BAD_INPUT = [
     (["calibrate", "-p", GPU], "give a table of measurements"),
     (["calibrate", "folder.json", "-p", GPU, "-o", "x.toml"], "folder.json"),
     (["calibrate", "garbage.json", "-p", GPU, "-o", "x.toml"], "not UTF-8 text"),
-    (["calibrate", "table.csv", "-p", GPU, "-o", "x.toml"], "row 2: seconds should be"),
+    (["calibrate", "table.csv", "-p", GPU, "-o", "x.toml"], "row 2: seconds must be"),
     (["calibrate", "table.csv", "-p", GPU, "-o", "x.toml", "--keep-good"], "no measurements"),
     (["platforms", "show", "gtx-1080-to"], "did you mean gtx-1080-ti"),
     (["platforms", "show", "missing.toml"], "missing.toml"),
     (["platforms", "show", "other.json"], "is a .toml file"),
     (["platforms", "check", "nothing"], "there is no hardware 'nothing'"),
+    (["platforms", "show", "raspberry-pi-4.toml"], "there is no core 'cortex-a54'"),
+    (["platforms", "show", "dtype.toml"], "peak.float31: the data type 'float31' is unknown"),
+    (["report", "x" * 200], "unknown network 'xxx"),
+    (["report", "resnet18", "-p", f"{'x' * 200}/paper"], "there is no hardware 'xxx"),
+    (["report", "resnet18", "-p", "jetson agx orin 32gb/tflite"], "did you mean jetson-orin"),
+    (["report", "resnet18", "-p", "pi 4/ncnn?thread=2"], "did you mean threads?"),
+    (["report", "resnet18", "-p", "pi 4"], "such as raspberry-pi-4/"),
+    (["report", "model.tflite"], "cannot tell what network"),
+    (["report", "resnet18?dtype=float31"], "did you mean float32"),
+    (
+        ["report", "many.json"],
+        "'Unknown0' (node 'a0') and 49 more; known are",
+    ),
+    (["report", "python:quits.py"], "quits.py"),
+    (["report", "resnet18", "-p", "runtime.toml"], "runtime.toml"),
+    (["report", "resnet18", "-p", "gtx-1080-ti/runtime.toml"], "unknown field fuse; did you"),
+    (["sweep", "mobilenet_v2", "-p", GPU, "--plot", "x.doc"], "must end in .png"),
+    (["sweep", "x" * 200, "-p", GPU], "unknown space 'xxx"),
+    (["sweep", "nasbench201", "-p", GPU, "--where", "flop<1"], "did you mean flops?"),
+    (["sweep", "nasbench201", "-p", GPU, "--pareto", "time"], "there is no column 'time'"),
+    (["calibrate", "bad.csv", "-p", GPU, "-o", "x.toml"], "rows 2, 3 and 9 more: "),
+    (["calibrate", "dtype.csv", "-p", GPU, "-o", "x.toml"], "dtype 'half' is unknown"),
 ]
 
 
@@ -78,6 +116,7 @@ def test_bad_input_is_one_sentence_and_exit_2(files, monkeypatch, arguments, wor
     lines = [x for x in result.stderr.splitlines() if not x.startswith("left out row")]
     assert len(lines) == 1
     assert lines[0].startswith("costmodel: ")
+    assert len(lines[0]) <= TWO_LINES
     assert result.stdout == ""
 
 

@@ -113,9 +113,9 @@ def test_ncnn_files_need_a_shape(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (("-i", "1y3"), "--input '1y3' should be written as"),
-        (("-i", "=1x3"), "should be written as"),
-        (("--dim", "batch"), "--dim 'batch' should be written as name=size"),
+        (("-i", "1y3"), "--input '1y3' must be written as"),
+        (("-i", "=1x3"), "must be written as"),
+        (("--dim", "batch"), "--dim 'batch' must be written as name=size"),
         (("--dim", "n=1", "--dim", "n=2"), "given twice"),
         (("-i", "1x3"), "the zoo's networks take parameters"),
         (("--dim", "q=3"), "no size 'q' is open"),

@@ -185,10 +185,10 @@ def test_a_network_of_the_zoo_runs_in_any_dtype_on_any_engine() -> None:
     ("table", "message"),
     [
         ({"quarter": []}, "arithmetic: unknown field 'quarter'; known are half, float32, int8"),
-        ({"half": ["float32"], "source": "x"}, "arithmetic.half should be a list of float16"),
-        ({"int8": "dot_product", "source": "x"}, "arithmetic.int8 should be a list of dot_product"),
+        ({"half": ["float32"], "source": "x"}, "arithmetic.half must be a list of float16"),
+        ({"int8": "dot_product", "source": "x"}, "arithmetic.int8 must be a list of dot_product"),
         ({"float32": ["gelu"], "source": "x"}, "got 'gelu'"),
-        ({"int8": []}, "arithmetic.source should say where the rules are known from"),
+        ({"int8": []}, "arithmetic.source must say where the rules are known from"),
     ],
 )
 def test_a_wrong_rule_is_one_sentence(table: dict[str, object], message: str) -> None:

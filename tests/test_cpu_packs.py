@@ -209,14 +209,14 @@ def test_what_channels_should_be_a_multiple_of() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"layout": "heaps"}, "packs.layout should be one of"),
-        ({"multiple": 0}, "packs.multiple should be a count"),
-        ({"windows": [3.5]}, "packs.windows should be a list"),
+        ({"layout": "heaps"}, "packs.layout must be one of"),
+        ({"multiple": 0}, "packs.multiple must be a count"),
+        ({"windows": [3.5]}, "packs.windows must be a list"),
         ({"dtypes": ["float31"]}, "packs.dtypes: 'float31' is unknown"),
-        ({"padded_copy": 1}, "packs.padded_copy should be true or false"),
-        ({"rows": {"x": 1}}, "packs.rows should be a table"),
-        ({"single_windows": {"4": 9}}, "packs.single_windows should be a table"),
-        ({"source": " "}, "packs.source should say"),
+        ({"padded_copy": 1}, "packs.padded_copy must be true or false"),
+        ({"rows": {"x": 1}}, "packs.rows must be a table"),
+        ({"single_windows": {"4": 9}}, "packs.single_windows must be a table"),
+        ({"source": " "}, "packs.source must say"),
         ({"width": 4}, "packs: unknown field 'width'"),
     ],
 )

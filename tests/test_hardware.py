@@ -210,7 +210,7 @@ def test_a_peak_comes_with_its_source() -> None:
     assert derived.value == load_hardware("rtx-pro-6000").peak_for("bfloat16")
     # Pascal computes 16-bit operands in float32, and integers of 64 bit count as float32.
     assert cm.peak("gtx-1080", "float16") == cm.peak("gtx-1080", "int64") == cm.peak("gtx-1080")
-    with pytest.raises(DataError, match="data type 'float12' is unknown; use one of float64"):
+    with pytest.raises(DataError, match="data type 'float12' is unknown; did you mean float32"):
         cm.peak("gtx-1080", "float12")
     with pytest.raises(DataError, match="hardware p4 has no peak for float64"):
         _without_float64()
@@ -338,7 +338,7 @@ def write(folder: Path, old: str, new: str, source: str = "gtx-1080-ti") -> Path
         (
             'architecture = "pascal"',
             'architecture = "pascl"',
-            ["architecture: 'pascl' is unknown; use one of maxwell, pascal"],
+            ["architecture: 'pascl' is unknown; did you mean pascal?"],
         ),
         ('architecture = "pascal"', "architecture = 6", ["architecture: 6 is unknown"]),
         ('architecture = "pascal"', 'architecture = ""', ["architecture: '' is unknown"]),

@@ -89,9 +89,8 @@ def test_an_unknown_name_is_answered_with_its_kin(unknown: str, near: str) -> No
         load_hardware(unknown)
     sentence = str(refused.value)
     assert f"did you mean {found[0]}" in sentence
-    assert "describe it in a .toml file and calibrate" in sentence
     assert "Your board in ten minutes" in sentence
-    assert ". " not in sentence.replace(".toml ", "")
+    assert ". " not in sentence
 
 
 @pytest.mark.parametrize(
@@ -110,7 +109,7 @@ def test_never_one_of_another_kind(unknown: str, never: tuple[str, ...]) -> None
 
 
 def test_a_name_like_none_gets_the_way_to_ones_own() -> None:
-    with pytest.raises(DataError, match=r"no hardware 'abacus' nor one of its kind; describe it"):
+    with pytest.raises(DataError, match=r"no hardware 'abacus' nor a similar one; describe it"):
         load_hardware("abacus")
 
 

@@ -40,7 +40,7 @@ def test_intervals_hold_the_prediction_and_widen_with_their_level(where: cm.Plat
 
 @pytest.mark.parametrize("level", [0, 1, -0.1, 1.5, float("nan"), None, "0.9", np.ones(2) / 2])
 def test_a_level_is_between_0_and_1(level: Any) -> None:
-    with pytest.raises(DataError, match="level should lie between 0 and 1"):
+    with pytest.raises(DataError, match="level must lie between 0 and 1"):
         cm.latency(NET, CPU, level)
 
 

@@ -215,7 +215,7 @@ def test_misfits_are_refused_with_the_numbers(
         (lambda: ops.ConvTranspose(8, (3, 3), padding="same"), "not 'same'"),
         (lambda: ops.GroupNorm(0), "GroupNorm groups"),
         (lambda: ops.LocalResponseNorm(0), "LocalResponseNorm size"),
-        (lambda: ops.Elementwise("rleu"), "unknown elementwise kind 'rleu'; known are"),
+        (lambda: ops.Elementwise("rleu"), "unknown elementwise kind 'rleu'; did you mean relu"),
         (lambda: ops.Elementwise("relu", value=1.0), "takes no value"),
         (lambda: ops.Reduce("median", (0,)), "unknown reduction"),
         (lambda: ops.Pool("sum", (2, 2)), "'max' or 'avg'"),

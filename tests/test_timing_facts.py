@@ -166,7 +166,7 @@ source = "assumption: half"
         ('meaning = "share of the peak"\n', "", "mine.toml: gemm: meaning is missing"),
         ("spread", "spreed", "mine.toml: gemm: spread is missing"),
         ("spread", "note = 1\nspread", "mine.toml: gemm: note is unknown"),
-        ("value = 0.5", "value = 5.0", "parameter gemm: 5 should lie between 0.1 and 1"),
+        ("value = 0.5", "value = 5.0", "parameter gemm: 5 must lie between 0.1 and 1"),
     ],
 )
 def test_a_wrong_file_of_priors_is_refused(old: str, new: str, said: str) -> None:

@@ -43,11 +43,11 @@ def test_errors_of_nothing_are_written_as_no_correlation() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("[[1.0]]", "[[1.5]]", "correlation should be a 1 x 1 matrix in [-1, 1]"),
-        ("[[1.0]]", "[[nan]]", "correlation should be a 1 x 1 matrix in [-1, 1]"),
-        ("operator_spread = 0.25", "operator_spread = -0.5", "should not be negative"),
-        ("network_spread = 0.2", "network_spread = inf", "should not be negative"),
-        ("rows = 0", "rows = -1", "should not be negative"),
+        ("[[1.0]]", "[[1.5]]", "correlation must be a 1 x 1 matrix in [-1, 1]"),
+        ("[[1.0]]", "[[nan]]", "correlation must be a 1 x 1 matrix in [-1, 1]"),
+        ("operator_spread = 0.25", "operator_spread = -0.5", "must not be negative"),
+        ("network_spread = 0.2", "network_spread = inf", "must not be negative"),
+        ("rows = 0", "rows = -1", "must not be negative"),
     ],
 )
 def test_a_calibration_of_impossible_errors_is_refused(old: str, new: str, said: str) -> None:

@@ -100,7 +100,7 @@ def _engine(where: SshTarget | AdbTarget, engine: str) -> str:
 
 def _state(found: Found, program: Program) -> str:
     if found.sha256 == program.sha256:
-        return "there, as it should be"
+        return "there, as it must be"
     return "not there yet" if found.sha256 == "absent" else "another one, to be replaced"
 
 

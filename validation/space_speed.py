@@ -51,7 +51,7 @@ class Figure:
     name : str
         What it is of.
     goal : float
-        What it should be at most, or at least where ``at_least``.
+        What it must be at most, or at least where ``at_least``.
     measure : callable
         Returns it.
     text : callable

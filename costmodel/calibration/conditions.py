@@ -70,8 +70,7 @@ def check_possible(seconds: np.ndarray, bound: np.ndarray) -> None:
         short = _times(float(np.median(bound / seconds)))
         raise DataError(
             f"the times are about {short} times as short as this hardware can reach "
-            f"({len(seconds)} rows): are they seconds, and of this hardware? Where they are, give "
-            "--as-is (in Python as_is=True)"
+            f"({len(seconds)} rows): are they seconds, and of it? If so: --as-is (as_is=True)"
         )
 
 
@@ -95,9 +94,8 @@ def check_fit(residuals: np.ndarray) -> None:
     middle = math.exp(min(700.0, float(np.median(np.abs(residuals)))))
     if len(residuals) >= ENOUGH and middle >= POOR:
         raise DataError(
-            f"nothing fits these rows: half of the {len(residuals)} predictions are off by "
-            f"a factor of {middle:.2g} or more; are the times seconds, each beside its network, "
-            "and of this hardware? Where they are, give --as-is (in Python as_is=True)"
+            f"nothing fits these rows: half of {len(residuals)} predictions are off by a factor "
+            f"of {middle:.2g}: are they seconds, of this hardware? If so: --as-is (as_is=True)"
         )
 
 
@@ -283,18 +281,15 @@ def check_units(
             where = [numbers[i] if numbers is not None else i + 2 for i in rows]
             times = _times(10 ** float(np.median(np.abs(off[rows]))))
             raise DataError(
-                f"the times of {len(rows)} of {len(off)} rows are about {times} times as "
-                f"{word} as this hardware takes, those of the others are not: are the units mixed? "
-                f"They must be seconds (rows {listed(where)}); where they are, give "
-                "--as-is (in Python as_is=True)"
+                f"{len(rows)} of {len(off)} rows are about {times} times as {word} as expected: "
+                f"are the units mixed (rows {listed(where, 3)})? If not: --as-is (as_is=True)"
             )
         middle = abs(float(np.median(off)))
         unit = _UNITS[min(_UNITS, key=lambda power: abs(power - middle))]
         guess = f"are they {unit}" if sign > 0 else "were they divided once too often"
         raise DataError(
-            f"the times are about {_times(10**middle)} times as {word} as this "
-            f"hardware takes ({len(off)} rows): {guess}? They must be seconds; where they are, "
-            "give --as-is (in Python as_is=True)"
+            f"the times are about {_times(10**middle)} times as {word} as this hardware takes "
+            f"({len(off)} rows): {guess}? If seconds: --as-is (as_is=True)"
         )
 
 

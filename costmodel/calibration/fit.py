@@ -193,7 +193,7 @@ def measured_graph(m: Measurement, index: int, platform: Platform) -> Subject:
     try:
         if not isinstance(m.network, str | nx.Graph | Prepared):
             kind = type(m.network).__name__
-            raise DataError(f"network should be a text or an op graph, got {kind}")
+            raise DataError(f"network must be a text or an op graph, got {kind}")
         graph = network(_with_settings(m)) if isinstance(m.network, str) else m.network
         check_network(m, nodes_of(graph), platform)
         return graph

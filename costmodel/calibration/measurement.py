@@ -38,7 +38,7 @@ from typing import Any
 import networkx as nx
 
 from costmodel.counting.subject import Prepared
-from costmodel.errors import DataError
+from costmodel.errors import DataError, listed, suggest
 from costmodel.graph.serialize import write_atomically
 from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.reading import read_text
@@ -49,8 +49,8 @@ MAX_ROWS = 1_000_000
 """Maximum number of rows."""
 MAX_BYTES = 256 * 2**20
 """Maximum size of a table. [byte]"""
-_SHOWN = 3
-"""Number of bad rows in an error."""
+_SHOWN = 2
+"""Number of reasons, and of rows of one reason, in an error."""
 
 
 @dataclass(frozen=True)
@@ -143,22 +143,28 @@ def read_measurements(
         raise DataError(f"{file}: {error}") from None
     if bad and not keep_good:
         raise DataError(
-            f"{file}: {len(bad)} of {len(rows)} rows are bad: {named(bad)}; mend them, or ask to "
-            "keep the good ones"
+            f"{file}: {len(bad)} of {len(rows)} rows are bad: {named(bad)}; mend or drop them"
         )
     return good, bad
 
 
 def named(bad: Sequence[BadRow]) -> str:
-    """Return the first bad rows with their reasons, and the number of the others.
+    """Return the first reasons with their rows, and the number of the other bad rows.
 
     Examples
     --------
-    >>> named([BadRow(2, "network is empty"), BadRow(5, "network is empty")])
-    'row 2: network is empty; row 5: network is empty'
+    >>> named([BadRow(2, "network is empty"), BadRow(5, "network is empty"), BadRow(7, "no time")])
+    'rows 2, 5: network is empty; row 7: no time'
     """
-    shown = "; ".join(f"row {b.row}: {b.reason}" for b in bad[:_SHOWN])
-    return shown + (f" (and {len(bad) - _SHOWN} more)" if len(bad) > _SHOWN else "")
+    rows: dict[str, list[int]] = {}
+    for b in bad:
+        rows.setdefault(b.reason, []).append(b.row)
+    first = list(rows.items())[:_SHOWN]
+    shown = "; ".join(
+        f"row{'s' if len(of) > 1 else ''} {listed(of, _SHOWN)}: {reason}" for reason, of in first
+    )
+    more = len(bad) - sum(len(of) for _, of in first)
+    return shown + (f" (and {more} more)" if more else "")
 
 
 def check_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Measurement], list[BadRow]]:
@@ -167,7 +173,7 @@ def check_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Measurement], li
     Examples
     --------
     >>> check_rows([{"network": "shufflenet_v2", "seconds": "-1"}])
-    ([], [BadRow(row=2, reason="seconds should be a positive number, got '-1'")])
+    ([], [BadRow(row=2, reason="seconds must be a positive number, got '-1'")])
     """
     if not rows:
         raise DataError("the table has no rows")
@@ -202,7 +208,7 @@ def check_numbers(measurements: Iterable[Measurement]) -> list[BadRow]:
     Examples
     --------
     >>> check_numbers([Measurement("shufflenet_v2", 0.1), Measurement("shufflenet_v2", 0.0)])
-    [BadRow(row=3, reason='seconds should be a positive number, got 0.0')]
+    [BadRow(row=3, reason='seconds must be a positive number, got 0.0')]
     """
     return [
         BadRow(m.row or number, reason)
@@ -213,9 +219,9 @@ def check_numbers(measurements: Iterable[Measurement]) -> list[BadRow]:
 
 def _wrong_number(m: Measurement) -> str:
     if not (_is_number(m.seconds) and 0 < m.seconds < math.inf):
-        return f"seconds should be a positive number, got {m.seconds!r}"
+        return f"seconds must be a positive number, got {m.seconds!r}"
     if not (_is_number(m.between) and 0 <= m.between < math.inf):
-        return f"between should be a number of bytes, got {m.between!r}"
+        return f"between must be a number of bytes, got {m.between!r}"
     return ""
 
 
@@ -266,7 +272,7 @@ def _measurement(row: Mapping[str, Any], number: int) -> Measurement:
         raise DataError("network is empty")
     dtype = str(row.get("dtype", "")).strip()
     if dtype and dtype not in DTYPE_BYTES:
-        raise DataError(f"dtype should be one of {', '.join(DTYPE_BYTES)}, got {dtype!r}")
+        raise DataError(f"dtype {dtype!r} is unknown; {suggest(dtype, DTYPE_BYTES)}")
     return Measurement(
         network=network,
         seconds=_seconds(row["seconds"]),
@@ -284,9 +290,9 @@ def _seconds(cell: Any) -> float:
     try:
         seconds = float(cell)
     except (TypeError, ValueError):
-        raise DataError(f"seconds should be a number in seconds, got {cell!r}") from None
+        raise DataError(f"seconds must be a number in seconds, got {cell!r}") from None
     if not (math.isfinite(seconds) and seconds > 0):
-        raise DataError(f"seconds should be a positive number, got {cell!r}")
+        raise DataError(f"seconds must be a positive number, got {cell!r}")
     if seconds > 86_400:
         raise DataError(f"seconds is {seconds:g}, more than a day: is it in another unit?")
     return seconds
@@ -302,7 +308,7 @@ def _count(row: Mapping[str, Any], name: str, smallest: int = 1) -> int | None:
         value = math.nan
     if not value.is_integer() or value < smallest:
         wanted = "a positive integer" if smallest else "a whole number of bytes"
-        raise DataError(f"{name} should be {wanted}, got {text!r}")
+        raise DataError(f"{name} must be {wanted}, got {text!r}")
     return int(value)
 
 

@@ -119,9 +119,7 @@ def _numbers(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
-        raise DataError(
-            f"--apply should be numbers of findings such as 1,3, got {text!r}"
-        ) from None
+        raise DataError(f"--apply must be numbers of findings such as 1,3, got {text!r}") from None
 
 
 def _measure(

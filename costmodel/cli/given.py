@@ -56,8 +56,7 @@ def _input(text: str) -> InputShape:
     sizes = shape.split("," if "," in shape else "x") if shape else []
     if (equals and not name) or len(sizes) > 64 or not all(_is_size(size) for size in sizes):
         raise DataError(
-            f"--input {text[:80]!r} should be written as 1x3x224x224, name=1x3x224x224 or "
-            "1x128:int64"
+            f"--input {text[:80]!r} must be written as 1x3x224x224, name=1x3x224x224 or 1x128:int64"
         )
     from costmodel.specs import InputShape
 
@@ -82,7 +81,7 @@ def parse_dims(texts: Sequence[str] | None) -> dict[str, Dim]:
     for text in texts or ():
         name, equals, size = text.partition("=")
         if not equals or not name or not size:
-            raise DataError(f"--dim {text[:80]!r} should be written as name=size, as in batch=1")
+            raise DataError(f"--dim {text[:80]!r} must be written as name=size, as in batch=1")
         if name in found:
             raise DataError(f"--dim {name!r} is given twice")
         found[name] = parse_dim(size)

@@ -34,7 +34,7 @@ def latency_limit(text: str) -> float:
     """
     found = parse(text, "s")
     if not 0 < found < float("inf"):
-        raise DataError(f"a latency should be a positive time such as 10ms, got {text!r}")
+        raise DataError(f"a latency must be a positive time such as 10ms, got {text!r}")
     return found
 
 
@@ -48,5 +48,5 @@ def share_limit(text: str) -> float:
     """
     match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*(%?)\s*", text)
     if not match:
-        raise DataError(f"a share should be written as in 5% or 0.05, got {text!r}")
+        raise DataError(f"a share must be written as in 5% or 0.05, got {text!r}")
     return float(match[1]) / (100 if match[2] else 1)

@@ -125,7 +125,7 @@ def _pairs(texts: Sequence[str] | None) -> list[tuple[str, str]]:
     for text in texts or ():
         name, equals, value = text.partition("=")
         if not (name and equals and value):
-            raise DataError(f"limits and values should be NAME=VALUE, got {text!r}")
+            raise DataError(f"limits and values must be NAME=VALUE, got {text!r}")
         pairs.append((name, value))
     return pairs
 
@@ -135,7 +135,7 @@ def _numbers(texts: Sequence[str] | None) -> dict[str, float]:
         return {name: float(value) for name, value in _pairs(texts)}
     except ValueError:
         raise DataError(
-            f"limits and values should be numbers, got {', '.join(texts or ())}"
+            f"limits and values must be numbers, got {', '.join(texts or ())}"
         ) from None
 
 
@@ -150,7 +150,7 @@ def _range(name: str, text: str) -> tuple[int, int]:
     try:
         return int(low), int(high)
     except ValueError:
-        raise DataError(f"the range of {name} should be LOW:HIGH, got {text!r}") from None
+        raise DataError(f"the range of {name} must be LOW:HIGH, got {text!r}") from None
 
 
 def _print(found: Solution, now: Mapping[str, int], layers: Mapping[str, list[str]]) -> None:

@@ -157,7 +157,7 @@ def _choices(texts: Sequence[str] | None) -> dict[str, tuple[str, ...]]:
         name, equals, values = text.partition("=")
         parts = tuple(part for part in values.split(",") if part)
         if not (name and equals and parts):
-            raise DataError(f"choices should be NAME=VALUE,VALUE,..., got {text!r}")
+            raise DataError(f"choices must be NAME=VALUE,VALUE,..., got {text!r}")
         if name in found:
             raise DataError(f"--choose {name!r} is given twice")
         found[name] = parts

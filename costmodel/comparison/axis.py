@@ -45,7 +45,7 @@ class Axis:
     def __post_init__(self) -> None:
         if not 0 < self.low < self.high < math.inf:
             raise DataError(
-                f"{self.name} should be varied from a positive number to a larger one, got "
+                f"{self.name} must be varied from a positive number to a larger one, got "
                 f"{self.low:g} to {self.high:g}"
             )
 
@@ -80,7 +80,7 @@ def parse_axis(text: str) -> Axis:
     try:
         ends = [parse(t, unit) if unit else float(t) for t in (low, high)]
     except ValueError:
-        raise DataError(f"{name} should be varied between two numbers, got {limits!r}") from None
+        raise DataError(f"{name} must be varied between two numbers, got {limits!r}") from None
     return Axis(name, *ends)
 
 

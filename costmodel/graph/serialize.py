@@ -16,7 +16,7 @@ import networkx as nx
 from costmodel.algebra.certainty import is_certain
 from costmodel.algebra.later import is_expression
 from costmodel.algebra.written import parse_dim
-from costmodel.errors import DataError, GraphError, UnknownOperatorError, listed
+from costmodel.errors import DataError, GraphError, UnknownOperatorError, listed, suggest
 from costmodel.graph.decoding import Decoder
 from costmodel.graph.schema import (
     MAX_NODES,
@@ -247,8 +247,10 @@ def _texts(document: dict[str, Any], key: str) -> tuple[str, ...]:
 def _refuse_unknown_operators(entries: list[dict[str, Any]]) -> None:
     unknown = [e for e in entries if str(e.get("op")) not in OPERATORS]
     if unknown:
-        where = listed([f"{e.get('op')!r} (node {e.get('name')!r})" for e in unknown], most=3)
-        raise UnknownOperatorError(f"unknown operators: {where}; known are {listed(OPERATORS)}")
+        told = [f"{e.get('op')!r} (node {e.get('name')!r})" for e in unknown]
+        where = listed(told, most=2 if len(told) == 2 else 1)
+        hint = suggest(unknown[0].get("op"), OPERATORS)
+        raise UnknownOperatorError(f"unknown operators: {where}; {hint}")
 
 
 def _add_node(graph: nx.DiGraph, entry: dict[str, Any], decoder: Decoder) -> None:

@@ -106,8 +106,8 @@ def load_core_of(device: Path, name: str) -> CoreFile:
         return _read_core(beside)
     if name not in core_names():
         raise DataError(
-            f"{device.name}: there is no core {name!r}; put its file beside this one, or did you "
-            f"mean {_near_core(name)}?"
+            f"{device.name}: there is no core {name!r}; put its file beside this one, or use "
+            f"{_near_core(name)}"
         )
     return load_core(name)
 
@@ -150,7 +150,7 @@ def _names(folder: str) -> tuple[str, ...]:
 
 def _near_core(name: str) -> str:
     close = near(name, {core: core.split("-") for core in core_names()}, {})
-    return " or ".join(close) or listed(core_names())
+    return " or ".join(close) or listed(core_names(), 3)
 
 
 def _read_core(path: Path) -> CoreFile:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from costmodel.errors import DataError
+from costmodel.errors import DataError, suggest
 
 FactKind = Literal["datasheet", "derived", "measured", "assumed", "probed"]
 Scope = Literal["unit", "device"]
@@ -318,7 +318,7 @@ class Hardware:
     def _known(self, dtype: str) -> str:
         if dtype not in WIDER:
             raise DataError(
-                f"data type {dtype!r} is unknown to hardware {self.name}; use {', '.join(WIDER)}"
+                f"hardware {self.name}: data type {dtype!r} is unknown; {suggest(dtype, WIDER)}"
             )
         return dtype
 

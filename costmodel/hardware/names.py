@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from costmodel.errors import cut
 from costmodel.reading import MAX_TOML_BYTES, parse_toml, read_text
 
 _HERE = Path(__file__).parent
@@ -22,6 +23,8 @@ _LONGEST_NAME = 100
 """Length of the part of a name that is compared."""
 _MAKERS = ("nvidia", "geforce", "tesla", "intel", "amd", "arm", "qualcomm", "hisilicon", "aws")
 """Words that are ignored in front of a name."""
+_LONGEST_TOLD = 40
+"""Length of the part of a name that a message repeats."""
 _MOST = 3
 """Number of similar names in a message."""
 _SIMILAR = 0.6
@@ -112,12 +115,11 @@ def unknown_device(name: str) -> str:
     >>> unknown_device("jetson-tx2").startswith("there is no hardware 'jetson-tx2'; did you mean j")
     True
     """
-    own = f"describe it in a .toml file and calibrate that (guide: {GUIDE})"
-    lacking = f"there is no hardware {name[:_LONGEST_NAME]!r}"
-    close = near_devices(name)
+    lacking = f"there is no hardware {cut(name, _LONGEST_TOLD)!r}"
+    close = near_devices(name)[:2]
     if not close:
-        return f"{lacking} nor one of its kind; {own}, or see costmodel platforms list"
-    return f"{lacking}; did you mean {' or '.join(close)}, or will you {own}?"
+        return f"{lacking} nor a similar one; describe it in a .toml file (guide: {GUIDE})"
+    return f"{lacking}; did you mean {' or '.join(close)}, or is it new (guide: {GUIDE})?"
 
 
 def _alike(joined: str, other: str) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from costmodel.errors import DataError
+from costmodel.errors import DataError, suggest
 from costmodel.hardware.load import load_hardware
 from costmodel.hardware.model import WIDER, Fact
 
@@ -45,7 +45,7 @@ def peak(device: str | Path, dtype: str = "float32") -> Fact:
     """
     hardware = load_hardware(device)
     if dtype not in WIDER:
-        raise DataError(f"data type {dtype!r} is unknown; use one of {', '.join(WIDER)}")
+        raise DataError(f"data type {dtype!r} is unknown; {suggest(dtype, WIDER)}")
     facts = [hardware.facts[f"peak.{key}"] for key in WIDER[dtype] if key in hardware.peak]
     if not facts:
         raise DataError(

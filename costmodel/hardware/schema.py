@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from costmodel.errors import UnitError
+from costmodel.errors import UnitError, suggest
 from costmodel.hardware.model import ARCHITECTURES, FACTS_ONLY, WIDER, Fact, FactKind, Scope
 from costmodel.units import EXAMPLES, parse
 
@@ -69,14 +69,14 @@ def _quantity(unit: str) -> BeforeValidator:
 
 def _dtype(key: Any) -> Any:
     if key not in WIDER:
-        raise ValueError(f"the data type {key!r} is unknown; use one of {', '.join(WIDER)}")
+        raise ValueError(f"the data type {key!r} is unknown; {suggest(key, WIDER)}")
     return key
 
 
 def _architecture(name: Any) -> Any:
-    known = (*ARCHITECTURES, *FACTS_ONLY)
-    if name not in known:
-        raise ValueError(f"{name!r} is unknown; use one of {', '.join(known)}")
+    names = (*ARCHITECTURES, *FACTS_ONLY)
+    if name not in names:
+        raise ValueError(f"{name!r} is unknown; {suggest(name, names)}")
     return name
 
 

@@ -175,8 +175,8 @@ def refuse_unknown(importer: str, unknown: Iterable[Occurrence]) -> None:
     named = [f"{name} ({_places(where)})" for name, where in places.items()]
     plural = "s" if len(places) > 1 else ""
     raise UnknownOperatorError(
-        f"{importer} does not know {len(places)} operator{plural}: {listed(named, 5, '; ')}; "
-        "strict=False imports them as free placeholders and reports the coverage"
+        f"{importer} does not know {len(places)} operator{plural}: {listed(named, 3, '; ')}; "
+        "strict=False leaves them out"
     )
 
 

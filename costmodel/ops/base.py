@@ -18,7 +18,7 @@ import numpy as np
 from costmodel.algebra.later import is_expression
 from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import Dim
-from costmodel.errors import DataError, ShapeError
+from costmodel.errors import DataError, ShapeError, suggest
 from costmodel.kinds import KINDS
 from costmodel.ops.product import Product
 from costmodel.ops.tensor import Tensor
@@ -323,7 +323,7 @@ def _undeclared(cls: type[Op]) -> str:
         )
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
-        return f"starts the unknown kind {unknown[0]!r}; known are {', '.join(KINDS)}"
+        return f"starts the unknown kind {unknown[0]!r}; {suggest(unknown[0], KINDS)}"
     if len(kinds) > 1 and cls.kernel_kind is Op.kernel_kind:
         return f"starts one of {', '.join(kinds)}: it needs kernel_kind to select one"
     made = any(KINDS[kind].product for kind in kinds)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from costmodel.algebra.symbols import Dim
-from costmodel.errors import ShapeError
+from costmodel.errors import ShapeError, suggest
 from costmodel.ops.base import Nest, Op
 from costmodel.ops.broadcast import broadcast_shapes
 from costmodel.ops.tensor import REAL_OF, Tensor
@@ -138,8 +138,8 @@ class Elementwise(Op):
 
     def __post_init__(self) -> None:
         if self.kind not in UNARY and self.kind not in BINARY and self.kind not in TERNARY:
-            known = ", ".join([*UNARY, *BINARY, *TERNARY])
-            raise ShapeError(f"unknown elementwise kind {self.kind!r}; known are {known}")
+            kinds = [*UNARY, *BINARY, *TERNARY]
+            raise ShapeError(f"unknown elementwise kind {self.kind!r}; {suggest(self.kind, kinds)}")
         if self.value is not None and self.kind not in BINARY:
             raise ShapeError(f"Elementwise {self.kind!r} takes no value; only binary kinds do")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from costmodel.algebra.symbols import Dim, ceil_div, levels, total
-from costmodel.errors import ShapeError
+from costmodel.errors import ShapeError, suggest
 from costmodel.ops.base import Nest, Op, need_axis
 from costmodel.ops.tensor import REAL_OF, Tensor
 from costmodel.ops.window import check_sizes
@@ -53,7 +53,7 @@ class FourierTransform(Op):
 
     def __post_init__(self) -> None:
         if self.kind not in TRANSFORMS:
-            raise ShapeError(f"unknown transform {self.kind!r}; known are {', '.join(TRANSFORMS)}")
+            raise ShapeError(f"unknown transform {self.kind!r}; {suggest(self.kind, TRANSFORMS)}")
         check_sizes(self, "length", smallest=0)
         if not self.axes:
             raise ShapeError("FourierTransform needs at least one axis")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from costmodel.algebra.sizes import taken
 from costmodel.algebra.symbols import Dim, same
-from costmodel.errors import ShapeError
+from costmodel.errors import ShapeError, suggest
 from costmodel.ops.base import Expansion, Op, Program, need_rank
 from costmodel.ops.elementwise import Elementwise
 from costmodel.ops.matmul import Linear
@@ -67,7 +67,7 @@ class Recurrent(Op):
 
     def __post_init__(self) -> None:
         if self.kind not in GATES:
-            raise ShapeError(f"unknown cell {self.kind!r}; known are {', '.join(GATES)}")
+            raise ShapeError(f"unknown cell {self.kind!r}; {suggest(self.kind, GATES)}")
         check_sizes(self, "hidden")
         _check_projection(self)
         if not isinstance(self.layers, int) or not 1 <= self.layers <= _MOST_LAYERS:
@@ -146,7 +146,7 @@ class RecurrentSteps(Op):
 
     def __post_init__(self) -> None:
         if self.kind not in GATES:
-            raise ShapeError(f"unknown cell {self.kind!r}; known are {', '.join(GATES)}")
+            raise ShapeError(f"unknown cell {self.kind!r}; {suggest(self.kind, GATES)}")
         check_sizes(self, "hidden")
         _check_projection(self)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from costmodel.algebra.symbols import Dim, exact_div, minimum, product
-from costmodel.errors import ShapeError
+from costmodel.errors import ShapeError, suggest
 from costmodel.ops.base import Nest, Op, need_axis
 from costmodel.ops.tensor import Tensor
 
@@ -53,7 +53,7 @@ class Reduce(Op):
 
     def __post_init__(self) -> None:
         if self.kind not in REDUCTIONS:
-            raise ShapeError(f"unknown reduction {self.kind!r}; known are {', '.join(REDUCTIONS)}")
+            raise ShapeError(f"unknown reduction {self.kind!r}; {suggest(self.kind, REDUCTIONS)}")
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         (x,) = inputs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from costmodel.algebra.symbols import Dim, same
-from costmodel.errors import ShapeError
+from costmodel.errors import ShapeError, suggest
 from costmodel.ops.base import Nest, Op, need_rank
 from costmodel.ops.tensor import Tensor
 from costmodel.ops.window import as_sizes, need_pixels
@@ -37,7 +37,7 @@ class Resize(Op):
 
     def __post_init__(self) -> None:
         if self.kind not in RESIZES:
-            raise ShapeError(f"unknown resize {self.kind!r}; known are {', '.join(RESIZES)}")
+            raise ShapeError(f"unknown resize {self.kind!r}; {suggest(self.kind, RESIZES)}")
         object.__setattr__(self, "output", as_sizes(self.output, len(self.output)))
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -81,7 +81,7 @@ class GridSample(Op):
 
     def __post_init__(self) -> None:
         if self.kind not in RESIZES:
-            raise ShapeError(f"unknown sampling {self.kind!r}; known are {', '.join(RESIZES)}")
+            raise ShapeError(f"unknown sampling {self.kind!r}; {suggest(self.kind, RESIZES)}")
 
     def infer(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         x, grid = inputs

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from costmodel.algebra.sizes import check_shape
 from costmodel.algebra.symbols import Dim, product
-from costmodel.errors import DataError
+from costmodel.errors import DataError, suggest
 
 DTYPE_BYTES: dict[str, int] = {
     "float64": 8,
@@ -113,4 +113,4 @@ class Tensor:
 
 def _check_dtype(dtype: str) -> None:
     if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
-        raise DataError(f"unknown dtype {dtype!r}; known are {', '.join(DTYPE_BYTES)}")
+        raise DataError(f"unknown dtype {dtype!r}; {suggest(dtype, DTYPE_BYTES)}")

@@ -211,8 +211,7 @@ def _with_fitted(platform: Platform, fitted: Fitted, file: Path) -> Platform:
     missing = platform.fitted.theta.keys() - fitted.theta.keys()
     if missing:
         raise DataError(
-            f"{file}: parameter {sorted(missing)[0]!r} is missing: another version of costmodel "
-            f"wrote it; calibrate {platform.name} again"
+            f"{file}: parameter {min(missing)!r} is missing; calibrate {platform.name} again"
         )
     return replace(platform, fitted=fitted)
 

@@ -32,7 +32,7 @@ def no_runtime(name: str) -> str:
     Examples
     --------
     >>> no_runtime("pi 4")
-    "platform 'pi 4' must be HARDWARE/RUNTIME, such as raspberry-pi-4/armnn; runtimes of it: ..."
+    "platform 'pi 4' must be HARDWARE/RUNTIME, such as raspberry-pi-4/armnn (or ..."
     """
     from costmodel.hardware import find_device, load_hardware
 
@@ -41,4 +41,4 @@ def no_runtime(name: str) -> str:
     if device is None:
         return f"{lacking}, such as gtx-1080-ti/paper; see costmodel platforms list"
     own = runtimes_for(load_hardware(device).kind)
-    return f"{lacking}, such as {device}/{own[0]}; runtimes of it: {listed(own, TOLD)}"
+    return f"{lacking}, such as {device}/{own[0]} (or {listed(own[1:], TOLD)})"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from costmodel.errors import DataError
+from costmodel.errors import DataError, suggest
 from costmodel.ops.tensor import DTYPE_BYTES, FLOATING
 from costmodel.runtimes import Runtime, load_runtime, runtime_names
 
@@ -38,8 +38,8 @@ def parsed(name: str, query: str) -> dict[str, str]:
     unknown = set(settings) - set(SETTINGS)
     if unknown:
         raise DataError(
-            f"platform {name!r}: unknown setting {sorted(unknown)[0]!r}; settings are "
-            f"{', '.join(SETTINGS)}"
+            f"platform {name!r}: unknown setting {min(unknown)!r}; "
+            f"{suggest(min(unknown), SETTINGS)}"
         )
     if settings.get("transfers", "yes") not in ("yes", "no"):
         raise DataError(f"platform {name!r}: transfers must be yes or no")

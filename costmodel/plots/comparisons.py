@@ -61,7 +61,7 @@ def scatter(
     given = [s for s in (x, y, intervals, groups) if s is not None]
     if len({len(s) for s in given}) != 1 or not len(x):
         raise DataError(
-            "measured, predicted, intervals and groups should be of one length, and not empty; "
+            "measured, predicted, intervals and groups must be of one length, and not empty; "
             f"they are of {', '.join(str(len(s)) for s in given)}"
         )
     ax = axes(ax, 5.2, 5.0)
@@ -166,7 +166,7 @@ def _floats(values: Any) -> np.ndarray:
 def _times(values: Sequence[float]) -> np.ndarray:
     found = np.asarray(values, dtype=float)
     if not np.all(np.isfinite(found) & (found > 0)):
-        raise DataError("times should be positive numbers of seconds")
+        raise DataError("times must be positive numbers of seconds")
     return found
 
 

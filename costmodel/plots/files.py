@@ -26,7 +26,7 @@ def check_file(file: Path) -> None:
     >>> check_file(Path("figure.doc"))
     Traceback (most recent call last):
     ...
-    costmodel.errors.DataError: figure.doc: a figure is written to a file that ends in ...
+    costmodel.errors.DataError: figure.doc: a figure's file must end in .png, .svg, .pdf or ...
     """
     try:
         from matplotlib.backend_bases import FigureCanvasBase
@@ -35,7 +35,7 @@ def check_file(file: Path) -> None:
     known = FigureCanvasBase.get_supported_filetypes()
     if file.suffix.lower().removeprefix(".") not in known:
         raise DataError(
-            f"{file}: a figure is written to a file that ends in .{', .'.join(sorted(known))}"
+            f"{file}: a figure's file must end in .png, .svg, .pdf or another suffix of matplotlib"
         )
 
 

@@ -102,7 +102,7 @@ def latencies(
     True
     """
     if not isinstance(level, int | float) or not 0 < level < 1:
-        raise DataError(f"level should lie between 0 and 1, got {level!r}")
+        raise DataError(f"level must lie between 0 and 1, got {level!r}")
     if isinstance(graphs, str | nx.Graph | Prepared) or not isinstance(graphs, Iterable):
         raise GraphError(f"expected several op graphs, such as a list, got {type(graphs).__name__}")
     where = load_platform(platform)

@@ -15,7 +15,7 @@ import networkx as nx
 
 from costmodel.counting.cost import op_cost
 from costmodel.counting.subject import Prepared, prepare
-from costmodel.errors import DataError
+from costmodel.errors import DataError, suggest
 from costmodel.graph import Node
 from costmodel.ops import (
     AdaptivePool,
@@ -137,7 +137,7 @@ def like(graph: nx.DiGraph | Prepared, tool: str) -> Likeness:
     (1819065856, ('batch normalization counts 2 an element', 4967424))
     """
     if tool not in TOOLS:
-        raise DataError(f"unknown tool {tool!r}; known are {', '.join(TOOLS)}")
+        raise DataError(f"unknown tool {tool!r}; {suggest(tool, TOOLS)}")
     ready = prepare(graph)
     found: dict[tuple[str, str], tuple[list[str], int]] = {}
     untold = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from costmodel.errors import DataError, listed
+from costmodel.errors import DataError, listed, suggest
 from costmodel.kinds import KINDS
 
 HALVES = ("float16", "bfloat16")
@@ -65,25 +65,23 @@ def arithmetic_of(table: Any, file: str) -> Arithmetic:
     """
     if not table:
         return Arithmetic()
-    known = {"half": HALVES, "float32": tuple(KINDS), "int8": INT8}
+    kinds = {"half": HALVES, "float32": tuple(KINDS), "int8": INT8}
     for name in table:
         if name not in {field.name for field in fields(Arithmetic)}:
-            raise DataError(
-                f"{file}: arithmetic: unknown field {name!r}; known are {listed([*known], 9)}"
-            )
+            raise DataError(f"{file}: arithmetic: unknown field {name!r}; {suggest(name, kinds)}")
     values: dict[str, Any] = {}
-    for name, allowed in known.items():
+    for name, allowed in kinds.items():
         if name not in table:
             continue
         given = table[name]
         wrong = [v for v in given if v not in allowed] if isinstance(given, list) else [given]
         if wrong:
             raise DataError(
-                f"{file}: arithmetic.{name} should be a list of {listed(allowed, 20)}, got "
+                f"{file}: arithmetic.{name} must be a list of {listed(allowed, 4)}, got "
                 f"{wrong[0]!r}"
             )
         values[name] = tuple(given)
     source = table.get("source")
     if not isinstance(source, str) or not source.strip():
-        raise DataError(f"{file}: arithmetic.source should say where the rules are known from")
+        raise DataError(f"{file}: arithmetic.source must say where the rules are known from")
     return Arithmetic(**values, source=" ".join(source.split()))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from costmodel.errors import DataError, listed
+from costmodel.errors import DataError, listed, suggest
 from costmodel.ops.tensor import DTYPE_BYTES
 
 LAYOUTS = ("blocks", "divisors", "tiles")
@@ -88,34 +88,34 @@ def packs_of(table: Any, file: str) -> Packs | None:
     """
     if not table:
         return None
-    known = [field.name for field in fields(Packs)]
+    names = [field.name for field in fields(Packs)]
     for name in table:
-        if name not in known:
-            raise DataError(f"{file}: packs: unknown field {name!r}; known are {listed(known, 9)}")
+        if name not in names:
+            raise DataError(f"{file}: packs: unknown field {name!r}; {suggest(name, names)}")
     values = {**_DEFAULTS, **table}
     if values.get("layout") not in LAYOUTS:
         raise DataError(
-            f"{file}: packs.layout should be one of {listed(LAYOUTS)}, got {values.get('layout')!r}"
+            f"{file}: packs.layout must be one of {listed(LAYOUTS)}, got {values.get('layout')!r}"
         )
     for name in ("multiple", "vectors", "least_lanes"):
         if type(values[name]) is not int or values[name] < 1:
-            raise DataError(f"{file}: packs.{name} should be a count, got {values[name]!r}")
+            raise DataError(f"{file}: packs.{name} must be a count, got {values[name]!r}")
     if type(values["padded_copy"]) is not bool:
         raise DataError(
-            f"{file}: packs.padded_copy should be true or false, got {values['padded_copy']!r}"
+            f"{file}: packs.padded_copy must be true or false, got {values['padded_copy']!r}"
         )
     for name, kind in (("dtypes", str), ("windows", int)):
         if not isinstance(values[name], list) or any(type(v) is not kind for v in values[name]):
-            raise DataError(f"{file}: packs.{name} should be a list, got {values[name]!r}")
+            raise DataError(f"{file}: packs.{name} must be a list, got {values[name]!r}")
     unknown = set(values["dtypes"]) - set(DTYPE_BYTES)
     if unknown:
         raise DataError(
-            f"{file}: packs.dtypes: {sorted(unknown)[0]!r} is unknown; known are "
-            f"{listed(DTYPE_BYTES, 20)}"
+            f"{file}: packs.dtypes: {min(unknown)!r} is unknown; "
+            f"{suggest(min(unknown), DTYPE_BYTES)}"
         )
     source = values.get("source")
     if not isinstance(source, str) or not source.strip():
-        raise DataError(f"{file}: packs.source should say where the rule is known from")
+        raise DataError(f"{file}: packs.source must say where the rule is known from")
     return Packs(
         layout=values["layout"],
         multiple=values["multiple"],
@@ -143,7 +143,7 @@ def _by_lanes(values: Mapping[str, Any], name: str, file: str) -> dict[int, Any]
     ) or not all(key.isdecimal() for key in table):
         example = "{ 16 = 12 }" if single else "{ 16 = [9] }"
         raise DataError(
-            f"{file}: packs.{name} should be a table by the elements of a vector, such as "
+            f"{file}: packs.{name} must be a table by the elements of a vector, such as "
             f"{example}, got {table!r}"
         )
     return {int(key): entry for key, entry in table.items()}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from costmodel import ops
-from costmodel.errors import DataError, listed
+from costmodel.errors import DataError, listed, suggest
 from costmodel.kinds import GROUPS, KINDS
 from costmodel.ops.elementwise import BINARY, TERNARY, UNARY
 from costmodel.ops.tensor import DTYPE_BYTES
@@ -239,7 +239,7 @@ def _read(name: str, path: Path) -> Runtime:
     stem = Path(name).name.removesuffix(".toml")
     if runtime.name != stem:
         raise DataError(
-            f"{name}: its name is {runtime.name!r} but should be {stem!r}, the name of the file"
+            f"{name}: its name is {runtime.name!r} but must be {stem!r}, the name of the file"
         )
     return runtime
 
@@ -280,18 +280,16 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
     }
     unknown = set(data) - set(fields)
     if unknown:
-        raise DataError(
-            f"{file}: unknown field {listed(sorted(unknown), 3)}; known are {listed(fields, 20)}"
-        )
+        raise DataError(f"{file}: unknown field {min(unknown)}; {suggest(min(unknown), fields)}")
     values: dict[str, Any] = {}
     for field, (kind, default) in fields.items():
         value = data.get(field, default)
         if not isinstance(value, kind):
-            raise DataError(f"{file}: {field} should be a {kind.__name__}, got {value!r}")
+            raise DataError(f"{file}: {field} must be a {kind.__name__}, got {value!r}")
         values[field] = value
     for key, value in values["algorithms"].items():
         if not isinstance(value, list):
-            raise DataError(f"{file}: algorithms.{key} should be a list, got {value!r}")
+            raise DataError(f"{file}: algorithms.{key} must be a list, got {value!r}")
     values["fusion"] = _fusion(values["fusion"], file)
     values["packs"] = packs_of(values["packs"], file)
     values["arithmetic"] = arithmetic_of(values["arithmetic"], file)
@@ -311,12 +309,12 @@ def _fusion(rules: list[Any], file: str) -> tuple[FusionRule, ...]:
     for number, rule in enumerate(rules, 1):
         where = f"{file}: fusion rule {number}"
         if not isinstance(rule, dict) or set(rule) != {"behind", "takes", "source"}:
-            raise DataError(f"{where} should have the fields behind, takes, source, got {rule!r}")
+            raise DataError(f"{where} must have the fields behind, takes, source, got {rule!r}")
         for field in ("behind", "takes"):
             if not isinstance(rule[field], list) or not rule[field]:
-                raise DataError(f"{where}: {field} should be a list of names, got {rule[field]!r}")
+                raise DataError(f"{where}: {field} must be a list of names, got {rule[field]!r}")
         if not isinstance(rule["source"], str) or not rule["source"].strip():
-            raise DataError(f"{where}: source should say where the rule is known from")
+            raise DataError(f"{where}: source must say where the rule is known from")
         _check(rule["behind"], ANCHORS, f"{where}: behind")
         _check(rule["takes"], FOLLOWERS, f"{where}: takes")
         source = " ".join(rule["source"].split())
@@ -327,13 +325,13 @@ def _fusion(rules: list[Any], file: str) -> tuple[FusionRule, ...]:
 def _sourced(table: Any, where: str) -> dict[str, dict[str, Any]]:
     """Return the priors of a table, each with its own source or that of the table."""
     if not isinstance(table, dict):
-        raise DataError(f"{where} should be a table, got {table!r}")
+        raise DataError(f"{where} must be a table, got {table!r}")
     found = {}
     for name, entry in table.items():
         if name == "source":
             continue
         if not isinstance(entry, dict):
-            raise DataError(f"{where}.{name} should be a table with a value, got {entry!r}")
+            raise DataError(f"{where}.{name} must be a table with a value, got {entry!r}")
         source = entry.get("source", table.get("source"))
         if not (isinstance(source, str) and source.strip()):
             raise DataError(f"{where}.{name} has no source; give one to it or to its table")
@@ -360,7 +358,7 @@ def _check_names(values: dict[str, Any], file: str) -> None:
     _check(values["one_core"], tuple(KINDS), f"{file}: one_core")
 
 
-def _check(names: Iterable[Any], known: tuple[str, ...], where: str) -> None:
+def _check(names: Iterable[Any], allowed: tuple[str, ...], where: str) -> None:
     for name in names:
-        if name not in known:
-            raise DataError(f"{where}: {name!r} is unknown; known are {listed(known)}")
+        if name not in allowed:
+            raise DataError(f"{where}: {name!r} is unknown; {suggest(name, allowed)}")

@@ -43,7 +43,7 @@ def chunks(space: Space, sample: int | None) -> Iterator[np.ndarray]:
         yield from (np.arange(s, min(s + size, space.count), dtype=np.int64) for s in starts)
         return
     if sample < 1:
-        raise DataError(f"a sample should have at least one variant, got {sample}")
+        raise DataError(f"a sample must have at least one variant, got {sample}")
     numbers = _drawn(space.count, sample)
     yield from (numbers[i : i + size] for i in range(0, len(numbers), size))
 

@@ -8,7 +8,7 @@ from typing import Any
 import networkx as nx
 
 from costmodel.algebra.symbols import Dim
-from costmodel.errors import DataError
+from costmodel.errors import DataError, suggest
 from costmodel.spaces.builders import (
     FBNET_BLOCKS,
     FBNET_STAGES,
@@ -143,7 +143,7 @@ def find_space(
             said = f"no {wrong[0]!r} to choose" if wrong else "no inputs and no open sizes"
             raise DataError(f"space {name} has {said}; it has {', '.join(space.choices)}")
     elif isinstance(name, str) and not (choices or is_network(name)):
-        raise DataError(f"unknown space {name!r}; known are {', '.join(SPACES)}, and networks")
+        raise DataError(f"unknown space {name!r}; {suggest(name, [*SPACES, *NETWORKS])}")
     if not choices:
         raise DataError(f"{given.name} must be given values to choose from: {choosable(given)}")
     return space_of(given, choices)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from costmodel.errors import DataError
+from costmodel.errors import DataError, suggest
 
 Columns = Mapping[str, np.ndarray]
 _TESTS = {
@@ -55,11 +55,11 @@ def conditions(text: str, known: Sequence[str]) -> list[Condition]:
             found.append(Condition(match[1], match[2], float(match[3])))  # type: ignore[index]
         except (TypeError, ValueError):
             raise DataError(
-                f"a condition should be as in flops<300e6 and latency<0.01, got {part.strip()!r}"
+                f"a condition must be as in flops<300e6 and latency<0.01, got {part.strip()!r}"
             ) from None
         if found[-1].column not in known:
             raise DataError(
-                f"there is no column {found[-1].column!r}; there are {', '.join(known)}"
+                f"there is no column {found[-1].column!r}; {suggest(found[-1].column, known)}"
             )
     return found
 

@@ -60,7 +60,7 @@ class Space:
         wrong = [n for n in self.sizes if n not in self.choices]
         wrong += [n for n in self.sizes if not all(_is_number(v) for v in self.choices.get(n, ()))]
         if wrong:
-            raise DataError(f"space {self.name}: {wrong[0]} should have numbers to choose from")
+            raise DataError(f"space {self.name}: {wrong[0]} must have numbers to choose from")
         structural = [n for n in self.choices if n not in self.sizes]
         object.__setattr__(self, "_order", (*structural, *self.sizes))
         if math.prod(len(v) for v in self.choices.values()) > MAX_VARIANTS:

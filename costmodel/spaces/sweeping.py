@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from costmodel.errors import DataError
+from costmodel.errors import DataError, suggest
 from costmodel.platforms import Platform, load_platform
 from costmodel.spaces.chunks import Store, chunks
 from costmodel.spaces.evaluate import COLUMNS, check_sizes, evaluate
@@ -134,7 +134,7 @@ def sweep(
     place = load_platform(platform)
     tests = conditions(where, COLUMNS) if where.strip() else []
     if wrong := [c for c in front if c not in COLUMNS]:
-        raise DataError(f"there is no column {wrong[0]!r}; there are {', '.join(COLUMNS)}")
+        raise DataError(f"there is no column {wrong[0]!r}; {suggest(wrong[0], COLUMNS)}")
     chosen = _Chosen(tests, best, tuple(front))
     store = None if folder is None else Store(Path(folder), space, place, sample)
     check_sizes(space, place, next(chunks(space, sample)))

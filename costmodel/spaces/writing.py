@@ -49,7 +49,7 @@ def rows_to(file: Path) -> AbstractContextManager[Write]:
         return _csv(file)
     if file.suffix == ".parquet":
         return _parquet(file)
-    raise DataError(f"{file}: the file should end in .csv or .parquet")
+    raise DataError(f"{file}: the file must end in .csv or .parquet")
 
 
 @contextmanager

@@ -33,8 +33,8 @@ from costmodel.zoo.registry import NETWORKS, build, find
 MAX_LENGTH = 4096
 """Maximum length of the text: that of a path. [character]"""
 FORMS = (
-    "a name of the zoo as in 'shufflenet_v2?width=1.5', a file ending in .json, .onnx or .param, "
-    "or 'python:module:callable'"
+    "a zoo name as in 'resnet50?batch=2', a .json, .onnx or .param file, or "
+    "'python:module:callable'"
 )
 _FILES = (".json", ".onnx", ".param")
 

@@ -157,8 +157,8 @@ def _value(text: str) -> Any:
 
 
 _WANTED = (
-    "expected a callable that returns an op graph, (torch module, example inputs), or a torch "
-    "module with an attribute example_inputs"
+    "expected a callable that returns an op graph, (torch module, example inputs), or a module "
+    "with example_inputs"
 )
 
 

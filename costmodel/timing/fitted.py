@@ -145,18 +145,18 @@ def from_toml(text: str, file: str) -> tuple[str, Fitted]:
     except DataError as error:
         raise DataError(f"{file}: {error}") from None
     if data.get("format") != "costmodel-calibration" or data.get("schema") != 1:
-        raise DataError(f'{file}: format should be "costmodel-calibration" with schema 1')
+        raise DataError(f'{file}: format must be "costmodel-calibration" with schema 1')
     try:
         parameters = with_multipliers(
             Parameter(name=name, **fields) for name, fields in data["parameters"].items()
         )
         if not isinstance(data["platform"], str):
-            raise DataError(f"platform should be a text, got {data['platform']!r}")
+            raise DataError(f"platform must be a text, got {data['platform']!r}")
         return data["platform"], _read(data, parameters, file)
     except KeyError as missing:
         raise DataError(f"{file}: field {missing} is missing") from None
     except (TypeError, AttributeError) as error:
-        raise DataError(f"{file}: a parameter has a wrong field: {error}") from None
+        raise DataError(f"{file}: a parameter has a wrong field ({error})") from None
     except ValueError as error:
         raise DataError(f"{file}: a field is not a number: {error}") from None
     except DataError as error:
@@ -167,12 +167,10 @@ def _read(data: dict[str, Any], parameters: tuple[Parameter, ...], file: str) ->
     spreads = np.array([p.spread for p in parameters if p.spread > 0])
     correlation = np.array(data["correlation"], dtype=float)
     if correlation.shape != (len(spreads), len(spreads)) or not np.all(np.abs(correlation) <= 1.01):
-        raise DataError(
-            f"correlation should be a {len(spreads)} x {len(spreads)} matrix in [-1, 1]"
-        )
+        raise DataError(f"correlation must be a {len(spreads)} x {len(spreads)} matrix in [-1, 1]")
     numbers = [float(data[name]) for name in ("operator_spread", "network_spread", "rows")]
     if not all(np.isfinite(numbers)) or min(numbers) < 0:
-        raise DataError("operator_spread, network_spread and rows should not be negative")
+        raise DataError("operator_spread, network_spread and rows must not be negative")
     covariance = correlation * np.outer(spreads, spreads)
     covariance.flags.writeable = False  # read once, shared by all platforms of this file
     return Fitted(
@@ -189,7 +187,7 @@ def _read(data: dict[str, Any], parameters: tuple[Parameter, ...], file: str) ->
 def _surface_tables(data: dict[str, Any]) -> list[dict[str, Any]]:
     tables: list[dict[str, Any]] = data.get("surfaces", [])
     if tables and tuple(data["shape"]) != SIZES:
-        raise DataError(f"shape should be {list(SIZES)}: calibrate again")
+        raise DataError("its sizes are of another version: calibrate again")
     return tables
 
 
@@ -197,14 +195,14 @@ def _read_surface(table: dict[str, Any]) -> Surface:
     kind, dtype = table["kind"], table["dtype"]
     name = f"the surface of {kind} {dtype}"
     if kind not in KINDS or dtype not in DTYPE_BYTES:
-        raise DataError(f"{name} should have a kind of kernel and a dtype")
+        raise DataError(f"{name} must have a kind of kernel and a dtype")
     length, signal, noise = (float(table[n]) for n in ("length", "signal", "noise"))
     if not 0 < min(length, signal, noise) <= max(length, signal, noise) < np.inf:
-        raise DataError(f"{name} should have length, signal and noise above 0")
+        raise DataError(f"{name} must have length, signal and noise above 0")
     rows = np.array(table["rows"], dtype=float)
     wrong = rows.ndim != 2 or rows.shape[1] != len(SIZES) + 1 or not np.all(np.isfinite(rows))
     if wrong or np.any(rows[:, :-1] < 0):
-        raise DataError(f"{name} should have rows of {len(SIZES)} sizes and a weight")
+        raise DataError(f"{name} must have rows of {len(SIZES)} sizes and a weight")
     return Surface(kind, dtype, length, signal, noise, np.log2(1 + rows[:, :-1]), rows[:, -1])
 
 

@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from costmodel.errors import DataError
+from costmodel.errors import DataError, suggest
 from costmodel.kinds import KINDS
 
 
@@ -46,12 +46,12 @@ class Parameter:
     def __post_init__(self) -> None:
         numbers = (self.value, self.spread, self.lower, self.upper)
         if not all(type(n) in (int, float) and math.isfinite(n) for n in numbers):
-            raise DataError(f"parameter {self.name}: {numbers} should be finite numbers")
+            raise DataError(f"parameter {self.name}: {numbers} must be finite numbers")
         if not all(isinstance(t, str) for t in (self.unit, self.meaning, self.source)):
-            raise DataError(f"parameter {self.name}: unit, meaning and source should be texts")
+            raise DataError(f"parameter {self.name}: unit, meaning and source must be texts")
         if not 0 < self.lower <= self.value <= self.upper or self.spread < 0:
             raise DataError(
-                f"parameter {self.name}: {self.value:g} should lie between {self.lower:g} and "
+                f"parameter {self.name}: {self.value:g} must lie between {self.lower:g} and "
                 f"{self.upper:g}, all positive, and its spread {self.spread:g} not be negative"
             )
 
@@ -138,7 +138,7 @@ def adjusted(
     unknown = set(changes) - set(names)
     if unknown:
         raise DataError(
-            f"{where}: unknown parameter {sorted(unknown)[0]!r}; known are {', '.join(names)}"
+            f"{where}: unknown parameter {min(unknown)!r}; {suggest(min(unknown), names)}"
         )
     try:
         return tuple(replace(p, **changes.get(p.name, {})) for p in parameters)

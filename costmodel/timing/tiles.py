@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from costmodel.errors import DataError
+from costmodel.errors import DataError, suggest
 from costmodel.hardware.model import ARCHITECTURES
 
 Tile = tuple[int, int]
@@ -153,7 +153,7 @@ def generation(name: str) -> Generation:
     """
     if name not in GENERATIONS:
         raise DataError(
-            f"no time model has GPU architecture {name!r}; known are {', '.join(GENERATIONS)}"
+            f"no time model has GPU architecture {name!r}; {suggest(name, GENERATIONS)}"
         )
     return GENERATIONS[name]
 

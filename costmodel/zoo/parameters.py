@@ -85,10 +85,7 @@ def check_values(name: str, network: Network, given: dict[str, Any]) -> None:
     for key, parameter in accepted(network).items():
         if key not in given:
             if parameter.default is parameter.empty:
-                raise DataError(
-                    f"{name} needs {key!r}, {kind_of(parameter).words}; it takes "
-                    f"{', '.join(accepted(network))}"
-                )
+                raise DataError(f"{name} needs {key!r}, {kind_of(parameter).words}")
             continue
         value, kind = given[key], kind_of(parameter)
         if value is None and parameter.default is None:

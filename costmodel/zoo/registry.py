@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 import networkx as nx
 
-from costmodel.errors import DataError, listed
+from costmodel.errors import DataError, suggest
 from costmodel.zoo.blocks import g1_stack, g2_stack, g3_stack, g4_stack, pointwise
 from costmodel.zoo.classic import alexnet, googlenet, squeezenet, vgg16
 from costmodel.zoo.densenets import condensenet, densenet
@@ -107,15 +106,13 @@ def find(name: str) -> Network:
     >>> find("shufflenetv2")
     Traceback (most recent call last):
     ...
-    costmodel.errors.DataError: unknown network 'shufflenetv2'; did you mean shufflenet_v2, ...
+    costmodel.errors.DataError: unknown network 'shufflenetv2'; did you mean shufflenet_v2 or ...
     """
     if name in NETWORKS:
         return NETWORKS[name]
     if not isinstance(name, str):
         raise DataError(f"a network must be its name, such as 'resnet50', got {name!r}")
-    close = difflib.get_close_matches(name[:100], NETWORKS, n=4, cutoff=0.5)
-    hint = f"did you mean {', '.join(close)}?" if close else f"known are {listed(NETWORKS)}"
-    raise DataError(f"unknown network {name!r}; {hint}")
+    raise DataError(f"unknown network {name!r}; {suggest(name, NETWORKS)}")
 
 
 def build(name: str, **parameters: Any) -> nx.DiGraph:

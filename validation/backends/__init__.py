@@ -81,6 +81,6 @@ def _unknown(text: str) -> str:
     if close and "://" not in target:
         return f"unknown backend {text!r}; did you mean {' or '.join(close)}?"
     return (
-        f"unknown backend {text!r}; known are {', '.join(BACKENDS)}, and "
-        f"{', '.join(ENGINES)} on boards, such as {ENGINES[0]}:ssh://user@host"
+        f"unknown backend {text!r}; known are {', '.join(BACKENDS)}, and on boards "
+        f"{', '.join(f'{engine}:ssh://' for engine in ENGINES)}"
     )

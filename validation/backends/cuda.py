@@ -35,8 +35,7 @@ def gpu_hardware(cuda: Any, runtime: str) -> str:
     remedy = f"say what predicts, such as --platform rtx-3090/{runtime}"
     if not cuda.is_available():
         raise MeasuringError(
-            "no platform is known for device cuda, as torch finds no NVIDIA GPU (or is a build "
-            f"without CUDA): where there is one, {remedy}"
+            f"torch finds no NVIDIA GPU here, or is a build without CUDA; {remedy}"
         )
     reported = cuda.get_device_name()
     found = find_gpu(reported)

@@ -84,9 +84,8 @@ class ArmNcnnBackend(NcnnBackend):
     def __init__(self) -> None:
         if platform.machine() not in ("aarch64", "arm64"):
             raise MeasuringError(
-                f"arm:ncnn needs an ARM machine, this is {platform.machine()}: the backend ncnn "
-                "runs its kernels for this one, compared with --platform host/ncnn, and "
-                "ncnn:ssh://user@host those of a board"
+                f"arm:ncnn needs an ARM machine, this is {platform.machine()}: use ncnn with "
+                "--platform host/ncnn, or ncnn:ssh://user@host for a board"
             )
 
 

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from costmodel.errors import DataError, listed, printable
+from costmodel.errors import DataError, printable, suggest
 
 from .child import MEMORY, SECONDS, Fault, Tally, run_batch, seeds_of
 from .readers import READERS
@@ -43,7 +43,7 @@ def fuzz(
     python -m validation fuzz hardware --seconds 30
     """
     if reader not in (*READERS, "all"):
-        raise DataError(f"unknown reader {reader!r}; known are {listed(READERS, 20)} and all")
+        raise DataError(f"unknown reader {reader!r}; {suggest(reader, [*READERS, 'all'])}")
     names = list(READERS) if reader == "all" else [reader]
     tallies = {name: Tally() for name in names}
     interrupted = False

@@ -22,7 +22,7 @@ class Guideline:
     claims : tuple of pairs
         Rows, the faster one first.
     extremes : pair
-        The row that should be fastest, and the one that should be slowest.
+        The row that must be fastest, and the one that must be slowest.
     """
 
     name: str

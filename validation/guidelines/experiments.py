@@ -50,7 +50,7 @@ class Verdict:
     holds, undecided, contrary : int
         Claims (a pair of rows in one column) that the times bear out, cannot tell, contradict.
     here, predicted, printed : float
-        Speed of the row that should be slowest over that of the fastest, geometric mean of the
+        Speed of the row that must be slowest over that of the fastest, geometric mean of the
         columns. [1]
     spearman : float
         Rank correlation of the speeds here and those printed. [1]

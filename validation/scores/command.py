@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from costmodel.errors import DataError
+from costmodel.errors import DataError, suggest
 from costmodel.graph.serialize import write_atomically
 
 from .bench import MODEL, Score
@@ -54,7 +54,7 @@ def score(
     """
     console = wide_console()
     if data not in (*SETS, "all"):
-        raise DataError(f"unknown data set {data!r}; known are {', '.join(SETS)} and all")
+        raise DataError(f"unknown data set {data!r}; {suggest(data, [*SETS, 'all'])}")
     todo: list[Job] = []
     for name in SETS if data == "all" else (data,):
         try:

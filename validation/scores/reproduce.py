@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 import costmodel as cm
-from costmodel.errors import DataError
+from costmodel.errors import DataError, suggest
 from costmodel.platforms import Platform
 
 from .figure2 import BATCH, NETWORKS, PARTS, predicted_shares, printed_shares
@@ -64,7 +64,7 @@ def reproduce(
     """
     console = Console()
     if name not in NAMES:
-        raise DataError(f"unknown table {name!r}; known are {', '.join(NAMES)}")
+        raise DataError(f"unknown table {name!r}; {suggest(name, NAMES)}")
     if name == "figure2":
         _print_figure2(console)
     elif name == "guidelines":

@@ -253,8 +253,8 @@ class Walk(Scope):
             found = self.session.inferred(name) if self._depth == 0 else None
         if found is None:
             raise UnknownOperatorError(
-                f"{self.session.path}: {occurrence.label} at {occurrence.where} is not known, and "
-                "neither is the shape that it makes: nothing can stand in for it"
+                f"{self.session.path}: {occurrence.label} at {occurrence.where} is not known, "
+                "nor is the shape of its result"
             )
         return found
 

@@ -153,14 +153,14 @@ def _unknown(text: str) -> str:
     hint = ""
     core = text.removeprefix("arm:").partition("=")[0]
     if near := difflib.get_close_matches(core, ("native", "emulated", "simulated"), 1):
-        hint = f"; did you mean arm:{near[0]}?"
+        hint = f"did you mean arm:{near[0]}?"
     elif core in core_names():
-        hint = f"; did you mean arm:simulated={core}?"
+        hint = f"did you mean arm:simulated={core}?"
     elif "?" in text or any(f":{way}://" in text.removeprefix("arm:") for way in ("ssh", "adb")):
-        hint = "; an engine on a board is named first: ncnn:ssh://user@host"
+        hint = "an engine on a board is named first: ncnn:ssh://user@host"
     return (
-        f"no ARM target is called {text!r}; there are arm:native, arm:ssh://user@host:port, "
-        f"arm:adb://serial, arm:emulated and arm:simulated=CORE{hint}"
+        f"no ARM target is called {text!r}; "
+        f"{hint or 'there are arm:native, :emulated, :simulated=CORE, :ssh://user@host, :adb://serial'}"
     )
 
 

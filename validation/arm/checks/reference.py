@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from costmodel.errors import DataError
+from costmodel.errors import DataError, suggest
 
 from ..bench.program import Call, Shape
 from .operands import BIAS as BIAS
@@ -204,6 +204,6 @@ KERNELS: dict[str, Callable[[Args], list[Array]]] = {
 def call_kernel(call: Call, inputs: Sequence[NDArray[Any]], shapes: Sequence[Shape]) -> list[Array]:
     """Return the outputs of one call, given its inputs and the shapes of its outputs."""
     if call.kernel not in KERNELS:
-        raise DataError(f"no kernel is called {call.kernel!r}; there are {', '.join(KERNELS)}")
+        raise DataError(f"no kernel is called {call.kernel!r}; {suggest(call.kernel, KERNELS)}")
     wide = [np.asarray(x, dtype=np.float64) for x in inputs]
     return KERNELS[call.kernel](Args(wide, list(shapes), call.params))

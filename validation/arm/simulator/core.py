@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from costmodel.errors import DataError
+from costmodel.errors import DataError, suggest
 from costmodel.hardware.load import load_hardware
 from costmodel.reading import MAX_TOML_BYTES, parse_json, parse_toml, read_text
 
@@ -119,8 +119,8 @@ def load_core(name: str) -> Core:
     path = Path(name) if own else CORES / f"{name}.toml"
     if not own and name not in core_names():
         raise DataError(
-            f"no ARM core {name!r} can be simulated; there are {', '.join(core_names())}, and a "
-            "path to a file of your own"
+            f"no ARM core {name!r} can be simulated, nor is it a .toml file; "
+            f"{suggest(name, core_names())}"
         )
     facts = parse_toml(read_text(path, MAX_TOML_BYTES))
     try:
@@ -172,7 +172,7 @@ def _nanoseconds(fact: Mapping[str, Any] | None) -> float | None:
 
 def _known(name: str) -> str:
     if name not in core_names():
-        raise ValueError(f"instructions of {name!r}; there are {', '.join(core_names())}")
+        raise ValueError(f"instructions of {name!r}; {suggest(name, core_names())}")
     return name
 
 
