@@ -8,10 +8,11 @@ from typing import Any
 import networkx as nx
 import numpy as np
 import pytest
+from hypothesis import given
 
 import costmodel as cm
-from costmodel import ops
-from costmodel.counting.demand import demand_of
+from costmodel import ops, testing
+from costmodel.counting.demand import demand_of, live_in
 from costmodel.counting.traffic import attention_traffic
 from costmodel.graph import nodes_in_order
 from costmodel.ops.tensor import Tensor
@@ -144,3 +145,30 @@ def test_batches_of_attention_agree(op: ops.Op) -> None:
     one, other = Tensor((4, 3, 2, 2)), Tensor((3, 3, 2, 2))
     with pytest.raises(cm.CostModelError, match="batch of .* differs"):
         op.infer(one, other)
+
+
+@given(graph=testing.graphs())
+def test_operators_that_bounds_count_are_those_with_a_demand(graph: nx.DiGraph) -> None:
+    live, _ = live_in(cm.prepare(graph))
+    assert live == [use.node for use in demand_of(nodes_in_order(graph)).uses]
+
+
+def test_a_bound_that_is_known_for_two_tensors_is_not_that_of_one_tensor_twice() -> None:
+    """Operators and shapes are equal; a buffer is in two slots, or in one and in a view of it."""
+
+    def added(b: cm.Builder, x: Any, y: Any) -> Any:
+        return b.add(ops.Elementwise("add"), x, y)
+
+    apart = graph_of((4, 6), (4, 6), make=added)
+    twice = graph_of((4, 6), make=lambda b, x: added(b, x, x))
+    viewed = graph_of((4, 6), make=lambda b, x: added(b, x, b.add(ops.Identity(), x)))
+    found = [cm.mac_lower_bound(graph) for graph in (apart, twice, viewed, apart)]
+    assert found == [72, 48, 48, 72]
+
+
+def test_the_bound_in_terms_of_a_symbol_is_not_that_of_the_number() -> None:
+    graph = cm.zoo.pointwise(7, 7, 8, 16)
+    number = cm.mac_lower_bound(graph)
+    formula = cm.mac_lower_bound(graph, in_terms_of="B")
+    assert float(formula.subs(cm.dim("B"), cm.multiply_adds(graph))) == pytest.approx(number)
+    assert cm.mac_lower_bound(graph) == number

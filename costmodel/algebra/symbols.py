@@ -271,6 +271,9 @@ def product(values: Iterable[Dim]) -> Dim:
     >>> product((2, dim("h"))), product(())
     (2*h, 1)
     """
+    values = tuple(values)
+    if are_ints(values):
+        return math.prod(values)
     number = 1
     rest: Dim = None
     for value in values:
@@ -286,7 +289,7 @@ def product(values: Iterable[Dim]) -> Dim:
 def total(values: Iterable[Dim]) -> Dim:
     """Return the sum of ``values``; adding expressions in one step is far faster."""
     values = list(values)
-    if are_ints(values):
+    if _NUMBERS.issuperset(map(type, values)):
         return sum(values)
     if any(is_expression(v) for v in values):
         return sympy.Add(*values)
@@ -349,6 +352,7 @@ def are_ints(values: Iterable[Dim]) -> bool:
 
 
 _INT = frozenset({int})
+_NUMBERS = frozenset({int, float})
 
 
 def _pick(values: tuple[Dim, ...], number: Any, array: Any, symbol: str) -> Dim:

@@ -14,20 +14,20 @@ so they hold for both MAC and the traffic of a schedule.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 from costmodel.algebra.later import sympy
 from costmodel.algebra.symbols import Dim, dim, is_symbolic, product, ratio, same, sqrt, total
 from costmodel.counting.cache_bounds import cache_lower_bound as cache_lower_bound
-from costmodel.counting.demand import Views, demand_in, written
+from costmodel.counting.demand import Views, live_in, written
 from costmodel.counting.io_bounds import io_lower_bound as io_lower_bound
 from costmodel.counting.needs import needs, whole
 from costmodel.counting.needs.windows import axes_of, scattered_axes
 from costmodel.counting.subject import Prepared, Subject, prepare
 from costmodel.errors import DataError
 from costmodel.graph import Node
-from costmodel.ops import Conv, ConvTranspose, Linear, MatMul
+from costmodel.ops import Conv, ConvTranspose, Linear, MatMul, Op
 from costmodel.ops.reach import landing, taps, touched
 from costmodel.ops.tensor import Tensor
 
@@ -172,18 +172,17 @@ def mac_lower_bound(subject: Subject, *inputs: Tensor, in_terms_of: str | None =
     819200.0
     """
     ready = prepare(subject, *inputs)
-    demand = demand_in(ready)
+    live, views = live_in(ready)
     own = {
         node.name: c.cost.multiply_adds for node, c in zip(ready.nodes, ready.costs, strict=True)
     }
-    live = [use.node for use in demand.uses]
-    multiplying = [node for node in live if isinstance(node.op, _MULTIPLYING)]
     if in_terms_of is not None:
         symbol = _symbol(in_terms_of, ready)
+        multiplying = [node for node in live if isinstance(node.op, _MULTIPLYING)]
         if len(multiplying) == 1:
             (name,) = (node.name for node in multiplying)
             own[name] = symbol - (ready.total.multiply_adds - own[name])
-    return total([_bound(node, own[node.name], demand.views) for node in live])
+    return total([_bound(node, own[node.name], views) for node in live])
 
 
 def _symbol(name: str, ready: Prepared) -> Dim:
@@ -201,6 +200,21 @@ _MULTIPLYING = (Conv, ConvTranspose, Linear, MatMul)
 
 
 def _bound(node: Node, multiply_adds: Dim, views: Views) -> Dim:
+    if views.are_buffers(node.sources):
+        try:
+            return _cached(node.op, node.inputs, multiply_adds)
+        except TypeError:  # array dimensions are not hashable
+            pass
+    return _least(node, multiply_adds, views)
+
+
+@lru_cache(maxsize=1 << 16)
+def _cached(op: Op, inputs: tuple[Tensor, ...], multiply_adds: Dim) -> Dim:
+    """Return the bound of an operator whose inputs are different buffers."""
+    return _least(Node("", op, inputs, op.infer(*inputs), "", ""), multiply_adds, Views({}))
+
+
+def _least(node: Node, multiply_adds: Dim, views: Views) -> Dim:
     if isinstance(node.op, _MULTIPLYING):
         return _product_bound(node, views)(multiply_adds)
     found = needs(node.op, node.inputs, tuple(map(whole, node.outputs)))

@@ -7,7 +7,7 @@ neither.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,10 +84,7 @@ def demand_of(nodes: Iterable[Node]) -> Demand:
     """
     order = _each_parameter_once(tuple(nodes))
     views = Views({node.name: node for node in order})
-    if not any(isinstance(node.op, Output) for node in order):
-        leaving = _untaken(order)
-    else:
-        leaving = {source for n in order if isinstance(n.op, Output) for source in n.sources}
+    leaving = _leaving(order)
     taken: _Parts = defaultdict(list)  # by operators
     left: _Parts = defaultdict(list)  # by the caller
     uses: list[Use] = []
@@ -132,7 +129,37 @@ def demand_in(ready: Prepared) -> Demand:
     return found
 
 
+def live_in(ready: Prepared) -> tuple[list[Node], Views]:
+    """Return the operators of :attr:`Demand.uses` and the views, without the needed elements.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> live, _ = live_in(cm.prepare(cm.zoo.pointwise(7, 7, 8, 16)))
+    >>> [node.name for node in live]
+    ['conv']
+    """
+    order = _each_parameter_once(ready.nodes)
+    wanted = {name for name, _ in _leaving(order)}
+    live: list[Node] = []
+    for node in reversed(order):
+        if node.name not in wanted or isinstance(node.op, GIVEN):
+            continue
+        taken = node.sources[:1]
+        if not node.op.is_view:
+            live.append(node)
+            taken = node.sources[: len(node.inputs)]
+        wanted.update([name for name, _ in taken])
+    return live[::-1], Views({node.name: node for node in order})
+
+
 _Parts = defaultdict[Source, list[Part]]
+
+
+def _leaving(order: tuple[Node, ...]) -> set[Source]:
+    """Return the tensors that leave a network: without output nodes, those that nothing uses."""
+    outputs = [node for node in order if isinstance(node.op, Output)]
+    return {source for node in outputs for source in node.sources} if outputs else _untaken(order)
 
 
 def _each_parameter_once(order: tuple[Node, ...]) -> tuple[Node, ...]:
@@ -176,6 +203,12 @@ class Views:
             source = self.nodes[source[0]].sources[0]
             found.append(source)
         return found
+
+    def are_buffers(self, sources: Sequence[Source]) -> bool:
+        """Return whether tensors are different, and none of them is a view of another tensor."""
+        if len(sources) > 1 and len(set(sources)) < len(sources):
+            return False
+        return not any(self.nodes[name].op.is_view for name, _ in sources if name in self.nodes)
 
     def reads(self, slots: Iterable[tuple[Source, Part]]) -> dict[Source, Dim]:
         """Return the number of elements of each buffer touched by parts of its views."""

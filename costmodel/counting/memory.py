@@ -30,9 +30,9 @@ def peak(graph: nx.DiGraph | Prepared, unit: str) -> Dim:
     nodes = nodes_of(graph)
     buffers = buffers_of(nodes, unit)
     order = list(range(len(nodes)))
-    if any(is_symbolic(size) for size in buffers.sizes):
-        return _largest(live_sizes(buffers, order))
     if not are_ints(buffers.sizes):
+        if any(is_symbolic(size) for size in buffers.sizes):
+            return _largest(live_sizes(buffers, order))
         return _peaks(nodes, buffers)
     first = max(live_sizes(buffers, order))
     if _is_chain(nodes) or first == _largest_step(buffers):
@@ -84,18 +84,17 @@ def buffers_of(nodes: list[Node], unit: str) -> Buffers:
     holder: dict[Source, int] = {}
     for node in nodes:
         taken = [holder[source] for source in node.sources]
-        fresh = []
+        start = len(sizes)
         for i, tensor in enumerate(node.outputs):
             if node.op.is_view:
                 holder[node.name, i] = taken[0]
                 continue
             holder[node.name, i] = len(sizes)
-            fresh.append(len(sizes))
             if isinstance(node.op, Parameter):  # counted by params(), always in memory
                 sizes.append(0)
             else:
                 sizes.append(tensor.elements if unit == "elements" else tensor.bytes)
-        made.append(tuple(fresh))
+        made.append(tuple(range(start, len(sizes))))
         used.append(frozenset(taken))
     return Buffers(sizes, made, used)
 

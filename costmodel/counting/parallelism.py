@@ -45,6 +45,13 @@ def span(subject: Subject, *inputs: Tensor) -> Dim:
     c
     """
     ready = prepare(subject, *inputs)
+    if "span" not in ready.known:
+        ready.known["span"] = _longest(ready)
+    found: Dim = ready.known["span"]
+    return found
+
+
+def _longest(ready: Prepared) -> Dim:
     steps = [c.span for c in ready.costs]
     ints = are_ints(steps)
     if not ints and any(is_symbolic(s) for s in steps):
