@@ -311,5 +311,10 @@ def test_traffic_goes_through_every_level() -> None:
     # The cache that cores share delivers at the same time as their own.
     shared = replace(machine, private_cache=20.0)
     assert cpu._memory(w, shared, q, 0) == 1010 / 60 + 610 / 15
+    # It runs at the clock of the cores: bytes per cycle, not per second.
+    q["near_bandwidth"] = 1e9
+    slow, fast = (cpu._memory(w, replace(shared, clock=c), q, 0) - 610 / 15 for c in (1.0, 2.0))
+    assert fast == pytest.approx(slow / 2)
+    q["near_bandwidth"] = 10.0
     # The interface of the chip is the limit.
     assert cpu._memory(w, replace(machine, bandwidth=3.0), q, 0) == 1010 / 1000 + 610 / 3

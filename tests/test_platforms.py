@@ -346,6 +346,13 @@ def test_a_calibration_of_another_version_is_told(home: Path) -> None:
     assert "parameter 'unrolled' is missing; calibrate raspberry-pi-4/ncnn again" in refusal(PI)
 
 
+def test_a_parameter_of_another_unit_is_told(home: Path) -> None:
+    """Fits of the bandwidth of shared caches were in bytes per second before."""
+    text = calibration().replace('unit = "B/cycle"', 'unit = "B/s"')
+    (home / calibration_file(PI)).write_text(text, encoding="utf-8")
+    assert "parameter 'shared_bandwidth' is in B/s, not in B/cycle: another version" in refusal(PI)
+
+
 # Dtypes
 
 

@@ -213,6 +213,13 @@ def _with_fitted(platform: Platform, fitted: Fitted, file: Path) -> Platform:
         raise DataError(
             f"{file}: parameter {min(missing)!r} is missing; calibrate {platform.name} again"
         )
+    units = {p.name: p.unit for p in platform.fitted.parameters}
+    for p in fitted.parameters:
+        if p.unit != units.get(p.name, p.unit):
+            raise DataError(
+                f"{file}: parameter {p.name!r} is in {p.unit}, not in {units[p.name]}: another "
+                f"version of costmodel wrote it; calibrate {platform.name} again"
+            )
     return replace(platform, fitted=fitted)
 
 

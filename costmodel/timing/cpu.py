@@ -126,7 +126,7 @@ def _memory(w: Workload, machine: Machine, q: Theta, spilled: Dim) -> Dim:
     """
     near = w.bytes / _near_bandwidth(machine, q)
     if machine.private_cache:
-        shared = w.missed(machine.private_cache) / (machine.units * q["shared_bandwidth"])
+        shared = w.missed(machine.private_cache) / ways.shared_bandwidth(machine, q)
         near = maximum(near, shared)
     cache = last_cache(machine, q)
     far = w.missed(cache) + w.writes.missed(cache) + spilled

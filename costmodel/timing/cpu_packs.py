@@ -246,7 +246,7 @@ def _bordered(w: Workload, machine: Machine, q: Theta) -> Dim:
         return near
     # One read; a write that misses reads its line first.
     away = 3 * Moved(size, 2 * size).missed(machine.private_cache)
-    return near + away / (machine.units * q["shared_bandwidth"])
+    return near + away / ways.shared_bandwidth(machine, q)
 
 
 def _narrow(channels: Dim, lanes: int) -> Dim:

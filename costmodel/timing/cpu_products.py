@@ -269,6 +269,15 @@ def last_cache(machine: Machine, q: Theta) -> Dim:
     return machine.cache * q["cache_share"]
 
 
+def shared_bandwidth(machine: Machine, q: Theta) -> Dim:
+    """Return the bandwidth of the cores from the cache that they share [B/s].
+
+    Cores and the caches between them run at about the same clock, so a core of twice the clock gets
+    twice the bytes.
+    """
+    return machine.units * machine.clock * q["shared_bandwidth"]
+
+
 def far_bandwidth(machine: Machine, q: Theta) -> Dim:
     """Return the memory bandwidth of the cores, limited by the interface of the chip [B/s]."""
     return minimum(machine.units * q["far_bandwidth"], q["dram"] * machine.bandwidth)
