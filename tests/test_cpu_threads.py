@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import costmodel as cm
@@ -13,6 +14,7 @@ from costmodel.platforms import load_platform
 from costmodel.platforms.machine import machine_for
 from costmodel.runtimes import load_runtime
 from costmodel.timing import cpu_threads as threads
+from costmodel.timing.fitted import with_values
 
 Q = {"contention": 0.3, "contention_own": 0.1, "barrier": 1e-5}
 
@@ -47,6 +49,40 @@ def test_spinning_threads_meet_sooner_on_faster_cores() -> None:
     assert threads.barrier(slow, Q) == pytest.approx(ratio * threads.barrier(fast, Q))
     asleep = machine("raspberry-pi-5/armnn?threads=4")
     assert threads.barrier(asleep, Q) == Q["barrier"]
+
+
+LOW = {"low_clock": 1.5, "low_clock_kernel": 2e-4}
+
+
+def test_threads_that_sleep_too_often_run_at_a_low_clock() -> None:
+    asleep = machine("rk3588/armnn?threads=4")
+    for kernels in (1, 50):
+        short, between, long = (kernels * t for t in (1e-4, 3e-4, 4e-4))
+        assert threads.low_clock(asleep, kernels, short, LOW) == pytest.approx(1.5 * short)
+        assert threads.low_clock(asleep, kernels, between, LOW) == pytest.approx(0.75 * between)
+        assert threads.low_clock(asleep, kernels, long, LOW) == pytest.approx(0, abs=1e-12)
+    assert threads.low_clock(asleep, 0, 0.0, LOW) == 0
+    for busy in ("rk3588/tflite?threads=4", "rk3588/armnn"):  # they spin; one never sleeps
+        assert threads.low_clock(machine(busy), 50, 1e-3, LOW) == 0
+
+
+def test_a_low_clock_is_predicted_alike_one_by_one_together_and_open() -> None:
+    platform = load_platform("rk3588/armnn?threads=4", calibrated=False)
+    theta = {**platform.fitted.theta, "low_clock": 1.5, "low_clock_kernel": 4e-3}
+    platform = replace(platform, fitted=with_values(platform.fitted, theta))
+    found = [cm.latency(cm.zoo.mobilenet_v2(size=s), platform) for s in (96, 224)]
+    for p in found:
+        assert p.seconds > 2 * p.device_seconds
+        assert p.seconds == pytest.approx(p.fixed + p.device_seconds)
+    both = cm.latencies([cm.zoo.mobilenet_v2(size=s) for s in (96, 224)], platform)
+    assert [p.seconds for p in both] == pytest.approx([p.seconds for p in found])
+    arrays = cm.latency(cm.zoo.mobilenet_v2(size=np.array([96, 224])), platform)
+    assert arrays.seconds == pytest.approx([p.seconds for p in found])
+    c = cm.dim("c")
+    small = cm.latency(cm.zoo.pointwise(14, 14, 64, c), platform)
+    assert float(small.seconds.subs(c, 128)) == pytest.approx(
+        cm.latency(cm.zoo.pointwise(14, 14, 64, 128), platform).seconds
+    )
 
 
 def _copy():

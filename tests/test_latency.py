@@ -90,11 +90,11 @@ def test_host_and_device_run_side_by_side_only_where_asynchronous() -> None:
     assert not processor.asynchronous
     for host, device in [(1.0, 3.0), (5.0, 3.0)]:
         busy = max(host, device)
-        assert network_seconds(gpu, host, device, 0, theta, 1e9) == theta["fixed"] + busy
+        assert network_seconds(gpu, host, device, 0, theta, 1e9, 1) == theta["fixed"] + busy
         cold = cpu["fixed"] * cpu["cold_call"]
-        assert network_seconds(processor, host, device, 0, cpu, distance=1e9) == cold + device
+        assert network_seconds(processor, host, device, 0, cpu, 1e9, 1) == cold + device
         fixed = cpu["fixed"]
-        assert network_seconds(processor, host, device, 0, cpu, distance=0) == fixed + device
+        assert network_seconds(processor, host, device, 0, cpu, 0, 1) == fixed + device
 
 
 def test_a_framework_waits_for_its_host_on_small_batches_only() -> None:
@@ -292,7 +292,7 @@ def test_a_prediction_says_what_its_network_costs_beyond_its_kernels() -> None:
     p = cm.latency(NET, CPU)
     machine = machine_for(CPU, "float32")
     distance = sum(k.kernel.bytes for k in p.kernels)
-    assert p.fixed == network_seconds(machine, 0, 0, 0, CPU.fitted.theta, distance)
+    assert p.fixed == network_seconds(machine, 0, 0, 0, CPU.fitted.theta, distance, 0)
     assert p.fixed > CPU.fitted.theta["fixed"]
     assert p.dispatch == 0
     eager = cm.latency(NET, EAGER)

@@ -193,6 +193,7 @@ def _seconds(
         network.transferred,
         theta,
         network.distance,
+        len(times),
     )
 
 
@@ -214,7 +215,9 @@ def _prediction(
         uncertainty=uncertainty,
         level=level,
         kernels=tuple(map(KernelTime, network.kernels, times)),
-        fixed=fixed_seconds(machine, theta, network.distance),
+        fixed=fixed_seconds(
+            machine, theta, network.distance, len(times), total(t.seconds for t in times)
+        ),
         transfer=transfer_seconds(machine, network.transferred, theta),
         dispatch=total(t.host for t in times) if machine.asynchronous else 0,
         bound_seconds=total(t.bound for t in times),

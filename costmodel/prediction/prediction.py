@@ -83,7 +83,7 @@ class Prediction:
     kernels : tuple of KernelTime
         The kernels in order of execution.
     fixed : Dim
-        Fixed cost of an inference outside its kernels. [s]
+        Cost of an inference outside its kernels, with the time that a low clock adds to them. [s]
     transfer : Dim
         Time of moving inputs and outputs between host and device. [s]
     dispatch : Dim

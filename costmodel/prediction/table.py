@@ -187,6 +187,7 @@ class NetworkTable:
                 self.transferred,
                 theta,
                 self.distance,
+                self.kernels,
             )
         )
 

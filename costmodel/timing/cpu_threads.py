@@ -7,7 +7,8 @@ r"""Losses of several cores relative to a proportional speed-up.
 Cores of a cluster share a cache: each further core slows the others down by the share :math:`c` of
 the time on one core; :math:`c` is larger if the shared cache comes directly after the first level.
 At the end of every kernel, all cores wait for the last one. Kernels that an engine does not split
-run on one core.
+run on one core. Threads that sleep between kernels may keep the system from giving them fast cores
+and a high clock.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from costmodel.algebra.symbols import Dim, ceil_div, minimum
+from costmodel.algebra.symbols import Dim, ceil_div, maximum, minimum
 from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.timing.machine import Machine
 from costmodel.timing.workload import Workload
@@ -67,6 +68,39 @@ def barrier(machine: Machine, q: Mapping[str, Dim]) -> Dim:
     """
     speed = 1 if machine.sleeps else machine.vector / machine.units / REFERENCE
     return q["barrier"] / speed * minimum(1, machine.units - 1)
+
+
+def low_clock(machine: Machine, kernels: Dim, seconds: Dim, q: Mapping[str, Dim]) -> Dim:
+    """Return the time added to a network because its threads sleep for too much of it [s].
+
+    Threads that sleep between short kernels leave their cores idle for part of the time, so the
+    system lowers the clock or keeps them on small cores. From 80 % load on, Linux raises the clock
+    and moves a thread to a larger core (``fits_capacity`` in ``kernel/sched/fair.c``).
+
+    Parameters
+    ----------
+    machine : Machine
+        The machine.
+    kernels : Dim
+        Number of kernels of the network. [1]
+    seconds : Dim
+        Their time at the full clock. [s]
+    q : mapping
+        Parameters.
+
+    Examples
+    --------
+    >>> from costmodel.platforms import load_platform
+    >>> from costmodel.platforms.machine import machine_for
+    >>> machine = machine_for(load_platform("rk3588/armnn?threads=4"), "float32")
+    >>> q = {"low_clock": 1.5, "low_clock_kernel": 2e-3}
+    >>> [round(low_clock(machine, 10, t / 1e3, q), 4) for t in (16, 32, 48)]
+    [0.024, 0.0192, 0.0]
+    """
+    if not machine.sleeps or machine.units == 1:
+        return 0
+    length = seconds / (maximum(kernels, 1) * q["low_clock_kernel"])
+    return q["low_clock"] * minimum(1, maximum(0, 2 - length)) * seconds
 
 
 def uneven(pieces: Dim, machine: Machine) -> Dim:

@@ -11,7 +11,7 @@ import numpy as np
 from costmodel.algebra.symbols import Dim, maximum, total
 from costmodel.graph import Node
 from costmodel.ops import Input, Output
-from costmodel.timing import accelerator, cpu, gpu
+from costmodel.timing import accelerator, cpu, cpu_threads, gpu
 from costmodel.timing.bound import least_seconds
 from costmodel.timing.machine import Machine
 from costmodel.timing.multipliers import multiplied
@@ -49,10 +49,12 @@ def network_seconds(
     transferred: Dim,
     theta: Mapping[str, Dim],
     distance: Dim,
+    kernels: Dim,
 ) -> Dim:
     r"""Return the time of one inference [s].
 
     .. math:: t = \text{fixed} + \text{transfer} + \max(\text{host}, \text{device})
+
 
     Parameters
     ----------
@@ -66,17 +68,26 @@ def network_seconds(
         Parameters.
     distance : Dim
         Bytes touched from one inference to the next. [byte]
+    kernels : Dim
+        Number of kernels. [1]
     """
     busy = maximum(host, device) if machine.asynchronous else device
-    fixed = fixed_seconds(machine, theta, distance)
+    fixed = fixed_seconds(machine, theta, distance, kernels, device)
     return fixed + transfer_seconds(machine, transferred, theta) + busy
 
 
-def fixed_seconds(machine: Machine, theta: Mapping[str, Dim], distance: Dim) -> Dim:
-    """Return the cost of an inference without its kernels; caches of a CPU may be cold [s]."""
+def fixed_seconds(
+    machine: Machine, theta: Mapping[str, Dim], distance: Dim, kernels: Dim, device: Dim
+) -> Dim:
+    """Return the cost of an inference without its kernels [s].
+
+    On a CPU, caches may be cold and the clock low
+    (:func:`costmodel.timing.cpu_threads.low_clock`).
+    """
     if machine.kind != "cpu":
         return theta["fixed"]
-    return theta["fixed"] * cpu.cold(machine, theta, distance, distance)
+    cold = theta["fixed"] * cpu.cold(machine, theta, distance, distance)
+    return cold + cpu_threads.low_clock(machine, kernels, device, theta)
 
 
 def transfer_seconds(machine: Machine, transferred: Dim, theta: Mapping[str, Dim]) -> Dim:
