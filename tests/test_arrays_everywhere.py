@@ -157,6 +157,8 @@ def needed(network: Callable[..., nx.DiGraph]) -> dict[str, Any]:
 
 FEW = ("attention", "matmul", "mobilenet_v1", "pointwise", "vgg16", "vit")
 """Networks that are tried on every run."""
+DEEPER = ("shufflenet_v1_50", "shufflenet_v2_50")
+"""Networks of the blocks of another one, more often."""
 
 
 @pytest.mark.parametrize(
@@ -164,7 +166,7 @@ FEW = ("attention", "matmul", "mobilenet_v1", "pointwise", "vgg16", "vit")
     [
         pytest.param(name, marks=() if name in FEW else pytest.mark.slow)
         for name, network in cm.zoo.NETWORKS.items()
-        if batch_of(network)
+        if batch_of(network) and name not in DEEPER
     ],
 )
 def test_every_network_at_an_array_of_batches(name: str) -> None:

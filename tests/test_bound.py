@@ -88,7 +88,7 @@ def test_no_kernel_of_a_network_lies_below_its_bound(network: str) -> None:
     graph = cm.network(network)
     below = [
         (name, k.kernel.name, float(k.terms.model / k.terms.bound))
-        for name in platforms()
+        for name in platforms()[:: 1 if network == "shufflenet_v2" else 3]
         for k in cm.latency(graph, loaded(name)).kernels
         if k.terms.model < k.terms.bound * (1 - 1e-9)
     ]
@@ -217,6 +217,7 @@ def test_the_products_add_up_to_the_multiply_adds(case: Case) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(cm.ops.OPERATORS))
+@settings(max_examples=60)
 @given(data=st.data())
 def test_products_of_arrays_and_symbols_are_those_of_numbers(
     name: str, data: st.DataObject

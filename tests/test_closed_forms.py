@@ -74,14 +74,19 @@ PLATFORMS = [
     "raspberry-pi-4/ncnn", "gtx-1080-ti/paper", "host/torch-eager", "eyeriss/accelerator",
     "t4/torch-compile",
 ]  # fmt: skip
-SPECS = [
-    "conv2d?cin=64&cout=64&k=3&size=size", "g1_stack?c1=x1&c2=x3&blocks=3",
-    pytest.param("mobilenet_v1?width=0.25&size=size&batch=n", marks=pytest.mark.slow),
-]  # fmt: skip
+SPECS = ["conv2d?cin=64&cout=64&k=3&size=size", "g1_stack?c1=x1&c2=x3&blocks=3"]
+DEEP = "mobilenet_v1?width=0.25&size=size&batch=n"
+"""Many groups of kernels: one CPU and one GPU, as each platform has both small ones."""
+CASES = [
+    *((platform, spec) for platform in PLATFORMS for spec in SPECS),
+    *(
+        pytest.param(platform, DEEP, marks=pytest.mark.slow)
+        for platform in ("raspberry-pi-4/ncnn", "gtx-1080-ti/paper")
+    ),
+]
 
 
-@pytest.mark.parametrize("platform", PLATFORMS)
-@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize(("platform", "spec"), CASES)
 def test_the_lines_together_are_the_latency(platform: str, spec: str) -> None:
     where = cm.load_platform(platform)
     prediction = cm.latency(cm.network(spec), where)

@@ -82,6 +82,7 @@ def drawn(w: World, n: int, wrong: int, seed: int) -> tuple[np.ndarray, np.ndarr
     return rows, measured, np.sort(order[n : n + 40])
 
 
+@cache
 def errors(name: str, off: str, n: int, wrong: int) -> dict[str, float]:
     """Return the mean absolute relative error on other rows, over draws, by method."""
     found: dict[str, list[float]] = {"fitted": [], "priors": [], "one scalar": []}
@@ -105,25 +106,29 @@ def errors(name: str, off: str, n: int, wrong: int) -> dict[str, float]:
 @pytest.mark.parametrize(
     ("name", "off", "most"),
     [
-        (NETWORKS, "everything", {5: 0.025, 10: 0.025, 30: 0.015}),
-        (NETWORKS, "every parameter", {10: 0.05, 30: 0.025}),
-        (NETWORKS, "every kind", {10: 0.07, 30: 0.02}),
-        (OPERATORS, "everything", {5: 0.12, 10: 0.12, 30: 0.05, 100: 0.025}),
+        # Each platform has its fewest and its most rows; the counts between are on one of them.
+        (NETWORKS, "everything", {5: 0.025, 30: 0.015}),
+        (NETWORKS, "every parameter", {10: 0.05}),
+        (NETWORKS, "every kind", {30: 0.02}),
+        (OPERATORS, "everything", {5: 0.12, 100: 0.025}),
         (OPERATORS, "every parameter", {10: 0.28, 30: 0.13, 100: 0.045}),
         (OPERATORS, "every kind", {100: 0.05}),
-        (ENGINE, "everything", {5: 0.12, 10: 0.12, 30: 0.05, 100: 0.025}),
-        (ENGINE, "every parameter", {10: 0.28, 30: 0.13, 100: 0.045}),
-        (ENGINE, "every kind", {100: 0.05}),
+        (ENGINE, "everything", {10: 0.12, 30: 0.05}),
+        (ENGINE, "every parameter", {100: 0.045}),
     ],
 )
 def test_other_rows_are_predicted(name: str, off: str, most: dict[int, float], wrong: int) -> None:
     for n, limit in most.items():
+        if wrong and n * wrong < 100:
+            continue  # too few rows for a wrong one: as clean
         found = errors(name, off, n, n * wrong // 100)
         assert found["fitted"] < limit, (n, found)
 
 
-@pytest.mark.parametrize("name", [NETWORKS, OPERATORS, ENGINE])
-@pytest.mark.parametrize("n", [5, 10, 30])
+@pytest.mark.parametrize(
+    ("name", "n"),
+    [(NETWORKS, 5), (NETWORKS, 10), (OPERATORS, 5), (OPERATORS, 10), (OPERATORS, 30), (ENGINE, 10)],
+)
 def test_a_fit_is_not_worse_than_priors_nor_than_one_scalar(name: str, n: int) -> None:
     found = errors(name, "every parameter", n, n // 10)
     assert found["fitted"] < min(found["priors"], found["one scalar"]) + 0.003

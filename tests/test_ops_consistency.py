@@ -42,6 +42,7 @@ def test_what_holds_for_every_operator(name: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=80)
 @given(data=st.data())
 def test_symbols_and_arrays_equal_numbers(name: str, data: st.DataObject) -> None:
     assert template_problems(data.draw(testing.templates(name))) == []

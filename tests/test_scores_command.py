@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +153,7 @@ def test_the_shipped_calibration_gives_the_tables_of_the_paper(kind: str, table:
     assert f"MAPE {100 * judge(found.seconds, printed).mape:.1f} %" in reproduced(table)
 
 
+@cache
 def reproduced(name: str) -> str:
     return runner.invoke(app, ["reproduce", name]).output.replace("\n", " ")
 

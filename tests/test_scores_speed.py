@@ -18,6 +18,7 @@ from costmodel.timing.multipliers import multipliers
 from costmodel.timing.parameters import priors
 from costmodel_validation.__main__ import app
 from costmodel_validation.scores.paper_tables import PLATFORMS, TABLES, cells
+from costmodel_validation.space_speed import Figure
 from costmodel_validation.speed import VARIANTS, Task, best_of, chain, measurements, tasks
 
 SHIPPED = sorted(
@@ -44,7 +45,8 @@ def test_measurements_scatter_around_the_prediction() -> None:
 
 
 @pytest.mark.slow
-def test_every_task_has_a_goal_and_a_name_of_its_own() -> None:
+def test_every_task_has_a_goal_and_a_name_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("costmodel_validation.speed.ROWS", 10)  # made, not timed
     found = tasks()
     assert len({task.name for task in found}) == len(found) == 13
     assert all(task.goal > 0 and task.repeats >= 1 for task in found)
@@ -65,7 +67,12 @@ def test_the_table_sets_times_beside_goals(monkeypatch: pytest.MonkeyPatch) -> N
     ran: list[str] = []
     found = [Task("quick", 5.0, lambda: ran.append("quick"), 2), Task("late", 0.05, lambda: None)]
     clock = iter([0.0, 2.0, 2.0, 3.0, 3.0, 3.06])
+    others = [
+        Figure("memory", 1.0, lambda: 1.5, lambda v: f"{v:.2f} GB"),
+        Figure("workers", 1.5, lambda: 1.8, lambda v: f"{v:.2f} x", at_least=True),
+    ]
     monkeypatch.setattr("costmodel_validation.speed.tasks", lambda: found)
+    monkeypatch.setattr("costmodel_validation.speed.figures", lambda: others)
     monkeypatch.setattr(
         "costmodel_validation.speed.time", SimpleNamespace(perf_counter=lambda: next(clock))
     )
@@ -75,6 +82,9 @@ def test_the_table_sets_times_beside_goals(monkeypatch: pytest.MonkeyPatch) -> N
     assert [word for word in quick if word.isascii()] == ["quick", "1.00", "s", "5.00", "s", "yes"]
     assert [word for word in late if word.isascii()] == ["late", "60.0", "ms", "50.0", "ms", "no"]
     assert ran == ["quick"] * 2
+    told = [[w for w in row.split() if w.isascii()] for row in rows]
+    assert ["memory", "1.50", "GB", "1.00", "GB", "no"] in told
+    assert ["workers", "1.80", "x", "1.50", "x", "yes"] in told
 
 
 @pytest.mark.slow
