@@ -10,8 +10,8 @@ import costmodel as cm
 from costmodel import ops
 from costmodel.graph import Builder, nodes_in_order
 from costmodel.kernels import KINDS, Kernel, Product, Read, lower
-from costmodel.kernels.fusion import follower_names
 from costmodel.kernels.lowering import lower_nodes
+from costmodel.kernels.work import follower_names
 from costmodel.ops import BatchNorm, Conv, Elementwise
 from costmodel.ops.elementwise import TRANSCENDENTAL
 from costmodel.runtimes import load_runtime, runtime_names

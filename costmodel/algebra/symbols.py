@@ -314,6 +314,8 @@ def same(a: Dim, b: Dim) -> bool:
     """
     if a is b:
         return True
+    if type(a) is int and type(b) is int:  # by far the most common
+        return a == b
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return bool(np.all(_joined(np.equal, (a, b))))
     if is_expression(a) or is_expression(b):

@@ -12,17 +12,12 @@ from costmodel.kernels.kernel import Kernel, Read
 from costmodel.kernels.work import Work, work_of
 from costmodel.kinds import KINDS
 from costmodel.ops import (
-    AdaptivePool,
     BatchNorm,
     BroadcastTo,
     Cast,
     Conv,
     ConvTranspose,
-    Elementwise,
     Gather,
-    Op,
-    PReLU,
-    Reduce,
 )
 from costmodel.ops.tensor import DTYPE_BYTES, FLOATING, REAL_OF, Tensor
 from costmodel.runtimes import Runtime
@@ -30,39 +25,8 @@ from costmodel.runtimes import Runtime
 _ROWS = ("norm", "softmax", "pool")
 """Kinds that go over rows: with element-wise operators before them, the kernel is of theirs."""
 
-_BY_KIND = (("copy",), ("norm",), ("softmax",))
-"""Operators that rules name by the kind of kernel that they start."""
 
-
-def follower_names(op: Op) -> tuple[str, ...]:
-    """Return the names of ``op`` in fusion rules, none if it cannot be fused.
-
-    An element-wise operator has the name of its kind (``"scalar"`` where a number takes the place
-    of the second tensor) and is one of ``"unary"`` or ``"nary"``; a copy is ``"copy"``; what goes
-    over rows is ``"norm"``, ``"softmax"`` or ``"reduction"``.
-
-    Examples
-    --------
-    >>> follower_names(Elementwise("relu")), follower_names(Elementwise("add"))
-    (('relu', 'unary'), ('add', 'nary'))
-    """
-    match op:
-        case BatchNorm():
-            return ("batch_norm",)
-        case PReLU():
-            return ("prelu", "unary")
-        case Cast():
-            return ("cast", "unary")
-        case Elementwise(operands=1):
-            return (op.kind if op.value is None else "scalar", "unary")
-        case Elementwise():
-            return (op.kind, "nary")
-        case Reduce() | AdaptivePool():
-            return ("reduction",)
-    return op.kernel_kinds if op.kernel_kinds in _BY_KIND else ()
-
-
-@dataclass
+@dataclass(slots=True)
 class _Group:
     """A kernel under construction."""
 
@@ -78,7 +42,7 @@ class _Group:
     passes: int = 0
     also_written: Dim = 0
     read: bool = False
-    reads: dict[Source, tuple[str, Dim, Dim]] = field(default_factory=dict)
+    reads: dict[Source, tuple[str | None, Dim, Dim]] = field(default_factory=dict)
 
 
 class Fusion:
@@ -115,7 +79,7 @@ class Fusion:
             if node.name in self._free:
                 continue
             work = work_of(node.op, node.inputs)
-            host = self._host(node)
+            host = self._host(node, work.names)
             if host is None:
                 self._start(node, work)
             else:
@@ -134,12 +98,15 @@ class Fusion:
         return all(map(_is_empty, node.outputs))
 
     def _resolve_views(self) -> None:
+        sizes: dict[int, Dim] = {}  # by identity: operators on equal inputs share their outputs
         for node in self._nodes:
-            view = node.name in self._free and node.op.is_view
+            view = node.op.is_view and node.name in self._free
             for i, tensor in enumerate(node.outputs):
                 value = (node.name, i)
+                if id(tensor) not in sizes:
+                    sizes[id(tensor)] = tensor.bytes
                 self._root[value] = self._root[node.sources[0]] if view else value
-                self._bytes[value], self._tensors[value] = tensor.bytes, tensor
+                self._bytes[value], self._tensors[value] = sizes[id(tensor)], tensor
                 if view and isinstance(node.op, BroadcastTo):  # it repeats its input
                     self._bytes[value] = self._bytes[node.sources[0]]
                     self._tensors[value] = self._tensors[node.sources[0]]
@@ -148,20 +115,19 @@ class Fusion:
                 root = self._root[source]
                 self._uses[root] = self._uses.get(root, 0) + 1
 
-    def _host(self, node: Node) -> _Group | None:
+    def _host(self, node: Node, names: tuple[str, ...]) -> _Group | None:
         """Return the kernel that ``node`` is fused into, or None.
 
         The latest producer of its inputs qualifies, because it runs when all inputs exist, and for
         a compiler every one that nothing has read so far: it can wait for the others.
         """
-        names = follower_names(node.op)
         if not names:
             return None
         feeds = [self._root[source] for source in node.sources[: len(node.inputs)]]
         makers = [self._group_of[maker] for maker, _ in feeds if maker in self._group_of]
         if not makers:
             return None
-        latest = max(makers, key=lambda maker: maker.position)
+        latest = makers[0] if len(makers) == 1 else max(makers, key=_position)
         if self._joins(latest, node, names, feeds):
             return latest
         if self._runtime.generated:
@@ -197,9 +163,7 @@ class Fusion:
             position=self._groups[-1].position + 1 if self._groups else 0,
             anchor=node,
             work=work,
-            takes=self._runtime.taken_behind(
-                KINDS[work.kind].group, work.kind, *follower_names(node.op)
-            ),
+            takes=self._taken_behind(work),
             members=[node.name],
             last=(node.name, 0),
             cost=work.cost,
@@ -210,6 +174,9 @@ class Fusion:
         self._read(group, node, work)
         self._groups.append(group)
         self._group_of[node.name] = group
+
+    def _taken_behind(self, work: Work) -> frozenset[str]:
+        return self._runtime.taken_behind(KINDS[work.kind].group, work.kind, *work.names)
 
     def _is_later(self, source: Source, group: _Group) -> bool:
         """Return whether a value is made after a kernel has started."""
@@ -234,8 +201,7 @@ class Fusion:
             return
         if work.kind in _ROWS:
             group.work = replace(work, weight_bytes=group.work.weight_bytes)
-            names = follower_names(node.op)
-            group.takes = self._runtime.taken_behind(KINDS[work.kind].group, work.kind, *names)
+            group.takes = self._taken_behind(work)
         group.passes += 1
         group.cost = group.cost + work.cost
         group.weight_bytes = group.weight_bytes + work.weight_bytes
@@ -251,17 +217,19 @@ class Fusion:
             maker = self._group_of.get(root[0])
             if maker is group:
                 continue
+            name = None
             if maker is not None:
                 maker.read = True
+                name = maker.anchor.name
             # Two views of one whole tensor are a single read.
-            key = root if same(size, self._bytes[root]) else source
+            key = root if source == root or same(size, self._bytes[root]) else source
             if i == 0 and (node.op.kernel_kinds == ("copy",) or isinstance(node.op, Gather)):
                 # A copy loads no more than it writes: a slice, the selected rows.
                 size = minimum(size, total(tensor.bytes for tensor in node.outputs))
             least = work.touched[i]
             if key in group.reads:
                 least = maximum(least, group.reads[key][2])
-            group.reads[key] = (root[0], size, least)
+            group.reads[key] = (name, size, least)
 
     def _written(self) -> set[Source]:
         """Return the values that are read outside their own kernel."""
@@ -284,7 +252,7 @@ class Fusion:
             multiply_adds=group.cost.multiply_adds,
             elementwise=group.cost.elementwise,
             products=work.products,
-            reads=tuple([self._read_of(*read) for read in group.reads.values()]),
+            reads=tuple([_read_of(*read) for read in group.reads.values()]),
             weight_bytes=group.weight_bytes,
             write_bytes=self._bytes[group.last] + group.also_written,
             dtype=_arithmetic(anchor),
@@ -292,23 +260,25 @@ class Fusion:
             functions=tuple(sorted(group.functions.items())) if group.functions else (),
             pieces=work.pieces,
             merged=work.merged,
-            learned_from=self._learned_from(anchor),
+            learned_from=(
+                None if len(anchor.sources) <= len(anchor.inputs) else self._learned_from(anchor)
+            ),
         )
 
     def _learned_from(self, node: Node) -> str | None:
         """Return the first kernel that writes learned tensors of a node."""
         for source, _ in node.sources[len(node.inputs) :]:
             if source in self._group_of:
-                return self._maker(source)
+                return self._group_of[source].anchor.name
         return None
 
-    def _read_of(self, root: str, size: Dim, touched: Dim) -> Read:
-        whole = same(size, touched)
-        return Read(self._maker(root), size, None if whole else minimum(size, touched))
 
-    def _maker(self, root: str) -> str | None:
-        group = self._group_of.get(root)
-        return None if group is None else group.anchor.name
+def _read_of(maker: str | None, size: Dim, touched: Dim) -> Read:
+    return Read(maker, size, None if same(size, touched) else minimum(size, touched))
+
+
+def _position(group: _Group) -> int:
+    return group.position
 
 
 def _is_empty(tensor: Tensor) -> bool:
@@ -322,7 +292,7 @@ def _fold(group: _Group, norm: Node) -> None:
         return
     (y,) = norm.outputs
     group.cost = group.cost + Cost(elementwise=y.elements)
-    group.weight_bytes = group.weight_bytes + y.with_shape(y.shape[1]).bytes
+    group.weight_bytes = group.weight_bytes + y.shape[1] * DTYPE_BYTES[y.dtype]
 
 
 def _folds(group: _Group) -> bool:

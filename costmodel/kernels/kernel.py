@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from costmodel.algebra.symbols import Dim, total
@@ -27,8 +26,7 @@ class Read(NamedTuple):
     least: Dim | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Kernel:
+class Kernel(NamedTuple):
     """One launch of a runtime.
 
     Parameters

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from costmodel.algebra.sizes import taken
+from costmodel.algebra.symbols import are_ints
 from costmodel.counting.subject import Subject, nodes_of
 from costmodel.graph import Node, Source
 from costmodel.kernels.autocast import autocast
@@ -177,7 +179,7 @@ def _drop_second_copies(nodes: list[Node], copies: tuple[str, ...]) -> list[Node
     alias: dict[Source, Source] = {}
     kept = []
     for node in nodes:
-        renamed = _renamed(node, alias)
+        renamed = _renamed(node, alias) if alias else node
         if isinstance(node.op, Contiguous) and renamed.sources[0][0] in copied:
             alias[node.name, 0] = renamed.sources[0]
         else:
@@ -194,8 +196,9 @@ def _fold_constants(nodes: list[Node], zero_products: bool) -> list[Node]:
     zero: set[str] = set()
     alias: dict[Source, Source] = {}
     kept: list[Node] = []
-    for original in nodes:
-        node = _renamed(original, alias) if alias else original
+    for node in nodes:
+        if not alias.keys().isdisjoint(node.sources):
+            node = _renamed(node, alias)
         op, feeds = node.op, node.sources
         kind = type(op)
         if kind is Constant or kind is Parameter:
@@ -232,8 +235,6 @@ def _is_known(node: Node, constant: set[str]) -> bool:
 
 def _renamed(node: Node, alias: Mapping[Source, Source]) -> Node:
     """Return a node that reads what ``alias`` says instead of its sources."""
-    if alias.keys().isdisjoint(node.sources):
-        return node
     return node._replace(sources=tuple([alias.get(s, s) for s in node.sources]))
 
 
@@ -258,7 +259,12 @@ def _keeps_zero(op: Op) -> bool:
 
 def _as_constant(node: Node) -> Node:
     first = node.outputs[0]
-    return node._replace(op=Constant(taken(first.shape), first.dtype), inputs=(), sources=())
+    sizes = are_ints(first.shape)
+    op = _constant(first.shape, first.dtype) if sizes else Constant(taken(first.shape), first.dtype)
+    return node._replace(op=op, inputs=(), sources=())
+
+
+_constant = lru_cache(maxsize=1 << 10)(Constant)
 
 
 def _drop_dead(nodes: list[Node]) -> list[Node]:

@@ -13,9 +13,51 @@ from costmodel.algebra.symbols import Dim, least_once, same, total
 from costmodel.counting.cost import Cost, op_cost
 from costmodel.counting.needs import needs, whole
 from costmodel.errors import ShapeError
-from costmodel.ops import Conv, ConvTranspose, DeformConv, Op
+from costmodel.ops import (
+    AdaptivePool,
+    BatchNorm,
+    Cast,
+    Conv,
+    ConvTranspose,
+    DeformConv,
+    Elementwise,
+    Op,
+    PReLU,
+    Reduce,
+)
 from costmodel.ops.product import Product
 from costmodel.ops.tensor import DTYPE_BYTES, Tensor
+
+_BY_KIND = (("copy",), ("norm",), ("softmax",))
+"""Operators that rules name by the kind of kernel that they start."""
+
+
+def follower_names(op: Op) -> tuple[str, ...]:
+    """Return the names of ``op`` in fusion rules, none if it cannot be fused.
+
+    An element-wise operator has the name of its kind (``"scalar"`` where a number takes the place
+    of the second tensor) and is one of ``"unary"`` or ``"nary"``; a copy is ``"copy"``; what goes
+    over rows is ``"norm"``, ``"softmax"`` or ``"reduction"``.
+
+    Examples
+    --------
+    >>> follower_names(Elementwise("relu")), follower_names(Elementwise("add"))
+    (('relu', 'unary'), ('add', 'nary'))
+    """
+    match op:
+        case BatchNorm():
+            return ("batch_norm",)
+        case PReLU():
+            return ("prelu", "unary")
+        case Cast():
+            return ("cast", "unary")
+        case Elementwise(operands=1):
+            return (op.kind if op.value is None else "scalar", "unary")
+        case Elementwise():
+            return (op.kind, "nary")
+        case Reduce() | AdaptivePool():
+            return ("reduction",)
+    return op.kernel_kinds if op.kernel_kinds in _BY_KIND else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +82,8 @@ class Work:
         Learned tensors read by one run. [byte]
     touched : tuple of Dim
         Bytes of each input that the loops touch, without pixels skipped by a stride. [byte]
+    names : tuple of str
+        Its names in fusion rules (:func:`follower_names`).
     """
 
     kind: str
@@ -50,6 +94,7 @@ class Work:
     merged: Dim
     weight_bytes: Dim
     touched: tuple[Dim, ...]
+    names: tuple[str, ...]
 
 
 def work_of(op: Op, inputs: tuple[Tensor, ...]) -> Work:
@@ -127,6 +172,7 @@ def _work(op: Op, inputs: tuple[Tensor, ...]) -> Work:
         merged=op.merged(*inputs),
         weight_bytes=read,
         touched=_touched(op, inputs),
+        names=follower_names(op),
     )
 
 

@@ -135,8 +135,9 @@ def _concrete(
     seconds = table.network_seconds(where, terms, theta)
     spread = table.log_spread(where, seconds)
     rows = np.stack([getattr(terms, name)[0] for name in NAMES])
+    distinct = [Terms(*column) for column in rows.T.tolist()]
     for i, ((name, network), place) in enumerate(zip(networks, places, strict=True)):
-        times = [Terms(*column) for column in rows[:, place].T.tolist()]
+        times = [distinct[i] for i in place]
         known = partial(float, spread[i])
         yield _prediction(name, network, where, times, float(seconds[0, i]), known, level)
 

@@ -141,6 +141,6 @@ def adjusted(
             f"{where}: unknown parameter {min(unknown)!r}; {suggest(min(unknown), names)}"
         )
     try:
-        return tuple(replace(p, **changes.get(p.name, {})) for p in parameters)
+        return tuple(replace(p, **changes[p.name]) if p.name in changes else p for p in parameters)
     except (DataError, TypeError) as error:
         raise DataError(f"{where}: {error}") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,15 +42,15 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
     """
     runs = [_runs(kernel) for kernel in kernels]
     sizes = [kernel.bytes * run for kernel, run in zip(kernels, runs, strict=True)]
-    clock = _Clock(sizes, between)
+    clock = _Counter(sizes, between) if are_ints(sizes) else _Clock(sizes, between)
     everything = clock.everything
     fresh = everything if same(between, 0) else total(sizes[:1])
     # Moments of the last access to the output of each kernel, and of the end of the last kernel of
     # each kind; initially in the previous run.
-    touched: dict[str, _Moment] = {}
-    ran: dict[str, _Moment] = {}
+    touched: dict[str | None, Any] = {}
+    ran: dict[str, Any] = {}
     for i, kernel in enumerate(kernels):
-        ran[kernel.kind] = _at(runs[i], i + 1 - len(kernels), 0, ran.get(kernel.kind))
+        ran[kernel.kind] = clock.at(i + 1 - len(kernels), 0, runs[i], ran.get(kernel.kind))
     latest: Dim = 0
     read_later = {read.maker for kernel in kernels for read in kernel.reads}
     none = Channels()
@@ -58,16 +58,16 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
     result = []
     for i, kernel in enumerate(kernels):
         since = clock.since(ran[kernel.kind], i)
-        ran[kernel.kind] = _at(runs[i], i + 1, 0, ran[kernel.kind])
+        ran[kernel.kind] = clock.at(i + 1, 0, runs[i], ran[kernel.kind])
         reads = []
-        for read in kernel.reads:
-            last = touched.get(read.maker) if read.maker else None
+        for maker, size, least in kernel.reads:
+            last = touched.get(maker)
             distance = fresh if last is None else clock.since(last, i + 1)
-            reads.append(Moved(read.bytes, distance, read.least))
-        for read in kernel.reads:
-            if read.maker in touched:
-                touched[read.maker] = _at(runs[i], i + 1, read.bytes, touched[read.maker])
-        touched[kernel.name] = _Moment(i + 1, kernel.write_bytes)
+            reads.append(Moved(size, distance, least))
+        for maker, size, _ in kernel.reads:
+            if maker in touched:
+                touched[maker] = clock.at(i + 1, size, runs[i], touched[maker])
+        touched[kernel.name] = clock.at(i + 1, kernel.write_bytes)
         makers = tuple([layouts.get(read.maker, none) for read in kernel.reads])
         passed = makers[0] if kernel.kind in PASSING and makers else None
         layouts[kernel.name] = passed or channels_of(kernel.kind, kernel.products)
@@ -109,28 +109,43 @@ class _Moment(NamedTuple):
     earlier: _Moment | None = None
 
 
-def _at(runs: Dim, kernels: int, ago: Dim, known: _Moment | None) -> _Moment:
-    if isinstance(runs, int) or known is None:
-        return _Moment(kernels, ago)
-    return _Moment(kernels, ago, runs, known)
+class _Counter:
+    """Bytes touched from one moment to another; a moment is a count of bytes since the start."""
+
+    def __init__(self, sizes: Sequence[int], between: Dim) -> None:
+        self._before = [0, *accumulate(sizes)]
+        self.everything = self._before[-1] + between
+
+    def at(self, kernels: int, ago: Dim, runs: Dim = 1, known: Dim = None) -> Dim:
+        """Return the moment of :meth:`_Clock.at`; kernels of numbers run."""
+        if kernels > 0:
+            return self._before[kernels] - ago
+        return self._before[kernels - 1] - self.everything - ago
+
+    def since(self, moment: Dim, now: int) -> Dim:
+        """Return the bytes touched from ``moment`` until ``now`` kernels have finished [byte]."""
+        return self._before[now] - moment
 
 
 class _Clock:
-    """Bytes touched from one moment to another."""
+    """Bytes touched from one moment to another, of arrays and symbols.
+
+    Differences of counts would depend on all parameters of a space, although most distances depend
+    on one or two.
+    """
 
     def __init__(self, sizes: Sequence[Dim], between: Dim) -> None:
         self.everything = total(sizes) + between
         self._sizes, self._between = sizes, between
-        # For arrays, differences of such sums would depend on all parameters of a space, although
-        # most distances depend on one or two.
-        self._before = [0, *accumulate(sizes)] if are_ints(sizes) else None
+
+    def at(self, kernels: int, ago: Dim, runs: Dim = 1, known: _Moment | None = None) -> _Moment:
+        """Return the moment ``ago`` bytes before the end of a kernel, or ``known`` if not run."""
+        if isinstance(runs, int) or known is None:
+            return _Moment(kernels, ago)
+        return _Moment(kernels, ago, runs, known)
 
     def since(self, moment: _Moment, now: int) -> Dim:
         """Return the bytes touched from ``moment`` until ``now`` kernels have finished [byte]."""
-        if self._before is not None:
-            done = moment.kernels
-            start = self._before[done] if done > 0 else self._before[done - 1] - self.everything
-            return self._before[now] - start + moment.ago
         distance = self._span(moment.kernels, now) + moment.ago
         if moment.earlier is None:
             return distance
