@@ -17,6 +17,7 @@ from costmodel.timing.terms import Terms
 from costmodel.timing.workload import Workload
 
 BRAIN, HALF = "?dtype=bfloat16", "?dtype=float16"
+POINTWISE = "pointwise?h=14&w=14&c1=64&c2=64"
 
 
 def platform(name: str) -> Platform:
@@ -60,6 +61,71 @@ def test_8_bit_products_take_what_engine_and_core_both_have(name: str, times: in
     full = machine(name, "float32").multiply_adds
     for dtype in ("int8", "uint8"):
         assert machine(name, dtype).multiply_adds == pytest.approx(times * full)
+
+
+@pytest.mark.parametrize("kind", [POINTWISE, "conv2d?k=5", "depthwise", "linear"])
+@pytest.mark.parametrize(
+    ("name", "widens"),
+    [
+        ("raspberry-pi-4/armnn", True),
+        ("raspberry-pi-5/armnn", False),
+        ("xeon-e5-2686-v4/tflite", True),
+        ("xeon-gold-6240/tflite", False),
+        ("raspberry-pi-5/pytorch-mobile", True),
+    ],
+)
+def test_products_without_instructions_of_their_own_have_their_own_share(
+    name: str, widens: bool, kind: str
+) -> None:
+    own, other = ("widened", "integer") if widens else ("integer", "widened")
+    where = platform(f"{name}?dtype=uint8")
+    w = kernel(kind, where)
+
+    def compute(**changed: float) -> float:
+        theta = {**where.fitted.theta, **changed}
+        return float(cpu.terms(w, machine_for(where, "uint8"), theta).compute)
+
+    assert compute(**{other: 0.1}) == compute()
+    base = where.fitted.theta[own]
+    assert compute(**{own: base / 2}) == pytest.approx(2 * compute(), rel=0.05)
+
+
+@pytest.mark.parametrize("kind", [POINTWISE, "conv2d?k=5", "depthwise"])
+def test_a_scale_for_each_channel_costs_int8_products_only(kind: str) -> None:
+    for name, dtype, times in [
+        ("raspberry-pi-4/armnn", "int8", 2),
+        ("ryzen-9-7950x/tflite", "int8", 2),
+        ("raspberry-pi-4/armnn", "uint8", 1),
+        ("raspberry-pi-4/armnn", "float32", 1),
+        ("raspberry-pi-4/ncnn", "int8", 1),  # ncnn knows no other weights: part of its share
+    ]:
+        where = platform(f"{name}?dtype={dtype}")
+        w = kernel(kind, where)
+        once, half = (
+            cpu.terms(w, machine_for(where, dtype), {**where.fitted.theta, "per_channel": value})
+            for value in (1.0, 0.5)
+        )
+        assert half.compute == pytest.approx(times * once.compute, rel=0.02)
+
+
+def test_8_bit_results_of_elementwise_kernels_are_scaled() -> None:
+    spec = "elementwise?shape=1x8x56x56&dtype="
+    for name in ("raspberry-pi-4/tflite", "graviton3/tflite", "ryzen-9-7950x/tflite"):
+        where = platform(name)
+        q = where.fitted.theta
+        machines = {d: machine_for(where, d) for d in ("float32", "uint8")}
+        times = {
+            d: [
+                float(cpu.terms(kernel(spec + d, where), m, {**q, "requantize": n}).compute)
+                for n in (5.0, 6.0)
+            ]
+            for d, m in machines.items()
+        }
+        assert times["float32"][0] == times["float32"][1]
+        m = machines["uint8"]
+        rate = m.clock if name.startswith("ryzen") else m.vector
+        more = times["uint8"][1] - times["uint8"][0]
+        assert more == pytest.approx(8 * 56 * 56 / (rate * q["vector"]))
 
 
 @pytest.mark.parametrize(

@@ -51,24 +51,26 @@ def test_spinning_threads_meet_sooner_on_faster_cores() -> None:
     assert threads.barrier(asleep, Q) == Q["barrier"]
 
 
-LOW = {"low_clock": 1.5, "low_clock_kernel": 2e-4}
+LOW = {"low_clock": 1.5, "sleep": 4e-5, "fixed": 1e-3}
 
 
 def test_threads_that_sleep_too_often_run_at_a_low_clock() -> None:
     asleep = machine("rk3588/armnn?threads=4")
-    for kernels in (1, 50):
-        short, between, long = (kernels * t for t in (1e-4, 3e-4, 4e-4))
-        assert threads.low_clock(asleep, kernels, short, LOW) == pytest.approx(1.5 * short)
+    for kernels in (0, 1, 50):
+        idle = 1e-3 + kernels * 4e-5
+        busy, between, full = (idle * load / (1 - load) for load in (0.8, 5 / 6, 6 / 7))
+        assert threads.low_clock(asleep, kernels, busy / 2, LOW) == pytest.approx(0.75 * busy)
+        assert threads.low_clock(asleep, kernels, busy, LOW) == pytest.approx(1.5 * busy)
         assert threads.low_clock(asleep, kernels, between, LOW) == pytest.approx(0.75 * between)
-        assert threads.low_clock(asleep, kernels, long, LOW) == pytest.approx(0, abs=1e-12)
-    assert threads.low_clock(asleep, 0, 0.0, LOW) == 0
+        assert threads.low_clock(asleep, kernels, full, LOW) == pytest.approx(0, abs=1e-12)
+        assert threads.low_clock(asleep, kernels, 2 * full, LOW) == 0
     for busy in ("rk3588/tflite?threads=4", "rk3588/armnn"):  # they spin; one never sleeps
         assert threads.low_clock(machine(busy), 50, 1e-3, LOW) == 0
 
 
 def test_a_low_clock_is_predicted_alike_one_by_one_together_and_open() -> None:
     platform = load_platform("rk3588/armnn?threads=4", calibrated=False)
-    theta = {**platform.fitted.theta, "low_clock": 1.5, "low_clock_kernel": 4e-3}
+    theta = {**platform.fitted.theta, "low_clock": 1.5, "sleep": 1e-3}
     platform = replace(platform, fitted=with_values(platform.fitted, theta))
     found = [cm.latency(cm.zoo.mobilenet_v2(size=s), platform) for s in (96, 224)]
     for p in found:

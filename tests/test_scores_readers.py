@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import networkx as nx
 import numpy as np
 import pytest
 
 import costmodel as cm
+from costmodel.counting.subject import nodes_of
 from costmodel.errors import DataError
 from costmodel.platforms import load_platform
 from costmodel.prediction.table import tabulate
@@ -82,6 +84,7 @@ odroid-armnn-v22.05-neon,resnet50,resnet,,,,339.5
 odroid-armnn-v22.05-neon,efficientnet-lite4-non-quantized,efficientnet,,,fp32,310.5
 odroid-armnn-v22.05-neon,mobilenet-v2-0.35-96-non-quantized,mobilenet-v2,,,fp32,5.5
 odroid-armnn-v22.05-neon,mobilenet-v2-0.35-96-quantized,mobilenet-v2,,,uint8,4.5
+odroid-armnn-v22.05-neon,efficientnet-lite0-quantized,efficientnet,,,uint8,9.5
 odroid-armnn-v22.05-neon,mobilenet-v1-1.0-224-non-quantized,mobilenet-v1,1,224,fp32,70.5
 odroid-armnn-v22.05-neon,mobilenet-v3-large-minimalistic_224_1.0_float,mobilenet-v3,,,fp32,40.5
 odroid-armnn-v22.05-neon,mobilenet-v3-small_224_0.75_float,mobilenet-v3,,,fp32,20.5
@@ -215,12 +218,18 @@ def test_mlperf_by_board_engine_and_dtype(data: Path, monkeypatch: pytest.Monkey
     }
     for row in full.rows:
         assert cm.flops(full.graph(row)) > 5e6
-    assert len(sets["mlperf odroid-n2 armnn-v22.05 v2.1-v3.0 uint8"].rows) == 1
+    small = sets["mlperf odroid-n2 armnn-v22.05 v2.1-v3.0 uint8"]
+    inside = {row.network.partition("?")[0]: _dtypes(small.graph(row)) for row in small.rows}
+    assert inside == {"mobilenet_v2": {"uint8"}, "efficientnet-lite0&uint8": {"int8"}}
     (cloud,) = sets["mlperf xeon-platinum-8275cl tflite-vmaster v2.1-v3.0 float32"].rows
     assert (
         cloud.network == "mobilenet_v3?variant=large&classes=1001&width=1.0&size=224&dtype=float32"
     )
     assert not any("onnxruntime" in name for name in sets)  # the zoo has no BERT of that size
+
+
+def _dtypes(graph: nx.DiGraph) -> set[str]:
+    return {x.dtype for node in nodes_of(graph) for x in node.outputs}
 
 
 def test_paddle_lite(data: Path) -> None:

@@ -8,7 +8,7 @@ from costmodel.hardware import Hardware
 from costmodel.hardware.model import TENSOR_DTYPES, WIDER
 from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.platforms.platform import Platform
-from costmodel.runtimes.arithmetic import HALVES
+from costmodel.runtimes.arithmetic import HALVES, Arithmetic
 from costmodel.timing.machine import Machine
 from costmodel.timing.tiles import NO_GENERATION, Generation, generation
 
@@ -16,6 +16,8 @@ _PORT_BYTES_PER_CYCLE = 64
 """The widest path from the last-level cache into one multiprocessor on any generation: 64 bytes a
 cycle (NVIDIA A100 and H100 architecture white papers, L2 cache). [byte]"""
 
+_NEON = 16
+"""Bytes of a vector of Arm's NEON; cores with wider ones are those of x86, or have SVE. [byte]"""
 _AMPERE_OPERANDS = 2048
 """Multiply-adds of a multiprocessor of an A100 in a cycle, 1024, times 2 bytes. [byte]"""
 
@@ -68,8 +70,17 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         element=element,
         narrow=4 / element if cpu and dtype in rules.half else 1.0,
         in_float32=frozenset(rules.float32 if cpu and dtype in HALVES else ()),
+        widens=cpu and not _has_integer_products(hardware, rules),
+        per_channel=frozenset(rules.per_channel),
+        one_by_one=frozenset(rules.neon if cpu and hardware.vector_width > _NEON else ()),
         float32=(running * _peak(platform, "float32"), hardware.lane_width("float32")),
     )
+
+
+def _has_integer_products(hardware: Hardware, rules: Arithmetic) -> bool:
+    """Return whether 8-bit products use instructions for them (dot products, SMMLA, VNNI)."""
+    fastest = max(hardware.lanes.get(key, 0) for key in WIDER[rules.int8_key()])
+    return fastest > hardware.lanes.get("int8_widening", fastest)
 
 
 def _element(hardware: Hardware, dtype: str) -> int:

@@ -10,6 +10,8 @@ from costmodel.kinds import KINDS
 
 HALVES = ("float16", "bfloat16")
 """Floats of two bytes."""
+INTEGERS = ("int8", "uint8")
+"""Integers with products of their own."""
 INT8 = ("dot_product", "int8_matrix")
 """Instructions for 8-bit products beyond widening ones: SDOT and VNNI; SMMLA (Armv8.6)."""
 
@@ -28,6 +30,11 @@ class Arithmetic:
         Kinds of kernel that store half precision and compute in float32, including products.
     int8 : tuple of str
         The instructions of :data:`INT8` that 8-bit products use.
+    per_channel : tuple of str
+        Integer dtypes whose weights have a scale for each output channel.
+    neon : tuple of str
+        Kinds of kernel with 8-bit code for Arm's vectors of 128 bits only; other cores run them
+        element by element.
     source : str
         Source of the rules.
     """
@@ -35,6 +42,8 @@ class Arithmetic:
     half: tuple[str, ...] = ()
     float32: tuple[str, ...] = ()
     int8: tuple[str, ...] = ("dot_product",)
+    per_channel: tuple[str, ...] = ()
+    neon: tuple[str, ...] = ()
     source: str = "assumed: products in what the core has, everything else in float32"
 
     def int8_key(self) -> str:
@@ -65,7 +74,13 @@ def arithmetic_of(table: Any, file: str) -> Arithmetic:
     """
     if not table:
         return Arithmetic()
-    kinds = {"half": HALVES, "float32": tuple(KINDS), "int8": INT8}
+    kinds = {
+        "half": HALVES,
+        "float32": tuple(KINDS),
+        "int8": INT8,
+        "per_channel": INTEGERS,
+        "neon": tuple(KINDS),
+    }
     for name in table:
         if name not in {field.name for field in fields(Arithmetic)}:
             raise DataError(f"{file}: arithmetic: unknown field {name!r}; {suggest(name, kinds)}")

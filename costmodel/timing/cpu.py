@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from costmodel.algebra.symbols import Dim, maximum, total
 from costmodel.kinds import complete
 from costmodel.ops.tensor import DTYPE_BYTES
+from costmodel.runtimes.arithmetic import INTEGERS
 from costmodel.timing import cpu_packs
 from costmodel.timing import cpu_products as ways
 from costmodel.timing.cpu_products import Theta, Way, last_cache
@@ -100,9 +101,16 @@ def cold(machine: Machine, q: Theta, distance: Dim, since: Dim) -> Dim:
 
 
 def _lanes(w: Workload, machine: Machine, q: Theta) -> Dim:
-    """Return the time of other operations, one per lane, and of moving from piece to piece."""
+    """Return the time of other operations, one per lane, and of moving from piece to piece.
+
+    8-bit results are scaled, rounded and clipped.
+    """
     operations = w.elementwise + w.special * q["special"]
     rate = machine.vector * machine.narrow * q["vector"]
+    if w.kind == "elementwise" and w.dtype in INTEGERS:
+        operations = operations + q["requantize"] * w.writes.bytes
+        if w.kind in machine.one_by_one:
+            rate = machine.units * machine.clock * q["vector"]
     return operations / rate + w.pieces * q["row"] / machine.units
 
 

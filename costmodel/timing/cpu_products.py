@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from costmodel.algebra.symbols import Dim, at_most, ceil_div, maximum, minimum, total
 from costmodel.kernels import Product
 from costmodel.ops.tensor import DTYPE_BYTES
-from costmodel.runtimes.arithmetic import HALVES
+from costmodel.runtimes.arithmetic import HALVES, INTEGERS
 from costmodel.timing.cpu_threads import uneven
 from costmodel.timing.machine import Machine
 from costmodel.timing.workload import Moved, Workload, blocks
@@ -37,8 +37,6 @@ _TILE = 3
 """Vectors along a micro-kernel's tile on the plain layout."""
 _COLUMNS = 8
 """Pixels of a micro-kernel's tile; a linear layer on few rows has dedicated kernels."""
-_INTEGERS = ("int8", "uint8")
-"""Dtypes with dedicated instructions for products."""
 _INTEGER_WINOGRAD = 2
 """Transformed int8 inputs need 16 bits: half as many products per instruction."""
 _INTEGER_WORDS = 2, 4
@@ -321,7 +319,7 @@ def convolution(w: Workload, machine: Machine, q: Theta, lanes: Dim | None = Non
         return direct
     channels = p.k / p.taps
     transformed = _TRANSFORMED * blocks(p, _BLOCK) * p.m * (channels + q["fill"])
-    if w.dtype in _INTEGERS:
+    if w.dtype in INTEGERS:
         transformed = transformed * _INTEGER_WINOGRAD
     read, written = _words(w, machine)
     moved = _TRANSFORM_TRAFFIC * p.n * (read * channels + written * p.m)
@@ -338,7 +336,7 @@ def convolution(w: Workload, machine: Machine, q: Theta, lanes: Dim | None = Non
 
 def _words(w: Workload, machine: Machine) -> tuple[int, int]:
     """Return the bytes of an element of a transformed input and output [byte]."""
-    return _INTEGER_WORDS if w.dtype in _INTEGERS else (machine.element, machine.element)
+    return _INTEGER_WORDS if w.dtype in INTEGERS else (machine.element, machine.element)
 
 
 def _transformed_missed(w: Workload, machine: Machine, q: Theta) -> Dim:
@@ -380,7 +378,11 @@ def product_time(p: Product, w: Workload, machine: Machine, q: Theta, lanes: Dim
 
 def peak(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the peak of the dtype; that of 8-bit products is scaled [multiply-add/s]."""
-    return machine.multiply_adds * (q["integer"] if w.dtype in _INTEGERS else 1)
+    if w.dtype not in INTEGERS:
+        return machine.multiply_adds
+    share = q["widened"] if machine.widens else q["integer"]
+    scaled = q["per_channel"] if w.dtype in machine.per_channel else 1
+    return machine.multiply_adds * share * scaled
 
 
 def _product(p: Product, machine: Machine, q: Theta, lanes: Dim, by_rows: bool = False) -> Dim:

@@ -71,11 +71,17 @@ def barrier(machine: Machine, q: Mapping[str, Dim]) -> Dim:
 
 
 def low_clock(machine: Machine, kernels: Dim, seconds: Dim, q: Mapping[str, Dim]) -> Dim:
-    """Return the time added to a network because its threads sleep for too much of it [s].
+    r"""Return the time added to a network because its threads sleep for too much of it [s].
 
-    Threads that sleep between short kernels leave their cores idle for part of the time, so the
-    system lowers the clock or keeps them on small cores. From 80 % load on, Linux raises the clock
-    and moves a thread to a larger core (``fits_capacity`` in ``kernel/sched/fair.c``).
+    Threads that sleep between kernels and between inferences leave their cores idle. At a load of
+    up to 80 % the system keeps them on small cores or at a low clock; from 86 % on, it does not:
+
+    .. math::
+
+        \text{low\_clock} \cdot t \cdot \min(1, \max(0, 3 - t / (2 t_\text{idle}))), \qquad
+        t_\text{idle} = \text{fixed} + n \cdot \text{sleep}
+
+    80 % is the limit of Linux (``fits_capacity`` in ``kernel/sched/fair.c``).
 
     Parameters
     ----------
@@ -93,14 +99,14 @@ def low_clock(machine: Machine, kernels: Dim, seconds: Dim, q: Mapping[str, Dim]
     >>> from costmodel.platforms import load_platform
     >>> from costmodel.platforms.machine import machine_for
     >>> machine = machine_for(load_platform("rk3588/armnn?threads=4"), "float32")
-    >>> q = {"low_clock": 1.5, "low_clock_kernel": 2e-3}
-    >>> [round(low_clock(machine, 10, t / 1e3, q), 4) for t in (16, 32, 48)]
-    [0.024, 0.0192, 0.0]
+    >>> q = {"low_clock": 1.5, "sleep": 1e-4, "fixed": 1e-3}
+    >>> [round(low_clock(machine, 40, t / 1e3, q), 4) for t in (20, 25, 30)]
+    [0.03, 0.0188, 0.0]
     """
     if not machine.sleeps or machine.units == 1:
         return 0
-    length = seconds / (maximum(kernels, 1) * q["low_clock_kernel"])
-    return q["low_clock"] * minimum(1, maximum(0, 2 - length)) * seconds
+    idle = q["fixed"] + kernels * q["sleep"]
+    return q["low_clock"] * seconds * minimum(1, maximum(0, 3 - seconds / (2 * idle)))
 
 
 def uneven(pieces: Dim, machine: Machine) -> Dim:

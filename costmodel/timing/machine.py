@@ -76,6 +76,12 @@ class Machine:
         On a CPU: elements per operation in kernels other than products, relative to float32. [1]
     in_float32 : frozenset of str
         Kinds of kernel that store half precision and compute in ``float32``.
+    widens : bool
+        On a CPU: whether 8-bit products are computed without instructions of their own.
+    per_channel : frozenset of str
+        Integer dtypes whose weights have a scale for each output channel.
+    one_by_one : frozenset of str
+        On a CPU: kinds of kernel without vectors for 8-bit elements.
     float32 : (float, int)
         On a CPU: the float32 peak of its cores, and the elements of a vector. [multiply-add/s], [1]
     """
@@ -109,6 +115,9 @@ class Machine:
     element: int = 4
     narrow: float = 1.0
     in_float32: frozenset[str] = frozenset()
+    widens: bool = False
+    per_channel: frozenset[str] = frozenset()
+    one_by_one: frozenset[str] = frozenset()
     float32: tuple[float, int] = (0.0, 1)
 
     @property

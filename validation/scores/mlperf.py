@@ -18,6 +18,9 @@ FEWEST = 16
 """Fewest networks of a system that is read."""
 _TABLES = {"mlperf/arm_singlestream.csv": "", "mlperf/singlestream_v2.1_v3.0.csv": " v2.1-v3.0"}
 _DTYPES = {"fp32": "float32", "uint8": "uint8", "": "float32"}
+_LITE_DTYPES = {"float32": "float32", "uint8": "int8"}
+"""The quantized EfficientNet-Lites are int8 inside, with a scale for each channel; MobileNets were
+trained for uint8 (TensorFlow's models/official/efficientnet/lite: post-training quantization)."""
 _FAMILIES = {
     "mobilenet_v1": "mobilenet_v1?classes=1001",
     "mobilenet_v2": "mobilenet_v2?classes=1001",
@@ -38,7 +41,8 @@ def device_sets() -> list[DeviceSet]:
     for (system, table, dtype), rows in _read().items():
         platform = platform_of(system)
         if platform and len(rows) >= FEWEST:
-            lite = {f"{_LITE}{v}&{dtype}": efficientnet_lite(v, dtype) for v in range(5)}
+            lite_dtype = _LITE_DTYPES[dtype]
+            lite = {f"{_LITE}{v}&{dtype}": efficientnet_lite(v, lite_dtype) for v in range(5)}
             name = f"mlperf {short(system)}{table} {dtype}"
             sets.append(DeviceSet(name, platform, tuple(rows.values()), lite))
     return sets
