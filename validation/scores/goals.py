@@ -12,6 +12,11 @@ from .goals_gpu import GPU_GOALS
 from .verdict import Facts, Scores, at_most, percent, pick
 from .verdict import Verdict as Verdict
 
+_LEFT_OUT = 0.09
+_TABLE8 = {"gpu": 0.10, "arm": 0.12}
+_FIGURE2 = 5
+"""Required errors of the paper's tables [1], and of the shares of its Figure 2 [percent]."""
+
 
 def verdicts(scores: Scores, facts: Facts) -> list[Verdict]:
     """Return the verdict on every goal whose data set was scored."""
@@ -29,7 +34,7 @@ def _paper_tables(scores: Scores, facts: Facts) -> list[Verdict]:
     found = []
     for s in pick(scores, "paper", device="tables 1-4"):
         kind = s.device.split()[0]
-        found.append(at_most(goal, kind.upper(), s.figures.mape, 0.10))
+        found.append(at_most(goal, kind.upper(), s.figures.mape, _LEFT_OUT))
         right, columns = facts[f"{kind} columns in order"], facts[f"{kind} columns"]
         found.append(
             Verdict(
@@ -44,19 +49,20 @@ def _paper_tables(scores: Scores, facts: Facts) -> list[Verdict]:
 def _paper_table8(scores: Scores, facts: Facts) -> list[Verdict]:
     found = []
     for s in pick(scores, "paper", device="table8"):
-        kind = s.device.split()[0].upper()
-        found.append(at_most("paper, Table 8 from Tables 1-4: MAPE", kind, s.figures.mape, 0.15))
-        rho = s.figures.spearman
-        found.append(Verdict("paper, Table 8: Spearman >= 0.95", f"{kind}: {rho:.3f}", rho >= 0.95))
+        kind = s.device.split()[0]
+        goal = "paper, Table 8 from Tables 1-4: MAPE"
+        found.append(at_most(goal, kind.upper(), s.figures.mape, _TABLE8[kind]))
+        rho, said = s.figures.spearman, f"{kind.upper()}: {s.figures.spearman:.3f}"
+        found.append(Verdict("paper, Table 8: Spearman >= 0.95", said, rho >= 0.95))
     return found
 
 
 def _paper_figure2(scores: Scores, facts: Facts) -> list[Verdict]:
     return [
         Verdict(
-            "paper, Figure 2: each share within 6 points",
+            f"paper, Figure 2: each share within {_FIGURE2} points",
             f"{name.split()[0].upper()}: {value:.1f} points at worst",
-            value <= 6,
+            value <= _FIGURE2,
         )
         for name, value in facts.items()
         if name.endswith("figure 2")
