@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 import costmodel as cm
 from costmodel import ops
-from costmodel.algebra.arrays import EXACT, Whole, whole
+from costmodel.algebra.arrays import EXACT, Whole, computed_once, whole
 from costmodel.algebra.expressions import substitute
 from costmodel.algebra.sizes import MAX_DIM
 from costmodel.algebra.written import parse_dim
 from costmodel.errors import CostModelError, DataError, ShapeError
+from costmodel.kernels.work import work_of
 from costmodel.ops.tensor import Tensor
 
 NUMBERS = st.integers(-EXACT + 1, EXACT - 1)
@@ -293,3 +294,29 @@ def test_entries_that_start_different_kernels_are_refused_together() -> None:
     for seconds, number in zip(found, (2, 4), strict=True):
         one = cm.latency(cm.zoo.conv2d(**image, groups=number), "gtx-1080-ti/paper")
         assert seconds == pytest.approx(one.seconds, rel=1e-12)
+
+
+def test_a_block_of_results_inside_another_belongs_to_it() -> None:
+    a = whole(np.array([3, 5]))
+    with computed_once():
+        with computed_once():
+            inner = a + 1
+        assert (a + 1) is inner
+    assert (a + 1) is not inner
+
+
+def test_one_operator_multiplies_the_sizes_of_a_tensor_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[object] = []
+
+    def noted(self: Whole, ufunc: np.ufunc, method: str, *inputs: object, **kwargs: object) -> Any:
+        done.append((ufunc, *(x.tobytes() if isinstance(x, np.ndarray) else x for x in inputs)))
+        return compute(self, ufunc, method, *inputs, **kwargs)
+
+    compute = Whole._computed
+    monkeypatch.setattr(Whole, "_computed", noted)
+    sizes = whole(np.array([14, 28]))
+    work_of(ops.Conv(8, (2, 2)), (Tensor((1, 4, sizes, sizes)),))
+    windows = whole(np.array([13, 27])).tobytes()
+    assert done.count((np.multiply, windows, windows)) == 1

@@ -99,7 +99,8 @@ _KNOWN: ContextVar[dict[tuple[Any, ...], tuple[Any, Any]] | None] = ContextVar(
 def computed_once() -> Iterator[None]:
     """Compute each operation on the same arrays once inside the ``with`` block, which keeps them.
 
-    Networks repeat their blocks: most operations on a design space are the same again.
+    Networks repeat their blocks: most operations on a design space are the same again. Operators
+    ask for sizes of their tensors again and again. A block inside another one belongs to it.
 
     Examples
     --------
@@ -108,7 +109,8 @@ def computed_once() -> Iterator[None]:
     ...     (a + 1) is (a + 1)
     True
     """
-    token = _KNOWN.set({})
+    known = _KNOWN.get()
+    token = _KNOWN.set({} if known is None else known)
     try:
         yield
     finally:

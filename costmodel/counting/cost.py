@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from costmodel.algebra.arrays import check_broadcast, once
+from costmodel.algebra.arrays import check_broadcast, computed_once, once
 from costmodel.algebra.symbols import Dim, is_symbolic, maximum, minimum, product, total
 from costmodel.ops.base import Expansion, Nest, Op
 from costmodel.ops.tensor import DTYPE_BYTES, Tensor
@@ -140,7 +140,8 @@ def op_cost(op: Op, inputs: tuple[Tensor, ...]) -> OpCost:
 
 def _cost_of_arrays(op: Op, inputs: tuple[Tensor, ...]) -> OpCost:
     check_broadcast(_sizes((*op.fields().values(), *inputs)))
-    return _op_cost(op, inputs)
+    with computed_once():
+        return _op_cost(op, inputs)
 
 
 def _sizes(values: Iterable[Any]) -> Iterator[Dim]:
@@ -171,7 +172,7 @@ def any_output(outputs: tuple[Tensor, ...]) -> Dim:
     """
     elements = _elements(outputs)
     if isinstance(elements, np.ndarray):
-        return minimum(1, elements)
+        return 1 if elements.all() else minimum(1, elements)
     return 0 if outputs and elements == 0 else 1
 
 
@@ -207,21 +208,27 @@ def _nest_cost(
         stored = (*weights, *inputs)
         weight_bytes = weight_reads * DTYPE_BYTES[stored[0].dtype] if stored else 0
     cost = Cost(
-        multiply_adds=nest.multiply_adds * points,
-        elementwise=nest.elementwise * points + nest.epilogue * items + nest.extra,
+        multiply_adds=_each(nest.multiply_adds, points),
+        elementwise=_each(nest.elementwise, points) + _each(nest.epilogue, items) + nest.extra,
         reads=reads,
         weight_reads=weight_reads,
         writes=writes,
         bytes=read_bytes + weight_bytes + write_bytes,
     )
     if nest.chain is None:
-        span = (nest.multiply_adds + nest.elementwise) * chain + nest.epilogue
+        span = _each(nest.multiply_adds + nest.elementwise, chain) + nest.epilogue
     else:
         span = nest.chain
     work = cost.multiply_adds + cost.elementwise
-    if not is_symbolic(work):  # no points give no chain; symbols stand for at least one point
+    # No points give no chain; symbols stand for at least one point.
+    if not (is_symbolic(work) or (isinstance(work, np.ndarray) and work.all())):
         span = span * minimum(1, work)
     return OpCost(cost, items, span, params)
+
+
+def _each(operations: int, times: Dim) -> Dim:
+    """Return ``operations`` for each of ``times``, without arithmetic on arrays where it is 0."""
+    return times * operations if operations else 0
 
 
 def _expansion_cost(expansion: Expansion, params: Dim) -> OpCost:

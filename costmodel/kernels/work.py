@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from costmodel.algebra.arrays import once
+from costmodel.algebra.arrays import computed_once, once
 from costmodel.algebra.symbols import Dim, least_once, same, total
 from costmodel.counting.cost import Cost, op_cost
 from costmodel.counting.needs import needs, whole
@@ -117,7 +117,8 @@ def work_of(op: Op, inputs: tuple[Tensor, ...]) -> Work:
 
 def _work_of_arrays(op: Op, inputs: tuple[Tensor, ...]) -> Work:
     _check_one_kind(op, inputs)
-    return _work(op, inputs)
+    with computed_once():
+        return _work(op, inputs)
 
 
 class KindsError(ShapeError):

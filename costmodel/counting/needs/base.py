@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import singledispatch
 
+import numpy as np
+
 from costmodel.algebra.later import is_expression
 from costmodel.algebra.symbols import (
     Dim,
@@ -156,7 +158,7 @@ def needs(op: Op, inputs: tuple[Tensor, ...], parts: tuple[Part, ...]) -> Needs:
     if parts and isinstance(made, int) and made == 0:
         return Needs(tuple(Part((0,) * x.rank, 0) for x in inputs))
     found = needs_of(op, inputs, parts)
-    if not parts or isinstance(made, int) or is_expression(made):
+    if not isinstance(made, np.ndarray) or made.all():
         return found
     there = minimum(1, made)  # without results nothing is touched
     taken = (
