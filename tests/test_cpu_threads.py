@@ -31,13 +31,15 @@ def test_one_thread_waits_for_no_one() -> None:
     assert threads.cores_for(_copy(), alone) is alone
 
 
-def test_cores_that_share_a_cache_crowd_each_other_by_what_they_draw() -> None:
+def test_cores_that_share_a_cache_crowd_each_other_in_any_dtype() -> None:
     # A Cortex-A72 has its shared cache right behind the first, a Cortex-A76 a second of its own.
     assert threads.crowding(machine("raspberry-pi-4/ncnn?threads=2"), Q) == pytest.approx(1.3)
     assert threads.crowding(machine("raspberry-pi-4/ncnn?threads=4"), Q) == pytest.approx(1.9)
     assert threads.crowding(machine("raspberry-pi-5/ncnn?threads=4"), Q) == pytest.approx(1.3)
-    four = machine("raspberry-pi-4/ncnn?threads=4")
-    assert threads.crowding(four, Q, "int8") == pytest.approx(1 + 0.9 / 4)
+    # The dtype does not matter: 8-bit networks are as much faster on four cores as others.
+    assert threads.crowding(machine("raspberry-pi-4/ncnn?threads=4", "int8"), Q) == (
+        threads.crowding(machine("raspberry-pi-4/ncnn?threads=4"), Q)
+    )
     # Eight cores are two clusters of four, each with a cache.
     eight = machine("graviton1/armnn?threads=8")
     assert threads.crowding(eight, Q) == pytest.approx(1.9)

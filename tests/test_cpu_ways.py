@@ -109,12 +109,13 @@ def test_winograd_transforms_blocks_of_four_by_four() -> None:
     machine = replace(MACHINE, algorithms=frozenset({"winograd"}))
     q = theta(fill=1.0, gemm=0.5, direct=0.1, winograd=0.8, near_bandwidth=10.0)
     products = 36 * 8 * 8 * (3 + 1) / (1e3 * 0.5 * 0.8)
-    transforms = 4.5 * 4 * 2 * 49 * (3 + 8) / (100 * 10.0)
+    # Whole blocks are transformed: 8 of 36 elements of 4 bytes, written and read.
+    transforms = 2 * 8 * 36 * 4 * (3 + 8) / (100 * 10.0)
     w = workload("convolution", p)
     assert ways.convolution(w, machine, q) == pytest.approx(products + transforms)
     integers = ways.convolution(replace(w, dtype="int8"), machine, q)
     # Transformed inputs of 16 bits, results of 32.
-    narrower = 4.5 * 2 * 49 * (2 * 3 + 4 * 8) / (100 * 10.0)
+    narrower = 2 * 8 * 36 * (2 * 3 + 4 * 8) / (100 * 10.0)
     assert integers == pytest.approx(2 * products + narrower)
     direct = (12 + 1) * 104 * 28 / (1e3 * 0.5 * 0.1)
     assert ways.convolution(w, MACHINE, q) == pytest.approx(direct)
@@ -303,18 +304,21 @@ def test_traffic_goes_through_every_level() -> None:
     w = workload("copy", reads=(Moved(600, 1000),), writes=Moved(400, 40), weights=Moved(10, 1000))
     machine = replace(MACHINE, cache=100.0)
     # From memory comes all that the cache misses: 610 of the reads; the write is near.
-    assert cpu._memory(w, machine, q, 0) == 1010 / 1000 + 610 / 15
-    assert cpu._memory(w, machine, q, 30) == 1010 / 1000 + 640 / 15
+    none = ways.Way(0)
+    assert cpu._memory(w, machine, q, none) == 1010 / 1000 + 610 / 15
+    assert cpu._memory(w, machine, q, ways.Way(0, spilled=30)) == 1010 / 1000 + 640 / 15
     # A write that misses reads the line first.
     far = replace(w, writes=Moved(400, 1000))
-    assert cpu._memory(far, machine, q, 0) == 1010 / 1000 + 1410 / 15
+    assert cpu._memory(far, machine, q, none) == 1010 / 1000 + 1410 / 15
     # The cache that cores share delivers at the same time as their own.
     shared = replace(machine, private_cache=20.0)
-    assert cpu._memory(w, shared, q, 0) == 1010 / 60 + 610 / 15
+    assert cpu._memory(w, shared, q, none) == 1010 / 60 + 610 / 15
+    streamed = ways.Way(0, spilled=15, shared=60)
+    assert cpu._memory(w, shared, q, streamed) == pytest.approx(1010 / 60 + 1 + 610 / 15 + 1)
     # It runs at the clock of the cores: bytes per cycle, not per second.
     q["near_bandwidth"] = 1e9
-    slow, fast = (cpu._memory(w, replace(shared, clock=c), q, 0) - 610 / 15 for c in (1.0, 2.0))
+    slow, fast = (cpu._memory(w, replace(shared, clock=c), q, none) - 610 / 15 for c in (1.0, 2.0))
     assert fast == pytest.approx(slow / 2)
     q["near_bandwidth"] = 10.0
     # The interface of the chip is the limit.
-    assert cpu._memory(w, replace(machine, bandwidth=3.0), q, 0) == 1010 / 1000 + 610 / 3
+    assert cpu._memory(w, replace(machine, bandwidth=3.0), q, none) == 1010 / 1000 + 610 / 3

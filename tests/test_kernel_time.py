@@ -57,7 +57,7 @@ def test_a_huge_product_runs_at_its_share_of_the_peak_on_a_cpu() -> None:
     w = kernel("pointwise?h=64&w=64&c1=4096&c2=4096", CPU)
     ratio = time(w, CPU).seconds * machine_for(CPU, "float32").multiply_adds / w.multiply_adds
     gemm = CPU.fitted.theta["gemm"]
-    assert 1 < 1 / gemm <= ratio <= 1.05 / gemm
+    assert 1 < 1 / gemm <= ratio <= 1.1 / gemm
 
 
 def test_a_huge_product_runs_at_its_share_of_the_peak_on_a_gpu() -> None:
@@ -194,8 +194,8 @@ def test_whole_winograd_moves_what_the_last_cache_does_not_hold() -> None:
         w = kernel(f"conv2d?k=3&cin={c}&cout={c}&size={size}", CPU)
         added.append(cpu.terms(w, whole, q).compute - cpu.terms(w, machine, q).compute)
     assert added[0] == 0  # 28 x 28 x 16 elements become 112 kB, far below half of the cache
-    # 56 x 56 blocks of 36 elements, inputs and outputs, each written (two ways) and read.
-    moved = 3 * 2 * 36 * 56 * 56 * 4 * 64
+    # 38 x 38 blocks of 64 elements, inputs and outputs, each written (two ways) and read.
+    moved = 3 * 2 * 64 * 38 * 38 * 4 * 64
     expected = moved / cpu_products.far_bandwidth(machine, q)
     assert added[1:] == pytest.approx([expected, 2 * expected])
 
@@ -330,7 +330,7 @@ def test_cores_share_whole_vectors_of_channels() -> None:
     assert 3.5 < gains[3] <= 4
     # One vector of channels cannot be shared, only packing can: 4 + p of work become 4 + p / 4.
     p = CPU.fitted.theta["pack"]
-    narrow = gain("conv2d?k=1&cin=2048&cout=4&size=28", 4)
+    narrow = gain("conv2d?k=1&cin=512&cout=4&size=14", 4)
     assert narrow == pytest.approx((4 + p) / (4 + p / 4), rel=0.1)
     # A stream is limited by the memory of the chip.
     assert gain("elementwise?shape=1x1024x512x512", 4) < 3

@@ -38,6 +38,7 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
     rules = platform.runtime.arithmetic
     running = _running(hardware)
     peak, most = _peak(platform, dtype), _peak(platform, dtype, together=True)
+    widens = cpu and not _has_integer_products(hardware, rules)
     kind = generation(hardware.architecture or "") if gpu else NO_GENERATION
     tensor = gpu and _on_tensor_cores(hardware, dtype)
     return Machine(
@@ -55,7 +56,7 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         bandwidth=float(hardware.dram.bandwidth or 0),
         link=float(hardware.link or 0) if platform.transfers else 0.0,
         asynchronous=platform.runtime.asynchronous,
-        algorithms=frozenset(platform.runtime.algorithms.get(hardware.kind, ())),
+        algorithms=_algorithms(platform, dtype, widens),
         grouped_serially=platform.runtime.grouped == "serial",
         generated=platform.runtime.generated,
         own_depthwise=dtype in platform.rules.own_depthwise,
@@ -70,10 +71,10 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         element=element,
         narrow=4 / element if cpu and dtype in rules.half else 1.0,
         in_float32=frozenset(rules.float32 if cpu and dtype in HALVES else ()),
-        widens=cpu and not _has_integer_products(hardware, rules),
         per_channel=frozenset(rules.per_channel),
         one_by_one=frozenset(rules.neon if cpu and hardware.vector_width > _NEON else ()),
         float32=(running * _peak(platform, "float32"), hardware.lane_width("float32")),
+        widens=widens,
     )
 
 
@@ -81,6 +82,16 @@ def _has_integer_products(hardware: Hardware, rules: Arithmetic) -> bool:
     """Return whether 8-bit products use instructions for them (dot products, SMMLA, VNNI)."""
     fastest = max(hardware.lanes.get(key, 0) for key in WIDER[rules.int8_key()])
     return fastest > hardware.lanes.get("int8_widening", fastest)
+
+
+def _algorithms(platform: Platform, dtype: str, widens: bool) -> frozenset[str]:
+    """Return the algorithms of convolution that the runtime has for ``dtype``."""
+    hardware, packs = platform.hardware, platform.runtime.packs
+    found = frozenset(platform.runtime.algorithms.get(hardware.kind, ()))
+    rule = packs.blocks.get(hardware.lane_width("float32") * 4) if packs else None
+    if rule and dtype in ("int8", "uint8") and not (widens or rule.winograd_dot_product):
+        return found - {"winograd"}
+    return found
 
 
 def _element(hardware: Hardware, dtype: str) -> int:

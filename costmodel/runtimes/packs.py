@@ -8,6 +8,7 @@ from typing import Any
 
 from costmodel.errors import DataError, listed, suggest
 from costmodel.ops.tensor import DTYPE_BYTES
+from costmodel.runtimes.blocks import Blocks, blocks_of
 
 LAYOUTS = ("blocks", "divisors", "tiles")
 """``blocks``: convolutions whose channels are a multiple of ``multiple`` read and write images in
@@ -41,6 +42,8 @@ class Packs:
         Whether a window that extends over the edge reads a copy of the image with a border.
     rows : mapping of int to int
         Rows of a tile of a product on the plain layout, by the elements of a vector. [1]
+    blocks : mapping of int to Blocks
+        How products are split, by the bytes of a vector; by whole vectors without an entry. [byte]
     source : str
         Source of the rule.
     """
@@ -54,6 +57,7 @@ class Packs:
     single_windows: Mapping[int, tuple[int, ...]]
     padded_copy: bool
     rows: Mapping[int, int]
+    blocks: Mapping[int, Blocks]
     source: str
 
     def apply(self, dtype: str, lanes: int) -> bool:
@@ -70,6 +74,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "single_windows": {},
     "padded_copy": False,
     "rows": {},
+    "blocks": {},
 }
 
 
@@ -128,6 +133,7 @@ def packs_of(table: Any, file: str) -> Packs | None:
         },
         padded_copy=values["padded_copy"],
         rows=_by_lanes(values, "rows", file),
+        blocks=blocks_of(values["blocks"], file),
         source=" ".join(source.split()),
     )
 

@@ -40,8 +40,8 @@ def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
     found = cpu_packs.with_changes(found, w, machine, q)
     calls = found.calls * cold(machine, q, w.weights.distance, w.since) + found.repeats
     launch = q["call"] * calls + barrier(machine, q)
-    compute = (found.compute + form.other(w, machine, q)) * crowding(machine, q, w.dtype)
-    memory = _memory(w, machine, q, found.spilled)
+    compute = (found.compute + form.other(w, machine, q)) * crowding(machine, q)
+    memory = _memory(w, machine, q, found)
     moved = w.passes * q["pass_traffic"] * w.writes.bytes + found.copied
     passes = moved / _near_bandwidth(machine, q)
     seconds = launch + overlap(compute, memory, q["serial"]) + passes
@@ -125,8 +125,8 @@ def _largest(w: Workload, machine: Machine, q: Theta) -> Dim:
     return _windows(w, machine, q, "max_pool")
 
 
-def _memory(w: Workload, machine: Machine, q: Theta, spilled: Dim) -> Dim:
-    """Return the time of the traffic of the tensors and of ``spilled`` further bytes.
+def _memory(w: Workload, machine: Machine, q: Theta, found: Way) -> Dim:
+    """Return the time of the traffic of the tensors and of the bytes that the execution adds.
 
     All data pass through the caches of a core. Misses come from the shared cache, if there is one,
     at the same time; its misses come from memory. A write that misses there reads the line first
@@ -134,10 +134,11 @@ def _memory(w: Workload, machine: Machine, q: Theta, spilled: Dim) -> Dim:
     """
     near = w.bytes / _near_bandwidth(machine, q)
     if machine.private_cache:
-        shared = w.missed(machine.private_cache) / ways.shared_bandwidth(machine, q)
+        missed = w.missed(machine.private_cache) + found.shared
+        shared = missed / ways.shared_bandwidth(machine, q)
         near = maximum(near, shared)
     cache = last_cache(machine, q)
-    far = w.missed(cache) + w.writes.missed(cache) + spilled
+    far = w.missed(cache) + w.writes.missed(cache) + found.spilled
     return near + far / ways.far_bandwidth(machine, q)
 
 

@@ -19,6 +19,7 @@ from dataclasses import replace
 from costmodel.algebra.symbols import Dim, at_most, ceil_div, minimum, total
 from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.runtimes import Packs
+from costmodel.timing import cpu_blocks
 from costmodel.timing import cpu_products as ways
 from costmodel.timing.cpu_products import Theta, Way
 from costmodel.timing.cpu_threads import uneven
@@ -29,6 +30,8 @@ _SIZES = (4, 8, 16)
 """Packs narrower than a vector that engines support, in addition to single channels."""
 _PLACED = {"winograd": 2, "product": 1 / 4}
 """Moves per result: through a buffer and out of it, or transposed with others."""
+_FEW_CHANNELS = 8
+"""Most inputs and outputs of a 3x3 convolution that ncnn multiplies directly on x86."""
 _ALONE = 1
 """Cost of a group that runs as a separate layer, in calls of an element-wise kernel."""
 
@@ -208,17 +211,25 @@ def _in_divisors(w: Workload, packs: Packs, machine: Machine, q: Theta) -> Way:
         p.batch * p.m * p.n * (winograd * _PLACED["winograd"] + (1 - winograd) * _PLACED["product"])
     )
     scattered = unrolled * _narrow(c.inputs, lanes) + made * _narrow(c.outputs, lanes)
-    spent = _spent(w, winograd, machine, q)
+    rule = cpu_blocks.rule_of(machine)
+    far: Dim = 0
+    shared: Dim = 0
+    if rule is None:
+        spent = _spent(w, winograd, machine, q)
+    else:
+        spent = cpu_blocks.spent(w, rule, winograd, machine, q)
+        far, shared = cpu_blocks.streamed(w, rule, winograd, machine)
     spent = spent + q["scatter"] * scattered / (machine.vector / lanes)
-    return Way(call, spent + border, repeats=_ALONE * (c.groups - 1))
+    return Way(call, spent + border, 0, far, _ALONE * (c.groups - 1), shared)
 
 
 def _takes_winograd(w: Workload, machine: Machine) -> Dim:
-    """Return 1 for a 3x3 convolution of stride 1, in groups or not, of more than 8 channels."""
+    """Return 1 for a 3x3 convolution of stride 1, in groups or not, of more than a few channels."""
     p, c = w.product, w.channels
     if not (p.winograd and machine.winograd):
         return 0
-    return 1 - at_most(c.inputs, 8) * at_most(c.outputs, 8)
+    few = 2 * machine.lanes - 1 if cpu_blocks.rule_of(machine) else _FEW_CHANNELS
+    return 1 - at_most(c.inputs, few) * at_most(c.outputs, few)
 
 
 def _spent(w: Workload, winograd: Dim, machine: Machine, q: Theta) -> Dim:

@@ -23,12 +23,6 @@ from costmodel.timing.workload import Moved, Workload, blocks
 
 Theta = Mapping[str, Dim]
 
-_BLOCK = 4
-"""Outputs along each side of a Winograd F(4x4, 3x3) block (Lavin and Gray 2016)."""
-_TRANSFORMED = 36
-"""Products of such a block: (4 + 3 - 1)**2, instead of 9 for each of 16 outputs."""
-_TRANSFORM_TRAFFIC = 4.5
-"""Traffic of the transforms per input and output: 36 elements for 16, written and read."""
 _GROUP_LANES = 4
 """Fewest channels of one group in a vector."""
 _BLOCKED_GROUP_LANES = 8
@@ -39,6 +33,9 @@ _COLUMNS = 8
 """Pixels of a micro-kernel's tile; a linear layer on few rows has dedicated kernels."""
 _INTEGER_WINOGRAD = 2
 """Transformed int8 inputs need 16 bits: half as many products per instruction."""
+_WIDENED = 4 / 3
+"""The same without instructions for 8-bit products: 16 take three instructions (SMULL, SMLAL and
+SADALP; ncnn, ``src/layer/arm/convolution_im2col_gemm_int8.h``), 4 of 16 bits take one (SMLAL)."""
 _INTEGER_WORDS = 2, 4
 """Bytes of a transformed int8 input and output. [byte]"""
 _ATTENTION_BLOCK = 512
@@ -80,6 +77,8 @@ class Way:
         Bytes of these that leave the last-level cache before they are read. [byte]
     repeats : Dim
         Cost of immediately following calls, whose code is still cached, in the same unit. [1]
+    shared : Dim
+        Bytes that come from the cache that cores share, in addition to the tensors. [byte]
     """
 
     calls: Dim
@@ -87,6 +86,7 @@ class Way:
     copied: Dim = 0
     spilled: Dim = 0
     repeats: Dim = 0
+    shared: Dim = 0
 
 
 def takes_plain_layout(machine: Machine) -> bool:
@@ -146,6 +146,7 @@ def either(a: Way, b: Way, first: Dim) -> Way:
         first * a.copied + second * b.copied,
         first * a.spilled + second * b.spilled,
         first * a.repeats + second * b.repeats,
+        first * a.shared + second * b.shared,
     )
 
 
@@ -312,26 +313,49 @@ def grouped(w: Workload, machine: Machine, q: Theta) -> Dim:
 
 def convolution(w: Workload, machine: Machine, q: Theta, lanes: Dim | None = None) -> Dim:
     """Return the time of a dense convolution with windows, outputs in whole ``lanes`` [s]."""
-    p = w.product
-    rate = peak(w, machine, q) * q["gemm"]
-    direct = product_time(p, w, machine, q, machine.lanes if lanes is None else lanes)
-    if not (p.winograd and machine.winograd):
+    direct = product_time(w.product, w, machine, q, machine.lanes if lanes is None else lanes)
+    if not (w.product.winograd and machine.winograd):
         return direct
+    return minimum(direct, winograd(w, machine, q))
+
+
+def winograd(
+    w: Workload, machine: Machine, q: Theta, side: int = 4, rows: Dim | None = None
+) -> Dim:
+    """Return the time of a 3x3 convolution by Winograd's algorithm [s].
+
+    Parameters
+    ----------
+    w : Workload
+        The convolution.
+    machine : Machine
+        The cores.
+    q : mapping
+        Parameters.
+    side : int
+        Outputs along each side of a block: F(side x side, 3x3).
+    rows : Dim, optional
+        Outputs that are computed, with those of idle cores; else those of the convolution.
+    """
+    p = w.product
+    rate = peak(w, machine, q) * q["gemm"] * q["winograd"]
+    taken = (side + 2) ** 2
     channels = p.k / p.taps
-    transformed = _TRANSFORMED * blocks(p, _BLOCK) * p.m * (channels + q["fill"])
+    elements = p.batch * taken * blocks(p, side)
+    products = elements * (p.m if rows is None else rows) * (channels + q["fill"])
     if w.dtype in INTEGERS:
-        transformed = transformed * _INTEGER_WINOGRAD
+        products = products * (_WIDENED if machine.widens else _INTEGER_WINOGRAD)
     read, written = _words(w, machine)
-    moved = _TRANSFORM_TRAFFIC * p.n * (read * channels + written * p.m)
-    # Weights are transformed in advance, into four times as many.
-    more = _TRANSFORMED / p.taps - 1
+    moved = 2 * elements * (read * channels + written * p.m)
+    # Weights are transformed in advance, into several times as many.
+    more = taken / p.taps - 1
     missed = more * w.weights.missed(last_cache(machine, q))
     if "whole_winograd" in machine.algorithms:
-        missed = missed + _transformed_missed(w, machine, q)
+        missed = missed + _transformed_missed(w, elements, machine, q)
     moved = moved + more * w.weights.bytes
     transforms = moved / (machine.vector * q["near_bandwidth"])
     transforms = transforms + missed / far_bandwidth(machine, q)
-    return minimum(direct, transformed / (rate * q["winograd"]) + transforms)
+    return products / rate + transforms
 
 
 def _words(w: Workload, machine: Machine) -> tuple[int, int]:
@@ -339,13 +363,12 @@ def _words(w: Workload, machine: Machine) -> tuple[int, int]:
     return _INTEGER_WORDS if w.dtype in INTEGERS else (machine.element, machine.element)
 
 
-def _transformed_missed(w: Workload, machine: Machine, q: Theta) -> Dim:
+def _transformed_missed(w: Workload, elements: Dim, machine: Machine, q: Theta) -> Dim:
     """Return the bytes of transformed images that go through memory [byte].
 
     Each is read after all of it has been written; a write that misses reads its line first.
     """
     p = w.product
-    elements = _TRANSFORMED * blocks(p, _BLOCK)
     channels = (p.k / p.taps, p.m)
     sizes = (elements * c * word for c, word in zip(channels, _words(w, machine), strict=True))
     return total(3 * Moved(size, 2 * size).missed(last_cache(machine, q)) for size in sizes)
@@ -366,14 +389,19 @@ def attention(w: Workload, machine: Machine, q: Theta) -> Dim:
     return (needed + results * q["fill"]) / (peak(w, machine, q) * q["gemm"] * q["matmul"])
 
 
-def product_time(p: Product, w: Workload, machine: Machine, q: Theta, lanes: Dim) -> Dim:
-    """Return the time of a convolution as a product with rows in whole ``lanes`` [s]."""
+def product_time(
+    p: Product, w: Workload, machine: Machine, q: Theta, lanes: Dim, rows: Dim | None = None
+) -> Dim:
+    """Return the time of a convolution as a product with rows in whole ``lanes``, or ``rows`` [s].
+
+    ``rows`` includes those of idle cores.
+    """
     rate = peak(w, machine, q) * q["gemm"]
     if w.kind == "grouped":
         rate = rate * q["grouped"]
     if w.kind == "convolution":
         rate = rate * q["direct"]
-    return _product(p, machine, q, lanes) / rate
+    return _product(p, machine, q, lanes, rows=rows) / rate
 
 
 def peak(w: Workload, machine: Machine, q: Theta) -> Dim:
@@ -385,9 +413,16 @@ def peak(w: Workload, machine: Machine, q: Theta) -> Dim:
     return machine.multiply_adds * share * scaled
 
 
-def _product(p: Product, machine: Machine, q: Theta, lanes: Dim, by_rows: bool = False) -> Dim:
+def _product(
+    p: Product,
+    machine: Machine,
+    q: Theta,
+    lanes: Dim,
+    by_rows: bool = False,
+    rows: Dim | None = None,
+) -> Dim:
     """Return the multiply-adds of a product, including padding, packing and idle cores."""
-    vectors = ceil_div(p.m, lanes)
-    shared = ceil_div(vectors, machine.units) * machine.units
+    if rows is None:
+        rows = ceil_div(ceil_div(p.m, lanes), machine.units) * machine.units * lanes
     columns = p.n if by_rows else ceil_div(p.n, _COLUMNS) * _COLUMNS
-    return p.batch * (shared * lanes + q["pack"]) * columns * (p.k + q["fill"])
+    return p.batch * (rows + q["pack"]) * columns * (p.k + q["fill"])

@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from costmodel.algebra.symbols import Dim, ceil_div, maximum, minimum
-from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.timing.machine import Machine
 from costmodel.timing.workload import Workload
 
@@ -50,14 +49,14 @@ def in_own_arithmetic(w: Workload, machine: Machine) -> Machine:
     return replace(machine, multiply_adds=multiply_adds, lanes=lanes, element=4, narrow=1.0)
 
 
-def crowding(machine: Machine, q: Mapping[str, Dim], dtype: str = "float32") -> Dim:
-    """Return the factor by which sharing a cache slows down each core [1].
+def crowding(machine: Machine, q: Mapping[str, Dim]) -> Dim:
+    """Return the factor by which sharing a cache slows down each core, in any dtype [1].
 
-    Elements of half the size cause half the slowdown.
+    Under ncnn, 8-bit networks are as much faster on four cores of a Cortex-A57 as those in float32
+    (1.6 to 2.2 times against 1.6 to 2.0), and as those in float16 on a Cortex-A76.
     """
     share = q["contention_own"] if machine.private_cache else q["contention"]
-    size = DTYPE_BYTES[dtype] / DTYPE_BYTES["float32"]
-    return 1 + share * size * (minimum(machine.units, CLUSTER) - 1)
+    return 1 + share * (minimum(machine.units, CLUSTER) - 1)
 
 
 def barrier(machine: Machine, q: Mapping[str, Dim]) -> Dim:

@@ -77,7 +77,8 @@ class Machine:
     in_float32 : frozenset of str
         Kinds of kernel that store half precision and compute in ``float32``.
     widens : bool
-        On a CPU: whether 8-bit products are computed without instructions of their own.
+        On a CPU: whether 8-bit operands are widened to 16 bits, for want of instructions for their
+        products.
     per_channel : frozenset of str
         Integer dtypes whose weights have a scale for each output channel.
     one_by_one : frozenset of str
