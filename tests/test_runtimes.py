@@ -43,7 +43,7 @@ def test_shipped_files_load(name: str) -> None:
     assert {name for rule in runtime.fusion for name in rule.takes} <= set(FOLLOWERS)
     assert all(rule.source for rule in runtime.fusion)
     assert set(runtime.algorithms) <= set(ALGORITHMS)
-    assert set(runtime.priors) <= set(ALGORITHMS)
+    assert set(runtime.priors) <= {*ALGORITHMS, "arm", "x86"}
     assert all(entry["source"] for table in runtime.priors.values() for entry in table.values())
     assert runtime.grouped in ("batched", "serial")
 

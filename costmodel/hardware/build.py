@@ -67,7 +67,13 @@ def build(device: DeviceFile, load_core: Callable[[str], CoreFile]) -> Hardware:
         architecture=device.architecture,
         tdp=device.tdp.value if device.tdp else None,
         probe=tuple(device.probe),
+        isa=_isa(core),
     )
+
+
+def _isa(core: CoreFile | None) -> str:
+    """Return the instruction set that the patterns begin with by which a core is recognized."""
+    return core.probe[0].partition(":")[0] if core and core.probe else ""
 
 
 def _vector_width(device: DeviceFile, core: CoreFile | None) -> float:

@@ -125,7 +125,12 @@ def _hardware(root: Path, clusters: tuple[Cluster, ...], big: list[_Cpu]) -> Har
         core=first.core,
         clusters=clusters,
         vector_width=core.vector_width.value / 8 if core else guess(big[0].info)[1] / 8,
+        isa=_isa(big[0]),
     )
+
+
+def _isa(cpu: _Cpu) -> str:
+    return "arm" if "CPU part" in cpu.info else "x86"
 
 
 def _cpus(root: Path, text: str, allowed: Collection[int] | None) -> list[_Cpu]:
@@ -217,7 +222,7 @@ def _dram(root: Path, cpu: _Cpu, levels: tuple[Level, ...], facts: dict[str, Fac
     if match := re.search(r"MemTotal:\s*(\d+) kB", _read(root, "/proc/meminfo")):
         size = int(match[1]) * 1024.0
         facts["memory.size"] = Fact(size, "B", "/proc/meminfo, MemTotal", "probed")
-    lines = _LINES_IN_FLIGHT["arm" if "CPU part" in cpu.info else "x86"]
+    lines = _LINES_IN_FLIGHT[_isa(cpu)]
     rate = lines * 64 / _MISS_SECONDS * min(facts["units"].value, _DRAM_CORES)
     # A slow little core cannot load more than its first cache delivers.
     rate = min([rate, *(0.5 * level.bandwidth for level in levels if level.bandwidth)])

@@ -186,6 +186,8 @@ class Hardware:
         A GPU's board power limit. [W]
     probe : tuple of str
         The driver's names of a GPU.
+    isa : str
+        Instruction set of the cores of a CPU, ``"x86"`` or ``"arm"``; ``""`` if unknown.
     whole : Hardware, optional
         The whole CPU, if this is a subset of its clusters (:mod:`costmodel.hardware.clusters`).
     """
@@ -207,6 +209,7 @@ class Hardware:
     architecture: str | None = None
     tdp: float | None = None
     probe: tuple[str, ...] = ()
+    isa: str = ""
     whole: Hardware | None = field(default=None, repr=False)
 
     @property

@@ -256,7 +256,7 @@ def _bare(device: Hardware, runtime: Runtime, settings: Mapping[str, str]) -> Pl
     threads = threads_of(settings.get("threads", str(NO_THREADS)), hardware)
     parameters = adjusted(
         (*priors(hardware.kind), *multipliers()),
-        runtime.priors.get(hardware.kind, {}),
+        {**runtime.priors.get(hardware.kind, {}), **runtime.priors.get(hardware.isa, {})},
         f"runtime {runtime.name}",
     )
     return Platform(

@@ -27,6 +27,8 @@ ALGORITHMS = {
 """Algorithms of convolution, by kind of hardware (:mod:`costmodel.timing`)."""
 GROUPED = ("batched", "serial")
 """Ways of running the groups of a convolution on a GPU."""
+INSTRUCTION_SETS = ("arm", "x86")
+"""Instruction sets of CPUs, for each of which an engine has kernels, and may have priors."""
 SPLITS = ("dynamic", "static")
 """Ways of splitting a kernel among the cores of a CPU: work on demand, or equal shares."""
 LAYOUTS = ("nhwc", "nchw")
@@ -121,7 +123,7 @@ class Runtime:
         Kinds of kernel that always run on one core of a CPU.
     priors : mapping
         Priors of the time model that this runtime changes, by kind of hardware, each with its own
-        ``source`` or that of its table.
+        ``source`` or that of its table. Those of an instruction set precede those of ``cpu``.
     packs : Packs, optional
         How a CPU engine packs channels; None if images stay in the layout of its kernels.
     arithmetic : Arithmetic
@@ -346,7 +348,7 @@ def _check_names(values: dict[str, Any], file: str) -> None:
         _check(algorithms, ALGORITHMS[kind], f"{file}: algorithms.{kind}")
     views = sorted(name for name in ops.__all__ if getattr(getattr(ops, name), "is_view", False))
     _check(values["copies"], tuple(views), f"{file}: copies")
-    _check(values["priors"], tuple(ALGORITHMS), f"{file}: priors")
+    _check(values["priors"], (*ALGORITHMS, *INSTRUCTION_SETS), f"{file}: priors")
     _check((values["grouped"],), GROUPED, f"{file}: grouped")
     _check((values["layout"],), LAYOUTS, f"{file}: layout")
     _check(values["bias_apart"], tuple(ALGORITHMS), f"{file}: bias_apart")

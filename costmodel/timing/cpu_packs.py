@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from costmodel.algebra.symbols import Dim, at_most, ceil_div, minimum, total
+from costmodel.algebra.symbols import Dim, at_most, ceil_div, maximum, minimum, total
 from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.runtimes import Packs
 from costmodel.timing import cpu_blocks
@@ -32,7 +32,15 @@ _PLACED = {"winograd": 2, "product": 1 / 4}
 """Moves per result: through a buffer and out of it, or transposed with others."""
 _FEW_CHANNELS = 8
 """Most inputs and outputs of a 3x3 convolution that ncnn multiplies directly on x86."""
-_ALONE = 1
+_TILE_BLOCKS, _TILE_PIXELS = 4, {8: 3, 16: 6}
+"""Blocks of outputs, and pixels by the elements of a vector, of a kernel's tile in ONNX Runtime
+(mlas/lib/x86_64: SconvKernelFma3.S, SconvKernelAvx512F.S, ``ProcessOutputCountN``)."""
+_UNDER_WAY = 8
+"""Multiply-adds that are under way at once: 4 cycles on two pipes (Agner Fog's tables, AVX2 on)."""
+_SKIPPED = 1.9
+"""Elements read per element used from which on a convolution must have a stride: borders read less
+than that, a stride of 2 at least twice as many."""
+_ALONE = 3
 """Cost of a group that runs as a separate layer, in calls of an element-wise kernel."""
 
 
@@ -130,10 +138,12 @@ def with_changes(found: Way, w: Workload, machine: Machine, q: Theta) -> Way:
     the kernel reads, and at the end of a network. Element-wise kernels and pools accept both.
     """
     packs = machine.packs
-    if packs is None or packs.layout != "blocks" or not packs.apply(w.dtype, machine.lanes):
+    if packs is None or packs.layout == "tiles" or not packs.apply(w.dtype, machine.lanes):
         return found
     if w.kind in PASSING or not w.makers:
         return found
+    if packs.layout == "divisors":
+        return _packed_at_the_ends(found, w, machine, q)
     reads, writes = in_blocks(w.channels, packs, machine.lanes)
     changed: list[tuple[Dim, Dim]] = []
     for maker, tensor in zip(w.makers, w.reads, strict=True):
@@ -154,6 +164,21 @@ def with_changes(found: Way, w: Workload, machine: Machine, q: Theta) -> Way:
     )
 
 
+def _packed_at_the_ends(found: Way, w: Workload, machine: Machine, q: Theta) -> Way:
+    """Return ``found`` with the packing of plain inputs and the unpacking of a network's output.
+
+    Inside a network, images stay in packs.
+    """
+    if w.kind not in _CALLS:
+        return found
+    c, lanes = w.channels, machine.lanes
+    plain = [1 - minimum(1, maker.groups) for maker in w.makers]
+    given = total(p * tensor.bytes for p, tensor in zip(plain, w.reads, strict=True))
+    given = given * (1 - at_most(pack_of(c.groups * c.inputs, lanes), 1))
+    result = w.last * w.writes.bytes * (1 - at_most(pack_of(c.groups * c.outputs, lanes), 1))
+    return replace(found, copied=found.copied + q["reorder"] * (given + result))
+
+
 def _blocked(w: Workload, reads: Dim, machine: Machine, q: Theta) -> Way:
     """Return a convolution in blocks: channels are padded, input channels only if in blocks."""
     p, lanes = w.product, machine.lanes
@@ -163,17 +188,40 @@ def _blocked(w: Workload, reads: Dim, machine: Machine, q: Theta) -> Way:
     channels = p.k / p.taps
     filled = ceil_div(channels, lanes) * lanes
     deep = replace(p, k=p.taps * (reads * filled + (1 - reads) * channels))
-    return Way(call, ways.product_time(deep, w, machine, q, lanes))
+    spent = ways.product_time(deep, w, machine, q, lanes)
+    return Way(call, spent * _waiting(ceil_div(p.m, lanes), lanes))
+
+
+def _waiting(filters: Dim, lanes: int) -> Dim:
+    """Return the slowdown because few blocks of outputs leave multiply-adds waiting [1].
+
+    A kernel makes the outputs of up to four blocks and some pixels at once. Each is a chain of
+    multiply-adds, which wait for each other if there are fewer chains than multiply-adds under way.
+
+    Examples
+    --------
+    >>> [round(_waiting(blocks, 16), 2) for blocks in (1, 2, 4, 5)], _waiting(1, 8)
+    ([1.33, 1.0, 1.0, 1.07], 2.6666666666666665)
+    """
+    pixels = _TILE_PIXELS.get(lanes)
+    if pixels is None:
+        return 1
+    rest = filters - _TILE_BLOCKS * (ceil_div(filters + 1, _TILE_BLOCKS) - 1)
+    some = minimum(1, rest)
+    return 1 + some * (maximum(rest, _UNDER_WAY / pixels) - rest) / filters
 
 
 def _unrolled(w: Workload, packs: Packs, machine: Machine, q: Theta) -> Way:
     """Return a convolution on the plain layout: im2col and a product, group by group."""
     p = w.product
-    elements = (1 - at_most(p.taps, 1)) * p.batch * p.n * p.k
+    # A stride skips pixels, so elements are copied one by one, those of 1x1 windows, too.
+    read = w.read_bytes / DTYPE_BYTES[w.dtype]
+    strided = 1 - at_most(read, _SKIPPED * p.batch * p.n * p.k / p.taps)
+    elements = maximum(1 - at_most(p.taps, 1), strided) * p.batch * p.n * p.k
     rate = machine.multiply_adds * q["gemm"]
     spent = ways.plain_product(w, machine, q) * _filled_rows(p.m, packs, machine.lanes) / rate
-    rows = elements / p.width * q["row"] / machine.units
-    return Way(q[_CALLS[w.kind]], spent + rows, 2 * elements * DTYPE_BYTES[w.dtype])
+    copying = elements * (q["row"] / p.width + strided * q["unroll"]) / machine.units
+    return Way(q[_CALLS[w.kind]], spent + copying, 2 * elements * DTYPE_BYTES[w.dtype])
 
 
 def _filled_rows(m: Dim, packs: Packs, lanes: int) -> Dim:
@@ -236,17 +284,34 @@ def _spent(w: Workload, winograd: Dim, machine: Machine, q: Theta) -> Dim:
     """Return the time of the multiply-adds, with each group as a separate layer [s]."""
     if w.kind == "pointwise":
         return ways.products(w, machine, q)
-    if w.kind == "convolution":
-        return ways.convolution(w, machine, q)
     p, weights = w.product, w.weights
+    filled = machine.lanes * _vectors(p.m, machine.lanes)
+    if w.kind == "convolution":
+        return ways.convolution(replace(w, products=(replace(p, m=filled),)), machine, q)
     one = replace(
         w,
         kind="convolution",
-        products=(replace(p, batch=1),),
+        products=(replace(p, batch=1, m=filled),),
         weights=weights._replace(bytes=weights.bytes / p.batch),
     )
     transformed = p.batch * ways.convolution(one, machine, q)
-    return winograd * transformed + (1 - winograd) * ways.grouped(w, machine, q)
+    return winograd * transformed + (1 - winograd) * ways.grouped(w, machine, q, machine.lanes)
+
+
+def _vectors(outputs: Dim, lanes: int) -> Dim:
+    """Return the vectors that the outputs of a convolution take [1].
+
+    Outputs that fill no vector are made in pieces of half as many, a quarter and so on (the loops
+    of ncnn's products over tiles of 16, 8, 4, 2 and 1 rows), each of which takes half as long as a
+    whole vector.
+
+    Examples
+    --------
+    >>> [_vectors(m, 16) for m in (32, 33, 40, 63)]
+    [2.0, 2.5, 2.5, 5.0]
+    """
+    narrower = [2**i for i in range(1, lanes.bit_length() - 1)]
+    return (outputs - total(ceil_div(outputs + 1, n) - 1 for n in narrower)) / 2
 
 
 def _bordered(w: Workload, machine: Machine, q: Theta) -> Dim:

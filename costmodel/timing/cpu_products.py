@@ -303,10 +303,11 @@ def products(w: Workload, machine: Machine, q: Theta) -> Dim:
     return spent / (peak(w, machine, q) * q["gemm"])
 
 
-def grouped(w: Workload, machine: Machine, q: Theta) -> Dim:
-    """Return the time of a grouped convolution [s]."""
-    # Wide vectors hold channels of several groups: only four must belong to one group.
-    lanes = minimum(machine.lanes, _GROUP_LANES)
+def grouped(w: Workload, machine: Machine, q: Theta, lanes: Dim | None = None) -> Dim:
+    """Return the time of a grouped convolution, outputs of a group in whole ``lanes`` [s]."""
+    if lanes is None:
+        # Wide vectors hold channels of several groups: only four must belong to one group.
+        lanes = minimum(machine.lanes, _GROUP_LANES)
     rate = peak(w, machine, q) * q["gemm"] * q["grouped"]
     return _product(w.product, machine, q, lanes) / rate
 
