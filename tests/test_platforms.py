@@ -261,7 +261,9 @@ def test_hardware_of_ones_own_lies_beside_the_calibration(tmp_path: Path) -> Non
         ("raspberry-pi-4/nccn", "unknown runtime 'nccn'; did you mean ncnn"),
         ("rtx 3090", "such as rtx-3090/cuda-graphs (or cuda-library, paper, "),
         ("abacus", "such as gtx-1080-ti/paper; see costmodel platforms list"),
-        ("/ncnn", "no hardware ''"),
+        ("/ncnn", "the name of the hardware is empty; describe it"),
+        (f"{PI}?dtype=tf32", "raspberry-pi-4 is a CPU, and tf32 is a dtype of GPUs"),
+        ("host/torch-eager?dtype=float8", "host is a CPU, and float8 is a dtype of GPUs"),
         ("raspberry-pi-4/cuda-graphs", "cuda-graphs runs on GPUs, and raspberry-pi-4 is a CPU"),
         (
             f"{PI}?thread=2",
@@ -332,6 +334,11 @@ def test_a_calibration_that_is_no_text_is_refused(tmp_path: Path) -> None:
     assert "not UTF-8 text" in refusal(str(tmp_path / "mine.toml"))
 
 
+def test_a_description_of_hardware_lacks_a_runtime() -> None:
+    file = str(Path(__file__).parents[1] / "docs" / "data" / "my-board.toml")
+    assert f"{file} describes hardware: name the runtime behind it" in refusal(file)
+
+
 def test_a_calibration_found_by_name_is_of_that_platform(home: Path) -> None:
     file = home / calibration_file(PI)
     file.write_text(calibration(f"{PI}?threads=4"), encoding="utf-8")
@@ -356,7 +363,7 @@ def test_a_parameter_of_another_unit_is_told(home: Path) -> None:
 # Dtypes
 
 
-@pytest.mark.parametrize("own", ["int8", "uint8", "float16", "tf32"])
+@pytest.mark.parametrize("own", ["int8", "uint8", "float16"])
 def test_a_network_of_a_low_precision_is_not_converted_to_another(own: str) -> None:
     graph = cm.network(f"resnet18?dtype={own}")
     assert cm.latency(graph, f"{PI}?dtype={own}").seconds == cm.latency(graph, PI).seconds

@@ -15,6 +15,7 @@ from costmodel.hardware import hardware_names, load_hardware
 from costmodel.hardware.gpus import find_gpu
 from costmodel.platforms import load_platform
 from costmodel_validation.backends import BACKENDS, Settings, load_backend
+from costmodel_validation.designed import measure_design, settings_of
 from costmodel_validation.errors import MeasuringError
 
 ASKS = "--platform"
@@ -95,3 +96,55 @@ def test_every_gpu_has_a_name_of_its_own() -> None:
     assert len(names) == len(set(names)) >= len(gpus) > 15
     assert all(find_gpu(name) == gpu.name for gpu in gpus for name in gpu.probe)
     assert all(gpu.probe for gpu in gpus)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--backend", "torch", "-p", "raspberry-pi-4/torch-eager"], "has cores cortex-a72, and"),
+        (["--backend", "torch", "-p", "host/ncnn"], "predicts ncnn, and torch runs torch-eager"),
+        (["--backend", "torch", "-p", "host/torch-compile"], "give host/torch-eager, or another"),
+        (["--backend", "torch", "-p", "host/torch-eager?amp=bfloat16"], "leave amp out"),
+        (["--backend", "ncnn", "--dtype", "float16"], "ncnn cannot honour --dtype float16"),
+        (["--backend", "ncnn", "--mode", "compile"], "ncnn cannot honour --mode compile"),
+        (["--backend", "onnxruntime", "--cache", "cold"], "cannot honour --cache cold"),
+        (["--backend", "onnxruntime", "--dtype", "bfloat16"], "cannot honour --dtype bfloat16"),
+    ],
+)
+@pytest.mark.parametrize("command", ["validate", "measure"])
+def test_what_is_not_measured_here_is_one_sentence(
+    command: str, options: list[str], sentence: str, tmp_path: Path
+) -> None:
+    pytest.importorskip(options[1], reason=f"the package {options[1]} is not installed")
+    result = run(command, "linear", *options, "-o", str(tmp_path / "s.jsonl"))
+    assert result.exit_code == 2
+    assert sentence in result.output
+    assert result.output.count("\n") == 1
+    assert not (tmp_path / "s.jsonl").exists()
+
+
+def test_an_emulator_measures_nothing(tmp_path: Path) -> None:
+    result = run("measure", "linear", "--backend", "arm:emulated", "-o", str(tmp_path / "s.jsonl"))
+    assert result.exit_code == 2
+    assert "arm:emulated has no latency to measure: costmodel validate checks" in result.output
+
+
+@pytest.mark.parametrize(
+    ("platform", "sentence"),
+    [
+        ("host/ncnn", "predicts ncnn"),
+        ("raspberry-pi-4/torch-eager", "has cores cortex-a72"),
+        ("host/torch-eager?amp=bfloat16", "leave amp out"),
+    ],
+)
+def test_a_design_is_measured_for_this_machine_only(
+    platform: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("costmodel_validation.designed.design", lambda *_: pytest.fail("measured"))
+    with pytest.raises(MeasuringError, match=sentence):
+        measure_design("torch", platform)
+
+
+def test_a_design_is_measured_in_the_layout_of_its_platform() -> None:
+    assert settings_of(load_platform("rtx-3090/torch-eager?layout=nhwc")).layout == "channels_last"
+    assert settings_of(load_platform("rtx-3090/torch-eager")).layout == "contiguous"

@@ -20,6 +20,7 @@ from .backends import Backend, Settings, load_backend
 from .errors import MeasuringError, StoreError
 from .measuring.campaign import Campaign
 from .measuring.clock import Plan
+from .measuring.options import confirmed_platform
 from .measuring.running import run_or_exit
 from .measuring.store import Store
 
@@ -65,6 +66,7 @@ def measure_design(
     if runner.label == "emulated":
         raise MeasuringError(f"{backend} has no latency, so that nothing can be calibrated on it")
     where = load_platform(platform or runner.platform(Settings()), calibrated=False)
+    confirmed_platform(where.name, runner, settings_of(where))
     specs = design(where, min(MOST, len(candidates(where.hardware.kind))))
     campaigns = list(_campaigns(tuple(specs), runner, where, plan))
     with Store(_store_path(where)) as store:
@@ -116,6 +118,7 @@ def settings_of(platform: Platform) -> Settings:
     return Settings(
         device="cuda" if platform.hardware.kind == "gpu" else "cpu",
         mode=_MODES.get(platform.runtime.name, "eager"),  # type: ignore[arg-type]
+        layout="channels_last" if platform.settings["layout"] == "nhwc" else "contiguous",
         dtype=dtype,  # type: ignore[arg-type]
         threads=platform.threads,
     )

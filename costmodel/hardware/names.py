@@ -115,6 +115,8 @@ def unknown_device(name: str) -> str:
     >>> unknown_device("jetson-tx2").startswith("there is no hardware 'jetson-tx2'; did you mean j")
     True
     """
+    if not name:
+        return f"the name of the hardware is empty; see costmodel platforms list (guide: {GUIDE})"
     lacking = f"there is no hardware {cut(name, _LONGEST_TOLD)!r}"
     close = near_devices(name)[:2]
     if not close:

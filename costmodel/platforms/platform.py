@@ -26,12 +26,13 @@ from costmodel.platforms.settings import (
     KINDS,
     NO_THREADS,
     amp_of,
+    dtype_of,
     layout_of,
     parsed,
     threads_of,
     yes,
 )
-from costmodel.reading import MAX_TOML_BYTES, is_file, read_text
+from costmodel.reading import MAX_TOML_BYTES, is_file, parse_toml, read_text
 from costmodel.runtimes import Runtime, load_runtime
 from costmodel.timing.fitted import Fitted, from_toml
 from costmodel.timing.multipliers import multipliers
@@ -191,8 +192,23 @@ def _parts(base: str) -> tuple[str, str]:
     return (first, runtime) if first == "host" or find_device(first) else ("", "")
 
 
+def _is_description(text: str) -> bool:
+    """Return whether TOML describes hardware; False for text that is no TOML."""
+    try:
+        data = parse_toml(text)
+    except DataError:
+        return False
+    return "format" not in data and data.get("kind") in ("cpu", "gpu", "accelerator")
+
+
 def _from_file(file: Path) -> Platform:
-    platform, fitted = from_toml(read_text(file, MAX_TOML_BYTES), str(file))
+    text = read_text(file, MAX_TOML_BYTES)
+    if _is_description(text):
+        raise DataError(
+            f"{file} describes hardware: name the runtime behind it, such as {file}/ncnn or "
+            f"{file}/torch-eager"
+        )
+    platform, fitted = from_toml(text, str(file))
     if ".toml" in platform:  # which might be this file again
         raise DataError(f"{file}: platform must be HARDWARE/RUNTIME by name, got {platform!r}")
     try:
@@ -263,7 +279,7 @@ def _bare(device: Hardware, runtime: Runtime, settings: Mapping[str, str]) -> Pl
         hardware,
         runtime,
         threads,
-        settings.get("dtype", ""),
+        dtype_of(settings, hardware),
         Fitted.prior(parameters),
         transfers=settings.get("transfers", yes(runtime.transfers)) == "yes",
         amp=amp_of(settings, runtime, hardware),

@@ -19,6 +19,8 @@ NO_THREADS = 1
 """Threads where none are stated."""
 DTYPES = tuple(d for d in DTYPE_BYTES if d in FLOATING or d in ("int8", "uint8"))
 """Dtypes that a platform may convert networks to."""
+_OF_GPUS = ("tf32", "float8")
+"""Dtypes in which no CPU computes."""
 SETTINGS = ("threads", "cores", "dtype", "amp", "layout", "transfers")
 """Names of all settings."""
 
@@ -51,6 +53,23 @@ def parsed(name: str, query: str) -> dict[str, str]:
 def yes(flag: bool) -> str:
     """Return a flag as settings have it."""
     return "yes" if flag else "no"
+
+
+def dtype_of(settings: Mapping[str, str], hardware: Hardware) -> str:
+    """Return the dtype that networks are converted to, ``""`` if they keep their own.
+
+    Raises
+    ------
+    DataError
+        If it is one of GPUs, and the hardware is a CPU.
+    """
+    dtype = settings.get("dtype", "")
+    if hardware.kind == "cpu" and dtype in _OF_GPUS:
+        raise DataError(
+            f"{hardware.name} is a CPU, and {dtype} is a dtype of GPUs and accelerators; give "
+            "another dtype, such as float32, float16 or int8"
+        )
+    return dtype
 
 
 def amp_of(settings: Mapping[str, str], runtime: Runtime, hardware: Hardware) -> str:

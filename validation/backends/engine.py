@@ -155,6 +155,10 @@ class EngineBackend:
         """
         return named_cores(self._host, name)
 
+    def check_settings(self, settings: Settings) -> None:
+        """Refuse settings that are not honoured, each by its name."""
+        self._check(settings)
+
     def check_graph(self, graph: nx.DiGraph, settings: Settings) -> None:
         """Refuse a network before anything is measured.
 

@@ -42,6 +42,10 @@ class NcnnBackend:
         """Return this host with ncnn."""
         return platform_name("host", RUNTIME, settings)
 
+    def check_settings(self, settings: Settings) -> None:
+        """Refuse settings that are not honoured, each by its name."""
+        _check(settings)
+
     def check_graph(self, graph: nx.DiGraph, settings: Settings) -> None:
         """Refuse a network before anything is measured.
 

@@ -42,6 +42,15 @@ class OnnxRuntimeBackend:
         """Return this host with ONNX Runtime."""
         return platform_name("host", RUNTIME, settings)
 
+    def check_settings(self, settings: Settings) -> None:
+        """Refuse settings that are not honoured, each by its name.
+
+        Raises
+        ------
+        MeasuringError
+        """
+        _check(settings)
+
     def measure_networks(
         self,
         graphs: Mapping[str, nx.DiGraph],
@@ -61,12 +70,7 @@ class OnnxRuntimeBackend:
 
 def _subject(name: str, graph: nx.DiGraph, settings: Settings) -> Subject:
     """Return a network ready to be timed; its outputs have been compared with torch's."""
-    if settings != Settings(threads=settings.threads, dtype=settings.dtype):
-        raise MeasuringError(f"{name}: ONNX Runtime runs on the processor, with warm caches")
-    if settings.dtype not in _DTYPES:
-        raise MeasuringError(
-            f"{name}: ONNX Runtime runs in {' or '.join(_DTYPES)} here, not {settings.dtype}"
-        )
+    _check(settings)
     try:
         call, found, wanted = _loaded(graph, settings)
     except CostModelError as error:
@@ -81,6 +85,17 @@ def _subject(name: str, graph: nx.DiGraph, settings: Settings) -> Subject:
 
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16}
+
+
+def _check(settings: Settings) -> None:
+    """Refuse settings that are not honoured, each by its name."""
+    own = settings.dtype if settings.dtype in _DTYPES else "float32"
+    refused = settings.unlike(Settings(threads=settings.threads, dtype=own))
+    if refused:
+        raise MeasuringError(
+            f"onnxruntime cannot honour {', '.join(refused)}: it runs on the processor, as its "
+            f"networks are written, in {' or '.join(_DTYPES)}, with warm caches"
+        )
 
 
 def _loaded(

@@ -73,6 +73,15 @@ class TorchBackend:
         runtime = RUNTIMES[settings.mode]
         return platform_name(gpu_hardware(torch.cuda, runtime), runtime, settings)
 
+    def check_settings(self, settings: Settings) -> None:
+        """Refuse settings that this machine or this build of torch does not have.
+
+        Raises
+        ------
+        MeasuringError
+        """
+        _refuse(settings)
+
     def measure_networks(
         self,
         graphs: Mapping[str, nx.DiGraph],

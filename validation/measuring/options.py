@@ -10,7 +10,9 @@ import typer
 from rich.console import Console
 
 from costmodel.errors import CostModelError, DataError
-from costmodel.platforms import load_platform
+from costmodel.hardware import core_names
+from costmodel.platforms import Platform, load_platform
+from costmodel.runtimes import runtime_names
 
 from ..errors import MeasuringError
 from .backend import Backend, Settings
@@ -83,6 +85,11 @@ def refuse_unhonoured(backend: Backend, settings: Settings, options: Iterable[st
     MeasuringError
         With the name of the option.
     """
+    if backend.label == "emulated":
+        raise MeasuringError(
+            f"{backend.name} has no latency to measure: costmodel validate checks its results and "
+            "counts instructions"
+        )
     if settings.cores and not getattr(backend, "takes_cores", False):
         raise MeasuringError(
             f"{backend.name} cannot honour --cores: it chooses its cores itself, among those that "
@@ -100,7 +107,7 @@ def confirmed_platform(name: str, backend: Backend, settings: Settings) -> str:
     Raises
     ------
     MeasuringError
-        If it contradicts where the networks are run.
+        If it contradicts where the networks are run, or the backend does not honour a setting.
     DataError
         If there is no such platform, or it states other threads or another dtype.
     """
@@ -115,7 +122,54 @@ def confirmed_platform(name: str, backend: Backend, settings: Settings) -> str:
             f"{'GPU' if settings.device == 'cuda' else 'processor'}: give --device "
             f"{'cuda' if kind == 'gpu' else 'cpu'}, or another platform"
         )
+    elif settings.device == "cpu":
+        confirm_host(load_platform(found), backend, settings)
+    check: Any = getattr(backend, "check_settings", None)
+    if check is not None:
+        check(settings)
     return found
+
+
+def confirm_host(where: Platform, backend: Backend, settings: Settings) -> None:
+    """Refuse a platform that is not this machine with the runtime of a backend.
+
+    Parameters
+    ----------
+    where : Platform
+        What predicts.
+    backend : Backend
+        What runs the networks on this machine.
+    settings : Settings
+        How.
+
+    Raises
+    ------
+    MeasuringError
+        If the runtime, mixed precision or the cores are others.
+    """
+    own = load_platform(backend.platform(settings), calibrated=False)
+    rest = f"give {own.name}, or another backend"
+    if where.runtime.name in runtime_names() and where.runtime.name != own.runtime.name:
+        raise MeasuringError(
+            f"platform {where.name!r} predicts {where.runtime.name}, and {backend.name} runs "
+            f"{own.runtime.name}: {rest}"
+        )
+    if where.amp:
+        raise MeasuringError(
+            f"platform {where.name!r} has automatic mixed precision, with which {backend.name} "
+            "measures nothing: leave amp out"
+        )
+    if where.hardware.name == "host":
+        return  # probed on this very machine, whatever its cores are called
+    here, cores = own.hardware, [cluster.core for cluster in own.hardware.clusters]
+    # A core that no pattern recognizes may be this one, described by its user.
+    known = where.hardware.isa and (here.isa != where.hardware.isa or here.core in core_names())
+    if known and where.hardware.core not in cores:
+        raise MeasuringError(
+            f"platform {where.name!r} has cores {where.hardware.core}, and {backend.name} runs on "
+            f"those of this machine, {' and '.join(cores)}: give {own.name}, or measure on a board "
+            "by ssh"
+        )
 
 
 def refusals(
