@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from costmodel.algebra.arrays import EXACT, check_broadcast, tree_levels
+from costmodel.algebra.arrays import EXACT, Whole, check_broadcast, tree_levels
 from costmodel.algebra.later import is_expression, sympy
 from costmodel.errors import DataError, ShapeError
 
@@ -289,13 +289,15 @@ def product(values: Iterable[Dim]) -> Dim:
 def total(values: Iterable[Dim]) -> Dim:
     """Return the sum of ``values``; adding expressions in one step is far faster."""
     values = list(values)
-    if _NUMBERS.issuperset(map(type, values)):
+    kinds = set(map(type, values))
+    if kinds <= _NUMBERS:
         return sum(values)
-    if any(is_expression(v) for v in values):
+    if not kinds <= _ARRAYS and any(is_expression(v) for v in values):
         return sympy.Add(*values)
     by_shape: dict[tuple[int, ...], list[Dim]] = {}
     for value in values:
-        by_shape.setdefault(np.shape(value), []).append(value)
+        shape = value.shape if isinstance(value, np.ndarray) else ()
+        by_shape.setdefault(shape, []).append(value)
     if len(by_shape) < 2:
         return _joined(add, values)
     # Arrays over few parameters of a space are small: they are added up before they are spread.
@@ -355,12 +357,14 @@ def are_ints(values: Iterable[Dim]) -> bool:
 
 _INT = frozenset({int})
 _NUMBERS = frozenset({int, float})
+_ARRAYS = frozenset({int, float, np.ndarray, Whole})
 
 
 def _pick(values: tuple[Dim, ...], number: Any, array: Any, symbol: str) -> Dim:
-    if are_ints(values):
+    kinds = set(map(type, values))
+    if kinds <= _NUMBERS:
         return number(values)
-    if any(is_expression(v) for v in values):
+    if not kinds <= _ARRAYS and any(is_expression(v) for v in values):
         return _branches(values, getattr(sympy, symbol))
     if any(isinstance(v, np.ndarray) for v in values):
         return _joined(array, values)

@@ -220,8 +220,7 @@ def _nest_cost(
     else:
         span = nest.chain
     work = cost.multiply_adds + cost.elementwise
-    # No points give no chain; symbols stand for at least one point.
-    if not (is_symbolic(work) or (isinstance(work, np.ndarray) and work.all())):
+    if not is_symbolic(work):  # no points give no chain; symbols stand for at least one point
         span = span * minimum(1, work)
     return OpCost(cost, items, span, params)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from costmodel.algebra.symbols import Dim, maximum, minimum, same, total
-from costmodel.counting.cost import Cost
+from costmodel.algebra.symbols import Dim, are_ints, maximum, minimum, same, total
 from costmodel.graph import Node, Source
 from costmodel.kernels.kernel import Kernel, Read
 from costmodel.kernels.work import Work, work_of
@@ -36,7 +35,8 @@ class _Group:
     takes: frozenset[str]
     members: list[str]
     last: Source
-    cost: Cost
+    multiply_adds: Dim
+    elementwise: Dim
     weight_bytes: Dim
     functions: Mapping[str, Dim]
     passes: int = 0
@@ -156,6 +156,8 @@ class Fusion:
     def _same_elements(self, value: Source, node: Node) -> bool:
         """Return whether a value has as many elements as the output of a node, in any dtype."""
         x, y = self._tensors[value], node.outputs[0]
+        if x.dtype == y.dtype:
+            return same(self._bytes[value], self._bytes[node.name, 0])
         return same(x.elements, y.elements)
 
     def _start(self, node: Node, work: Work) -> None:
@@ -166,7 +168,8 @@ class Fusion:
             takes=self._taken_behind(work),
             members=[node.name],
             last=(node.name, 0),
-            cost=work.cost,
+            multiply_adds=work.cost.multiply_adds,
+            elementwise=work.cost.elementwise,
             weight_bytes=work.weight_bytes,
             functions=work.functions,
             passes=int(self._bias_apart and self._adds_bias_apart(node, work)),
@@ -203,7 +206,8 @@ class Fusion:
             group.work = replace(work, weight_bytes=group.work.weight_bytes)
             group.takes = self._taken_behind(work)
         group.passes += 1
-        group.cost = group.cost + work.cost
+        group.multiply_adds = group.multiply_adds + work.cost.multiply_adds
+        group.elementwise = group.elementwise + work.cost.elementwise
         group.weight_bytes = group.weight_bytes + work.weight_bytes
         if work.functions:
             known = group.functions
@@ -249,8 +253,8 @@ class Fusion:
             name=anchor.name,
             kind=work.kind,
             nodes=tuple(group.members),
-            multiply_adds=group.cost.multiply_adds,
-            elementwise=group.cost.elementwise,
+            multiply_adds=group.multiply_adds,
+            elementwise=group.elementwise,
             products=work.products,
             reads=tuple([_read_of(*read) for read in group.reads.values()]),
             weight_bytes=group.weight_bytes,
@@ -283,7 +287,8 @@ def _position(group: _Group) -> int:
 
 def _is_empty(tensor: Tensor) -> bool:
     """Return whether a tensor certainly has no elements."""
-    return any(same(size, 0) for size in tensor.shape if type(size) is not int or size == 0)
+    shape = tensor.shape
+    return 0 in shape if are_ints(shape) else any(same(size, 0) for size in shape)
 
 
 def _fold(group: _Group, norm: Node) -> None:
@@ -291,7 +296,7 @@ def _fold(group: _Group, norm: Node) -> None:
     if getattr(group.anchor.op, "bias", True):
         return
     (y,) = norm.outputs
-    group.cost = group.cost + Cost(elementwise=y.elements)
+    group.elementwise = group.elementwise + y.elements
     group.weight_bytes = group.weight_bytes + y.shape[1] * DTYPE_BYTES[y.dtype]
 
 
