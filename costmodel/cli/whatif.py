@@ -21,6 +21,8 @@ from costmodel.errors import DataError
 if TYPE_CHECKING:
     import networkx as nx
 
+    from costmodel.algebra.symbols import Dim
+
 _SHOWN = 10
 """Quantities that are printed; JSON contains all."""
 
@@ -97,8 +99,22 @@ def whatif(
 def _derivative(graph: nx.DiGraph, platform: str, symbol: str) -> tuple[dict[str, Any], str]:
     from costmodel.comparison import sensitivity
 
-    slope = str(sensitivity(graph, platform, symbol))
-    return {"by": symbol, "derivative": slope}, slope
+    found = sensitivity(graph, platform, symbol)
+    return {"by": symbol, "derivative": str(found)}, "\n".join(_branched(found, symbol))
+
+
+def _branched(slope: Dim, symbol: str) -> list[str]:
+    """Return the lines of a derivative: its branches by name, each with its condition."""
+    from costmodel.algebra.branches import definitions
+
+    lines = []
+    for name, branches in definitions(slope):
+        name = name or f"latency per {symbol} [s]"
+        for value, condition in branches:
+            otherwise = "   otherwise" if len(branches) > 1 else ""
+            lines.append(f"{name} = {value}{f'   if {condition}' if condition else otherwise}")
+            name = " " * len(name)
+    return lines
 
 
 def _meeting(
