@@ -232,7 +232,7 @@ def test_files_of_exporters_are_told_apart_and_kept(tmp_path):
     assert read_results(kept) == {"n": result}
     lines = show.summary([result])
     assert "ONNX (dynamo) counts 7, the module 5: n" in lines
-    assert "ONNX (torchscript): torch writes 0 of 1 (0.0%), of these get in 0 of 0" in lines[-1]
+    assert "ONNX (torchscript): torch writes 0 of 1 (0.0 %), of these get in 0 of 0" in lines[-1]
 
 
 def test_predictions_of_files_are_held_against_those_of_modules():
@@ -240,9 +240,9 @@ def test_predictions_of_files_are_held_against_those_of_modules():
     files = {"dynamo": Exported(count=7, seconds={**seconds, ENGINES[0]: 2.04})}
     lines = show.summary([Result("n", ours=7, independent=7, files=files, predicted=seconds)])
     assert f"ONNX (dynamo) takes 1.020 of the module on {ENGINES[0]}: n" in lines
-    end = "predicted within 1% of the module"
-    assert f"ONNX (dynamo), {ENGINES[0]}: {end} 0 of 1 (0.0%)" in lines
-    assert f"ONNX (dynamo), {ENGINES[1]}: {end} 1 of 1 (100.0%)" in lines
+    end = "predicted within 1 % of the module"
+    assert f"ONNX (dynamo), {ENGINES[0]}: {end} 0 of 1 (0.0 %)" in lines
+    assert f"ONNX (dynamo), {ENGINES[1]}: {end} 1 of 1 (100.0 %)" in lines
 
 
 def test_a_line_that_is_no_result_is_refused(tmp_path):
@@ -275,4 +275,4 @@ def test_thirty_networks_get_in_and_do_as_much_as_was_counted(tmp_path):
     assert list(found) == list(QUICK)
     assert {r.verdict for r in found.values()} == {"equal", "explained"}
     assert all({"ours", "FlopCounterMode"} <= set(r.seconds) for r in found.values())
-    assert "in, strict: 30 of 30 (100.0%)" in result.output
+    assert "in, strict: 30 of 30 (100.0 %)" in result.output

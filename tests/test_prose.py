@@ -115,3 +115,15 @@ def test_banned_constructions_are_found(wrong: str) -> None:
 )
 def test_plain_sentences_pass(right: str) -> None:
     assert not _faults(right)
+
+
+def test_percentages_have_a_space_before_the_sign() -> None:
+    """Python's format of percentages has none: the number is multiplied instead."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for folder in ("costmodel", "validation")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if re.search(r":\.\d%\}", line) and '.replace("%", " %")' not in line
+    ]
+    assert wrong == []

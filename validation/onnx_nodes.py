@@ -124,8 +124,8 @@ def onnx_nodes() -> None:
         good = sum(o.how in ("in", "with constants") for o in some)
         stored = sum(o.how == "with constants" for o in some)
         print(
-            f"{what}: {good} of {len(some)} import ({good / len(some):.1%}), {stored} of them with "
-            "shapes stored as constants"
+            f"{what}: {good} of {len(some)} import ({100 * good / len(some):.1f} %), {stored} of "
+            "them with shapes stored as constants"
         )
     if surprises:
         print(f"the table {TABLE.name} says otherwise: {', '.join(o.name for o in surprises[:20])}")

@@ -226,15 +226,15 @@ def _show(tried: Sequence[Tried], figures: Mapping[str, float]) -> None:
         table.add_row(
             t.network,
             t.title,
-            f"{t.predicted:.1%}",
-            "{:.1%} to {:.1%}".format(*t.interval),
-            f"{t.measured:.1%} +- {t.noise:.1%}",
+            f"{100 * t.predicted:.1f} %",
+            "{:.1f} to {:.1f} %".format(*(100 * end for end in t.interval)),
+            f"{100 * t.measured:.1f} % +- {100 * t.noise:.1f} %",
             style=None if t.measured > 0 else "yellow",
         )
     console = Console()
     console.print(table)
     right, size, proposed = (figures[name] for name, _ in GOALS)
-    console.print(f"sign right in {right:.0%} of {len(tried)} rewrites (goal 90 %)")
+    console.print(f"sign right in {100 * right:.0f} % of {len(tried)} rewrites (goal 90 %)")
     console.print(f"size off by {100 * size:.1f} points (median; goal 15)")
-    console.print(f"proposed saving {proposed:.1%} (median; goal 5 %)")
-    console.print(f"measured within the 90 % interval: {figures['within']:.0%}")
+    console.print(f"proposed saving {100 * proposed:.1f} % (median; goal 5 %)")
+    console.print(f"measured within the 90 % interval: {100 * figures['within']:.0f} %")

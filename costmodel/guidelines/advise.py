@@ -87,7 +87,7 @@ class Finding:
     mac: int
 
     def __repr__(self) -> str:
-        said = f"saves {format_si(self.saving, 's')}, {self.share:.0%}"
+        said = f"saves {format_si(self.saving, 's')}, {100 * self.share:.0f} %"
         return f"<Finding {self.rewrite.guideline}: {self.rewrite.title}, {said}>"
 
 

@@ -58,7 +58,7 @@ def summary(results: Sequence[Result]) -> list[str]:
     same = verdicts["equal"] + verdicts["explained"]
     return [
         *_listed(results),
-        f"in, strict: {_share(inside, tried)} (goal {STRICT_GOAL:.0%})",
+        f"in, strict: {_share(inside, tried)} (goal {100 * STRICT_GOAL:.0f} %)",
         f"equal to the independent count: {_share(same, inside)}, of these "
         f"{verdicts['explained']} with a difference that is explained",
         *_explained(results),
@@ -170,8 +170,8 @@ def _latencies(exporter: str, tried: Mapping[str, tuple[Result, Exported]]) -> l
         if ratios:
             inside = len(ratios) - len(others)
             lines.append(
-                f"ONNX ({exporter}), {engine}: predicted within {LATENCY_GOAL:.0%} of the module "
-                f"{_share(inside, len(ratios))}"
+                f"ONNX ({exporter}), {engine}: predicted within {100 * LATENCY_GOAL:.0f} % of the "
+                f"module {_share(inside, len(ratios))}"
             )
     return lines
 
@@ -192,4 +192,4 @@ def _time(value: float | None) -> str:
 
 
 def _share(part: int, whole: int) -> str:
-    return f"{part} of {whole}" + (f" ({part / whole:.1%})" if whole else "")
+    return f"{part} of {whole}" + (f" ({100 * part / whole:.1f} %)" if whole else "")

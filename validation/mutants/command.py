@@ -182,7 +182,7 @@ def _summarize(console: Console, verdicts: Sequence[Verdict]) -> None:
             killed = len(part) - len(alive)
             console.print(
                 f"{package or 'all':12} {killed} of {len(part)} killed "
-                f"({killed / len(part):.1%}), {len(same)} equivalent, "
+                f"({100 * killed / len(part):.1f} %), {len(same)} equivalent, "
                 f"{len(alive) - len(same)} survive"
             )
 

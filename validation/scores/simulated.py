@@ -122,7 +122,7 @@ def _compared(lesson: Taught) -> Table:
         shared = tabulate(graphs, platform)
         ratios = [shared.seconds(p, p.fitted.theta) / seconds for p in _two(platform, lesson)]
         middle = [f"{np.median(ratio):.2f}" for ratio in ratios]
-        mape = [f"{np.mean(np.abs(ratio - 1)):.1%}" for ratio in ratios]
+        mape = [f"{100 * np.mean(np.abs(ratio - 1)):.1f} %" for ratio in ratios]
         table.add_row(rows.name, str(len(seconds)), *middle, *mape)
     return table
 

@@ -197,7 +197,8 @@ def main() -> int:
                 / weight
             )
             print(
-                f"{name}: blocks are off llvm-mca by {off:.1%} on average, weighted by executions"
+                f"{name}: blocks are off llvm-mca by {100 * off:.1f} % on average, weighted by "
+                "executions"
             )
     except BackendError as error:
         print(error, file=sys.stderr)

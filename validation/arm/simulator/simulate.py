@@ -85,9 +85,8 @@ def apply_core(core: Core, spec: Spec, counted: Counted) -> Simulated:
     simulated = Simulated(core, operators)
     if simulated.unknown_share > _MOST_UNKNOWN:
         raise BackendError(
-            f"arm:simulated: {simulated.unknown_share:.1%} of the executed instructions are not in "
-            f"the tables of {core.name}; run python -m validation.arm.simulator.regenerate with "
-            "this compiler"
+            f"arm:simulated: {100 * simulated.unknown_share:.1f} % of the instructions are not in "
+            f"the tables of {core.name}; run python -m validation.arm.simulator.regenerate"
         )
     return simulated
 
