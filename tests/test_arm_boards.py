@@ -12,9 +12,11 @@ from typer.testing import CliRunner
 
 from costmodel import zoo
 from costmodel.cli.app import app
+from costmodel_validation.arm.errors import BackendError
 from costmodel_validation.backends import Settings
 from costmodel_validation.backends.arm import ArmBackend
-from costmodel_validation.errors import MeasuringError
+from costmodel_validation.backends.board_sessions import Outcomes, failing_each
+from costmodel_validation.errors import ClockError, MeasuringError
 from costmodel_validation.measuring.clock import Plan, Timing, summary
 from costmodel_validation.measuring.store import Store
 
@@ -197,3 +199,14 @@ def test_results_of_a_board_are_kept_under_the_platform_that_was_named(
     assert CliRunner().invoke(app, words).exit_code == 0
     (result,) = Store(path).results()
     assert (result.platform, result.host["machine"]) == (PI, "aarch64")
+
+
+def test_what_ends_a_campaign_is_the_error_of_each_network_unless_it_is_the_clock() -> None:
+    def ended(error: MeasuringError) -> Outcomes:
+        yield "a", error
+        raise error
+
+    lost = BackendError("the board is gone")
+    assert list(failing_each("ab", ended(lost))) == [("a", lost), ("a", lost), ("b", lost)]
+    with pytest.raises(ClockError):
+        list(failing_each("ab", ended(ClockError("it jumps"))))

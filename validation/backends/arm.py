@@ -29,7 +29,7 @@ from ..arm.simulator.distinct import simulate_distinct
 from ..arm.simulator.simulate import DEFAULT_CORE, Simulated
 from ..arm.translate.lower import lower
 from ..arm.translate.reuse import reuse_memory
-from ..errors import ClockError, MeasuringError
+from ..errors import MeasuringError
 from ..measuring.backend import KernelTiming, Label, Settings
 from ..measuring.clock import Plan, Timing
 from ..measuring.host import describe_host, load
@@ -37,6 +37,7 @@ from ..measuring.journal import NO_JOURNAL, Journal
 from ..measuring.platforms import platform_name
 from .arm_board import BoardCampaign, products_of
 from .board_facts import board_platform, facts, refuse_emulator
+from .board_sessions import Outcomes, failing_each
 
 RUNTIME = "neon"
 _DTYPES = ("float16", "int8")  # of the operands of products
@@ -211,17 +212,14 @@ class ArmBackend:
         settings: Settings,
         plan: Plan,
         journal: Journal,
-    ) -> Iterator[tuple[str, Timing | MeasuringError]]:
-        try:
+    ) -> Outcomes:
+        def outcomes() -> Outcomes:
             self._check(settings)
             campaign = BoardCampaign(self._board, settings, plan)
             yield from campaign.networks(graphs, journal)
             self.verdict = campaign.watch.verdict()
-        except ClockError:
-            raise
-        except MeasuringError as error:
-            for name in graphs:
-                yield name, error
+
+        yield from failing_each(graphs, outcomes())
 
     def measure_kernels(
         self, graph: nx.DiGraph, settings: Settings, plan: Plan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,6 +17,7 @@ from ..measuring.clock import CpuTimer, Plan, Subject, Timing, measure
 from ..measuring.journal import Journal, Turn
 
 Outcome = tuple[str, Timing | MeasuringError]
+Outcomes = Iterator[Outcome]
 
 
 class Bench(Protocol):
@@ -82,6 +83,23 @@ def in_sessions(
                 else:
                     yield name, outcome
             together = {name: graph for name, graph in together.items() if name not in done}
+
+
+def failing_each(names: Iterable[str], outcomes: Outcomes) -> Outcomes:
+    """Yield the outcomes of a campaign; an error that ends it is that of every network.
+
+    Raises
+    ------
+    ClockError
+        If the clock cannot be trusted: then nothing that was timed can be.
+    """
+    try:
+        yield from outcomes
+    except ClockError:
+        raise
+    except MeasuringError as error:
+        for name in names:
+            yield name, error
 
 
 def _one_session(

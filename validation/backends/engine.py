@@ -21,12 +21,13 @@ from costmodel.runtimes import load_runtime
 from ..arm.bench.answers import Host
 from ..arm.bench.board import Board
 from ..arm.identity import confirm, named_cores
-from ..errors import ClockError, MeasuringError
+from ..errors import MeasuringError
 from ..measuring.backend import KernelTiming, Label, LayerTiming, Settings
 from ..measuring.clock import Plan, Timing, summary
 from ..measuring.journal import NO_JOURNAL, Journal
 from .alone import cut_out
 from .board_facts import board_platform, facts, refuse_emulator
+from .board_sessions import Outcomes, failing_each
 from .engine_bench import EngineCampaign
 from .engine_models import TITLES, check_convertible
 from .engine_there import EngineThere, find_engine, parse_engine
@@ -178,16 +179,14 @@ class EngineBackend:
         journal: Journal = NO_JOURNAL,
     ) -> Iterator[tuple[str, Timing | MeasuringError]]:
         """Time whole networks in turns; yield each as soon as it is done or has failed."""
-        try:
+
+        def outcomes() -> Outcomes:
             self._check(settings)
             campaign = self._campaign(settings, plan)
             yield from campaign.networks(graphs, journal)
             self.verdict = campaign.watch.verdict()
-        except ClockError:
-            raise
-        except MeasuringError as error:
-            for name in graphs:
-                yield name, error
+
+        yield from failing_each(graphs, outcomes())
 
     def measure_kernels(
         self, graph: nx.DiGraph, settings: Settings, plan: Plan

@@ -93,9 +93,7 @@ def to_ncnn(spec: Spec) -> NcnnModel:
     writer = _Writer(spec)
     for call in spec.calls:
         writer.call(call)
-    read = {number for call in spec.calls for number in call.inputs}
-    read |= {buffer.base for buffer in spec.buffers if buffer.base is not None}
-    ends = [number for number in range(len(spec.buffers)) if number not in read]
+    ends = spec.unread()
     outputs = {writer.blob(number): (number, spec.buffers[number].shape) for number in ends}
     layers = _with_splits(writer.layers)
     blobs = sum(len(layer.outputs) for layer in layers)

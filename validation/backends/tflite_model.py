@@ -76,9 +76,7 @@ def to_tflite(spec: Spec) -> TfliteModel:
     writer = _Writer(spec=spec)
     for call in spec.calls:
         writer.call(call)
-    read = {number for call in spec.calls for number in call.inputs}
-    read |= {buffer.base for buffer in spec.buffers if buffer.base is not None}
-    ends = [number for number in range(len(spec.buffers)) if number not in read]
+    ends = spec.unread()
     outputs = [writer.tensor(number) for number in ends]
     inputs = list(writer.filled)
     content = tflite_bytes(writer.tensors, writer.operators, inputs, outputs)

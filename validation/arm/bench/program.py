@@ -108,6 +108,12 @@ class Spec:
         """Numbers of the tensors that operators write, in order."""
         return tuple(number for call in self.calls for number in call.outputs)
 
+    def unread(self) -> tuple[int, ...]:
+        """Numbers of the tensors that nothing reads or is a view of: the outputs, in order."""
+        read = {number for call in self.calls for number in call.inputs}
+        read |= {buffer.base for buffer in self.buffers if buffer.base is not None}
+        return tuple(number for number in range(len(self.buffers)) if number not in read)
+
 
 class SpecBuilder:
     """Numbers tensors and collects operators until ``build()``."""
