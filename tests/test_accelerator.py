@@ -40,8 +40,6 @@ def cells(count: int, seed: int) -> list[tuple[str, list[str]]]:
 
 # Constant, then none, skip, 1x1, 3x3, pool on an edge [ms]: scales three orders apart.
 COLUMNS = {
-    "npu": (2.0, 0.0, 0.02, 0.25, 0.9, 0.15),
-    "fpga": (4.0, 0.0, 0.0, 0.45, 2.3, 0.3),
     "pool as slow as a convolution": (1.0, 0.0, 0.05, 0.5, 0.55, 0.4),
     "slow": (100.0, 0.0, 0.0, 20.0, 90.0, 8.0),
     "fast": (0.2, 0.0, 0.002, 0.01, 0.03, 0.02),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated
 
 import numpy as np
@@ -76,6 +77,7 @@ def reproduce(
             console.print(f"{_SHIPPED}: {_summary(shipped(kind, name))}\n")
 
 
+@cache
 def predict(kind: str, table: str) -> Reproduced:
     """Return a table of the paper predicted from other tables: 1-4 from each other, 8 from 1-4."""
     if table == "table8":
@@ -102,6 +104,7 @@ def shipped(kind: str, table: str) -> Reproduced:
     return Reproduced(kind, own, np.array([p.seconds for p in found]), np.array(spreads))
 
 
+@cache
 def fitted_on_stacks(kind: str) -> Platform:
     """Return the paper's platform fitted to all of Tables 1-4."""
     stacks = paper_bench(kind)
