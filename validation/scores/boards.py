@@ -38,8 +38,8 @@ MOST = 60
 NOT_TEACHING = {
     "xeon-e5-2686-v4": "a t2.medium, which is throttled once its credits are spent: the median is "
     "up to six times the least time",
-    "rk3588/armnn": "four threads that no one pins and the system moves between big and LITTLE "
-    "cores: the median is up to four times the least time",
+    "rk3588/armnn": "four threads that no one pins: a system that saves power keeps them on LITTLE "
+    "cores in small networks, which is its setting and not the engine's",
 }
 """Boards, or boards under an engine, that are scored but excluded from the priors, and why."""
 _OWN_PRIORS = "torch-eager"
