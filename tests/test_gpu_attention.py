@@ -12,11 +12,14 @@ from costmodel.kernels import lower
 from costmodel.platforms import load_platform
 from costmodel.platforms.machine import machine_for
 from costmodel.timing.gpu_attention import attention
+from costmodel.timing.gpu_pages import kernels_beside, pages
 from costmodel.timing.machine import Machine
 from costmodel.timing.reuse import workloads
 
 H100 = load_platform("h100-sxm/torch-eager?dtype=bfloat16", calibrated=False)
 A100 = load_platform("a100-sxm-80gb/torch-eager?dtype=bfloat16", calibrated=False)
+PAGED = load_platform("a100-sxm-80gb/cuda-graphs?dtype=bfloat16", calibrated=False)
+BLACKWELL = load_platform("rtx-pro-6000/cuda-graphs?dtype=bfloat16", calibrated=False)
 Q = H100.fitted.theta
 
 
@@ -58,17 +61,38 @@ def test_a_head_more_than_a_wave_costs_another_wave() -> None:
 
 
 def test_exponentials_run_beside_the_products_and_bound_them() -> None:
-    machine = machine_for(H100, "bfloat16")
+    machine = replace(machine_for(H100, "bfloat16"), vector=1e30)
     long = {"n": 8, "heads": 16, "length": 8192, "depth": 64}
-    q = {**Q, "attention_tile": 0, "attention_feed": 1e30}
+    q = {**Q, "attention_tile": 0}
     # 43 tiles of 192 queries a head, in 42 waves.
     least = 42 * 192 * 8192 / (16 * machine.clock)
     instant = replace(machine, multiply_adds=1e30)
-    assert seconds(machine=instant, q=q, **long) == pytest.approx(least)
+    loads = 192 / 64 * 128 * 128 * 2 / (128 * machine.clock) * 64 * 42
+    expected = least + Q["attention_serial"] * loads
+    assert seconds(machine=instant, q=q, **long) == pytest.approx(expected)
     free = replace(machine, generation=replace(machine.generation, exponentials=1e30))
-    both, products = seconds(q=q, **long), seconds(machine=free, q=q, **long)
+    both, products = seconds(q=q, machine=machine, **long), seconds(machine=free, q=q, **long)
     assert products > least
     assert both == pytest.approx(products + Q["attention_serial"] * least)
+
+
+def test_other_operations_of_a_softmax_take_lanes() -> None:
+    machine, long = machine_for(H100, "bfloat16"), {"heads": 132, "length": 8192, "depth": 64}
+    free = replace(machine, vector=1e30)
+    q = {**Q, "attention_serial": 1.0}
+    scores = 132 * 43 * 192 * 8192
+    spared = seconds(machine=machine, q=q, **long) - seconds(machine=free, q=q, **long)
+    assert spared == pytest.approx(4 * scores / machine.vector)
+
+
+def test_warps_read_all_keys_from_shared_memory() -> None:
+    # Four warps share 128 queries, or 64 where keys are in pages: then they read twice as much.
+    q = {**Q, "attention_serial": 1.0, "attention_tile": 0}
+    many = {"heads": 216, "length": 8192, "depth": 128, "causal": True}
+    plain, paged = (machine_for(p, "bfloat16") for p in (A100, PAGED))
+    least = 216 * 8192 * 8192 / 2 * 4 * 256 * 2 / (128 * plain.clock * 108)
+    more = seconds(PAGED, paged, q, **many) - seconds(A100, plain, q, **many)
+    assert more == pytest.approx(least / 128, rel=0.02)
 
 
 def test_a_causal_mask_spares_half_of_long_sequences_and_nothing_of_one_tile() -> None:
@@ -92,27 +116,67 @@ def test_a_single_query_is_packed_with_its_group() -> None:
 def test_decoding_splits_long_keys_among_idle_multiprocessors() -> None:
     cached = {"heads": 8, "kv_heads": 1, "length": 1, "depth": 128}
     machine = machine_for(H100, "bfloat16")
-    whole = replace(machine, units=1, multiply_adds=machine.multiply_adds / machine.units)
+    alone = {"multiply_adds": machine.multiply_adds, "vector": machine.vector}
+    whole = replace(machine, units=1, **{k: v / machine.units for k, v in alone.items()})
     assert seconds(**cached, keys=65536) < 0.1 * seconds(machine=whole, **cached, keys=65536)
     # One tile of keys cannot be split: nothing is gained, nothing is paid.
     assert seconds(**cached, keys=128) == seconds(machine=whole, **cached, keys=128)
-    # FlashAttention-2 in serving engines splits for packed queries alone.
+    # FlashAttention-2 splits paged keys for packed queries alone.
     single = {**cached, "heads": 1}
-    assert seconds(A100, **single, keys=65536) > 5 * seconds(A100, **cached, keys=65536)
+    assert seconds(PAGED, **single, keys=65536) > 5 * seconds(PAGED, **cached, keys=65536)
+    assert seconds(A100, **single, keys=65536) == seconds(A100, **cached, keys=65536)
 
 
-def test_a_multiprocessor_draws_keys_at_a_limited_rate() -> None:
-    slow = {**Q, "attention_feed": Q["attention_feed"] / 2}
-    graph = cm.zoo.attention(heads=264, length=1, keys=8192, depth=128, dtype="bfloat16")
-    (w,) = workloads(lower(graph, A100.runtime))
-    machine = machine_for(A100, "bfloat16")
-    drawn = 3 * 8192 * 256 * 2 / (Q["attention_feed"] * machine.clock)
-    fill = 3 * Q["attention_tile"]
-    assert float(attention(w, machine, Q)) == pytest.approx(drawn + fill)
-    assert float(attention(w, machine, slow)) == pytest.approx(2 * drawn + fill)
+def test_parts_of_split_keys_are_added_up_one_after_the_other() -> None:
+    cached = {"heads": 8, "kv_heads": 1, "length": 1, "depth": 128, "keys": 16384}
+    for platform, at_once in ((A100, 1), (H100, 4)):
+        clock = machine_for(platform, "bfloat16").clock
+        slow = {**Q, "attention_part": 1000.0 + Q["attention_part"]}
+        # 128 blocks of keys, 128 parts.
+        more = seconds(platform, q=slow, **cached) - seconds(platform, **cached)
+        assert more == pytest.approx(128 * 1000 / at_once / clock, rel=0.15)
 
 
-@pytest.mark.parametrize("platform", [A100, H100], ids=["A100", "H100"])
+def test_a_second_tile_on_a_multiprocessor_hides_the_start() -> None:
+    # Tiles of 80 KiB: two fit into the 164 KiB of an A100, one into the 100 KiB of an RTX PRO 6000.
+    many = {"n": 64, "heads": 64, "length": 1, "keys": 128, "depth": 128}
+    for platform, waves in ((PAGED, 38), (BLACKWELL, 22)):
+        machine = machine_for(platform, "bfloat16")
+        own = replace(machine, shared_memory=82e3)
+        both = replace(machine, shared_memory=170e3)
+        later = {**Q, "attention_tile": 500.0}
+        gained = seconds(platform, own, later, **many) - seconds(platform, both, later, **many)
+        assert gained == pytest.approx((waves - 1) * 500 / machine.clock)
+        fits = both if platform is PAGED else own
+        assert seconds(platform, machine, later, **many) == seconds(platform, fits, later, **many)
+
+
+def test_the_longest_tile_is_waited_for_unless_it_comes_first() -> None:
+    causal = {"heads": 216, "length": 2048, "depth": 128, "causal": True}
+    paged = machine_for(PAGED, "bfloat16")
+    base = seconds(PAGED, paged, **causal) / seconds(PAGED, paged, **{**causal, "heads": 8 * 216})
+    assert 1 / 8 < base < 1.1 / 8
+
+
+@pytest.mark.parametrize(("length", "causal"), [(1, False), (512, True), (512, False)])
+def test_an_engine_with_pages_writes_new_keys_to_them(length: int, causal: bool) -> None:
+    graph = cm.zoo.attention(
+        n=64, heads=8, length=length, keys=512, depth=64, causal=causal, dtype="bfloat16"
+    )
+    (w,) = workloads(lower(graph, PAGED.runtime))
+    machine = machine_for(PAGED, "bfloat16")
+    moved, least = pages(w, machine, Q)
+    tokens = 0 if length > 1 and not causal else 64 * length
+    # Read and written: keys and values of 8 heads of 64 numbers of 2 bytes.
+    assert moved.bytes == tokens * 2 * 2 * 8 * 64 * 2
+    # 512 threads a token: four of them on each of 108 multiprocessors at once.
+    assert least == pytest.approx(tokens / (108 * 4) * Q["attention_tile"] / machine.clock)
+    assert kernels_beside(w, machine) == min(1, tokens)
+    assert kernels_beside(w, machine_for(A100, "bfloat16")) == 0
+    assert pages(w, machine_for(A100, "bfloat16"), Q)[0].bytes == 0
+
+
+@pytest.mark.parametrize("platform", [A100, H100, PAGED], ids=["A100", "H100", "pages"])
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("shared", [1, 8])
 @pytest.mark.parametrize("what", ["n", "length", "heads"])

@@ -261,7 +261,7 @@ def test_hardware_of_ones_own_lies_beside_the_calibration(tmp_path: Path) -> Non
         ("raspberry-pi-4/nccn", "unknown runtime 'nccn'; did you mean ncnn"),
         ("rtx 3090", "such as rtx-3090/cuda-graphs (or cuda-library, paper, "),
         ("abacus", "such as gtx-1080-ti/paper; see costmodel platforms list"),
-        ("/ncnn", "the name of the hardware is empty; describe it"),
+        ("/ncnn", "the name of the hardware is empty; see"),
         (f"{PI}?dtype=tf32", "raspberry-pi-4 is a CPU, and tf32 is a dtype of GPUs"),
         ("host/torch-eager?dtype=float8", "host is a CPU, and float8 is a dtype of GPUs"),
         ("raspberry-pi-4/cuda-graphs", "cuda-graphs runs on GPUs, and raspberry-pi-4 is a CPU"),

@@ -108,7 +108,8 @@ class AttentionScores(Op):
         q, k = inputs
         outer, length, keys, depth = product(q.shape[:-2]), q.shape[-2], k.shape[-2], q.shape[-1]
         needed = outer * _pairs(length, keys, True) * depth if self.causal else None
-        return (Product(outer, length, keys, depth, needed=needed, shared=_shared(q, k)),)
+        shared, sets = _shared(q, k), k.shape[-3]
+        return (Product(outer, length, keys, depth, needed=needed, shared=shared, sets=sets),)
 
 
 @dataclass(frozen=True, slots=True)

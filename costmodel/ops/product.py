@@ -39,6 +39,8 @@ class Product:
         Axes of the window of a convolution; else 2. [1]
     shared : Dim
         Consecutive products that share one operand: query heads per key head. [1]
+    sets : Dim
+        Such groups of products in one sequence: heads of keys. [1]
 
     Examples
     --------
@@ -58,6 +60,7 @@ class Product:
     needed: Dim | None = None
     fourier: bool = False
     shared: Dim = 1
+    sets: Dim = 1
     axes: int = 2
 
     @property

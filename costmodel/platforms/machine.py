@@ -52,6 +52,7 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         clock=running * hardware.clock,
         lanes=hardware.lane_width(dtype if element == DTYPE_BYTES[dtype] else "float32"),
         cache=_last_cache(platform),
+        shared_memory=_shared_memory(hardware) if gpu else 0.0,
         private_cache=_private_cache(platform) if cpu else 0.0,
         bandwidth=float(hardware.dram.bandwidth or 0),
         link=float(hardware.link or 0) if platform.transfers else 0.0,
@@ -60,6 +61,7 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         grouped_serially=platform.runtime.grouped == "serial",
         generated=platform.runtime.generated,
         own_depthwise=dtype in platform.rules.own_depthwise,
+        paged_attention=platform.runtime.paged_attention,
         transposes=tensor and platform.rules.layout == "nchw",
         generation=kind,
         sustained=_sustained(hardware, dtype, kind) / 2 if gpu else 0.0,
@@ -209,6 +211,11 @@ def _last_cache(platform: Platform) -> float:
         return 0.0
     alone = platform.hardware.kind != "cpu" or caches[-1].scope == "device"
     return float(caches[-1].size or 0) * (1 if alone else platform.threads)
+
+
+def _shared_memory(hardware: Hardware) -> float:
+    """Return the shared memory of one multiprocessor of a GPU [byte]."""
+    return float(sum(level.size or 0 for level in hardware.levels if level.name == "shared"))
 
 
 def _private_cache(platform: Platform) -> float:

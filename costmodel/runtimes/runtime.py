@@ -111,6 +111,9 @@ class Runtime:
         registers, also those that other kernels read, and short rows are read once.
     fused_masks : bool
         Whether attention is one kernel even if a mask or positions are added to the scores.
+    paged_attention : bool
+        Whether causal attention and single queries read keys and values from a cache of pages, as
+        engines that serve language models do.
     own_depthwise : tuple of str
         The dtypes in which depthwise convolutions of NCHW images on a GPU use the framework's own
         kernel instead of a library's.
@@ -157,6 +160,7 @@ class Runtime:
     layout: str
     generated: bool
     fused_masks: bool
+    paged_attention: bool
     own_depthwise: tuple[str, ...]
     split: str
     sleeps: bool
@@ -266,6 +270,7 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
             ("layout", str, "nhwc"),
             ("generated", bool, False),
             ("fused_masks", bool, False),
+            ("paged_attention", bool, False),
             ("own_depthwise", list, []),
             ("split", str, "dynamic"),
             ("sleeps", bool, False),

@@ -19,6 +19,7 @@ from costmodel.kinds import complete
 from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.timing.gpu_attention import attention
 from costmodel.timing.gpu_layout import changes, in_steps
+from costmodel.timing.gpu_pages import kernels_beside, pages
 from costmodel.timing.gpu_products import SPLITS, WORD, Theta, alignment, streaming, tiled
 from costmodel.timing.gpu_rows import exponentials, merging, read_twice, sweeps
 from costmodel.timing.machine import Machine
@@ -40,6 +41,11 @@ def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
     launch = launch + q["launch"] * kernels
     compute, memory, busy = _busy(w, form, machine, q)
     memory, busy = memory + turned, busy + turned
+    if w.kind == "attention":
+        launch = launch + q["launch"] * kernels_beside(w, machine)
+        moved, least = pages(w, machine, q)
+        copied = maximum(_memory((moved,), machine, q, 1), least)
+        memory, busy = memory + copied, busy + copied
     if w.kind == "norm" and not machine.generated:
         # A block waits for its own row; this time does not overlap with the traffic of others.
         rows = merging(w, machine, q)

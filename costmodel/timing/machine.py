@@ -36,6 +36,8 @@ class Machine:
         Elements of a vector, threads of a warp.
     cache : float
         Last-level cache, or the buffer of an accelerator; 0 if unknown. [byte]
+    shared_memory : float
+        That of one multiprocessor of a GPU; else 0. [byte]
     private_cache : float
         On a CPU whose cores share the last level: the largest cache before it, summed over the
         cores used; else 0. [byte]
@@ -55,6 +57,8 @@ class Machine:
         Whether a compiler writes the kernels of norms and softmax.
     own_depthwise : bool
         Whether depthwise convolutions on a GPU use the framework's own kernel.
+    paged_attention : bool
+        Whether fused attention reads keys and values from a cache of pages.
     generation : Generation
         Of a GPU: tiles of its libraries.
     sustained : float
@@ -97,6 +101,7 @@ class Machine:
     clock: float
     lanes: int
     cache: float
+    shared_memory: float
     private_cache: float
     bandwidth: float
     link: float
@@ -106,6 +111,7 @@ class Machine:
     transposes: bool
     generated: bool
     own_depthwise: bool
+    paged_attention: bool
     generation: Generation
     sustained: float
     cache_bandwidth: float

@@ -13,7 +13,7 @@ from costmodel.kernels import Product
 from costmodel.timing.workload import Channels, Moved, Workload
 
 _SIZES = ("multiply_adds", "elementwise", "special", "pieces", "merged", "since", "last")
-_PRODUCT_SIZES = ("batch", "m", "n", "k", "height", "width", "taps", "times", "shared")
+_PRODUCT_SIZES = ("batch", "m", "n", "k", "height", "width", "taps", "times", "shared", "sets")
 
 
 @dataclass(frozen=True, slots=True)
