@@ -147,6 +147,37 @@ def test_the_calibration_of_the_user_is_found_first(home: Path) -> None:
     assert load_platform(SHIPPED).fitted.rows == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("a100-sxm-80gb/torch-eager?dtype=float8", "float64 or float32 or tf32 or float16"),
+        ("gtx-1080-ti/paper?dtype=tf32", "no arithmetic in tf32"),
+        ("raspberry-pi-4/tflite?dtype=float8", "take dtype=float64 or float32 or int8"),
+        ("ryzen-9-7950x/torch-eager?dtype=tf32", "ryzen-9-7950x has no arithmetic in tf32"),
+        ("accelerator/accelerator?dtype=float8", "take dtype=float32, or leave it out"),
+        ("eyeriss/accelerator?dtype=tf32", "no arithmetic in tf32; leave dtype out"),
+    ],
+)
+def test_a_dtype_without_arithmetic_is_refused(name: str, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        load_platform(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "h100-sxm/torch-eager?dtype=float8",
+        "a100-sxm-80gb/torch-eager?dtype=tf32",
+        # Libraries compute halves in float32 where the hardware has none.
+        "gtx-1080-ti/paper?dtype=float16",
+        "v100-pcie-16gb/torch-eager?dtype=bfloat16",
+        "raspberry-pi-4/ncnn?dtype=uint8",
+    ],
+)
+def test_a_dtype_that_runs_is_accepted(name: str) -> None:
+    assert load_platform(name).name == name
+
+
 @pytest.mark.parametrize("settings", ["transfers=no", "transfers=yes", "dtype=float16", "dtype="])
 @pytest.mark.parametrize("name", [SHIPPED, "snapdragon-810/paper"])
 def test_no_setting_drops_a_shipped_calibration(name: str, settings: str) -> None:
@@ -262,8 +293,8 @@ def test_hardware_of_ones_own_lies_beside_the_calibration(tmp_path: Path) -> Non
         ("rtx 3090", "such as rtx-3090/cuda-graphs (or cuda-library, paper, "),
         ("abacus", "such as gtx-1080-ti/paper; see costmodel platforms list"),
         ("/ncnn", "the name of the hardware is empty; see"),
-        (f"{PI}?dtype=tf32", "raspberry-pi-4 is a CPU, and tf32 is a dtype of GPUs"),
-        ("host/torch-eager?dtype=float8", "host is a CPU, and float8 is a dtype of GPUs"),
+        (f"{PI}?dtype=tf32", "raspberry-pi-4 has no arithmetic in tf32"),
+        ("host/torch-eager?dtype=float8", "host has no arithmetic in float8"),
         ("raspberry-pi-4/cuda-graphs", "cuda-graphs runs on GPUs, and raspberry-pi-4 is a CPU"),
         (
             f"{PI}?thread=2",
@@ -363,7 +394,7 @@ def test_a_parameter_of_another_unit_is_told(home: Path) -> None:
 # Dtypes
 
 
-@pytest.mark.parametrize("own", ["int8", "uint8", "float16"])
+@pytest.mark.parametrize("own", ["int8", "uint8", "float16", "bfloat16"])
 def test_a_network_of_a_low_precision_is_not_converted_to_another(own: str) -> None:
     graph = cm.network(f"resnet18?dtype={own}")
     assert cm.latency(graph, f"{PI}?dtype={own}").seconds == cm.latency(graph, PI).seconds

@@ -19,8 +19,8 @@ NO_THREADS = 1
 """Threads where none are stated."""
 DTYPES = tuple(d for d in DTYPE_BYTES if d in FLOATING or d in ("int8", "uint8"))
 """Dtypes that a platform may convert networks to."""
-_OF_GPUS = ("tf32", "float8")
-"""Dtypes in which no CPU computes."""
+OWN = ("float8", "tf32")
+"""Dtypes that exist for the arithmetic of some hardware: no library computes in them elsewhere."""
 SETTINGS = ("threads", "cores", "dtype", "amp", "layout", "transfers")
 """Names of all settings."""
 
@@ -56,19 +56,28 @@ def yes(flag: bool) -> str:
 
 
 def dtype_of(settings: Mapping[str, str], hardware: Hardware) -> str:
-    """Return the dtype that networks are converted to, ``""`` if they keep their own.
+    """Return the dtype that networks are converted to, ``""`` for none.
+
+    Libraries compute halves and integers that the hardware lacks in a wider dtype, but not
+    :data:`OWN`, nor ``float64``. An accelerator computes everything else in the types that it has.
 
     Raises
     ------
     DataError
-        If it is one of GPUs, and the hardware is a CPU.
+        If the hardware has no arithmetic for it.
     """
+    from costmodel.hardware.model import WIDER
+
     dtype = settings.get("dtype", "")
-    if hardware.kind == "cpu" and dtype in _OF_GPUS:
-        raise DataError(
-            f"{hardware.name} is a CPU, and {dtype} is a dtype of GPUs and accelerators; give "
-            "another dtype, such as float32, float16 or int8"
-        )
+    if not dtype:
+        return ""
+    able = (dtype,) if dtype in OWN else WIDER[dtype]
+    if dtype not in OWN and hardware.kind == "accelerator":
+        return dtype
+    if not set(able) & set(hardware.lanes):
+        has = [name for name in DTYPES if name in hardware.lanes]
+        instead = f"take dtype={' or '.join(has)}, or leave it out" if has else "leave dtype out"
+        raise DataError(f"{hardware.name} has no arithmetic in {dtype}; {instead}")
     return dtype
 
 
