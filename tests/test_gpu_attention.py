@@ -85,6 +85,35 @@ def test_other_operations_of_a_softmax_take_lanes() -> None:
     assert spared == pytest.approx(4 * scores / machine.vector)
 
 
+@pytest.mark.parametrize(("keys", "tolerance"), [(1024, 0.25), (4096, 0.2)])
+@pytest.mark.parametrize("depth", [64, 128])
+def test_attention_on_lanes_takes_as_long_as_measured(
+    keys: int, tolerance: float, depth: int
+) -> None:
+    measured = {
+        (1024, 64): 522.5e-6,
+        (1024, 128): 787.2e-6,
+        (4096, 64): 7779e-6,
+        (4096, 128): 11850e-6,
+    }
+    h200 = load_platform("h200/cuda-graphs", calibrated=False)
+    graph = cm.zoo.attention(n=4, heads=16, length=keys, depth=depth)
+    found = cm.latency(graph, h200).seconds
+    assert found == pytest.approx(measured[keys, depth], rel=tolerance)
+
+
+def test_keys_are_not_split_on_lanes() -> None:
+    h200 = load_platform("h200/cuda-graphs", calibrated=False)
+    graph = cm.zoo.attention(heads=16, length=1, keys=8192, depth=128)
+    assert cm.latency(graph, h200).seconds == pytest.approx(792.5e-6, rel=0.15)  # measured
+
+
+def test_pages_hold_16_bits() -> None:
+    h200 = load_platform("h200/cuda-graphs", calibrated=False)
+    assert machine_for(h200, "bfloat16").paged_attention
+    assert not machine_for(h200, "float32").paged_attention
+
+
 def test_warps_read_all_keys_from_shared_memory() -> None:
     # Four warps share 128 queries, or 64 where keys are in pages: then they read twice as much.
     q = {**Q, "attention_serial": 1.0, "attention_tile": 0}

@@ -61,7 +61,7 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         grouped_serially=platform.runtime.grouped == "serial",
         generated=platform.runtime.generated,
         own_depthwise=dtype in platform.rules.own_depthwise,
-        paged_attention=platform.runtime.paged_attention,
+        paged_attention=platform.runtime.paged_attention and dtype in HALVES,
         transposes=tensor and platform.rules.layout == "nchw",
         generation=kind,
         sustained=_sustained(hardware, dtype, kind) / 2 if gpu else 0.0,

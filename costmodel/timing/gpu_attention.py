@@ -68,6 +68,9 @@ SHARED = 128
 """Bytes that a multiprocessor reads from shared memory in a cycle, on every generation. [byte]"""
 PARTS = 128
 """Maximum number of parts of the keys. [1]"""
+LANES = 0.7
+"""Speed of the products on lanes, in float32, relative to tensor cores: measured on an H200,
+PyTorch 2.11 (docs/data/h200_torch.csv), heads of 64 to 256, 0.62 to 0.78. [1]"""
 OTHERS = 4
 """Operations of a lane for each score, beside its exponential: the maximum, a multiply-add for its
 scale, the sum, and the conversion. [operation]"""
@@ -182,6 +185,8 @@ def _grid(w: Workload, machine: Machine) -> _Grid:
         keys = keys - 64 * paged * above(long, 128)
         readers = WARPS
         splits = single * above(scores.shared, 1) if machine.paged_attention else 1
+    if not machine.tensor:
+        splits = 0  # PyTorch's kernel on lanes has no parts (docs/data/h200_torch.csv: 1 query)
     most = ceil_div(scores.n, keys)
     mean = most
     if causal:
@@ -204,7 +209,8 @@ def _block(w: Workload, grid: _Grid, machine: Machine, q: Theta) -> Dim:
     scores, mix = w.products
     depths, cycles = padded(scores.k) + padded(mix.n), machine.clock
     pairs = grid.rows * grid.keys
-    product = pairs * depths * machine.units / (machine.multiply_adds * q["attention"])
+    speed = q["attention"] * (1 if machine.tensor else LANES)
+    product = pairs * depths * machine.units / (machine.multiply_adds * speed)
     special = pairs / (machine.generation.exponentials * cycles)
     special = special + pairs * OTHERS * machine.units / machine.vector
     loads = grid.readers * grid.keys * depths * DTYPE_BYTES[w.dtype] / (SHARED * cycles)
