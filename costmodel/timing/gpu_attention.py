@@ -171,11 +171,16 @@ def _grid(w: Workload, machine: Machine) -> _Grid:
     long = padded(scores.k)
     if machine.generation.packs_queries:
         packed = scores.shared
-        few = 1 - above(scores.m * packed, FEW)
+        # Tiles of one group of warps exist for heads of 64 and 128.
+        fits = 1 - above(long, 64) + above(long, 96) - above(long, 128)
+        few = fits * (1 - above(scores.m * packed, FEW))
         taller = machine.generation.short_head_queries - QUERIES
         full = QUERIES + taller * (1 - above(long, SHORT))
         rows = few * FEW + (1 - few) * full
-        keys = 128 - 32 * above(long, 128) - 16 * above(long, 192)
+        # 192, 144, 160, 96 and 80 with depth; on cached keys at most 128.
+        keys = 192 - 48 * above(long, 64) + 16 * above(long, 96)
+        keys = keys - 64 * above(long, 128) - 16 * above(long, 192)
+        keys = keys - cached(scores) * maximum(0, keys - 128)
         readers, splits = rows / FEW, 1
     else:
         packed = 1 + single * (scores.shared - 1)

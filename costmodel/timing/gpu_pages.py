@@ -10,7 +10,11 @@ writes new keys and values to their pages, a block of threads for each token:
 :math:`x` tokens, :math:`h` blocks that one of :math:`N` multiprocessors holds, :math:`t_0` the time
 of a block, :math:`B` the bytes of the keys and values.
 
-FlashAttention-3 first balances the work of sequences of different lengths. FlashAttention-2 copies
+FlashAttention-3 first balances the work of sequences of different lengths, and has no heads longer
+than 256. Single queries of longer ones take as long as a kernel for every sequence and head of
+keys: on H100 and H200, heads of 512, 2.1 us each from 16 to 500 of them, whatever the number of
+keys up to 2048; not so for more sequences than one block of the scheduler sorts
+(github.com/ai-dynamo/aiconfigurator, vLLM 0.24; the reason is unknown). FlashAttention-2 copies
 the queries that it packs, and their result, unless they already lie side by side: with one head of
 keys, or in one sequence.
 
@@ -33,6 +37,10 @@ from costmodel.timing.workload import Moved, Workload
 
 BLOCK = 512
 """Maximum number of threads of a block that copies a token. [1]"""
+LONGEST = 256
+"""The longest head of FlashAttention-3. [element]"""
+SORTED = 992
+"""Sequences that one block of its scheduler sorts. [1]"""
 RESIDENT = 32
 """Maximum number of blocks on a multiprocessor (NVIDIA CUDA C++ Programming Guide). [1]"""
 
@@ -60,7 +68,9 @@ def kernels_beside(w: Workload, machine: Machine) -> Dim:
     if not machine.paged_attention:
         return 0
     if machine.generation.packs_queries:
-        return 1 + cached(scores)
+        serial = above(scores.k, LONGEST) * (1 - above(_sequences(scores), SORTED))
+        heads = scores.batch / scores.shared
+        return 1 + cached(scores) + single_query(scores.m) * serial * heads
     apart = above(scores.sets, 1) * above(_sequences(scores), 1)
     return cached(scores) + 2 * single_query(scores.m) * above(scores.shared, 1) * apart
 

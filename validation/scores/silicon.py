@@ -2,7 +2,9 @@
 
 NVIDIA's aiconfigurator measured what vLLM calls: products, fused attention of prefill, decode and
 vision encoders, and a streaming kernel that scales and casts. No host takes part. Six weights are
-used in turn, so that those of a product are cold and its input is hot. Attention with a window
+used in turn, so that those of a product are cold and its input is hot. Attention of prefill and
+decode includes the kernel that writes new keys and values to the pages of the cache
+(collector/vllm/collect_attn.py: ``impl.forward``). Attention with a window
 is left out: the operator has none, and also where all keys lie inside it the library runs another
 kernel (FlashAttention-2, ``mha_varlen_fwd``: no queries are packed where ``window_size_left`` is
 set), which takes up to three times as long on an RTX PRO 6000.
