@@ -115,7 +115,8 @@ def test_known_parameters_are_recovered(name: str, wrong: float) -> None:
         (CPU, {"gemm", "window", "winograd", "pool", "fixed", DEVICE}),
         # The launch of the device hides behind a host that Python keeps busy.
         (GPU, {"host", "fixed", "norm_call", "winograd", DEVICE}),
-        (f"{PAPER}?transfers=yes", {"launch", "group_launch", "winograd", "fixed", "copy"}),
+        # Its launch has a multiplier, which the same rows determine.
+        (f"{PAPER}?transfers=yes", {"group_launch", "winograd", "fixed", "copy"}),
     ],
 )
 def test_operators_and_networks_determine_the_main_parameters(

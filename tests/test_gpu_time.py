@@ -79,6 +79,10 @@ Q = dict.fromkeys((p.name for p in priors("gpu")), 1.0) | dict.fromkeys(
         "launch",
         "pass_launch",
         "host",
+        "lead",
+        "power_tile",
+        "burst",
+        "odd_rows",
     ),
     0.0,
 )

@@ -43,7 +43,11 @@ def test_hardware_and_tiles_know_the_same_generations() -> None:
         ("feed =", "food = 1\nfeed =", "tiles.toml: maxwell: food is unknown"),
         ('source = "the list', 'note = "the list', "tiles.toml: maxwell.product: must be { value"),
         ("{ value = 2.64e10", "2.64e10 #", "tiles.toml: maxwell.flops_per_watt: must be { value"),
-        ('source = "P100: 64 lanes', 'source = " "} # "', "tiles.toml: pascal.feed: has no source"),
+        (
+            'source = "one scheduler',
+            'source = " "} # "',
+            "tiles.toml: pascal.feed: has no source",
+        ),
         (
             "cycle = { value = 32,",
             "cycle = { value = 0,",

@@ -4,6 +4,10 @@ r"""Time of a kernel on a GPU.
 
     t = \text{launch} + \text{overlap}(\text{compute}, \text{memory}) + \text{passes}
 
+If the host dispatches kernels ahead of the device, the device waits until the first has been
+dispatched: the share ``lead`` of the host's time for a kernel, counted once for a network as the
+mean over its kernels.
+
 Matrix products run in tiles (:mod:`costmodel.timing.gpu_products`), fused attention in tiles of
 queries (:mod:`costmodel.timing.gpu_attention`).
 """
@@ -32,9 +36,15 @@ def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
     """Return the terms of a kernel."""
     form = FORMS[w.kind]
     call = q[form.call] if form.call else 1
+    if w.kind == "norm":
+        call = call * q["norm_outputs"]
     # The steps of a recurrent layer depend on each other, so each is a separate launch.
     steps = maximum(1, total(p.times for p in w.products)) if w.kind == "recurrent" else 1
+    host = q["host"] * call * steps
     launch = q["launch"] * call * steps
+    if machine.asynchronous:
+        launch = launch + q["lead"] * host / w.among
+    q = {**q, "burst": q["burst"] / w.among}
     if w.kind == "grouped" and machine.grouped_serially:
         launch = launch + (w.product.batch - 1) * q["group_launch"]
     kernels, turned = changes(w, machine, q)
@@ -56,7 +66,7 @@ def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
     again = Moved(w.writes.bytes, w.writes.bytes).missed(machine.cache * q["reach"])
     passed = w.passes if w.products else 0
     passes = passed * (q["pass_launch"] + 2 * again / stream)
-    return Terms(q["host"] * call * steps, launch, compute, memory, passes, launch + busy + passes)
+    return Terms(host, launch, compute, memory, passes, launch + busy + passes)
 
 
 @dataclass(frozen=True, slots=True)

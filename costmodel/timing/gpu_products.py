@@ -10,6 +10,10 @@ over them and one more kernel. A board cannot exceed its power limit, whatever i
     t = \max\left(\frac{(w + r / A) \, s}{p},\; \frac{T s}{P}\right)
     \qquad s = \frac{A \, (k / c + f)}{\eta_A}
 
+On the lanes the second term is :math:`T A (k / c + f) \, e_A / P - b \, (p U / P - 1)`. A tile of
+low intensity moves more data and needs more energy :math:`e_A`. A board may exceed its limit for
+the time :math:`b` before its governor lowers the clock of its :math:`U` multiprocessors.
+
 :math:`A` are the outputs of a tile, :math:`T` its tiles in :math:`w` waves, :math:`k` the reduction
 in :math:`c` parts, :math:`f` start-up and epilogue, :math:`r` the loss from filling and draining,
 :math:`p` the multiply-adds of one multiprocessor and :math:`P` those that the board's power
@@ -38,6 +42,10 @@ _WORD_ROW = 4
 """Alignment of rows without loads of single elements. [byte]"""
 _EPILOGUE = 0.3
 """Share of a tile's start and end on Ampere that does not depend on the tensor rate. [1]"""
+_LARGE = 64
+"""Multiply-adds for each element that a tile of 128 x 128 loads. [1]"""
+_SECTOR = 32
+"""Bytes that a cache fetches at a time: rows that begin elsewhere need one more. [byte]"""
 _ROW = 16
 """Alignment of rows of operands that tensor cores load at full speed. [byte]"""
 
@@ -76,15 +84,22 @@ def tiled(
         feed, fill, ramp = generation.feed, q["fill"], q["ramp"]
     half = q["half_tile"] * feed
     cores = machine.multiply_adds / machine.units
+    limit = machine.sustained * q["power"]
+    ahead = q["burst"] * maximum(0, machine.multiply_adds / limit - 1)
 
     def time(rows: Dim, columns: Dim, split: Dim) -> Dim:
         area = rows * columns
         intensity = area / (rows + columns)
         efficiency = q["gemm"] * intensity / (intensity + half)
-        steps = area * (p.k / (split * speed) + fill) / efficiency
+        tile = area * (p.k / (split * speed) + fill)
+        steps = tile / efficiency
         cut = p.batch * ceil_div(p.m, rows) * ceil_div(p.n, columns) * split
         waves = ceil_div(cut, machine.units) + ramp / area
-        busy = maximum(waves * steps / cores, cut * steps / (machine.sustained * q["power"]))
+        busy = waves * steps / cores
+        if machine.tensor:
+            busy = maximum(busy, cut * steps / limit)
+        else:
+            busy = maximum(busy, cut * tile * _moving(intensity, q) / limit - ahead)
         if splits == (1,):
             return busy
         busy = maximum(busy, _fetched_again(p, machine, q, rows + columns, cut / split))
@@ -95,15 +110,23 @@ def tiled(
     return fastest(time, [(*tile, split) for tile in tiles for split in splits])
 
 
+def _moving(intensity: Dim, q: Theta) -> Dim:
+    """Return the energy of a multiply-add on the lanes, relative to a tile of 128 x 128 [1].
+
+    Of its energy, a part is inversely proportional to the multiply-adds for each element loaded.
+    """
+    return (1 + q["power_tile"] / intensity) / (1 + q["power_tile"] / _LARGE)
+
+
 def _fetched_again(p: Product, machine: Machine, q: Theta, rows: Dim, tiles: Dim) -> Dim:
     """Return the time of the memory traffic if tiles do not share data in the cache [s].
 
     Tiles that run concurrently read the same rows of the operands, some ahead of others. On long
-    rows the distance between them exceeds the cache: if the ``rows`` of one tile exceed three times
+    rows the distance between them exceeds the cache: if the ``rows`` of one tile exceed 2.4 times
     its size, every tile fetches all of its rows.
     """
     panel = WORD * rows * p.k
-    share = Moved(1, panel).missed(3 * machine.cache * q["reach"])
+    share = Moved(1, panel).missed(2.4 * machine.cache * q["reach"])
     fetched = share * tiles * panel * machine.generation.refetch
     return fetched / (streaming(machine, q))
 
@@ -114,19 +137,22 @@ def streaming(machine: Machine, q: Theta) -> Dim:
 
 
 def alignment(dtype: str, machine: Machine, q: Theta, lengths: tuple[Dim, ...]) -> Dim:
-    r"""Return the speed of tensor cores on rows of these lengths, relative to aligned ones [1].
+    r"""Return the speed of products on rows of these lengths, relative to aligned ones [1].
 
-    .. math:: a^{h_{16}} u^{h_4}
+    .. math:: a^{h_{16}} u^{h_4} \qquad \frac{1}{1 + \text{odd_rows} \, h_{32}}
+
+    on tensor cores and on lanes.
 
     :math:`h_{16}` is 1 if some row does not begin at a multiple of 16 bytes, :math:`h_4` if it does
-    not begin at one of 4, else 0; :math:`a` is a fact of the generation.
+    not begin at one of 4, else 0; :math:`a` is a fact of the generation. On lanes,
+    :math:`h_{32}` is 1 if rows of the operands do not begin at multiples of 32 bytes.
 
     Parameters
     ----------
     dtype : str
         Of the operands.
     machine : Machine
-        The hardware; lanes load any row at the same speed.
+        The hardware.
     q : mapping
         Parameters.
     lengths : tuple of Dim
@@ -146,11 +172,17 @@ def alignment(dtype: str, machine: Machine, q: Theta, lengths: tuple[Dim, ...]) 
     >>> [alignment("bfloat16", h100, {"unaligned": 0.5}, (k,)) for k in (8, 4, 2, 1)]
     [1.0, 0.33, 0.33, 0.165]
     """
-    if not machine.tensor:
-        return 1
     size = DTYPE_BYTES[dtype]
+    if not machine.tensor:
+        more = q["odd_rows"] * machine.generation.feed
+        return 1 / (1 + more * _off(lengths[0], max(1, _SECTOR // size)))
     off, odd = (
-        minimum(1, sum(n * ceil_div(length, n) - length for length in lengths))
+        minimum(1, sum(_off(length, n) for length in lengths))
         for n in (_ROW // size, max(1, _WORD_ROW // size))
     )
     return machine.generation.misaligned**off * q["unaligned"] ** odd
+
+
+def _off(length: Dim, full: int) -> Dim:
+    """Return 0 if a row of ``length`` elements is a multiple of ``full``, else 1."""
+    return minimum(1, full * ceil_div(length, full) - length)

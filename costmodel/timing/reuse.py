@@ -92,6 +92,7 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
                 merged=kernel.merged,
                 makers=makers,
                 last=int(kernel.name not in read_later),
+                among=len(kernels),
             )
         )
     return _in_floats(result) if isinstance(everything, np.ndarray) else result

@@ -116,6 +116,8 @@ class Workload:
         For each activation read, the convolution that chose its layout.
     last : Dim
         1 if only the caller reads its output, else 0. [1]
+    among : Dim
+        Kernels of its network. [1]
     """
 
     kind: str
@@ -133,6 +135,7 @@ class Workload:
     merged: Dim = 0
     makers: tuple[Channels, ...] = ()
     last: Dim = 0
+    among: Dim = 1
 
     @property
     def moved(self) -> tuple[Moved, ...]:

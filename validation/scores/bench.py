@@ -200,9 +200,13 @@ def transferred(platform: Platform, others: Sequence[Platform]) -> Platform:
     """
     logs = np.log([[p.value for p in other.fitted.parameters] for other in others])
     errors = np.array([[p.spread for p in other.fitted.parameters] for other in others])
-    middle = np.exp(logs.mean(axis=0))
     between = logs.var(axis=0, ddof=1 if len(others) > 1 else 0)
     spread = np.sqrt((errors**2).mean(axis=0) + between)
+    own = platform.fitted.parameters
+    known = np.array([p.spread for p in own]) ** 2
+    share = known / np.maximum(known + between / len(others), 1e-12)
+    prior = np.log([p.value for p in own])
+    middle = np.exp(prior + share * (logs.mean(axis=0) - prior))
     parameters = tuple(
         p
         if p.name in _OF_HOST

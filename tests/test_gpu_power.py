@@ -1,0 +1,156 @@
+"""Products on the lanes of a GPU: odd rows, the power limit of a board, waiting for a host."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+import costmodel as cm
+from costmodel.kernels import Product, lower
+from costmodel.platforms import load_platform
+from costmodel.platforms.machine import machine_for
+from costmodel.timing.gpu_products import tiled
+from costmodel.timing.machine import Machine
+from costmodel.timing.network import kernel_terms
+from costmodel.timing.terms import Terms
+from costmodel.timing.tiles import Tile
+from costmodel.timing.workload import Workload, workloads
+
+T4, V100 = (
+    load_platform(f"{name}/torch-eager", calibrated=False) for name in ("t4", "v100-pcie-32gb")
+)
+Q = dict(T4.fitted.theta)
+
+
+def work(spec: str) -> Workload:
+    (found,) = workloads(lower(cm.network(spec), T4.runtime))
+    return found
+
+
+def terms(w: Workload, platform: cm.Platform = T4, **changes: float) -> Terms:
+    theta = {**platform.fitted.theta, **changes}
+    return kernel_terms(w, machine_for(platform, w.dtype), theta)
+
+
+def linear(k: int, n: int = 4096, m: int = 4096) -> Workload:
+    return work(f"linear?n={n}&cin={k}&cout={m}&bias=false")
+
+
+# Rows that do not begin at sectors of a cache.
+
+
+def test_rows_off_the_sectors_of_a_cache_are_slower_on_lanes() -> None:
+    time = {k: float(terms(linear(k)).compute) for k in (1016, 1018, 1020, 1023, 1024)}
+    assert time[1016] < time[1024] < time[1018] < time[1020] < time[1023]
+    fill = Q["fill"]
+    # A T4 has half of the path of a V100 for as many lanes, so that odd rows cost it twice as much.
+    for platform, feed in ((V100, 1), (T4, 2)):
+        more = 1 + platform.fitted.theta["odd_rows"] * feed
+        free = {"power": 3.0, "burst": 1e-9, "ramp": 10.0}
+        odd, even = (float(terms(linear(k), platform, **free).compute) for k in (1023, 1024))
+        assert odd / even == pytest.approx((1023 * more + fill) / (1024 + fill), rel=1e-3)
+
+
+def test_rows_of_the_result_and_their_number_do_not_matter() -> None:
+    even = float(terms(linear(1024)).compute)
+    assert float(terms(linear(1024, n=4095)).compute) == pytest.approx(even, rel=1e-3)
+    assert float(terms(linear(1024, m=4095)).compute) == pytest.approx(even, rel=1e-3)
+
+
+def test_convolutions_have_no_odd_rows() -> None:
+    w = work("conv2d?n=16&cin=63&size=28&cout=64&k=3")
+    assert terms(w, odd_rows=0.9).compute == terms(w).compute
+
+
+# The power limit.
+
+
+def machine(sustained: float) -> Machine:
+    return replace(machine_for(T4, "float32"), sustained=sustained)
+
+
+def spent(p: Product, tile: Tile, where: Machine, **changes: float) -> float:
+    return float(tiled(p, where, {**Q, **changes}, 1, (tile,), (1,)))
+
+
+@pytest.mark.parametrize(
+    ("tile", "intensity"), [((128, 128), 64), ((64, 128), 42.7), ((64, 64), 32)]
+)
+def test_small_tiles_need_more_energy(tile: Tile, intensity: float) -> None:
+    p, weak = Product(1, 8192, 8192, 4096), machine(1e9)
+    q = {"power": 1.0, "burst": 1e-9, "power_tile": 30.0}
+    steps = 8192 * 8192 * (4096 + Q["fill"])
+    energy = (1 + 30 / intensity) / (1 + 30 / 64)
+    assert spent(p, tile, weak, **q) == pytest.approx(steps * energy / 1e9, rel=1e-3)
+
+
+def test_without_a_limit_power_plays_no_part() -> None:
+    p, strong = Product(1, 8192, 8192, 4096), machine(1e15)
+    for change in ({"power_tile": 100.0}, {"burst": 1e-2}, {"power": 2.0}):
+        assert spent(p, (128, 128), strong, **change) == spent(p, (128, 128), strong)
+
+
+def test_a_board_exceeds_its_limit_for_a_moment() -> None:
+    """Short products run at the clock of the device, long ones save the same time at any length."""
+    where = machine_for(T4, "float32")
+    limit = where.sustained * Q["power"]
+    saved = 3e-4 * (where.multiply_adds / limit - 1)
+    late = {
+        size: [
+            spent(Product(1, size, size, size), (128, 128), where, burst=b) for b in (1e-9, 3e-4)
+        ]
+        for size in (512, 4096, 16384)
+    }
+    short, long, longest = late[512], late[4096], late[16384]
+    unlimited = spent(Product(1, 512, 512, 512), (128, 128), machine(1e15))
+    assert short[1] == pytest.approx(unlimited)
+    for slow, fast in (long, longest):
+        assert slow - fast == pytest.approx(saved, rel=1e-3)
+
+
+def test_kernels_of_a_network_share_the_moment() -> None:
+    w = linear(4096)
+    ten = replace(w, among=10)
+    gained = [float(terms(x, burst=1e-9).compute - terms(x).compute) for x in (w, ten)]
+    assert gained[0] == pytest.approx(10 * gained[1], rel=1e-3)
+
+
+# The host.
+
+
+def test_a_device_waits_for_the_first_dispatch() -> None:
+    w = work("elementwise?kind=relu&shape=4096x4096")
+    host = float(terms(w).host)
+    for lead in (0.25, 0.75):
+        late, early = (float(terms(w, lead=x).launch) for x in (lead, 0.0))
+        assert late - early == pytest.approx(lead * host)
+        late, early = (float(terms(replace(w, among=20), lead=x).launch) for x in (lead, 0.0))
+        assert late - early == pytest.approx(lead * host / 20)
+
+
+def test_an_engine_without_a_host_ahead_waits_for_none() -> None:
+    paper = load_platform("gtx-1080-ti/paper", calibrated=False)
+    (w,) = workloads(lower(cm.network("elementwise?kind=relu&shape=64x64"), paper.runtime))
+    assert terms(w, paper, lead=0.9).model == terms(w, paper).model
+
+
+def test_a_network_waits_once() -> None:
+    """Ten kernels in a row wait as long as one does."""
+    one, ten = (
+        workloads(lower(cm.network(spec), T4.runtime))
+        for spec in ("elementwise?kind=relu&shape=64x64", "resnet18")
+    )
+    waits = [
+        sum(float(terms(w).launch - terms(w, lead=0.0).launch) for w in ws) for ws in (one, ten)
+    ]
+    hosts = [sum(float(terms(w).host) for w in ws) / len(ws) for ws in (one, ten)]
+    for wait, host in zip(waits, hosts, strict=True):
+        assert wait == pytest.approx(Q["lead"] * host)
+
+
+def test_a_layer_normalization_returns_more_than_its_result() -> None:
+    norm, softmax = (float(terms(work(f"{k}?shape=64x64")).host) for k in ("layer_norm", "softmax"))
+    assert norm == pytest.approx(Q["norm_outputs"] * softmax)
+    # Measured: 1.43 and 1.42 times as long on a V100 and a T4 (NeuSight).
+    assert 1.3 < norm / softmax < 1.5
