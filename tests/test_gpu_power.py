@@ -74,15 +74,14 @@ def spent(p: Product, tile: Tile, where: Machine, **changes: float) -> float:
     return float(tiled(p, where, {**Q, **changes}, 1, (tile,), (1,)))
 
 
-@pytest.mark.parametrize(
-    ("tile", "intensity"), [((128, 128), 64), ((64, 128), 42.7), ((64, 64), 32)]
-)
-def test_small_tiles_need_more_energy(tile: Tile, intensity: float) -> None:
-    p, weak = Product(1, 8192, 8192, 4096), machine(1e9)
-    q = {"power": 1.0, "burst": 1e-9, "power_tile": 30.0}
-    steps = 8192 * 8192 * (4096 + Q["fill"])
-    energy = (1 + 30 / intensity) / (1 + 30 / 64)
-    assert spent(p, tile, weak, **q) == pytest.approx(steps * energy / 1e9, rel=1e-3)
+@pytest.mark.parametrize(("side", "intensity"), [(64, 32), (32, 16)])
+def test_small_tiles_need_more_energy(side: int, intensity: float) -> None:
+    """A product of few rows takes the small tile, at its energy; one of many the large tile."""
+    weak, q = machine(1e9), {**Q, "power": 1.0, "burst": 1e-9, "power_tile": 30.0}
+    tiles = ((128, 128), (side, side))
+    for rows, energy in ((8192, 1), (side, (1 + 30 / intensity) / (1 + 30 / 64))):
+        found = tiled(Product(1, rows, 8192, 4096), weak, q, 1, tiles, (1,))
+        assert found == pytest.approx(rows * 8192 * (4096 + Q["fill"]) * energy / 1e9, rel=1e-5)
 
 
 def test_without_a_limit_power_plays_no_part() -> None:

@@ -11,8 +11,9 @@ over them and one more kernel. A board cannot exceed its power limit, whatever i
     \qquad s = \frac{A \, (k / c + f)}{\eta_A}
 
 On the lanes the second term is :math:`T A (k / c + f) \, e_A / P - b \, (p U / P - 1)`. A tile of
-low intensity moves more data and needs more energy :math:`e_A`. A board may exceed its limit for
-the time :math:`b` before its governor lowers the clock of its :math:`U` multiprocessors.
+low intensity moves more data and needs more energy :math:`e_A`, 1 for the largest tile. A board may
+exceed its limit for the time :math:`b` before its governor lowers the clock of its :math:`U`
+multiprocessors.
 
 :math:`A` are the outputs of a tile, :math:`T` its tiles in :math:`w` waves, :math:`k` the reduction
 in :math:`c` parts, :math:`f` start-up and epilogue, :math:`r` the loss from filling and draining,
@@ -42,8 +43,6 @@ _WORD_ROW = 4
 """Alignment of rows without loads of single elements. [byte]"""
 _EPILOGUE = 0.3
 """Share of a tile's start and end on Ampere that does not depend on the tensor rate. [1]"""
-_LARGE = 64
-"""Multiply-adds for each element that a tile of 128 x 128 loads. [1]"""
 _SECTOR = 32
 """Bytes that a cache fetches at a time: rows that begin elsewhere need one more. [byte]"""
 _ROW = 16
@@ -85,6 +84,7 @@ def tiled(
     half = q["half_tile"] * feed
     cores = machine.multiply_adds / machine.units
     limit = machine.sustained * q["power"]
+    largest = max(rows * columns / (rows + columns) for rows, columns in tiles)
     ahead = q["burst"] * maximum(0, machine.multiply_adds / limit - 1)
 
     def time(rows: Dim, columns: Dim, split: Dim) -> Dim:
@@ -99,7 +99,7 @@ def tiled(
         if machine.tensor:
             busy = maximum(busy, cut * steps / limit)
         else:
-            busy = maximum(busy, cut * tile * _moving(intensity, q) / limit - ahead)
+            busy = maximum(busy, cut * tile * _moving(intensity, largest, q) / limit - ahead)
         if splits == (1,):
             return busy
         busy = maximum(busy, _fetched_again(p, machine, q, rows + columns, cut / split))
@@ -110,12 +110,12 @@ def tiled(
     return fastest(time, [(*tile, split) for tile in tiles for split in splits])
 
 
-def _moving(intensity: Dim, q: Theta) -> Dim:
-    """Return the energy of a multiply-add on the lanes, relative to a tile of 128 x 128 [1].
+def _moving(intensity: Dim, largest: float, q: Theta) -> Dim:
+    """Return the energy of a multiply-add on the lanes, relative to the ``largest`` tile [1].
 
     Of its energy, a part is inversely proportional to the multiply-adds for each element loaded.
     """
-    return (1 + q["power_tile"] / intensity) / (1 + q["power_tile"] / _LARGE)
+    return (1 + q["power_tile"] / intensity) / (1 + q["power_tile"] / largest)
 
 
 def _fetched_again(p: Product, machine: Machine, q: Theta, rows: Dim, tiles: Dim) -> Dim:
