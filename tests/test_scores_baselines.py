@@ -9,10 +9,13 @@ from costmodel import zoo
 from costmodel.platforms import load_platform
 from costmodel.prediction.table import tabulate
 from costmodel_validation.scores.baselines import (
+    ALL_BOARDS,
+    ANOTHER_BOARD,
     features,
     flops_only,
     lookup,
     mac_only,
+    other_boards,
     roofline,
     roofline_scaled,
 )
@@ -63,3 +66,14 @@ def test_lookup_says_something_of_kinds_never_fitted() -> None:
     graphs = [zoo.g1_stack(64, 64), zoo.g1_stack(64, 128), zoo.g2_stack(128, groups=8)]
     f = features(tabulate(graphs, PLATFORM), PLATFORM)
     assert lookup(f, np.array([0, 1]), np.array([1e-4, 2e-4, 5e-4]))[2] > 0
+
+
+def test_other_boards_are_scaled_and_the_most_similar_is_taken() -> None:
+    here = np.array([1.0, 2.0, 4.0, 9.0])
+    unlike, like = np.array([1.0, 1.0, 4.0, 1.0]), np.array([3.0, 6.0, 12.0, 30.0])
+    partly = np.array([1.0, 2.0, 4.0, np.nan])
+    found = other_boards(np.stack([unlike, like, partly]), np.array([0, 1, 2]), here)
+    assert found[ANOTHER_BOARD].tolist() == pytest.approx([1, 2, 4, 10])
+    mean = np.sqrt(unlike * like)
+    assert found[ALL_BOARDS].tolist() == pytest.approx(mean * np.median(here[:3] / mean[:3]))
+    assert other_boards(partly[None], np.array([0]), here) == {}

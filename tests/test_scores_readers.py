@@ -189,6 +189,8 @@ def test_ncnn_takes_the_cpu_and_no_more_threads_than_cores(data: Path) -> None:
     single = sets["ncnn snapdragon-810 x1"]
     assert [row.seconds for row in single.rows] == [0.0045]
     assert sets["ncnn raspberry-pi-4 x4"].rows == ()
+    # Other boards with as many threads: a Raspberry Pi 4, a Snapdragon 855+ and an 8 Gen 2.
+    assert single.elsewhere == ({}, {"tiny": 0.00125}, {})
     half = sets["ncnn snapdragon-855-plus x1"]
     graphs = [s.graph(s.rows[0]) for s in (single, half)]
     assert cm.multiply_adds(graphs[0]) == cm.multiply_adds(graphs[1])

@@ -134,6 +134,47 @@ def lookup(f: Features, fitted: np.ndarray, seconds: np.ndarray) -> np.ndarray:
     return np.asarray(f.shapes @ times)
 
 
+ANOTHER_BOARD = "another board x scalar"
+"""Name of the times measured on the most similar board among the methods."""
+ALL_BOARDS = "other boards' mean x scalar"
+"""Name of their mean: networks and boards as factors, which leaves what a board does by itself."""
+
+
+def other_boards(
+    elsewhere: np.ndarray, fitted: np.ndarray, seconds: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return times measured on other boards, times one fitted number, by the name of the method.
+
+    No model reads a network more exactly than a measurement of it, so that the rest is noise,
+    versions of the engine, and how boards differ.
+
+    Parameters
+    ----------
+    elsewhere : ndarray
+        Times of the networks, one row a board; NaN where it was not measured. [s]
+    fitted : ndarray of int
+        Positions of the fitted rows.
+    seconds : ndarray
+        Times on this board. [s]
+
+    Examples
+    --------
+    >>> here, there = np.array([1.0, 2.0, 4.0]), np.array([[2.0, 4.0, 8.0], [1.0, 4.0, 4.0]])
+    >>> other_boards(there, np.array([0, 1]), here)[ANOTHER_BOARD].tolist()
+    [1.0, 2.0, 4.0]
+    """
+    complete = elsewhere[~np.isnan(elsewhere).any(axis=1)]
+    if not len(complete):
+        return {}
+    scaled = np.stack([_scaled(board, fitted, seconds) for board in complete])
+    off = np.abs(np.log(scaled[:, fitted] / seconds[fitted])).mean(axis=1)
+    mean = np.exp(np.log(complete).mean(axis=0))
+    return {
+        ANOTHER_BOARD: scaled[int(np.argmin(off))],
+        ALL_BOARDS: _scaled(mean, fitted, seconds),
+    }
+
+
 BASELINES: Mapping[str, Callable[[Features, np.ndarray, np.ndarray], np.ndarray]] = {
     "FLOPs only": flops_only,
     "MAC only": mac_only,

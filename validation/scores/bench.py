@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,7 +16,7 @@ from costmodel.timing.multipliers import HOST
 from costmodel.timing.surface import Surface
 from costmodel.timing.workload import Moved
 
-from .baselines import BASELINES, Features, features
+from .baselines import BASELINES, Features, features, other_boards
 from .dataset import DeviceSet
 from .figures import Figures, average, judge
 from .splits import Split, sample
@@ -87,6 +87,8 @@ class Bench:
         Site of each row.
     names : tuple of str
         Network of each row.
+    elsewhere : ndarray
+        Times of the networks on other boards, one row a board; NaN where unknown. [s]
     """
 
     platform: Platform
@@ -95,6 +97,7 @@ class Bench:
     groups: tuple[str, ...]
     sites: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    elsewhere: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
 
     @staticmethod
     def of(rows: DeviceSet, most: int | None = None) -> Bench:
@@ -111,6 +114,7 @@ class Bench:
             tuple(row.group for row in chosen),
             tuple(row.site for row in chosen),
             tuple(row.network for row in chosen),
+            np.array([[t.get(r.network, np.nan) for r in chosen] for t in rows.elsewhere]),
         )
 
     @cached_property
@@ -137,6 +141,9 @@ class Bench:
         for name, method in BASELINES.items():
             everything = method(self.features, split.fitted, self.seconds)
             found[name] = Guess(everything[split.scored])
+        if self.elsewhere.size:
+            for name, times in other_boards(self.elsewhere, split.fitted, self.seconds).items():
+                found[name] = Guess(times[split.scored])
         return found
 
 

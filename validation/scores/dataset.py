@@ -58,6 +58,8 @@ class DeviceSet:
         Networks without a text form in :mod:`costmodel.specs`, by the name that rows use.
     weights_at_hand : bool
         Whether all weights come from a core's first cache, whatever their size.
+    elsewhere : tuple of mapping of str to float
+        For each other board: the times of the same networks on it, by name. [s]
     """
 
     name: str
@@ -65,6 +67,7 @@ class DeviceSet:
     rows: tuple[Row, ...]
     graphs: Mapping[str, nx.DiGraph] = field(default_factory=dict, compare=False)
     weights_at_hand: bool = False
+    elsewhere: tuple[Mapping[str, float], ...] = field(default=(), compare=False)
 
     def graph(self, row: Row) -> nx.DiGraph:
         """Return the op graph of a row."""

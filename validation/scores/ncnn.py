@@ -51,7 +51,17 @@ def device_sets() -> list[DeviceSet]:
         platform = f"{device}/ncnn?threads={threads}{_CORES.get(device, '')}"
         graphs = half if is_half else full
         sets.append(DeviceSet(f"ncnn {device} x{threads}", platform, rows, graphs))
-    return sets
+    return [replace(own, elsewhere=_elsewhere(own, sets)) for own in sets]
+
+
+def _elsewhere(own: DeviceSet, sets: list[DeviceSet]) -> tuple[dict[str, float], ...]:
+    """Return the times of the networks on each other board, with as many threads."""
+    threads = own.name.rpartition(" x")[2]
+    return tuple(
+        {row.network: row.seconds for row in other.rows}
+        for other in sets
+        if other.name != own.name and other.name.rpartition(" x")[2] == threads
+    )
 
 
 def in_float16(graph: nx.DiGraph) -> nx.DiGraph:
