@@ -15,7 +15,8 @@ from costmodel.timing.machine import Machine
 from costmodel.timing.network import kernel_terms
 from costmodel.timing.terms import Terms
 from costmodel.timing.tiles import Tile
-from costmodel.timing.workload import Workload, workloads
+from costmodel.timing.reuse import workloads
+from costmodel.timing.workload import Workload
 
 T4, V100 = (
     load_platform(f"{name}/torch-eager", calibrated=False) for name in ("t4", "v100-pcie-32gb")

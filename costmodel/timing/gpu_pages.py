@@ -54,7 +54,7 @@ def kernels_beside(w: Workload, machine: Machine) -> Dim:
     >>> from costmodel.kernels import lower
     >>> from costmodel.platforms import load_platform
     >>> from costmodel.platforms.machine import machine_for
-    >>> from costmodel.timing.workload import workloads
+    >>> from costmodel.timing.reuse import workloads
     >>> a100 = load_platform("a100-sxm-80gb/cuda-graphs?dtype=bfloat16")
     >>> for kv_heads in (32, 8, 1):
     ...     graph = zoo.attention(n=2, heads=32, kv_heads=kv_heads, length=1, keys=64, depth=128)
