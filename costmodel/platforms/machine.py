@@ -74,6 +74,7 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         narrow=4 / element if cpu and dtype in rules.half else 1.0,
         in_float32=frozenset(rules.float32 if cpu and dtype in HALVES else ()),
         per_channel=frozenset(rules.per_channel),
+        scaled=frozenset(rules.scaled),
         one_by_one=frozenset(rules.neon if cpu and hardware.vector_width > _NEON else ()),
         float32=(running * _peak(platform, "float32"), hardware.lane_width("float32")),
         widens=widens,

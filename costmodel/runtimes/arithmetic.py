@@ -32,6 +32,8 @@ class Arithmetic:
         The instructions of :data:`INT8` that 8-bit products use.
     per_channel : tuple of str
         Integer dtypes whose weights have a scale for each output channel.
+    scaled : tuple of str
+        Kinds of kernel other than products that scale and round every 8-bit result.
     neon : tuple of str
         Kinds of kernel with 8-bit code for Arm's vectors of 128 bits only; other cores run them
         element by element.
@@ -43,6 +45,7 @@ class Arithmetic:
     float32: tuple[str, ...] = ()
     int8: tuple[str, ...] = ("dot_product",)
     per_channel: tuple[str, ...] = ()
+    scaled: tuple[str, ...] = ()
     neon: tuple[str, ...] = ()
     source: str = "assumed: products in what the core has, everything else in float32"
 
@@ -79,6 +82,7 @@ def arithmetic_of(table: Any, file: str) -> Arithmetic:
         "float32": tuple(KINDS),
         "int8": INT8,
         "per_channel": INTEGERS,
+        "scaled": tuple(KINDS),
         "neon": tuple(KINDS),
     }
     for name in table:

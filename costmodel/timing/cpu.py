@@ -103,11 +103,11 @@ def cold(machine: Machine, q: Theta, distance: Dim, since: Dim) -> Dim:
 def _lanes(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the time of other operations, one per lane, and of moving from piece to piece.
 
-    8-bit results are scaled, rounded and clipped.
+    8-bit results are scaled, rounded and clipped where the engine computes in 8 bits.
     """
     operations = w.elementwise + w.special * q["special"]
     rate = machine.vector * machine.narrow * q["vector"]
-    if w.kind == "elementwise" and w.dtype in INTEGERS:
+    if w.kind in machine.scaled and w.dtype in INTEGERS:
         operations = operations + q["requantize"] * w.writes.bytes
         if w.kind in machine.one_by_one:
             rate = machine.units * machine.clock * q["vector"]

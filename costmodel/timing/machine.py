@@ -85,6 +85,8 @@ class Machine:
         products.
     per_channel : frozenset of str
         Integer dtypes whose weights have a scale for each output channel.
+    scaled : frozenset of str
+        Kinds of kernel that scale and round every 8-bit result.
     one_by_one : frozenset of str
         On a CPU: kinds of kernel without vectors for 8-bit elements.
     float32 : (float, int)
@@ -124,6 +126,7 @@ class Machine:
     in_float32: frozenset[str] = frozenset()
     widens: bool = False
     per_channel: frozenset[str] = frozenset()
+    scaled: frozenset[str] = frozenset()
     one_by_one: frozenset[str] = frozenset()
     float32: tuple[float, int] = (0.0, 1)
 
