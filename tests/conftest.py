@@ -25,10 +25,17 @@ settings.load_profile("costmodel")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _nobodys_calibrations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Predict by what ships: a calibration of whoever runs the tests changes what they compare."""
+def _nobodys_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Predict by what ships and print as on a plain terminal of 80 columns.
+
+    A calibration of whoever runs the tests changes what they compare, and the width and colours of
+    a terminal where a sentence breaks.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COSTMODEL_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("COLUMNS", "80")
+        for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+            patch.delenv(name, raising=False)
         yield
 
 

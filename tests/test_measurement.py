@@ -34,7 +34,7 @@ def refusal(file: Path) -> str:
     with pytest.raises(DataError) as error:
         read_measurements(file)
     text = str(error.value)
-    assert text.startswith(str(file))
+    assert file.name in text.split()[0]  # a long path is cut in its middle
     assert "\n" not in text
     return text
 

@@ -347,7 +347,7 @@ def test_a_wrong_calibration_is_refused(
     for file in (tmp_path / "mine.toml", home / calibration_file(PI)):
         file.write_text(text.replace(old, new, 1), "utf-8")
     said = refusal(str(tmp_path / "mine.toml"))
-    assert said.startswith(str(tmp_path / "mine.toml"))
+    assert said.split()[0].endswith("mine.toml:")  # a long path is cut in its middle
     assert any(p in said for p in part.split("|"))
     assert "raspberry-pi-4--ncnn.toml" in refusal(PI)
 
@@ -373,7 +373,7 @@ def test_a_description_of_hardware_lacks_a_runtime() -> None:
 def test_a_calibration_found_by_name_is_of_that_platform(home: Path) -> None:
     file = home / calibration_file(PI)
     file.write_text(calibration(f"{PI}?threads=4"), encoding="utf-8")
-    assert f"{file}: it calibrates '{PI}?threads=4', not '{PI}'" in refusal(PI)
+    assert f"{file.name}: it calibrates '{PI}?threads=4', not '{PI}'" in refusal(PI)
 
 
 def test_a_calibration_of_another_version_is_told(home: Path) -> None:

@@ -115,7 +115,7 @@ def test_a_wrong_file_is_refused(tmp_path: Path, text: str, field: str) -> None:
     file = written(tmp_path, text)
     with pytest.raises(DataError) as error:
         load_runtime(file)
-    assert str(error.value).startswith(file)
+    assert Path(file).name in str(error.value).split()[0]  # a long path is cut in its middle
     assert field in str(error.value)
 
 

@@ -117,9 +117,8 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_is_finished(tmp_path: Path) 
     finished = len(out.split())
     assert 2 <= finished < 100
     last = error.strip().splitlines()[-1]
-    assert last.startswith(
-        f"costmodel_validation.errors.StoreError: {path}: the disk is full; the {finished} "
-    )
+    assert last.startswith("costmodel_validation.errors.StoreError: ")
+    assert f"s.jsonl: the disk is full; the {finished} " in last
     text = path.read_text()
     assert text.endswith("\n")
     assert len([json.loads(line) for line in text.splitlines()]) == finished
