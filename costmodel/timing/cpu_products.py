@@ -25,8 +25,10 @@ Theta = Mapping[str, Dim]
 
 _GROUP_LANES = 4
 """Fewest channels of one group in a vector."""
-_BLOCKED_GROUP_LANES = 8
-"""The same in blocked layouts (oneDNN's narrowest block of AVX2 and AVX-512)."""
+_GROUP_BLOCKS = {8: (8,), 16: (16, 8, 4)}
+"""Channels of a block of oneDNN's grouped convolutions, by the elements of a vector. They divide
+the channels of a group (``cpu/x64/jit_avx512_common_conv_kernel.cpp``, ``init_conf``; confirmed by
+its verbose output). A block takes a whole vector, however wide."""
 _TILE = 3
 """Vectors along a micro-kernel's tile on the plain layout."""
 _COLUMNS = 8
@@ -237,16 +239,44 @@ def _blocked(w: Workload, machine: Machine, q: Theta) -> Way:
         columns = Way(q["window_call"], elements * q["unroll"] / machine.units + elements / rate)
         return either(inside, columns, at_most(p.taps, (2 * border + 1) ** p.axes))
     grouped = w.kind == "grouped"
-    lanes = minimum(machine.lanes, _BLOCKED_GROUP_LANES) if grouped else machine.lanes
-    shared = ceil_div(ceil_div(p.m, lanes), machine.units) * machine.units
+    block = _group_block(p, machine) if grouped else machine.lanes
+    shared = ceil_div(ceil_div(p.m, block), machine.units) * machine.units
     rate = machine.multiply_adds * q["blocked"] * (q["grouped"] if grouped else 1)
-    spent = p.batch * shared * lanes * p.n * p.k / rate
+    spent = p.batch * shared * machine.lanes * p.n * p.k / rate
     channels = p.batch * p.k / p.taps, p.batch * p.m
-    return Way(q["window_call"], spent, *_reordered(w, *channels, machine, q))
+    inside = Way(q["window_call"], spent, *_reordered(w, *channels, machine, q, block))
+    if not grouped or machine.lanes not in _GROUP_BLOCKS:
+        return inside
+    # Channels that no block divides stay on the plain layout: one call for all groups.
+    plain = replace(_plain(w, machine, q), calls=q["window_call"], repeats=0)
+    return either(plain, inside, at_most(block, 1))
+
+
+def _group_block(p: Product, machine: Machine) -> Dim:
+    """Return the channels of a block of a grouped convolution, 1 if there is none.
+
+    Examples
+    --------
+    >>> from costmodel.platforms import load_platform
+    >>> from costmodel.platforms.machine import machine_for
+    >>> avx512 = machine_for(load_platform("xeon-gold-6240/torch-eager"), "float32")
+    >>> groups = ((32, 16), (32, 8), (24, 12), (48, 6))  # inputs and outputs of a group
+    >>> [_group_block(Product(4, m, 196, 9 * k, taps=9), avx512) for k, m in groups]
+    [16, 8, 4, 1]
+    """
+    found: Dim = 1
+    for size in reversed(_GROUP_BLOCKS.get(machine.lanes, ())):
+        divides = _divides(size, p.k / p.taps) * _divides(size, p.m)
+        found = found + divides * (size - found)
+    return found if machine.lanes in _GROUP_BLOCKS else machine.lanes
+
+
+def _divides(size: int, channels: Dim) -> Dim:
+    return at_most(ceil_div(channels, size) * size, channels)
 
 
 def _reordered(
-    w: Workload, inputs: Dim, outputs: Dim, machine: Machine, q: Theta
+    w: Workload, inputs: Dim, outputs: Dim, machine: Machine, q: Theta, block: Dim | None = None
 ) -> tuple[Dim, Dim]:
     """Return the bytes moved into and out of blocks, and those that leave the cache meanwhile.
 
@@ -254,8 +284,9 @@ def _reordered(
     image and the copy have passed through the cache.
     """
     moved, spilled = w.weights.bytes, 0
+    lanes = machine.lanes if block is None else block
     for channels, size in ((inputs, w.read_bytes), (outputs, w.writes.bytes)):
-        left_over = ceil_div(channels, machine.lanes) * machine.lanes - channels
+        left_over = ceil_div(channels, lanes) * lanes - channels
         slower = 1 + q["tail"] * (1 - at_most(left_over, 0))
         copied = size * (1 - at_most(channels, _FEW_CHANNELS))
         moved = moved + copied * slower
