@@ -156,3 +156,21 @@ def test_rows_at_one_shape_tell_what_one_tells() -> None:
     assert found.covariance[0, 0] ** 0.5 > 3 * alone.covariance[0, 0] ** 0.5
     assert found.covariance[0, 0] ** 0.5 == pytest.approx(0.1, rel=0.3)
     assert found.leverage.max() < 0.1
+
+
+def test_a_prior_with_heavy_tails_holds_unless_all_rows_contradict_it() -> None:
+    """Small kernels take device x launch, large ones the device alone."""
+    small, large = np.array([1.0, 1.0]), np.array([1.0, 0.0])
+
+    def found(rows: np.ndarray, slopes: np.ndarray, heavy: list[int]) -> list[float]:
+        one = np.ones(2)
+        groups = [np.arange(len(rows))]
+        wide = np.array([1.2, 0.3])
+        p = Problem(lambda x: x @ slopes.T - rows, 0 * one, wide, -9 * one, 9 * one, groups, heavy)
+        return [float(x) for x in estimate(p).x]
+
+    launches = np.full(20, 0.15), np.tile(small, (20, 1))
+    assert found(*launches, [])[0] == pytest.approx(0.14, abs=0.01)
+    assert found(*launches, [0]) == pytest.approx([0, 0.15], abs=0.01)
+    slow = np.full(20, np.log(3.0)), np.concatenate([np.tile(small, (10, 1)), [large] * 10])
+    assert found(*slow, [0]) == pytest.approx([np.log(3), 0], abs=0.02)

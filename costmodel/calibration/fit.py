@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime
 import inspect
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -34,6 +34,7 @@ from costmodel.calibration.surfaces import FEWEST, alike, learnt
 from costmodel.counting.subject import Prepared, Subject, nodes_of
 from costmodel.errors import CostModelError, DataError
 from costmodel.graph.serialize import write_atomically
+from costmodel.kinds import KINDS
 from costmodel.platforms import (
     Platform,
     calibration_file,
@@ -49,18 +50,20 @@ from costmodel.timing.fitted import (
     Fitted,
     to_toml,
 )
-from costmodel.timing.multipliers import DEVICE
+from costmodel.timing.multipliers import DEVICE, multiplier
 from costmodel.timing.parameters import Parameter
 from costmodel.timing.surface import Surface
 from costmodel.zoo import NETWORKS
 
 UNDETERMINED = 0.7
 """A parameter whose posterior spread is above this share of its prior spread is not determined."""
-UNKNOWN_SCALE = 0.7
-"""Least spread of the multiplier of all kernels while it is fitted: a factor of two. [1]
+UNKNOWN_SCALE = 1.2
+"""Least spread of the multiplier of all kernels while it is fitted: a factor of three. [1]
 
-A few rows determine the overall speed of a device. With a narrower prior, on a device three times
-slower than assumed, less determined parameters would move instead.
+Most devices are as fast as their datasheets say within a twentieth, and a few differ by a factor of
+two or three. The prior of this multiplier therefore has heavy tails. With a normal prior that is as
+wide, launches that are a tenth too long would make all kernels of a device faster, and the largest
+kernels wrong, which hardly depend on launches.
 """
 _PRIOR_ROWS = 0.5
 """Weight of the prior residual spreads, in rows."""
@@ -241,10 +244,13 @@ def fit(
         lower=np.log([p.lower for p in free]),
         upper=np.log([p.upper for p in free]),
         groups=[np.flatnonzero(rows) for rows in (single, ~single) if rows.any()],
+        heavy=_named(names, [DEVICE]),
     )
     found = estimate(problem)
     if np.sum(table.kernels == 1) >= FEWEST:
         kinds = alike(table, _share(table, platform, theta_at(found.x)))
+        if kinds and single.all():  # surfaces take the place of multipliers, except in networks
+            problem = replace(problem, heavy=_named(names, [DEVICE, *map(multiplier, KINDS)]))
         found = correlated(problem, found, kinds) if kinds else found
     x = found.x
     theta = theta_at(x)
@@ -269,7 +275,11 @@ def fit(
             ),
         ),
         rest,
-        tuple(p.name for p, e in zip(free, errors, strict=True) if e > UNDETERMINED * p.spread),
+        tuple(
+            name
+            for name, error, wide in zip(names, errors, problem.spread_at(x), strict=True)
+            if error > UNDETERMINED * wide
+        ),
         tuple(
             p.name
             for p, v in zip(free, x, strict=True)
@@ -280,6 +290,10 @@ def fit(
 
 def _fitted_spread(p: Parameter) -> float:
     return max(p.spread, UNKNOWN_SCALE) if p.name == DEVICE else p.spread
+
+
+def _named(names: Sequence[str], wanted: Collection[str]) -> list[int]:
+    return [i for i, name in enumerate(names) if name in wanted]
 
 
 def _surfaces(

@@ -23,6 +23,15 @@ If the priors are off by a factor of three, good rows have large residuals at th
 robust loss with small noise would ignore them. The noise therefore starts as wide as the residuals,
 so that all rows count as in plain least squares, and narrows as the fit improves. Rows whose
 residuals stay large are the wrong ones.
+
+The prior of a few parameters is itself Student's t with :data:`PRIOR_FREEDOM` degrees of freedom:
+they are nearly always close to their prior, but sometimes far from it. A normal prior can state
+only one of the two. At :math:`x` it pulls as a normal prior of spread
+
+.. math:: a\, s_j \sqrt{\frac{\kappa + (z_j / a)^2}{\kappa + 1}}
+
+with :math:`a` = :data:`PRIOR_SCALE`. The first round uses :math:`s_j` itself: such a prior starts
+wide, too.
 """
 
 from __future__ import annotations
@@ -51,6 +60,10 @@ ALONE = 0.95
 """Largest leverage: without a limit, the leave-one-out residual of a row could diverge. [1]"""
 _STEPS = 4
 """Steps of least squares in one round."""
+PRIOR_FREEDOM = 1.0
+"""Degrees of freedom of priors with heavy tails. [1]"""
+PRIOR_SCALE = 0.04
+"""Their scale, relative to the stated spread, which includes devices that are far off. [1]"""
 
 
 @dataclass(frozen=True)
@@ -66,6 +79,8 @@ class Problem:
         Of the logarithms of the parameters: prior, and physical range. [1]
     groups : sequence of ndarray of int
         Rows that share a noise; each row is in one of them.
+    heavy : sequence of int
+        Parameters whose prior has heavy tails.
     """
 
     residuals: Callable[[np.ndarray], np.ndarray]
@@ -74,6 +89,21 @@ class Problem:
     lower: np.ndarray
     upper: np.ndarray
     groups: Sequence[np.ndarray]
+    heavy: Sequence[int] = ()
+
+    @property
+    def scale(self) -> np.ndarray:
+        """Spread of normal priors, scale of the others [1]."""
+        found = self.spread.copy()
+        found[list(self.heavy)] *= PRIOR_SCALE
+        return found
+
+    def spread_at(self, x: np.ndarray) -> np.ndarray:
+        """Return the spreads of the normal priors that pull at ``x`` as the priors do [1]."""
+        own, found = list(self.heavy), self.scale
+        z = ((x - self.mean) / found)[own]
+        found[own] *= np.sqrt((PRIOR_FREEDOM + z**2) / (PRIOR_FREEDOM + 1))
+        return found
 
     def residual(self, x: np.ndarray) -> np.ndarray:
         """Return the residuals under one set of parameters [1]."""
@@ -139,13 +169,14 @@ def climbed(p: Problem, start: np.ndarray) -> Estimate:
     x = _inside(p, start)
     r = p.residual(x)
     noise = _first_noise(p, r)
-    weights, widened = np.ones(len(r)), 1.0
+    weights, widened, spread = np.ones(len(r)), 1.0, p.spread
     for _ in range(_ROUNDS):
-        x, r, covariance = moved(p, x, _scaled(np.sqrt(weights) / noise), widened)
+        x, r, covariance = moved(p, x, _scaled(np.sqrt(weights) / noise), widened * spread)
         before = [*noise, widened]
-        used = determined(covariance, widened * p.spread)
+        used = determined(covariance, widened * spread)
         noise = _noise(p, r, student_weights(r, noise), used)
-        widened = width((x - p.mean) / p.spread, used)
+        spread = p.spread_at(x)
+        widened = width((x - p.mean) / spread, used)
         weights = student_weights(r, noise)
         if np.all(np.abs(np.log([*noise, widened]) - np.log(before)) < _SETTLED):
             break
@@ -172,9 +203,11 @@ def costs(
     expected = NOISE_ROWS * sum(
         np.log(noise[own[0]]) + (NOISE / noise[own[0]]) ** 2 / 2 for own in p.groups
     )
-    z = (x - p.mean) / (widened * p.spread)
+    squares = ((x - p.mean) / (widened * p.scale)) ** 2
+    own = list(p.heavy)
+    squares[..., own] = (PRIOR_FREEDOM + 1) * np.log1p(squares[..., own] / PRIOR_FREEDOM)
     wide = (WIDE_PRIORS + len(p.mean)) * np.log(widened) + WIDE_PRIORS / (2 * widened**2)
-    return np.asarray(rows.sum(axis=-1) + expected + (z**2).sum(axis=-1) / 2 + wide)
+    return np.asarray(rows.sum(axis=-1) + expected + squares.sum(axis=-1) / 2 + wide)
 
 
 def _inside(p: Problem, x: np.ndarray) -> np.ndarray:
@@ -195,7 +228,7 @@ def _scaled(root: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def moved(
-    p: Problem, x: np.ndarray, whitened: Callable[[np.ndarray], np.ndarray], widened: float
+    p: Problem, x: np.ndarray, whitened: Callable[[np.ndarray], np.ndarray], wide: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return parameters some steps closer to the least squares, residuals, and covariance.
 
@@ -207,12 +240,11 @@ def moved(
         Where to start. [1]
     whitened : callable
         Transforms residuals, or their derivatives, to independent ones of variance 1.
-    widened : float
-        Factor of all priors. [1]
+    wide : ndarray
+        Spreads of the priors. [1]
     """
     from scipy.optimize import least_squares
 
-    wide = widened * p.spread
     solution = least_squares(
         lambda y: np.concatenate([whitened(p.residual(y)), (y - p.mean) / wide]),
         _inside(p, x),

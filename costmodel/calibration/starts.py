@@ -59,7 +59,7 @@ def estimate(p: Problem) -> Estimate:
 
 def elsewhere(p: Problem, e: Estimate) -> np.ndarray | None:
     """Return the next start, or None if no move of one parameter promises an increase."""
-    width = e.widened * p.spread
+    width = e.widened * p.spread_at(e.x)
     moves = np.concatenate([np.diag(m * width) for m in MOVES])
     moved = np.clip(e.x + moves, p.lower, p.upper)
     slopes = p.jacobian(e.x)
