@@ -87,6 +87,14 @@ def test_groups_keep_rows_to_score(groups: list[str], most: int) -> None:
         assert fitted == min(most, groups.count(name) // 2)
 
 
+def test_draws_of_groups_differ_and_the_first_has_no_number() -> None:
+    groups = ["a"] * 40 + ["b"] * 10
+    found = [per_group(groups, 6, draw).fitted.tolist() for draw in range(3)]
+    assert found[0] == per_group(groups, 6).fitted.tolist()
+    assert len({tuple(rows) for rows in found}) == 3
+    assert {len(rows) for rows in found} == {11}
+
+
 def test_leave_out_and_sample() -> None:
     split = leave_out(["x", "y", "x", "z"], "x")
     assert (split.fitted.tolist(), split.scored.tolist()) == ([1, 3], [0, 2])

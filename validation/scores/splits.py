@@ -50,8 +50,10 @@ def draws(rows: int, fitted: int, count: int) -> Iterator[Split]:
         yield Split(np.sort(order[:fitted]), np.sort(order[fitted:]))
 
 
-def per_group(groups: Sequence[str], fitted: int) -> Split:
+def per_group(groups: Sequence[str], fitted: int, draw: int = 0) -> Split:
     """Return a split with ``fitted`` rows of each group, at most half of them.
+
+    Splits of other draws have other rows.
 
     Examples
     --------
@@ -62,7 +64,8 @@ def per_group(groups: Sequence[str], fitted: int) -> Split:
     names = np.array(groups)
     chosen = []
     for number, name in enumerate(sorted(set(groups))):
-        rows = np.random.default_rng([SEED, number]).permutation(np.flatnonzero(names == name))
+        seed = [SEED, number, draw] if draw else [SEED, number]
+        rows = np.random.default_rng(seed).permutation(np.flatnonzero(names == name))
         chosen.append(rows[: min(fitted, len(rows) // 2)])
     picked = np.sort(np.concatenate(chosen))
     return Split(picked, np.setdiff1d(np.arange(len(names)), picked))
