@@ -19,7 +19,7 @@ from costmodel.prediction.table import NetworkTable, tabulate
 from costmodel.report import collect
 from costmodel.report.document import report_document
 from costmodel.report.terminal import print_report
-from costmodel.timing.fitted import PRIOR_OPERATOR_SPREAD, from_toml, to_toml
+from costmodel.timing.fitted import from_toml, to_toml, with_values
 from costmodel.timing.surface import SIZES, Surface, missed
 from costmodel_validation.scores.bench import transferred
 
@@ -226,6 +226,24 @@ def test_a_host_is_not_taught_by_that_of_another_gpu() -> None:
     assert len(found.free) == len(found.covariance)
 
 
+def test_errors_of_teachers_are_transferred_with_their_correlation() -> None:
+    teacher, platform = taught(GPU).platform, cm.load_platform(GPU, calibrated=False)
+    found, table = transferred(platform, [teacher, teacher]), table_for(GPU, 300, 7)
+    bare = [replace(p, fitted=replace(p.fitted, surfaces=())) for p in (found, teacher)]
+    of_host = set(found.fitted.free) - set(teacher.fitted.free)
+    assert of_host <= {"host", "fixed", "factor_host"}
+    wide, own = (table.log_spread(p) for p in bare)
+    # The host is a machine of its own, and its prior adds to the error.
+    assert np.all(wide > 0.9 * own)
+    assert np.median(wide / own) < 1.1
+    disagreeing = replace(teacher, fitted=with_values(teacher.fitted, {"dram": 0.5}))
+    both = transferred(platform, [teacher, disagreeing]).fitted
+    index = both.free.index("dram")
+    theirs = np.log([teacher.fitted.theta["dram"], 0.5])
+    expected = teacher.fitted.covariance[index, index] + theirs.var(ddof=1)
+    assert both.covariance[index, index] == pytest.approx(expected)
+
+
 def test_what_teachers_have_in_common_is_transferred() -> None:
     teacher, platform = taught(GPU).platform, cm.load_platform(GPU, calibrated=False)
     (surface,) = teacher.fitted.surfaces
@@ -234,7 +252,7 @@ def test_what_teachers_have_in_common_is_transferred() -> None:
     same = transferred(platform, [teacher, teacher]).fitted.surfaces
     (w,) = {part.workload.kind: part.workload for part in table_for(GPU, 300, 7).stacks}.values()
     assert np.asarray(missed(w, same)) == pytest.approx(np.asarray(missed(w, (surface,))))
-    assert all(s.noise >= PRIOR_OPERATOR_SPREAD for s in same)
+    assert all(s.noise >= teacher.fitted.operator_spread for s in same)
     assert transferred(platform, [teacher, other]).fitted.surfaces == ()
     assert transferred(platform, [teacher]).fitted.surfaces == ()
 
