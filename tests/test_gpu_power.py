@@ -13,9 +13,9 @@ from costmodel.platforms.machine import machine_for
 from costmodel.timing.gpu_products import tiled
 from costmodel.timing.machine import Machine
 from costmodel.timing.network import kernel_terms
+from costmodel.timing.reuse import workloads
 from costmodel.timing.terms import Terms
 from costmodel.timing.tiles import Tile
-from costmodel.timing.reuse import workloads
 from costmodel.timing.workload import Workload
 
 T4, V100 = (

@@ -21,7 +21,7 @@ from costmodel.report.document import report_document
 from costmodel.report.terminal import print_report
 from costmodel.timing.fitted import from_toml, to_toml, with_values
 from costmodel.timing.surface import SIZES, Surface, missed
-from costmodel_validation.scores.bench import transferred
+from costmodel_validation.scores.transfer import transferred
 
 GPU, CPU = "h100-sxm/cuda-graphs", "raspberry-pi-4/ncnn"
 FAR = "linear?n=16&cin=262144&cout=16&bias=false"

@@ -26,11 +26,12 @@ from . import (
     transformer_layers,
 )
 from .baselines import BASELINES
-from .bench import MODEL, PRIORS, Bench, Guess, Score, scores_of, transferred
+from .bench import MODEL, PRIORS, Bench, Guess, Score, scores_of
 from .dataset import DeviceSet
 from .paper_scores import score_paper
 from .splits import Split, beyond, by_site, draws, per_group
 from .teachers import TEACHERS
+from .transfer import transferred
 
 READERS: Mapping[str, Callable[[], list[DeviceSet]]] = {
     "nasbench201": nasbench201.device_sets,
