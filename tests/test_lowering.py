@@ -442,7 +442,7 @@ def test_attention_is_one_kernel() -> None:
     (kernel,) = kernels(attention(), "torch-eager")
     assert (kernel.kind, kernel.multiply_adds) == ("attention", 2 * 2 * 4 * 4 * 8)
     assert (kernel.read_bytes, kernel.write_bytes) == (3 * 64 * 4, 64 * 4)
-    assert kernel.products == (Product(2, 4, 4, 8), Product(2, 4, 8, 4))
+    assert kernel.products == (Product(2, 4, 4, 8, sets=2), Product(2, 4, 8, 4))
     assert kernel.functions == (("exp", 2 * 4 * 4),)
 
 
