@@ -55,9 +55,10 @@ _CALLED = ("pointwise", "grouped", "convolution", "depthwise", "linear", "matmul
 """Kinds of kernel that call a library."""
 _AVX512 = 64
 """Bytes of its vectors. [byte]"""
-_CONVERTED = 0.35
+_CONVERTED = 0.5
 """Multiply-adds per cycle if each operand is converted to float32 separately (PyTorch 2.13,
-``aten/src/ATen/native/cpu/BlasKernel.cpp``; measured on one Zen 4 core, float16: 0.2 to 0.4)."""
+``aten/src/ATen/native/cpu/BlasKernel.cpp``; measured, float16: 0.2 to 0.4 on a Zen 4 core, 0.8 on
+a Zen 5 core, depthwise, grouped and dense)."""
 _PAGE, _KEPT = 4096, 2**25
 """Bytes of a page; glibc returns blocks from this size on to the system when they are freed
 (``DEFAULT_MMAP_THRESHOLD_MAX``), so each new block causes page faults. [byte]"""
