@@ -152,5 +152,5 @@ def test_a_network_waits_once() -> None:
 def test_a_layer_normalization_returns_more_than_its_result() -> None:
     norm, softmax = (float(terms(work(f"{k}?shape=64x64")).host) for k in ("layer_norm", "softmax"))
     assert norm == pytest.approx(Q["norm_outputs"] * softmax)
-    # Measured: 1.43 and 1.42 times as long on a V100 and a T4 (NeuSight).
-    assert 1.3 < norm / softmax < 1.5
+    # Measured: 1.43 and 1.42 times as long on a V100 and a T4 (NeuSight), with what all take.
+    assert 1.3 < norm / softmax < 1.6

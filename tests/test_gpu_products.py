@@ -183,7 +183,7 @@ def test_long_rows_outrun_a_small_cache_on_pascal_alone() -> None:
     # As measured (NeuSight): 6.3 TFLOP/s up to k = 8,000, 2.3 from 30,000 on.
     assert rate(p100, 6000) == pytest.approx(rate(p100, 3000), rel=0.05)
     assert rate(p100, 30000) < 0.8 * rate(p100, 6000)
-    assert rate(p100, 60000) < 0.45 * rate(p100, 6000)
+    assert rate(p100, 60000) < 0.5 * rate(p100, 6000)
     assert rate(v100, 60000) == pytest.approx(rate(v100, 6000), rel=0.05)
 
 
