@@ -1,6 +1,12 @@
 """Single operators on V100, T4 and P100, eager PyTorch 2.1, fp32 (NeuSight, ASPLOS 2025).
 
 Convolutions have no bias, linear layers have one (neusight/Dataset/collect.py).
+
+Two things in these rows belong to the host that measured, and no model of a GPU can know them. The
+least time of a convolution grows with the number of rows measured before it, from 60 to 330 us on
+V100, 90 to 500 us on T4 and 100 to 830 us on P100: half of the rows of P100 take less than four
+times that. And P100 was measured on two hosts: layer normalizations and GELU take at least 46 and
+31 us there, additions and softmax 44 and 61 us, where V100 and T4 have one order of all of them.
 """
 
 from __future__ import annotations
