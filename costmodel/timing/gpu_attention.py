@@ -235,11 +235,11 @@ def _split(grid: _Grid, machine: Machine, q: Theta, start: Dim, block: Dim) -> D
     asynchronous = machine.generation.packs_queries
     resident, at_once = (1, STAGES) if asynchronous else (2, 1)
     slots = _slots(machine)
-    most = minimum(PARTS, ceil_div(grid.mean, 1))
+    most = maximum(1, minimum(PARTS, ceil_div(grid.mean, 1)))
     second = q["split_call"] + (0 if asynchronous else q["launch"])
 
     def time(tiles: Dim) -> Dim:
-        parts = maximum(1, minimum(most, slots / tiles))
+        parts = maximum(1, minimum(most, slots / maximum(1, tiles)))
         rounds = maximum(tiles, minimum(resident * machine.units, tiles * parts)) / machine.units
         rounds = maximum(1, rounds)
         blocks = maximum(rounds, grid.mean * tiles / (FILLED * machine.units))
