@@ -182,7 +182,7 @@ def test_ends_of_a_network_are_packed_and_unpacked() -> None:
 def test_engines_have_priors_for_an_instruction_set() -> None:
     """Under ncnn on x86, the mean ratio to measurements was 1.42 with the priors of Arm boards."""
     theta = {p: cm.load_platform(f"{p}/ncnn", calibrated=False).fitted.theta for p in (X86, ARM)}
-    assert theta[X86]["call"] < 0.5 * theta[ARM]["call"]
+    assert theta[X86]["call"] < 0.6 * theta[ARM]["call"]
     assert theta[X86]["barrier"] == theta[ARM]["barrier"]
     known = {name: value for (runtime, name), value in rows().items() if runtime == "ncnn"}
     where = cm.load_platform(f"{MEASURED.with_name('zen5-vm.toml')}/ncnn", calibrated=False)

@@ -110,7 +110,7 @@ def errors(name: str, off: str, n: int, wrong: int) -> dict[str, float]:
         (NETWORKS, "everything", {5: 0.025, 30: 0.015}),
         (NETWORKS, "every parameter", {10: 0.05}),
         (NETWORKS, "every kind", {30: 0.02}),
-        (OPERATORS, "everything", {5: 0.12, 100: 0.025}),
+        (OPERATORS, "everything", {5: 0.15, 100: 0.025}),
         (OPERATORS, "every parameter", {10: 0.28, 30: 0.13, 100: 0.045}),
         (OPERATORS, "every kind", {100: 0.05}),
         (ENGINE, "everything", {10: 0.12, 30: 0.05}),

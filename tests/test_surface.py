@@ -180,7 +180,7 @@ def test_it_is_printed_beside_the_other_terms() -> None:
     [
         ('kind = "linear"', 'kind = "lineal"', "kind of kernel"),
         ("signal = ", "signal = -", "above 0"),
-        ('"special"', '"spatial"', "shape must be"),
+        ('"special"', '"spatial"', "calibrate again"),
         ("rows = [[", "rows = [[-1", "sizes and a weight"),
     ],
 )
