@@ -26,6 +26,9 @@ ANOTHER = 0.3
 _SURE = 1.645  # standard deviations on each side that hold 90 %
 OF_THE_ENGINE = ("fixed",)
 """Parameters that engines do not share, because costs around an inference differ most."""
+OF_THE_SYSTEM = ("low_clock", "sleep")
+"""Parameters of an effect that some boards have and others lack: few boards with a spread around
+their mean do not describe that, so that the assumption stays."""
 _SOURCE = (
     "python -m validation priors: {what} of fits to {boards} boards (ncnn, MLPerf, Paddle-Lite, "
     "NAS-Bench-201), of which {seen:.1f} determine it; spread between boards{more}, moderated"
@@ -87,7 +90,7 @@ def _write_general(found: Taught, boards: int) -> None:
     document: Any = tomlkit.parse(_GENERAL.read_text(encoding="utf-8"))
     mean, spread = found.of("")
     for j, p in enumerate(before()):
-        if p.name not in OF_THE_ENGINE and _common(found, j):
+        if p.name not in (*OF_THE_ENGINE, *OF_THE_SYSTEM) and _common(found, j):
             entry = document[p.name]
             entry["value"] = _within(entry, mean[j])
             entry["spread"] = _spread(entry, spread[j])
@@ -121,7 +124,11 @@ def write_engine(engine: str, found: Taught, boards: int, source: str) -> None:
     file = _RUNTIMES / f"{engine}.toml"
     document: Any = tomlkit.parse(file.read_text(encoding="utf-8"))
     limits: Any = tomlkit.parse(_GENERAL.read_text(encoding="utf-8"))
-    chosen = [j for j, seen in enumerate(found.seen[engine]) if seen >= DETERMINED]
+    chosen = [
+        j
+        for j, p in enumerate(before())
+        if found.seen[engine][j] >= DETERMINED and p.name not in OF_THE_SYSTEM
+    ]
     if not chosen:
         return
     own = document.setdefault("priors", tomlkit.table(is_super_table=True)).setdefault(
