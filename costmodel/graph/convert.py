@@ -10,12 +10,10 @@ from costmodel.errors import DataError
 from costmodel.graph.schema import Node, Source, infer_node, nodes_in_order
 from costmodel.kinds import KINDS
 from costmodel.ops import Op
-from costmodel.ops.tensor import FLOATING, Tensor
+from costmodel.ops.tensor import FLOATING, INTEGERS, Tensor
 
 _FULL = ("float32", "float64")
 """Dtypes that a network may be converted from."""
-_INTEGERS = ("int8", "uint8")
-"""Integer dtypes of products in a quantized network."""
 
 
 def in_dtype(nodes: Iterable[Node], dtype: str) -> list[Node]:
@@ -49,7 +47,7 @@ def in_dtype(nodes: Iterable[Node], dtype: str) -> list[Node]:
     for node in nodes:
         inputs = tuple(made[source] for source in node.sources)
         op = _converted(node, dtype)
-        low = next((x.dtype for x in inputs if x.dtype in _INTEGERS and x.dtype != dtype), "")
+        low = next((x.dtype for x in inputs if x.dtype in INTEGERS and x.dtype != dtype), "")
         if low and any(KINDS[kind].product for kind in op.kernel_kinds):
             raise _already(node.name, low, dtype)
         outputs = infer_node(node.name, op, inputs)

@@ -27,6 +27,10 @@ DTYPE_BYTES: dict[str, int] = {
 """Bytes of one element by dtype [byte]."""
 FLOATING = frozenset({"float64", "float32", "tf32", "float16", "bfloat16", "float8"})
 """The floating-point dtypes."""
+HALVES = ("float16", "bfloat16")
+"""Floats of two bytes."""
+INTEGERS = ("int8", "uint8")
+"""Integers with products of their own."""
 REAL_OF: dict[str, str] = {"complex64": "float32", "complex128": "float64"}
 """The dtype of the real and imaginary parts of a complex number."""
 

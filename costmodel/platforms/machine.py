@@ -6,9 +6,9 @@ from math import inf
 
 from costmodel.hardware import Hardware
 from costmodel.hardware.model import TENSOR_DTYPES, WIDER
-from costmodel.ops.tensor import DTYPE_BYTES
+from costmodel.ops.tensor import DTYPE_BYTES, HALVES, INTEGERS
 from costmodel.platforms.platform import Platform
-from costmodel.runtimes.arithmetic import HALVES, Arithmetic
+from costmodel.runtimes.arithmetic import Arithmetic
 from costmodel.timing.machine import Machine
 from costmodel.timing.tiles import NO_GENERATION, Generation, generation
 
@@ -38,7 +38,7 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
     rules = platform.runtime.arithmetic
     running = _running(hardware)
     peak, most = _peak(platform, dtype), _peak(platform, dtype, together=True)
-    widens = cpu and not _has_integer_products(hardware, rules)
+    widens = cpu and _widens(hardware, rules)
     kind = generation(hardware.architecture or "") if gpu else NO_GENERATION
     tensor = gpu and _on_tensor_cores(hardware, dtype)
     return Machine(
@@ -81,10 +81,10 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
     )
 
 
-def _has_integer_products(hardware: Hardware, rules: Arithmetic) -> bool:
-    """Return whether 8-bit products use instructions for them (dot products, SMMLA, VNNI)."""
+def _widens(hardware: Hardware, rules: Arithmetic) -> bool:
+    """Return whether 8-bit products lack instructions (dot products, SMMLA, VNNI)."""
     fastest = max(hardware.lanes.get(key, 0) for key in WIDER[rules.int8_key()])
-    return fastest > hardware.lanes.get("int8_widening", fastest)
+    return fastest <= hardware.lanes.get("int8_widening", fastest)
 
 
 def _algorithms(platform: Platform, dtype: str, widens: bool) -> frozenset[str]:
@@ -92,7 +92,7 @@ def _algorithms(platform: Platform, dtype: str, widens: bool) -> frozenset[str]:
     hardware, packs = platform.hardware, platform.runtime.packs
     found = frozenset(platform.runtime.algorithms.get(hardware.kind, ()))
     rule = packs.blocks.get(hardware.lane_width("float32") * 4) if packs else None
-    if rule and dtype in ("int8", "uint8") and not (widens or rule.winograd_dot_product):
+    if rule and dtype in INTEGERS and not (widens or rule.winograd_dot_product):
         return found - {"winograd"}
     return found
 
@@ -111,7 +111,7 @@ def _peak(platform: Platform, dtype: str, together: bool = False) -> float:
     hardware = platform.hardware
     if hardware.kind != "cpu":
         return hardware.peak_for(dtype) / 2
-    if dtype in ("int8", "uint8"):
+    if dtype in INTEGERS:
         dtype = platform.runtime.arithmetic.int8_key()
     if platform.runtime.split == "static" and not together:
         return hardware.slowest_for(dtype, platform.threads) * platform.threads / 2

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from costmodel.errors import DataError, suggest
-from costmodel.ops.tensor import DTYPE_BYTES, FLOATING
+from costmodel.ops.tensor import DTYPE_BYTES, FLOATING, INTEGERS
 from costmodel.runtimes import Runtime, load_runtime, runtime_names
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ KINDS = {"cpu": "a CPU", "gpu": "a GPU", "accelerator": "an accelerator"}
 """Kinds of hardware in a sentence."""
 NO_THREADS = 1
 """Threads where none are stated."""
-DTYPES = tuple(d for d in DTYPE_BYTES if d in FLOATING or d in ("int8", "uint8"))
+DTYPES = tuple(d for d in DTYPE_BYTES if d in FLOATING or d in INTEGERS)
 """Dtypes that a platform may convert networks to."""
 OWN = ("float8", "tf32")
 """Dtypes that exist for the arithmetic of some hardware: no library computes in them elsewhere."""

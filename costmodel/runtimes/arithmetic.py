@@ -7,11 +7,8 @@ from typing import Any
 
 from costmodel.errors import DataError, listed, suggest
 from costmodel.kinds import KINDS
+from costmodel.ops.tensor import HALVES, INTEGERS
 
-HALVES = ("float16", "bfloat16")
-"""Floats of two bytes."""
-INTEGERS = ("int8", "uint8")
-"""Integers with products of their own."""
 INT8 = ("dot_product", "int8_matrix")
 """Instructions for 8-bit products beyond widening ones: SDOT and VNNI; SMMLA (Armv8.6)."""
 

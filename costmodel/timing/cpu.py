@@ -17,8 +17,7 @@ from dataclasses import dataclass
 
 from costmodel.algebra.symbols import Dim, maximum, total
 from costmodel.kinds import complete
-from costmodel.ops.tensor import DTYPE_BYTES
-from costmodel.runtimes.arithmetic import INTEGERS
+from costmodel.ops.tensor import DTYPE_BYTES, INTEGERS
 from costmodel.timing import cpu_packs
 from costmodel.timing import cpu_products as ways
 from costmodel.timing.cpu_products import Theta, Way, last_cache

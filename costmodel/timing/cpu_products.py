@@ -15,8 +15,7 @@ from dataclasses import dataclass, replace
 
 from costmodel.algebra.symbols import Dim, at_most, ceil_div, maximum, minimum, total
 from costmodel.kernels import Product
-from costmodel.ops.tensor import DTYPE_BYTES
-from costmodel.runtimes.arithmetic import HALVES, INTEGERS
+from costmodel.ops.tensor import DTYPE_BYTES, HALVES, INTEGERS
 from costmodel.timing.cpu_threads import uneven
 from costmodel.timing.machine import Machine
 from costmodel.timing.workload import Moved, Workload, blocks
