@@ -11,7 +11,7 @@ from costmodel.platforms.machine import machine_for
 from costmodel.prediction.table import lowered
 from costmodel.runtimes import load_runtime, runtime_names
 from costmodel.runtimes.arithmetic import arithmetic_of
-from costmodel.timing import cpu, cpu_products
+from costmodel.timing import cpu, cpu_eager, cpu_products, cpu_ways
 from costmodel.timing.machine import Machine
 from costmodel.timing.terms import Terms
 from costmodel.timing.workload import Workload
@@ -206,10 +206,10 @@ def test_tiles_do_not_keep_an_engine_from_winograd(engine: str) -> None:
     assert taken < 0.8 * direct
 
 
-def carried(spec: str, name: str) -> cpu_products.Way:
+def carried(spec: str, name: str) -> cpu_ways.Way:
     where = platform(name)
     w = kernel(spec, where)
-    found = cpu_products.caller_layout(w, machine_for(where, w.dtype), where.fitted.theta)
+    found = cpu_eager.caller_layout(w, machine_for(where, w.dtype), where.fitted.theta)
     assert found is not None
     return found
 

@@ -15,8 +15,7 @@ from costmodel.platforms import load_platform
 from costmodel.platforms.machine import machine_for
 from costmodel.runtimes.blocks import blocks_of
 from costmodel.specs import network
-from costmodel.timing import cpu_blocks
-from costmodel.timing import cpu_products as ways
+from costmodel.timing import cpu_blocks, cpu_winograd
 from costmodel.timing.reuse import workloads
 from costmodel.timing.workload import Workload
 
@@ -86,7 +85,7 @@ def test_larger_blocks_of_winograd_up_to_128_channels() -> None:
         w = workload(f"conv2d?cin={cin}&cout={cout}&size=24", A57)
         rows = min(ceil(cout / 8) * 8, cout)
         assert cpu_blocks.spent(w, rule, 1, machine, q) == pytest.approx(
-            ways.winograd(w, machine, q, side, rows)
+            cpu_winograd.seconds(w, machine, q, side, rows)
         )
 
 
@@ -127,8 +126,8 @@ def test_widened_products_lose_less_by_winograd_than_others() -> None:
     where = load_platform(A57, calibrated=False)
     machine, q = machine_for(where, "int8"), where.fitted.theta
     w = workload("conv2d?cin=64&cout=64&size=24&dtype=int8", A57)
-    narrow = ways.winograd(w, machine, q)
-    wide = ways.winograd(w, replace(machine, widens=False), q)
+    narrow = cpu_winograd.seconds(w, machine, q)
+    wide = cpu_winograd.seconds(w, replace(machine, widens=False), q)
     assert 1.2 < wide / narrow < 1.5
 
 

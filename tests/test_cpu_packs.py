@@ -18,9 +18,12 @@ from costmodel.platforms.packs import channel_pack
 from costmodel.runtimes import load_runtime
 from costmodel.runtimes.packs import packs_of
 from costmodel.specs import network
-from costmodel.timing.cpu_packs import Channels, _vectors, fits, in_blocks, pack_of
+from costmodel.timing.cpu_divisors import _vectors, pack_of
+from costmodel.timing.cpu_nchwc import in_blocks
+from costmodel.timing.cpu_ways import fits
 from costmodel.timing.reuse import workloads
 from costmodel.timing.stacks import stack
+from costmodel.timing.workload import Channels
 
 X86, ARM = "xeon-gold-6240", "raspberry-pi-4"
 MEASURED = Path(__file__).parents[1] / "docs" / "data" / "engine_packs.csv"

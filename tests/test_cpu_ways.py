@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from costmodel.ops.product import Product
-from costmodel.timing import cpu
-from costmodel.timing import cpu_products as ways
+from costmodel.timing import cpu, cpu_eager, cpu_products
+from costmodel.timing.cpu_ways import Way
 from costmodel.timing.machine import Machine
 from costmodel.timing.tiles import NO_GENERATION
 from costmodel.timing.workload import Moved, Workload
@@ -70,16 +70,16 @@ def test_a_product_fills_vectors_tiles_and_cores_up() -> None:
     # Ten rows are three vectors of four, one a core; nine columns are two tiles of eight.
     w = workload("pointwise", Product(2, 10, 9, 5))
     q = theta(pack=2.0, fill=1.0, gemm=0.5)
-    assert ways.products(w, MACHINE, q) == 2 * (12 + 2) * 16 * 6 / (1e3 * 0.5)
+    assert cpu_products.products(w, MACHINE, q) == 2 * (12 + 2) * 16 * 6 / (1e3 * 0.5)
     # One row more than three vectors hold starts a second round of the three cores.
     w = workload("pointwise", Product(1, 13, 8, 5))
-    assert ways.products(w, MACHINE, q) == (24 + 2) * 8 * 6 / 500
+    assert cpu_products.products(w, MACHINE, q) == (24 + 2) * 8 * 6 / 500
 
 
 def test_a_linear_layer_does_not_fill_tiles_along_its_rows() -> None:
     q = theta(pack=2.0, fill=1.0)
     w = workload("linear", Product(1, 12, 9, 5, times=3))
-    assert ways.products(w, MACHINE, q) == 3 * (12 + 2) * 9 * 6 / 1e3
+    assert cpu_products.products(w, MACHINE, q) == 3 * (12 + 2) * 9 * 6 / 1e3
 
 
 @pytest.mark.parametrize(("lanes", "held"), [(2, 6), (4, 12), (8, 12)])
@@ -87,22 +87,22 @@ def test_four_channels_of_a_group_share_a_vector(lanes: int, held: int) -> None:
     machine = replace(MACHINE, lanes=lanes)
     q = theta(pack=0.0, fill=0.0, grouped=0.25)
     w = workload("grouped", Product(5, 5, 8, 7))
-    assert ways.grouped(w, machine, q) == 5 * held * 8 * 7 / (1e3 * 0.25)
+    assert cpu_products.grouped(w, machine, q) == 5 * held * 8 * 7 / (1e3 * 0.25)
 
 
 def test_integers_have_instructions_of_their_own() -> None:
     q = theta(pack=0.0, fill=0.0, integer=4.0)
     w = workload("depthwise", Product(12, 1, 8, 9), dtype="int8")
-    assert ways.depthwise(w, MACHINE, q) == 12 * 8 * 9 / 4e3
-    assert ways.depthwise(replace(w, dtype="float32"), MACHINE, q) == 12 * 8 * 9 / 1e3
+    assert cpu_products.depthwise(w, MACHINE, q) == 12 * 8 * 9 / 4e3
+    assert cpu_products.depthwise(replace(w, dtype="float32"), MACHINE, q) == 12 * 8 * 9 / 1e3
 
 
 def test_cores_take_whole_packs_of_channels_of_a_depthwise_convolution() -> None:
     # Four packs of four channels: the third of three cores has one of two rounds to itself.
     w = workload("depthwise", Product(16, 1, 8, 9))
     q = theta(pack=0.0, fill=0.0)
-    assert ways.depthwise(w, MACHINE, q) == pytest.approx(16 * 8 * 9 * 6 / 4 / 1e3)
-    assert ways.depthwise(w, replace(MACHINE, units=1), q) == 16 * 8 * 9 / 1e3
+    assert cpu_products.depthwise(w, MACHINE, q) == pytest.approx(16 * 8 * 9 * 6 / 4 / 1e3)
+    assert cpu_products.depthwise(w, replace(MACHINE, units=1), q) == 16 * 8 * 9 / 1e3
 
 
 def test_winograd_transforms_blocks_of_four_by_four() -> None:
@@ -114,13 +114,13 @@ def test_winograd_transforms_blocks_of_four_by_four() -> None:
     # Whole blocks are transformed: 8 of 36 elements of 4 bytes, written and read.
     transforms = 2 * 8 * 36 * 4 * (3 + 8) / (100 * 10.0)
     w = workload("convolution", p)
-    assert ways.convolution(w, machine, q) == pytest.approx(products + transforms)
-    integers = ways.convolution(replace(w, dtype="int8"), machine, q)
+    assert cpu_products.convolution(w, machine, q) == pytest.approx(products + transforms)
+    integers = cpu_products.convolution(replace(w, dtype="int8"), machine, q)
     # Transformed inputs of 16 bits, results of 32.
     narrower = 2 * 8 * 36 * (2 * 3 + 4 * 8) / (100 * 10.0)
     assert integers == pytest.approx(2 * products + narrower)
     direct = (12 + 1) * 104 * 28 / (1e3 * 0.5 * 0.1)
-    assert ways.convolution(w, MACHINE, q) == pytest.approx(direct)
+    assert cpu_products.convolution(w, MACHINE, q) == pytest.approx(direct)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_winograd_transforms_blocks_of_four_by_four() -> None:
 )
 def test_cores_take_whole_vectors_across(across: int, vectors: int) -> None:
     q = theta(pack=0.0, fill=1.0)
-    found = ways._packed_product(Product(1, across, 7, 5), across, 7, MACHINE, q)
+    found = cpu_products._packed_product(Product(1, across, 7, 5), across, 7, MACHINE, q)
     assert found == vectors * 4 * 7 * 6
 
 
@@ -138,39 +138,46 @@ def test_cores_take_whole_vectors_across(across: int, vectors: int) -> None:
 def test_a_second_vector_that_is_not_full_is_a_whole_tile(across: int, vectors: int) -> None:
     q = theta(pack=0.0, fill=0.0)
     machine = replace(MACHINE, units=1)
-    assert ways._packed_product(Product(1, across, 7, 5), across, 7, machine, q) == vectors * 140
+    assert (
+        cpu_products._packed_product(Product(1, across, 7, 5), across, 7, machine, q)
+        == vectors * 140
+    )
 
 
 def test_an_operand_that_is_used_once_is_not_packed() -> None:
     machine, p = replace(MACHINE, units=1), Product(2, 4, 1, 5)
     q = theta(pack=10.0, fill=0.0)
     # Along one column each element across is used once; the column itself three times packed.
-    assert ways._packed_product(p, 4, 1, machine, q) == 2 * (4 * 1 * 5 + (0 * 4 + 3 * 1) * 5)
-    assert ways._packed_product(p, 4, 30, machine, q) == 2 * (4 * 30 * 5 + (10 * 4 + 3 * 30) * 5)
+    assert cpu_products._packed_product(p, 4, 1, machine, q) == 2 * (
+        4 * 1 * 5 + (0 * 4 + 3 * 1) * 5
+    )
+    assert cpu_products._packed_product(p, 4, 30, machine, q) == 2 * (
+        4 * 30 * 5 + (10 * 4 + 3 * 30) * 5
+    )
 
 
 def test_blocks_divide_the_channels_of_a_group_and_take_whole_vectors() -> None:
     machine = replace(MACHINE, lanes=16, units=1)
     q = theta(gemm=0.1, blocked=0.25, grouped=0.5)
-    one = ways._blocked(workload("convolution", Product(2, 9, 8, 18, taps=9)), machine, q)
+    one = cpu_eager._blocked(workload("convolution", Product(2, 9, 8, 18, taps=9)), machine, q)
     assert one.compute == 2 * 16 * 8 * 18 / (1e3 * 0.25)
     # 16, 8 and 4 channels of a group: measured, 204 us for 32 groups of 4, 175 us for 8 of 16.
     for channels, blocks in ((16, 1), (32, 2), (8, 1), (24, 3), (4, 1), (12, 3)):
         p = Product(2, channels, 8, 9 * channels, taps=9)
-        some = ways._blocked(workload("grouped", p), machine, q)
+        some = cpu_eager._blocked(workload("grouped", p), machine, q)
         assert some.compute == 2 * blocks * 16 * 8 * 9 * channels / (1e3 * 0.125)
     # AVX2 has blocks of 8 alone. Channels without a block are unrolled, in one call.
     for lanes, channels in ((16, 6), (8, 4), (8, 12)):
         few = replace(machine, lanes=lanes)
         w = workload("grouped", Product(2, channels, 8, 9 * channels, taps=9))
-        assert ways._blocked(w, few, q) == replace(ways._plain(w, few, q), repeats=0)
+        assert cpu_eager._blocked(w, few, q) == replace(cpu_eager._plain(w, few, q), repeats=0)
 
 
 def test_copies_of_groups_fill_their_blocks() -> None:
     q = theta(tail=3.0, reorder=2.0)
     machine = replace(MACHINE, lanes=16, units=1)
     w = workload("grouped", Product(30, 4, 8, 36, taps=9), reads=(Moved(96, 1),))
-    assert ways._blocked(w, machine, q).copied == 2 * 96
+    assert cpu_eager._blocked(w, machine, q).copied == 2 * 96
 
 
 def test_copies_into_blocks_and_out_of_them() -> None:
@@ -182,13 +189,13 @@ def test_copies_into_blocks_and_out_of_them() -> None:
     }
     w = workload("convolution", Product(1, 8, 4, 8), **tensors)
     # Up to four channels stay in the caller's layout; channels that fill no block take longer.
-    assert ways._reordered(w, 4, 8, MACHINE, q) == (2 * (1000 + 50), 0)
-    assert ways._reordered(w, 8, 4, MACHINE, q) == (2 * (1000 + 120), 0)
-    assert ways._reordered(w, 9, 8, MACHINE, q) == (2 * (1000 + 120 * 4 + 50), 0)
+    assert cpu_eager._reordered(w, 4, 8, MACHINE, q) == (2 * (1000 + 50), 0)
+    assert cpu_eager._reordered(w, 8, 4, MACHINE, q) == (2 * (1000 + 120), 0)
+    assert cpu_eager._reordered(w, 9, 8, MACHINE, q) == (2 * (1000 + 120 * 4 + 50), 0)
     # A copy is read after twice its size: 240 bytes in a cache of 160 are all gone.
     small = replace(MACHINE, cache=160)
-    assert ways._reordered(w, 8, 4, small, q) == (2240, 120)
-    assert ways._reordered(w, 8, 4, replace(MACHINE, cache=320), q)[1] == 120 * 0.25
+    assert cpu_eager._reordered(w, 8, 4, small, q) == (2240, 120)
+    assert cpu_eager._reordered(w, 8, 4, replace(MACHINE, cache=320), q)[1] == 120 * 0.25
 
 
 @pytest.mark.parametrize(
@@ -209,7 +216,7 @@ def test_which_convolutions_stay_in_the_callers_layout(
 ) -> None:
     p = Product(1, 8, images * 100, 8 * taps, height=10, width=10, taps=taps)
     w = workload("convolution", p, reads=(Moved(4 * elements, 1),))
-    assert ways._stays(w, replace(MACHINE, units=units), theta(unrolled=20)) == stays
+    assert cpu_eager._stays(w, replace(MACHINE, units=units), theta(unrolled=20)) == stays
 
 
 def test_a_stride_takes_a_1x1_convolution_out_of_the_callers_layout() -> None:
@@ -217,7 +224,7 @@ def test_a_stride_takes_a_1x1_convolution_out_of_the_callers_layout() -> None:
     machine = replace(MACHINE, units=1)
     dense, strided = (workload("pointwise", p, reads=(Moved(4 * 800 * n, 1),)) for n in (1, 4))
     q = theta(unrolled=20)
-    assert (ways._stays(dense, machine, q), ways._stays(strided, machine, q)) == (1, 0)
+    assert (cpu_eager._stays(dense, machine, q), cpu_eager._stays(strided, machine, q)) == (1, 0)
 
 
 def test_windows_are_unrolled_and_groups_joined() -> None:
@@ -225,7 +232,7 @@ def test_windows_are_unrolled_and_groups_joined() -> None:
     machine = replace(MACHINE, units=1)
     tensors = {"reads": (Moved(100, 1),), "writes": Moved(60, 1)}
     p = Product(2, 4, 20, 18, height=4, width=5, taps=9)
-    found = ways._plain(workload("grouped", p, **tensors), machine, q)
+    found = cpu_eager._plain(workload("grouped", p, **tensors), machine, q)
     unrolled = 2 * 20 * 18
     assert found.calls == 3.0
     assert found.repeats == 3.0
@@ -233,13 +240,15 @@ def test_windows_are_unrolled_and_groups_joined() -> None:
     # Twenty pixels are five vectors, the second tile of which is whole: six.
     work = 2 * 20 * 4 * 18
     assert found.compute == pytest.approx(work / 500 + unrolled / 5 * 7.0)
-    plain = ways._plain(workload("pointwise", replace(p, batch=1, taps=1), **tensors), machine, q)
+    plain = cpu_eager._plain(
+        workload("pointwise", replace(p, batch=1, taps=1), **tensors), machine, q
+    )
     assert (plain.copied, plain.repeats) == (0, 0)
 
 
 def test_a_batch_of_products_is_one_call() -> None:
     q = theta(product_call=3.0, pack=0.0, fill=0.0, gemm=0.5, matmul=0.25)
-    found = ways._plain(workload("matmul", Product(6, 4, 8, 10)), replace(MACHINE, units=1), q)
+    found = cpu_eager._plain(workload("matmul", Product(6, 4, 8, 10)), replace(MACHINE, units=1), q)
     assert (found.calls, found.repeats, found.copied) == (1, 0, 0)
     assert found.compute == 6 * 4 * 8 * 10 / (1e3 * 0.5 * 0.25)
 
@@ -247,9 +256,9 @@ def test_a_batch_of_products_is_one_call() -> None:
 def test_a_single_column_is_computed_by_outputs_row_by_row() -> None:
     q = theta(pack=0.0, fill=0.0, row=1.0)
     machine = replace(MACHINE, units=1)
-    found = ways._plain(workload("matmul", Product(1, 12, 1, 10)), machine, q)
+    found = cpu_eager._plain(workload("matmul", Product(1, 12, 1, 10)), machine, q)
     assert found.compute == 120 / 1e3 + 12
-    found = ways._plain(workload("linear", Product(1, 12, 4, 10)), machine, q)
+    found = cpu_eager._plain(workload("linear", Product(1, 12, 4, 10)), machine, q)
     assert found.compute == 480 / 1e3
 
 
@@ -261,7 +270,7 @@ def test_a_causal_mask_spares_whole_blocks_of_keys() -> None:
         scores = Product(2, length, length, 64, needed=2 * pair * 64)
         mix = Product(2, length, 64, length, needed=2 * pair * 64)
         w = workload("attention", scores, mix, multiply_adds=4 * pair * 64)
-        return float(ways.attention(w, MACHINE, q)) * 1e3
+        return float(cpu_products.attention(w, MACHINE, q)) * 1e3
 
     assert seconds(512) == 2 * 2 * 512 * 512 * 64
     assert seconds(4096) == 4 * 64 * 4096 * 4097 / 2 + 2 * 4096 * 128 * 512 / 2
@@ -280,7 +289,7 @@ def test_further_steps_of_a_recurrent_layer_read_its_weights_again() -> None:
 
 def test_steps_that_follow_at_once_cost_a_warm_call() -> None:
     w = workload("recurrent", Product(1, 4, 1, 10, times=6), Product(1, 4, 1, 5, times=3))
-    found = cpu._own_layout(w, cpu.FORMS["recurrent"], MACHINE, theta(product_call=2.0))
+    found = cpu._own_layout(w, 2.0, cpu.FORMS["recurrent"], MACHINE, theta())
     assert (found.calls, found.repeats) == (2.0, 2.0 * 8)
 
 
@@ -318,16 +327,16 @@ def test_traffic_goes_through_every_level() -> None:
     w = workload("copy", reads=(Moved(600, 1000),), writes=Moved(400, 40), weights=Moved(10, 1000))
     machine = replace(MACHINE, cache=100.0)
     # From memory comes all that the cache misses: 610 of the reads; the write is near.
-    none = ways.Way(0)
+    none = Way(0)
     assert cpu._memory(w, machine, q, none) == 1010 / 1000 + 610 / 15
-    assert cpu._memory(w, machine, q, ways.Way(0, spilled=30)) == 1010 / 1000 + 640 / 15
+    assert cpu._memory(w, machine, q, Way(0, spilled=30)) == 1010 / 1000 + 640 / 15
     # A write that misses reads the line first.
     far = replace(w, writes=Moved(400, 1000))
     assert cpu._memory(far, machine, q, none) == 1010 / 1000 + 1410 / 15
     # The cache that cores share delivers at the same time as their own.
     shared = replace(machine, private_cache=20.0)
     assert cpu._memory(w, shared, q, none) == 1010 / 60 + 610 / 15
-    streamed = ways.Way(0, spilled=15, shared=60)
+    streamed = Way(0, spilled=15, shared=60)
     assert cpu._memory(w, shared, q, streamed) == pytest.approx(1010 / 60 + 1 + 610 / 15 + 1)
     # It runs at the clock of the cores: bytes per cycle, not per second.
     q["near_bandwidth"] = 1e9

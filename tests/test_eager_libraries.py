@@ -11,7 +11,7 @@ from costmodel.kernels import lower
 from costmodel.ops import Conv
 from costmodel.platforms import load_platform
 from costmodel.platforms.machine import machine_for
-from costmodel.timing import cpu, cpu_products
+from costmodel.timing import cpu, cpu_eager
 from costmodel.timing.reuse import workloads
 from costmodel.timing.workload import Workload
 
@@ -58,7 +58,7 @@ def test_the_choice_of_a_library(
 ) -> None:
     w = workload(shape, cout, k, stride, groups)
     machine = machine_for(X86, "float32")
-    assert cpu_products._stays(w, machine, X86.fitted.theta) == plain
+    assert cpu_eager._stays(w, machine, X86.fitted.theta) == plain
 
 
 @pytest.mark.parametrize(("shape", "cout", "k", "stride", "groups", "plain"), CASES)

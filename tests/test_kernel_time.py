@@ -17,8 +17,8 @@ from costmodel.ops import Elementwise, Softmax
 from costmodel.platforms import Platform
 from costmodel.platforms.machine import machine_for
 from costmodel.runtimes import load_runtime
-from costmodel.timing import cpu, cpu_products, gpu
-from costmodel.timing.cpu_products import last_cache
+from costmodel.timing import cpu, gpu
+from costmodel.timing.cpu_ways import far_bandwidth, last_cache
 from costmodel.timing.fitted import with_values
 from costmodel.timing.machine import Machine
 from costmodel.timing.reuse import workloads
@@ -200,7 +200,7 @@ def test_whole_winograd_moves_what_the_last_cache_does_not_hold() -> None:
     assert added[0] == 0  # 28 x 28 x 16 elements become 112 kB, far below half of the cache
     # 38 x 38 blocks of 64 elements, inputs and outputs, each written (two ways) and read.
     moved = 3 * 2 * 64 * 38 * 38 * 4 * 64
-    expected = moved / cpu_products.far_bandwidth(machine, q)
+    expected = moved / far_bandwidth(machine, q)
     assert added[1:] == pytest.approx([expected, 2 * expected])
 
 

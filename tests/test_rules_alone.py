@@ -20,7 +20,8 @@ from costmodel.ops.tensor import Tensor
 from costmodel.platforms import load_platform
 from costmodel.platforms.machine import machine_for
 from costmodel.timing import cpu
-from costmodel.timing.cpu_products import Way, attention, either
+from costmodel.timing.cpu_products import attention
+from costmodel.timing.cpu_ways import Way, either
 from costmodel.timing.reuse import workloads
 
 CPU = load_platform("raspberry-pi-4/ncnn", calibrated=False)

@@ -95,7 +95,7 @@ class Runtime:
     algorithms : mapping of str to tuple of str
         The algorithms of convolution by kind of hardware; the runtime uses the fastest. On a CPU,
         ``plain`` and ``blocked`` are the layouts in which it reads images without a copy; the
-        choice between the two follows fixed rules (:mod:`costmodel.timing.cpu_products`);
+        choice between the two follows fixed rules (:mod:`costmodel.timing.cpu_eager`);
         ``winograd`` transforms an image part by part, ``whole_winograd`` all of it before the
         products begin.
     asynchronous : bool

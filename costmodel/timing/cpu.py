@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from costmodel.algebra.symbols import Dim, maximum, total
 from costmodel.kinds import complete
 from costmodel.ops.tensor import DTYPE_BYTES, INTEGERS
-from costmodel.timing import cpu_packs
-from costmodel.timing import cpu_products as ways
-from costmodel.timing.cpu_products import Theta, Way, last_cache
+from costmodel.timing import cpu_eager, cpu_packs, cpu_products
 from costmodel.timing.cpu_threads import barrier, cores_for, crowding, in_own_arithmetic
+from costmodel.timing.cpu_ways import Theta, Way, far_bandwidth, last_cache, shared_bandwidth
 from costmodel.timing.machine import Machine
 from costmodel.timing.terms import Terms, overlap
 from costmodel.timing.workload import Moved, Workload
@@ -31,11 +30,12 @@ def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
     """Return the terms of a kernel."""
     form = FORMS[w.kind]
     machine = cores_for(w, in_own_arithmetic(w, machine))
-    found = cpu_packs.carried_out(w, machine, q)
-    if found is None and ways.takes_plain_layout(machine):
-        found = ways.caller_layout(w, machine, q)
+    call = q[form.call] if form.call else 1
+    found = cpu_packs.carried_out(w, call, machine, q)
+    if found is None and cpu_eager.takes_plain_layout(machine):
+        found = cpu_eager.caller_layout(w, machine, q)
     if found is None:
-        found = _own_layout(w, form, machine, q)
+        found = _own_layout(w, call, form, machine, q)
     found = cpu_packs.with_changes(found, w, machine, q)
     calls = found.calls * cold(machine, q, w.weights.distance, w.since) + found.repeats
     launch = q["call"] * calls + barrier(machine, q)
@@ -63,12 +63,11 @@ class _Form:
 
     call: str
     other: Callable[[Workload, Machine, Theta], Dim]
-    multiply_adds: Callable[[Workload, Machine, Theta], Dim] = ways.no_product
+    multiply_adds: Callable[[Workload, Machine, Theta], Dim] = cpu_products.no_product
 
 
-def _own_layout(w: Workload, form: _Form, machine: Machine, q: Theta) -> Way:
+def _own_layout(w: Workload, call: Dim, form: _Form, machine: Machine, q: Theta) -> Way:
     """Return the execution of ``w`` by a library that keeps its own layout."""
-    call = q[form.call] if form.call else 1
     # The steps of a recurrent layer depend on each other, so each is a separate call.
     repeats = call * (total(p.times for p in w.products) - 1) if w.kind == "recurrent" else 0
     return Way(call, form.multiply_adds(w, machine, q), *_read_again(w, machine, q), repeats)
@@ -134,11 +133,11 @@ def _memory(w: Workload, machine: Machine, q: Theta, found: Way) -> Dim:
     near = w.bytes / _near_bandwidth(machine, q)
     if machine.private_cache:
         missed = w.missed(machine.private_cache) + found.shared
-        shared = missed / ways.shared_bandwidth(machine, q)
+        shared = missed / shared_bandwidth(machine, q)
         near = maximum(near, shared)
     cache = last_cache(machine, q)
     far = w.missed(cache) + w.writes.missed(cache) + found.spilled
-    return near + far / ways.far_bandwidth(machine, q)
+    return near + far / far_bandwidth(machine, q)
 
 
 def _near_bandwidth(machine: Machine, q: Theta) -> Dim:
@@ -148,14 +147,14 @@ def _near_bandwidth(machine: Machine, q: Theta) -> Dim:
 
 FORMS: Mapping[str, _Form] = complete(
     {
-        "pointwise": _Form("product_call", _lanes, ways.products),
-        "convolution": _Form("window_call", _lanes, ways.convolution),
-        "grouped": _Form("window_call", _lanes, ways.grouped),
-        "depthwise": _Form("window_call", _lanes, ways.depthwise),
-        "linear": _Form("product_call", _lanes, ways.products),
-        "matmul": _Form("product_call", _lanes, ways.matmul),
-        "attention": _Form("product_call", _lanes, ways.attention),
-        "recurrent": _Form("product_call", _lanes, ways.products),
+        "pointwise": _Form("product_call", _lanes, cpu_products.products),
+        "convolution": _Form("window_call", _lanes, cpu_products.convolution),
+        "grouped": _Form("window_call", _lanes, cpu_products.grouped),
+        "depthwise": _Form("window_call", _lanes, cpu_products.depthwise),
+        "linear": _Form("product_call", _lanes, cpu_products.products),
+        "matmul": _Form("product_call", _lanes, cpu_products.matmul),
+        "attention": _Form("product_call", _lanes, cpu_products.attention),
+        "recurrent": _Form("product_call", _lanes, cpu_products.products),
         "elementwise": _Form("", _lanes),
         "batch_norm": _Form("norm_call", _lanes),
         "norm": _Form("norm_call", _lanes),

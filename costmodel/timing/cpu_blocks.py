@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from costmodel.algebra.symbols import Dim, at_most, ceil_div, minimum, total
 from costmodel.runtimes.blocks import Blocks
-from costmodel.timing import cpu_products as ways
-from costmodel.timing.cpu_products import Theta
+from costmodel.timing import cpu_winograd
+from costmodel.timing.cpu_products import product_time
+from costmodel.timing.cpu_ways import Theta
 from costmodel.timing.machine import Machine
 from costmodel.timing.workload import Moved, Workload, blocks
 
@@ -37,6 +38,11 @@ class Split:
 def rule_of(machine: Machine) -> Blocks | None:
     """Return the rule of the engine for vectors of this size, if it has one."""
     return machine.packs.blocks.get(machine.lanes * machine.element) if machine.packs else None
+
+
+def few_channels(machine: Machine) -> int:
+    """Return the most inputs, or outputs, that do not fill two vectors [1]."""
+    return 2 * machine.lanes - 1
 
 
 def split(m: Dim, most: int, kernel: int, units: int) -> Split:
@@ -93,12 +99,12 @@ def spent(w: Workload, rule: Blocks, winograd: Dim, machine: Machine, q: Theta) 
     """
     p, units = w.product, machine.units
     rows = minimum(_split(w, rule, machine).rows, ceil_div(p.m, machine.lanes) * machine.lanes)
-    product = ways.product_time(p, w, machine, q, machine.lanes, rows * units)
-    if not (p.winograd and machine.winograd):
+    product = product_time(p, w, machine, q, machine.lanes, rows * units)
+    if not cpu_winograd.applies(w, machine):
         return product
     eights = minimum(split(p.m, rule.kernel, rule.kernel, units).rows * units, p.m * units)
     transformed = total(
-        taken * ways.winograd(w, machine, q, side, eights)
+        taken * cpu_winograd.seconds(w, machine, q, side, eights)
         for side, taken in _sides(w, rule, machine).items()
     )
     return winograd * transformed + (1 - winograd) * product
@@ -124,7 +130,7 @@ def streamed(w: Workload, rule: Blocks, winograd: Dim, machine: Machine) -> tupl
     p = w.product
     unrolled = p.n * p.k * machine.element
     far, shared = _read_by_blocks(unrolled, _split(w, rule, machine).passes, machine)
-    if p.winograd and machine.winograd:
+    if cpu_winograd.applies(w, machine):
         passes = split(p.m, rule.kernel, rule.kernel, machine.units).passes
         elements = total(
             taken * (side + 2) ** 2 * blocks(p, side)
@@ -152,7 +158,7 @@ def _read_by_blocks(size: Dim, passes: Dim, machine: Machine) -> tuple[Dim, Dim]
 
 def _sides(w: Workload, rule: Blocks, machine: Machine) -> Mapping[int, Dim]:
     """Return 1 for the algorithm of Winograd's that is taken, by the outputs along a block."""
-    c, few = w.channels, 2 * machine.lanes - 1
+    c, few = w.channels, few_channels(machine)
     large = at_most(c.inputs, rule.winograd_most) * at_most(c.outputs, rule.winograd_most)
     full = (1 - at_most(c.inputs, few)) * (1 - at_most(c.outputs, few))
     return {6: large, 4: (1 - large) * full, 2: (1 - large) * (1 - full)}

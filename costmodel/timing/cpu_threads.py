@@ -28,7 +28,7 @@ REFERENCE = 8e9
 
 
 def cores_for(w: Workload, machine: Machine) -> Machine:
-    """Return the number of cores that run a kernel: one if the engine does not split its kind."""
+    """Return the cores that run a kernel: one of them if the engine does not split its kind."""
     if w.kind not in machine.one_core or machine.units == 1:
         return machine
     n = machine.units

@@ -1,0 +1,105 @@
+"""The cost of one way to execute a kernel on a CPU, and the rates of the cores in all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from costmodel.algebra.symbols import Dim, at_most, ceil_div, minimum
+from costmodel.ops.tensor import INTEGERS
+from costmodel.timing.machine import Machine
+from costmodel.timing.workload import Workload
+
+Theta = Mapping[str, Dim]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Cost of a kernel under one way of execution.
+
+    Parameters
+    ----------
+    calls : Dim
+        Cost of calling it, relative to the call of an element-wise kernel. [1]
+    compute : Dim
+        Time of its multiply-adds. [s]
+    copied : Dim
+        Bytes moved between layouts. [byte]
+    spilled : Dim
+        Bytes of these that leave the last-level cache before they are read. [byte]
+    repeats : Dim
+        Cost of immediately following calls, whose code is still cached, in the same unit. [1]
+    shared : Dim
+        Bytes that come from the cache that cores share, in addition to the tensors. [byte]
+    """
+
+    calls: Dim
+    compute: Dim = 0
+    copied: Dim = 0
+    spilled: Dim = 0
+    repeats: Dim = 0
+    shared: Dim = 0
+
+
+def either(a: Way, b: Way, first: Dim) -> Way:
+    """Return ``a`` if ``first`` is 1 and ``b`` if it is 0.
+
+    Examples
+    --------
+    >>> either(Way(1, 2.0), Way(3, 4.0), 0).compute
+    4.0
+    """
+    second = 1 - first
+    return Way(
+        first * a.calls + second * b.calls,
+        first * a.compute + second * b.compute,
+        first * a.copied + second * b.copied,
+        first * a.spilled + second * b.spilled,
+        first * a.repeats + second * b.repeats,
+        first * a.shared + second * b.shared,
+    )
+
+
+def fits(channels: Dim, multiple: int) -> Dim:
+    """Return 1 if ``channels`` are a multiple of ``multiple``, else 0.
+
+    Examples
+    --------
+    >>> fits(36, 4), fits(189, 4)
+    (1, 0)
+    """
+    return at_most(ceil_div(channels, multiple) * multiple, channels)
+
+
+def partly_filled(channels: Dim, block: Dim, q: Theta) -> Dim:
+    """Return the slowdown of a copy into or out of blocks that ``channels`` do not fill [1]."""
+    left_over = ceil_div(channels, block) * block - channels
+    return 1 + q["tail"] * (1 - at_most(left_over, 0))
+
+
+def peak(w: Workload, machine: Machine, q: Theta) -> Dim:
+    """Return the peak of the dtype; that of 8-bit products is scaled [multiply-add/s]."""
+    if w.dtype not in INTEGERS:
+        return machine.multiply_adds
+    share = q["widened"] if machine.widens else q["integer"]
+    scaled = q["per_channel"] if w.dtype in machine.per_channel else 1
+    return machine.multiply_adds * share * scaled
+
+
+def last_cache(machine: Machine, q: Theta) -> Dim:
+    """Return the part of the last-level cache that is available to this process [byte]."""
+    return machine.cache * q["cache_share"]
+
+
+def shared_bandwidth(machine: Machine, q: Theta) -> Dim:
+    """Return the bandwidth of the cores from the cache that they share [B/s].
+
+    Cores and the caches between them run at about the same clock, so a core of twice the clock gets
+    twice the bytes.
+    """
+    return machine.units * machine.clock * q["shared_bandwidth"]
+
+
+def far_bandwidth(machine: Machine, q: Theta) -> Dim:
+    """Return the memory bandwidth of the cores, limited by the interface of the chip [B/s]."""
+    return minimum(machine.units * q["far_bandwidth"], q["dram"] * machine.bandwidth)
