@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from costmodel.errors import DataError, listed
+from costmodel.hardware import Hardware, find_device, load_hardware
+from costmodel.hardware.clusters import on_clusters
 from costmodel.platforms.calibrations import (
     calibrations,
     derived,
@@ -37,9 +38,6 @@ from costmodel.runtimes import Runtime, load_runtime
 from costmodel.timing.fitted import Fitted, from_toml
 from costmodel.timing.multipliers import multipliers
 from costmodel.timing.parameters import adjusted, priors
-
-if TYPE_CHECKING:
-    from costmodel.hardware import Hardware
 
 
 @dataclass(frozen=True)
@@ -180,8 +178,6 @@ def _parts(base: str) -> tuple[str, str]:
 
     A file after a hardware name, or after another file, is a runtime file.
     """
-    from costmodel.hardware import find_device
-
     if not base.endswith(".toml"):
         hardware, _, runtime = base.rpartition("/")
         return hardware, runtime
@@ -248,8 +244,6 @@ def _with_settings(platform: Platform, name: str, query: str) -> Platform:
 
 
 def _named(hardware: str, runtime: str, settings: Mapping[str, str]) -> Platform:
-    from costmodel.hardware import load_hardware
-
     return _bare(load_hardware(hardware), load_runtime(runtime), settings)
 
 
@@ -259,8 +253,6 @@ def _set(platform: Platform, settings: Mapping[str, str]) -> Platform:
 
 
 def _bare(device: Hardware, runtime: Runtime, settings: Mapping[str, str]) -> Platform:
-    from costmodel.hardware.clusters import on_clusters
-
     hardware, cores = on_clusters(device, settings.get("cores", ""))
     if not runs_on(runtime, hardware.kind):
         (only,) = runtime.algorithms

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from costmodel.errors import listed
+from costmodel.hardware import find_device, load_hardware
 from costmodel.runtimes import Runtime, load_runtime, runtime_names
 
 TOLD = 6
@@ -34,8 +35,6 @@ def no_runtime(name: str) -> str:
     >>> no_runtime("pi 4")
     "platform 'pi 4' must be HARDWARE/RUNTIME, such as raspberry-pi-4/armnn (or ..."
     """
-    from costmodel.hardware import find_device, load_hardware
-
     lacking = f"platform {name!r} must be HARDWARE/RUNTIME"
     device = find_device(name)
     if device is None:

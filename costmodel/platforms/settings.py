@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from costmodel.errors import DataError, suggest
+from costmodel.hardware import Hardware
+from costmodel.hardware.model import WIDER
 from costmodel.ops.tensor import DTYPE_BYTES, FLOATING, INTEGERS
 from costmodel.runtimes import Runtime, load_runtime, runtime_names
-
-if TYPE_CHECKING:
-    from costmodel.hardware import Hardware
 
 KINDS = {"cpu": "a CPU", "gpu": "a GPU", "accelerator": "an accelerator"}
 """Kinds of hardware in a sentence."""
@@ -66,8 +64,6 @@ def dtype_of(settings: Mapping[str, str], hardware: Hardware) -> str:
     DataError
         If the hardware has no arithmetic for it.
     """
-    from costmodel.hardware.model import WIDER
-
     dtype = settings.get("dtype", "")
     if not dtype:
         return ""
