@@ -134,11 +134,11 @@ def test_widened_products_lose_less_by_winograd_than_others() -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"neon": RULE}, "packs.blocks should be a table by the bytes of a vector"),
-        ({"16": {"height": 128}}, "packs.blocks.16 should have the fields height, kernel,"),
-        ({"16": {**RULE, "height": 0}}, "packs.blocks.16.height should be a count, got 0"),
-        ({"16": {**RULE, "kernel": True}}, "packs.blocks.16.kernel should be a count, got True"),
-        ({"16": {**RULE, "winograd_dot_product": 1}}, "should be true or false, got 1"),
+        ({"neon": RULE}, "packs.blocks must be a table by the bytes of a vector"),
+        ({"16": {"height": 128}}, "packs.blocks.16 must have the fields height, kernel,"),
+        ({"16": {**RULE, "height": 0}}, "packs.blocks.16.height must be a count, got 0"),
+        ({"16": {**RULE, "kernel": True}}, "packs.blocks.16.kernel must be a count, got True"),
+        ({"16": {**RULE, "winograd_dot_product": 1}}, "must be true or false, got 1"),
     ],
 )
 def test_a_wrong_rule_is_one_sentence(table: dict[str, object], message: str) -> None:

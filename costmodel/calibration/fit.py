@@ -61,9 +61,9 @@ UNKNOWN_SCALE = 1.2
 """Least spread of the multiplier of all kernels while it is fitted: a factor of three. [1]
 
 Most devices are as fast as their datasheets say within a twentieth, and a few differ by a factor of
-two or three. The prior of this multiplier therefore has heavy tails. With a normal prior that is as
-wide, launches that are a tenth too long would make all kernels of a device faster, and the largest
-kernels wrong, which hardly depend on launches.
+two or three. The prior of this multiplier therefore has heavy tails. A normal prior of this spread
+would let launches that are a tenth too long make all kernels of a device faster; the largest
+kernels, which hardly depend on launches, would then be too fast.
 """
 _PRIOR_ROWS = 0.5
 """Weight of the prior residual spreads, in rows."""

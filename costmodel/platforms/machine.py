@@ -91,7 +91,7 @@ def _algorithms(platform: Platform, dtype: str, widens: bool) -> frozenset[str]:
     """Return the algorithms of convolution that the runtime has for ``dtype``."""
     hardware, packs = platform.hardware, platform.runtime.packs
     found = frozenset(platform.runtime.algorithms.get(hardware.kind, ()))
-    rule = packs.blocks.get(hardware.lane_width("float32") * 4) if packs else None
+    rule = packs.blocks.get(int(hardware.vector_width)) if packs else None
     if rule and dtype in INTEGERS and not (widens or rule.winograd_dot_product):
         return found - {"winograd"}
     return found

@@ -52,17 +52,13 @@ def blocks_of(table: Any, file: str) -> dict[int, Blocks]:
     kinds = {field.name: bool if field.type == "bool" else int for field in fields(Blocks)}
     if not isinstance(table, dict) or not all(key.isdecimal() for key in table):
         raise DataError(
-            f"{file}: packs.blocks should be a table by the bytes of a vector, got {table!r}"
+            f"{file}: packs.blocks must be a table by the bytes of a vector, got {table!r}"
         )
     for size, rule in table.items():
         if not isinstance(rule, dict) or rule.keys() != kinds.keys():
-            raise DataError(
-                f"{file}: packs.blocks.{size} should have the fields {', '.join(kinds)}"
-            )
+            raise DataError(f"{file}: packs.blocks.{size} must have the fields {', '.join(kinds)}")
         for name, value in rule.items():
             if type(value) is not kinds[name] or (kinds[name] is int and value < 1):
                 what = "true or false" if kinds[name] is bool else "a count"
-                raise DataError(
-                    f"{file}: packs.blocks.{size}.{name} should be {what}, got {value!r}"
-                )
+                raise DataError(f"{file}: packs.blocks.{size}.{name} must be {what}, got {value!r}")
     return {int(size): Blocks(**rule) for size, rule in table.items()}

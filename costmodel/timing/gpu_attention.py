@@ -177,7 +177,7 @@ def _grid(w: Workload, machine: Machine) -> _Grid:
         taller = machine.generation.short_head_queries - QUERIES
         full = QUERIES + taller * (1 - above(long, SHORT))
         rows = few * FEW + (1 - few) * full
-        # 192, 144, 160, 96 and 80 with depth; on cached keys at most 128.
+        # 192, 144, 160, 96 and 80 keys with increasing depth; at most 128 cached keys.
         keys = 192 - 48 * above(long, 64) + 16 * above(long, 96)
         keys = keys - 64 * above(long, 128) - 16 * above(long, 192)
         keys = keys - cached(scores) * maximum(0, keys - 128)

@@ -113,7 +113,7 @@ def tiled(
 def _moving(intensity: Dim, largest: float, q: Theta) -> Dim:
     """Return the energy of a multiply-add on the lanes, relative to the ``largest`` tile [1].
 
-    Of its energy, a part is inversely proportional to the multiply-adds for each element loaded.
+    A part of the energy is inversely proportional to the multiply-adds for each element loaded.
     """
     return (1 + q["power_tile"] / intensity) / (1 + q["power_tile"] / largest)
 
@@ -128,7 +128,7 @@ def _fetched_again(p: Product, machine: Machine, q: Theta, rows: Dim, tiles: Dim
     panel = WORD * rows * p.k
     share = Moved(1, panel).missed(2.4 * machine.cache * q["reach"])
     fetched = share * tiles * panel * machine.generation.refetch
-    return fetched / (streaming(machine, q))
+    return fetched / streaming(machine, q)
 
 
 def streaming(machine: Machine, q: Theta) -> Dim:
@@ -139,13 +139,12 @@ def streaming(machine: Machine, q: Theta) -> Dim:
 def alignment(dtype: str, machine: Machine, q: Theta, lengths: tuple[Dim, ...]) -> Dim:
     r"""Return the speed of products on rows of these lengths, relative to aligned ones [1].
 
-    .. math:: a^{h_{16}} u^{h_4} \qquad \frac{1}{1 + \text{odd_rows} \, h_{32}}
+    .. math:: a^{h_{16}} u^{h_4} \qquad \frac{1}{1 + L \cdot \text{odd_rows} \cdot h_{32}}
 
-    on tensor cores and on lanes.
-
-    :math:`h_{16}` is 1 if some row does not begin at a multiple of 16 bytes, :math:`h_4` if it does
-    not begin at one of 4, else 0; :math:`a` is a fact of the generation. On lanes,
-    :math:`h_{32}` is 1 if rows of the operands do not begin at multiples of 32 bytes.
+    The first holds on tensor cores: :math:`h_{16}` is 1 if some row does not begin at a multiple of
+    16 bytes, :math:`h_4` if it does not begin at one of 4, else 0; :math:`a` is a fact of the
+    generation. The second holds on lanes: :math:`h_{32}` is 1 if rows of the first length do not
+    begin at multiples of 32 bytes, and :math:`L` is the feed of the generation.
 
     Parameters
     ----------

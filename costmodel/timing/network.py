@@ -55,7 +55,6 @@ def network_seconds(
 
     .. math:: t = \text{fixed} + \text{transfer} + \max(\text{host}, \text{device})
 
-
     Parameters
     ----------
     machine : Machine
@@ -79,10 +78,10 @@ def network_seconds(
 def fixed_seconds(
     machine: Machine, theta: Mapping[str, Dim], distance: Dim, kernels: Dim, device: Dim
 ) -> Dim:
-    """Return the cost of an inference without its kernels [s].
+    """Return the cost of an inference in addition to its kernels [s].
 
-    On a CPU, caches may be cold and the clock low
-    (:func:`costmodel.timing.cpu_threads.low_clock`).
+    On a CPU, it is larger if caches are cold, and includes the time that a low clock adds to
+    kernels (:func:`costmodel.timing.cpu_threads.low_clock`).
     """
     if machine.kind != "cpu":
         return theta["fixed"]
