@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -376,19 +377,29 @@ def test_a_calibration_found_by_name_is_of_that_platform(home: Path) -> None:
     assert f"{file.name}: it calibrates '{PI}?threads=4', not '{PI}'" in refusal(PI)
 
 
-def test_a_calibration_of_another_version_is_told(home: Path) -> None:
-    text = calibration()
-    lines = [line for line in text.splitlines() if not line.startswith("unrolled = ")]
-    assert len(lines) == len(text.splitlines()) - 1
-    (home / calibration_file(PI)).write_text("\n".join(lines), encoding="utf-8")
-    assert "parameter 'unrolled' is missing; calibrate raspberry-pi-4/ncnn again" in refusal(PI)
+GONE = 'gone = {value = 1.0, spread = 0.0, lower = 0.5, upper = 2.0, unit = "1", meaning = "-"}'
 
 
-def test_a_parameter_of_another_unit_is_told(home: Path) -> None:
-    """Fits of the bandwidth of shared caches were in bytes per second before."""
-    text = calibration().replace('unit = "B/cycle"', 'unit = "B/s"')
-    (home / calibration_file(PI)).write_text(text, encoding="utf-8")
-    assert "parameter 'shared_bandwidth' is in B/s, not in B/cycle: another version" in refusal(PI)
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [
+        (r"(?m)^unrolled = .*$", "", "parameter 'unrolled' is missing"),
+        (r"(?m)^\[parameters\]$", rf"\g<0>\n{GONE}", "parameter 'gone' is unknown"),
+        (r"(?m)^\[parameters\]$", rf"\g<0>\nfactor_{GONE}", "parameter 'factor_gone' is unknown"),
+        # Fits of the bandwidth of shared caches were in bytes per second before.
+        ('"B/cycle"', '"B/s"', "parameter 'shared_bandwidth' is in B/s, not in B/cycle"),
+    ],
+)
+@pytest.mark.parametrize("asked", [PI, f"{PI}?threads=4", "FILE", "FILE?threads=4"])
+def test_a_calibration_of_another_version_is_told(
+    home: Path, old: str, new: str, part: str, asked: str
+) -> None:
+    file = home / calibration_file(PI)
+    text, found = re.subn(old, new, calibration(), count=1)
+    assert found == 1
+    file.write_text(text, encoding="utf-8")
+    again = f"another version of costmodel wrote it; calibrate {PI} again"
+    assert f"{part}: {again}" in refusal(asked.replace("FILE", str(file)))
 
 
 # Dtypes

@@ -170,7 +170,8 @@ def _calibrated(platform: Platform) -> Platform:
     stated, fitted = from_toml(read_text(file, MAX_TOML_BYTES), str(file))
     if stated != measured.name:
         raise DataError(f"{file}: it calibrates {stated!r}, not {measured.name!r}")
-    return _with_fitted(platform, derived(fitted, platform.settings, measured.settings), file)
+    own = _with_fitted(measured, fitted, file).fitted
+    return replace(platform, fitted=derived(own, platform.settings, measured.settings))
 
 
 def _parts(base: str) -> tuple[str, str]:
@@ -219,19 +220,20 @@ def _from_file(file: Path) -> Platform:
 
 
 def _with_fitted(platform: Platform, fitted: Fitted, file: Path) -> Platform:
-    """Return ``platform`` with the parameters of a calibration, which must have all of them."""
-    missing = platform.fitted.theta.keys() - fitted.theta.keys()
-    if missing:
+    """Return ``platform`` with the parameters of a calibration, which must be those of its own."""
+    own = {p.name: p.unit for p in platform.fitted.parameters}
+    theirs = {p.name: p.unit for p in fitted.parameters}
+    if own != theirs:
+        name = min(own.keys() ^ theirs.keys(), default="")
+        if not name:
+            name = min(n for n in own if own[n] != theirs[n])
+            wrong = f"is in {theirs[name]}, not in {own[name]}"
+        else:
+            wrong = "is missing" if name in own else "is unknown"
         raise DataError(
-            f"{file}: parameter {min(missing)!r} is missing; calibrate {platform.name} again"
+            f"{file}: parameter {name!r} {wrong}: another version of costmodel wrote it; "
+            f"calibrate {platform.name} again"
         )
-    units = {p.name: p.unit for p in platform.fitted.parameters}
-    for p in fitted.parameters:
-        if p.unit != units.get(p.name, p.unit):
-            raise DataError(
-                f"{file}: parameter {p.name!r} is in {p.unit}, not in {units[p.name]}: another "
-                f"version of costmodel wrote it; calibrate {platform.name} again"
-            )
     return replace(platform, fitted=fitted)
 
 

@@ -195,7 +195,9 @@ def _read_surface(table: dict[str, Any]) -> Surface:
     kind, dtype = table["kind"], table["dtype"]
     name = f"the surface of {kind} {dtype}"
     if kind not in KINDS or dtype not in DTYPE_BYTES:
-        raise DataError(f"{name} must have a kind of kernel and a dtype")
+        raise DataError(
+            f"{name} must have a kind of kernel and a dtype that exist: calibrate again"
+        )
     length, signal, noise = (float(table[n]) for n in ("length", "signal", "noise"))
     if not 0 < min(length, signal, noise) <= max(length, signal, noise) < np.inf:
         raise DataError(f"{name} must have length, signal and noise above 0")
