@@ -19,6 +19,7 @@ from costmodel.calibration.measurement import Measurement, read_measurements, wr
 from costmodel.calibration.residuals import residuals_of
 from costmodel.cli.app import app
 from costmodel.errors import DataError
+from costmodel.platforms import load_platform
 from costmodel_validation.scores.protocols import READERS
 
 PLATFORM = "raspberry-pi-4/torch-eager"
@@ -205,6 +206,40 @@ def test_a_row_of_other_conditions_is_refused_by_its_number(
         cm.calibrate(table, PLATFORM)
     written(tmp_path, table)
     assert f"row 6: {reason}" in run(tmp_path, code=2).stderr
+
+
+EAGER, GRAPHS = "rtx-3090/torch-eager", "rtx-3090/cuda-graphs"
+NCHW, NHWC = {"contiguous", "nchw"}, {"channels_last", "nhwc", "NHWC"}
+
+
+@pytest.mark.parametrize(
+    ("platform", "accepted"),
+    [
+        (EAGER, NCHW),
+        (f"{EAGER}?layout=nhwc", NHWC),
+        (GRAPHS, NCHW),
+        (f"{GRAPHS}?layout=nhwc", NHWC),
+        ("rtx-3090/torch-compile", NCHW | NHWC),  # turns all images over itself
+        ("raspberry-pi-4/torch-eager", NCHW),
+        ("raspberry-pi-4/torch-compile", NCHW),
+        ("raspberry-pi-4/ncnn", NCHW | {"nhwc", "NHWC"}),
+    ],
+)
+def test_the_layout_of_a_row_is_that_of_the_platform(platform: str, accepted: set[str]) -> None:
+    where = load_platform(platform)
+    for layout in NCHW | NHWC:
+        found = check_conditions([Measurement("linear", 1, extra={"layout": layout})], where)
+        assert bool(found) == (layout not in accepted)
+        assert all(f"layout is {layout}, but the platform's is" in bad.reason for bad in found)
+
+
+@pytest.mark.parametrize("setting", ["layout=nhwc", "amp=float16", "amp=bfloat16"])
+def test_the_platform_of_a_row_has_the_settings_of_the_platform(setting: str) -> None:
+    row = Measurement("linear", 1e-3, platform=f"{EAGER}?{setting}")
+    assert check_conditions([row], load_platform(row.platform)) == []
+    (bad,) = check_conditions([row], load_platform(EAGER))
+    assert bad.reason.startswith(" is ".join(setting.split("=")))
+    assert bad.reason.endswith(f": take {EAGER}?{setting}")
 
 
 def test_rows_of_the_right_conditions_are_kept(tmp_path: Path) -> None:

@@ -42,6 +42,8 @@ _MODES = {
 _RUNTIMES = {mode: runtime for runtime, modes in _MODES.items() for mode in modes}
 _HOSTLESS = "cuda-graphs"
 """The GPU runtime without a host."""
+_NCHW, _NHWC = ("contiguous", "nchw"), ("channels_last", "nhwc")
+"""Names of the layouts of images in rows."""
 _DEVICES = {"cpu": ("cpu",), "gpu": ("cuda", "gpu")}
 
 
@@ -100,7 +102,7 @@ def check_fit(residuals: np.ndarray) -> None:
 
 
 def check_conditions(measurements: Sequence[Measurement], platform: Platform) -> list[BadRow]:
-    """Return the rows with another platform or other threads, cores, dtype, layout or mode.
+    """Return the rows with another platform or other threads, cores, dtype, amp, layout or mode.
 
     Only stated conditions are checked: the columns ``platform``, ``threads`` and ``dtype``, and
     ``layout``, ``cache``, ``mode`` and ``device`` as ``costmodel measure`` writes them. On a GPU
@@ -150,21 +152,21 @@ def _reasons(m: Measurement, platform: Platform) -> Iterator[str]:
     dtype, wanted = settings.get("dtype") or m.dtype, platform.dtype or _dtype_of(m)
     if dtype not in ("", wanted) and isinstance(m.network, str):
         yield f"dtype is {dtype}, but the platform has {wanted}: take {own}?dtype={dtype}"
-    runtime = platform.runtime.name
-    layouts: tuple[str, ...] = ("contiguous", "nchw")
-    if not runtime.startswith("torch"):
-        layouts += ("nhwc",)  # determined by the runtime, which has only one
+    if settings.get("amp", platform.amp) != platform.amp:
+        has = platform.amp or "none"
+        yield f"amp is {settings['amp']}, but the platform has {has}: take {m.platform}"
+    extra = {"layout": settings.get("layout", ""), **m.extra}
     for column, allowed in (
-        ("layout", layouts),
+        ("layout", _layouts(platform)),
         ("cache", ("warm", "cold") if m.between else ("warm",)),
-        ("mode", _MODES.get(runtime)),
+        ("mode", _MODES.get(platform.runtime.name)),
         ("host", _hosts(platform)),
         ("device", _DEVICES.get(platform.hardware.kind)),
     ):
-        stated = m.extra.get(column, "").strip().lower()
+        stated = extra.get(column, "").strip().lower()
         if stated and allowed is not None and stated not in allowed:
             yield (
-                f"{column} is {m.extra[column].strip()}, but the platform's is "
+                f"{column} is {extra[column].strip()}, but the platform's is "
                 f"{' or '.join(allowed)}{_instead(column, stated, platform)}"
             )
 
@@ -240,8 +242,22 @@ def _hosts(platform: Platform) -> tuple[str, ...] | None:
     return ("out",) if platform.runtime.name == _HOSTLESS else ("in",)
 
 
+def _layouts(platform: Platform) -> tuple[str, ...] | None:
+    """Return the valid values of ``layout`` in a row; None if the runtime turns any images over."""
+    rules = platform.rules
+    if not rules.layouts:
+        return ("contiguous", "nchw", "nhwc")  # determined by the runtime, which has only one
+    if platform.hardware.kind != "gpu":
+        return _NCHW
+    if len(rules.layouts) == 1:
+        return None
+    return _NHWC if rules.layout == "nhwc" else _NCHW
+
+
 def _instead(column: str, stated: str, platform: Platform) -> str:
     """Return the platform that predicts for the conditions of a row, if there is one."""
+    if column == "layout" and platform.hardware.kind == "gpu" and stated in (*_NCHW, *_NHWC):
+        return f": take {platform.base}?layout={'nhwc' if stated in _NHWC else 'nchw'}"
     known = _RUNTIMES if column == "mode" else {"out": _HOSTLESS} if column == "host" else {}
     return f": take {platform.hardware.name}/{known[stated]}" if stated in known else ""
 
