@@ -14,16 +14,14 @@ bandwidth. Kinds without rows follow the device.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from costmodel.algebra.symbols import Dim, maximum, total
 from costmodel.kinds import KINDS
 from costmodel.timing.machine import Machine
-from costmodel.timing.terms import Terms
+from costmodel.timing.terms import Terms, Theta
 from costmodel.timing.workload import Workload
 
 
-def terms(w: Workload, machine: Machine, q: Mapping[str, Dim]) -> Terms:
+def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
     """Return the terms of a kernel; operators fused behind it run in its pipeline."""
     steps = maximum(1, total(p.times for p in w.products)) if w.kind == "recurrent" else 1
     launch = q["call"] * q[f"call_{w.kind}"] * steps

@@ -20,9 +20,9 @@ from costmodel.kinds import complete
 from costmodel.ops.tensor import DTYPE_BYTES, INTEGERS
 from costmodel.timing import cpu_eager, cpu_packs, cpu_products
 from costmodel.timing.cpu_threads import barrier, cores_for, crowding, in_own_arithmetic
-from costmodel.timing.cpu_ways import Theta, Way, far_bandwidth, last_cache, shared_bandwidth
+from costmodel.timing.cpu_ways import Way, far_bandwidth, last_cache, shared_bandwidth
 from costmodel.timing.machine import Machine
-from costmodel.timing.terms import Terms, overlap
+from costmodel.timing.terms import Terms, Theta, overlap
 from costmodel.timing.workload import Moved, Workload
 
 

@@ -14,8 +14,8 @@ from costmodel.algebra.symbols import Dim, at_most, ceil_div, minimum, total
 from costmodel.runtimes.blocks import Blocks
 from costmodel.timing import cpu_winograd
 from costmodel.timing.cpu_products import product_time
-from costmodel.timing.cpu_ways import Theta
 from costmodel.timing.machine import Machine
+from costmodel.timing.terms import Theta
 from costmodel.timing.workload import Moved, Workload, blocks
 
 

@@ -12,8 +12,9 @@ from costmodel.algebra.symbols import Dim, at_most, ceil_div, minimum, total
 from costmodel.runtimes import Packs
 from costmodel.timing import cpu_blocks, cpu_winograd
 from costmodel.timing.cpu_products import channelwise, convolution, grouped, products
-from costmodel.timing.cpu_ways import Theta, Way, fits, shared_bandwidth
+from costmodel.timing.cpu_ways import Way, fits, shared_bandwidth
 from costmodel.timing.machine import Machine
+from costmodel.timing.terms import Theta
 from costmodel.timing.workload import Moved, Workload
 
 _SIZES = (4, 8, 16)

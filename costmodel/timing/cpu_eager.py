@@ -14,8 +14,9 @@ from costmodel.algebra.symbols import Dim, at_most, ceil_div, maximum
 from costmodel.kernels import Product
 from costmodel.ops.tensor import DTYPE_BYTES, HALVES
 from costmodel.timing.cpu_products import plain_product
-from costmodel.timing.cpu_ways import Theta, Way, either, fits, last_cache, partly_filled
+from costmodel.timing.cpu_ways import Way, either, fits, last_cache, partly_filled
 from costmodel.timing.machine import Machine
+from costmodel.timing.terms import Theta
 from costmodel.timing.workload import Moved, Workload
 
 _GROUP_BLOCKS = {8: (8,), 16: (16, 8, 4)}

@@ -13,8 +13,9 @@ from costmodel.algebra.symbols import Dim, at_most, ceil_div, maximum, minimum, 
 from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.runtimes import Packs
 from costmodel.timing.cpu_products import channelwise, plain_product, product_time
-from costmodel.timing.cpu_ways import Theta, Way, either, fits, last_cache, partly_filled
+from costmodel.timing.cpu_ways import Way, either, fits, last_cache, partly_filled
 from costmodel.timing.machine import Machine
+from costmodel.timing.terms import Theta
 from costmodel.timing.workload import Channels, Moved, Workload
 
 _TILE_BLOCKS, _TILE_PIXELS = 4, {8: 3, 16: 6}

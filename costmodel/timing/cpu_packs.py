@@ -14,8 +14,9 @@ from costmodel.kinds import KINDS
 from costmodel.runtimes import Packs
 from costmodel.timing import cpu_divisors, cpu_nchwc
 from costmodel.timing.cpu_products import channelwise, convolution, grouped, product_time
-from costmodel.timing.cpu_ways import Theta, Way
+from costmodel.timing.cpu_ways import Way
 from costmodel.timing.machine import Machine
+from costmodel.timing.terms import Theta
 from costmodel.timing.workload import PASSING, Workload
 
 

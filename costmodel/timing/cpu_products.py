@@ -10,8 +10,9 @@ from costmodel.algebra.symbols import Dim, at_most, ceil_div, minimum, total
 from costmodel.kernels import Product
 from costmodel.timing import cpu_winograd
 from costmodel.timing.cpu_threads import uneven
-from costmodel.timing.cpu_ways import Theta, peak
+from costmodel.timing.cpu_ways import peak
 from costmodel.timing.machine import Machine
+from costmodel.timing.terms import Theta
 from costmodel.timing.workload import Workload
 
 _GROUP_LANES = 4

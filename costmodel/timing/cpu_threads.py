@@ -13,11 +13,11 @@ and a high clock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from costmodel.algebra.symbols import Dim, ceil_div, maximum, minimum
 from costmodel.timing.machine import Machine
+from costmodel.timing.terms import Theta
 from costmodel.timing.workload import Workload
 
 CLUSTER = 4
@@ -49,7 +49,7 @@ def in_own_arithmetic(w: Workload, machine: Machine) -> Machine:
     return replace(machine, multiply_adds=multiply_adds, lanes=lanes, element=4, narrow=1.0)
 
 
-def crowding(machine: Machine, q: Mapping[str, Dim]) -> Dim:
+def crowding(machine: Machine, q: Theta) -> Dim:
     """Return the factor by which sharing a cache slows down each core, in any dtype [1].
 
     Under ncnn, 8-bit networks are as much faster on four cores of a Cortex-A57 as those in float32
@@ -59,7 +59,7 @@ def crowding(machine: Machine, q: Mapping[str, Dim]) -> Dim:
     return 1 + share * (minimum(machine.units, CLUSTER) - 1)
 
 
-def barrier(machine: Machine, q: Mapping[str, Dim]) -> Dim:
+def barrier(machine: Machine, q: Theta) -> Dim:
     """Return the time from the end of a kernel until all cores begin the next one [s].
 
     Spinning threads execute a number of instructions, which cores of twice the peak finish in half
@@ -69,7 +69,7 @@ def barrier(machine: Machine, q: Mapping[str, Dim]) -> Dim:
     return q["barrier"] / speed * minimum(1, machine.units - 1)
 
 
-def low_clock(machine: Machine, kernels: Dim, seconds: Dim, q: Mapping[str, Dim]) -> Dim:
+def low_clock(machine: Machine, kernels: Dim, seconds: Dim, q: Theta) -> Dim:
     r"""Return the time added to a network because its threads sleep for too much of it [s].
 
     Threads that sleep between kernels and between inferences leave their cores idle. At a load of

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from costmodel.algebra.symbols import Dim, at_most, ceil_div, minimum
 from costmodel.ops.tensor import INTEGERS
 from costmodel.timing.machine import Machine
+from costmodel.timing.terms import Theta
 from costmodel.timing.workload import Workload
-
-Theta = Mapping[str, Dim]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from costmodel.algebra.symbols import Dim, total
 from costmodel.ops.tensor import INTEGERS
-from costmodel.timing.cpu_ways import Theta, far_bandwidth, last_cache, peak
+from costmodel.timing.cpu_ways import far_bandwidth, last_cache, peak
 from costmodel.timing.machine import Machine
+from costmodel.timing.terms import Theta
 from costmodel.timing.workload import Moved, Workload, blocks
 
 _INTEGER_WINOGRAD = 2

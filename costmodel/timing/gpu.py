@@ -24,10 +24,10 @@ from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.timing.gpu_attention import attention
 from costmodel.timing.gpu_layout import changes, in_steps
 from costmodel.timing.gpu_pages import kernels_beside, pages
-from costmodel.timing.gpu_products import SPLITS, WORD, Theta, alignment, streaming, tiled
+from costmodel.timing.gpu_products import SPLITS, WORD, alignment, streaming, tiled
 from costmodel.timing.gpu_rows import exponentials, merging, read_twice, sweeps
 from costmodel.timing.machine import Machine
-from costmodel.timing.terms import Terms, overlap
+from costmodel.timing.terms import Terms, Theta, overlap
 from costmodel.timing.tiles import Tile
 from costmodel.timing.workload import Moved, Workload, blocks
 

@@ -44,17 +44,14 @@ Sources: Dao 2023, FlashAttention-2; Shah et al. 2024, FlashAttention-3 (exponen
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from costmodel.algebra.symbols import Dim, ceil_div, maximum, minimum
 from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.timing.gpu_pages import above, cached, single_query
 from costmodel.timing.machine import Machine
-from costmodel.timing.terms import overlap
+from costmodel.timing.terms import Theta, overlap
 from costmodel.timing.workload import Workload
-
-Theta = Mapping[str, Dim]
 
 QUERIES = 128
 """Queries of a tile with long heads and enough queries. [1]"""

@@ -27,8 +27,9 @@ from dataclasses import replace
 from costmodel.algebra.symbols import Dim, ceil_div, maximum, minimum, total
 from costmodel.kernels import Product
 from costmodel.ops.tensor import DTYPE_BYTES
-from costmodel.timing.gpu_products import Theta, streaming
+from costmodel.timing.gpu_products import streaming
 from costmodel.timing.machine import Machine
+from costmodel.timing.terms import Theta
 from costmodel.timing.workload import Workload
 
 _ROW = 16

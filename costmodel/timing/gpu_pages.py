@@ -27,12 +27,11 @@ hopper/flash_prepare_scheduler.cu and csrc/flash_attn/flash_api.cpp (``mha_varle
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from costmodel.algebra.symbols import Dim, maximum, minimum
 from costmodel.kernels import Product
 from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.timing.machine import Machine
+from costmodel.timing.terms import Theta
 from costmodel.timing.workload import Moved, Workload
 
 BLOCK = 512
@@ -75,7 +74,7 @@ def kernels_beside(w: Workload, machine: Machine) -> Dim:
     return cached(scores) + 2 * single_query(scores.m) * above(scores.shared, 1) * apart
 
 
-def pages(w: Workload, machine: Machine, q: Mapping[str, Dim]) -> tuple[Moved, Dim]:
+def pages(w: Workload, machine: Machine, q: Theta) -> tuple[Moved, Dim]:
     """Return the traffic of filling the pages, and the least time of its blocks [s]."""
     scores, mix = w.products
     if not machine.paged_attention:

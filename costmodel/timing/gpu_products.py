@@ -24,16 +24,13 @@ do tensor cores for operands whose rows do not begin at 16 bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from costmodel.algebra.symbols import Dim, ceil_div, fastest, maximum, minimum
 from costmodel.kernels import Product
 from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.timing.machine import Machine
+from costmodel.timing.terms import Theta
 from costmodel.timing.tiles import Tile
 from costmodel.timing.workload import Moved
-
-Theta = Mapping[str, Dim]
 
 SPLITS = (1, 2, 4, 8, 16, 32)
 """Numbers of parts into which a linear layer may split its reduction."""

@@ -29,8 +29,8 @@ from __future__ import annotations
 
 from costmodel.algebra.symbols import Dim, maximum, minimum
 from costmodel.ops.tensor import DTYPE_BYTES
-from costmodel.timing.gpu_products import Theta
 from costmodel.timing.machine import Machine
+from costmodel.timing.terms import Theta
 from costmodel.timing.workload import Moved, Workload
 
 _BLOCK = 128

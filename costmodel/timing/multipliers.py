@@ -13,14 +13,14 @@ so that a report shows where a multiplier and not the formula explains a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 
-from costmodel.algebra.symbols import Dim, scaled
+from costmodel.algebra.symbols import scaled
 from costmodel.kinds import KINDS
 from costmodel.timing.parameters import Parameter
-from costmodel.timing.terms import Terms
+from costmodel.timing.terms import Terms, Theta
 
 HOST = "factor_host"
 """The multiplier of the fixed cost of a kernel: its launch, and its dispatch by a host."""
@@ -86,7 +86,7 @@ def with_multipliers(parameters: Iterable[Parameter]) -> tuple[Parameter, ...]:
     )
 
 
-def multiplied(terms: Terms, kind: str, q: Mapping[str, Dim]) -> Terms:
+def multiplied(terms: Terms, kind: str, q: Theta) -> Terms:
     """Return the terms of a kernel of ``kind`` with its multipliers.
 
     Examples

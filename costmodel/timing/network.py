@@ -16,7 +16,7 @@ from costmodel.timing.bound import least_seconds
 from costmodel.timing.machine import Machine
 from costmodel.timing.multipliers import multiplied
 from costmodel.timing.surface import Surface, exp, matching, missed
-from costmodel.timing.terms import NAMES, Terms
+from costmodel.timing.terms import NAMES, Terms, Theta
 from costmodel.timing.workload import Workload
 
 _FORMULAS: Mapping[str, ModuleType] = {
@@ -27,7 +27,7 @@ _FORMULAS: Mapping[str, ModuleType] = {
 
 
 def kernel_terms(
-    w: Workload, machine: Machine, theta: Mapping[str, Dim], surfaces: Sequence[Surface] = ()
+    w: Workload, machine: Machine, theta: Theta, surfaces: Sequence[Surface] = ()
 ) -> Terms:
     """Return the terms of one kernel, or of many of one kind as arrays, with their bound."""
     result: Terms = _FORMULAS[machine.kind].terms(w, machine, theta)
@@ -47,7 +47,7 @@ def network_seconds(
     host: Dim,
     device: Dim,
     transferred: Dim,
-    theta: Mapping[str, Dim],
+    theta: Theta,
     distance: Dim,
     kernels: Dim,
 ) -> Dim:
@@ -75,9 +75,7 @@ def network_seconds(
     return fixed + transfer_seconds(machine, transferred, theta) + busy
 
 
-def fixed_seconds(
-    machine: Machine, theta: Mapping[str, Dim], distance: Dim, kernels: Dim, device: Dim
-) -> Dim:
+def fixed_seconds(machine: Machine, theta: Theta, distance: Dim, kernels: Dim, device: Dim) -> Dim:
     """Return the cost of an inference in addition to its kernels [s].
 
     On a CPU, it is larger if caches are cold, and includes the time that a low clock adds to
@@ -89,7 +87,7 @@ def fixed_seconds(
     return cold + cpu_threads.low_clock(machine, kernels, device, theta)
 
 
-def transfer_seconds(machine: Machine, transferred: Dim, theta: Mapping[str, Dim]) -> Dim:
+def transfer_seconds(machine: Machine, transferred: Dim, theta: Theta) -> Dim:
     """Return the time of moving inputs and outputs; zero if host and device share memory [s]."""
     return transferred / (machine.link * theta["copy"]) if machine.link else 0
 

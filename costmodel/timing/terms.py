@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from costmodel.algebra.symbols import Dim, maximum, minimum
 
+Theta = Mapping[str, Dim]
+"""Parameters of the time model by name."""
 NAMES = ("host", "launch", "compute", "memory", "passes", "model", "bound", "learned", "residual")
 """The fields of :class:`Terms`, in order."""
 
