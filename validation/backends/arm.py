@@ -170,8 +170,26 @@ class ArmBackend:
         return named_cores(self._host, name)
 
     def check_settings(self, settings: Settings) -> None:
-        """Refuse settings that are not honoured, each by its name."""
-        self._check(settings)
+        """Refuse settings that are not honoured, each by its name.
+
+        Raises
+        ------
+        MeasuringError
+        """
+        plain = Settings(cache=settings.cache, cores=settings.cores)
+        if self._measures:
+            plain = replace(plain, threads=settings.threads)
+        if self._measures and settings.dtype in _DTYPES:
+            plain = replace(plain, dtype=settings.dtype)
+        refused = settings.unlike(plain)
+        if settings.cores and not self._measures:
+            refused.append("--cores")
+        if refused:
+            raise MeasuringError(
+                f"{self.name} cannot honour {', '.join(refused)}: its kernels run on the "
+                "processor, operator by operator, contiguous, again and again"
+                + ("" if self._measures else ", in float32 and on one thread")
+            )
 
     def check_graph(self, graph: nx.DiGraph, settings: Settings) -> None:
         """Refuse a network before anything is measured.
@@ -181,7 +199,7 @@ class ArmBackend:
         CostModelError
             If an operator has no kernel, or a setting is not honoured.
         """
-        self._check(settings)
+        self.check_settings(settings)
         lower(graph, products=products_of(settings))
 
     def measure_networks(
@@ -214,7 +232,7 @@ class ArmBackend:
         journal: Journal,
     ) -> Outcomes:
         def outcomes() -> Outcomes:
-            self._check(settings)
+            self.check_settings(settings)
             campaign = BoardCampaign(self._board, settings, plan)
             yield from campaign.networks(graphs, journal)
             self.verdict = campaign.watch.verdict()
@@ -225,7 +243,7 @@ class ArmBackend:
         self, graph: nx.DiGraph, settings: Settings, plan: Plan
     ) -> tuple[KernelTiming, ...]:
         """Return the time of every kernel inside the network; none where the two do not match."""
-        self._check(settings)
+        self.check_settings(settings)
         spec = reuse_memory(lower(graph, products=products_of(settings)))
         if self._target == "simulated":
             simulated = simulate_distinct(spec, self._core, warm=settings.cache == "warm")
@@ -246,27 +264,10 @@ class ArmBackend:
             raise BackendError(
                 "arm:emulated has no latency: it checks results and counts (`costmodel validate`)"
             )
-        self._check(settings)
+        self.check_settings(settings)
         spec = reuse_memory(lower(graph))
         warm = settings.cache == "warm"
         return _simulated_timing(simulate_distinct(spec, self._core, warm=warm))
-
-    def _check(self, settings: Settings) -> None:
-        """Refuse settings that are not honoured, each by its name."""
-        plain = Settings(cache=settings.cache, cores=settings.cores)
-        if self._measures:
-            plain = replace(plain, threads=settings.threads)
-        if self._measures and settings.dtype in _DTYPES:
-            plain = replace(plain, dtype=settings.dtype)
-        refused = settings.unlike(plain)
-        if settings.cores and not self._measures:
-            refused.append("--cores")
-        if refused:
-            raise MeasuringError(
-                f"{self.name} cannot honour {', '.join(refused)}: its kernels run on the "
-                "processor, operator by operator, contiguous, again and again"
-                + ("" if self._measures else ", in float32 and on one thread")
-            )
 
 
 def _simulated_timing(simulated: Simulated) -> Timing:

@@ -157,8 +157,18 @@ class EngineBackend:
         return named_cores(self._host, name)
 
     def check_settings(self, settings: Settings) -> None:
-        """Refuse settings that are not honoured, each by its name."""
-        self._check(settings)
+        """Refuse settings that are not honoured, each by its name.
+
+        Raises
+        ------
+        MeasuringError
+        """
+        refused = settings.unlike(Settings(threads=settings.threads, cores=settings.cores))
+        if refused:
+            raise MeasuringError(
+                f"{self.name} cannot honour {', '.join(refused)}: {TITLES[self.engine]} runs "
+                "there on the processor, in float32, with warm caches"
+            )
 
     def check_graph(self, graph: nx.DiGraph, settings: Settings) -> None:
         """Refuse a network before anything is measured.
@@ -168,7 +178,7 @@ class EngineBackend:
         CostModelError
             If the engine has no operator for one of its, or a setting is not honoured.
         """
-        self._check(settings)
+        self.check_settings(settings)
         check_convertible(self.engine, graph)
 
     def measure_networks(
@@ -181,7 +191,7 @@ class EngineBackend:
         """Time whole networks in turns; yield each as soon as it is done or has failed."""
 
         def outcomes() -> Outcomes:
-            self._check(settings)
+            self.check_settings(settings)
             campaign = self._campaign(settings, plan)
             yield from campaign.networks(graphs, journal)
             self.verdict = campaign.watch.verdict()
@@ -201,7 +211,7 @@ class EngineBackend:
         MeasuringError
             If a kernel cannot be run.
         """
-        self._check(settings)
+        self.check_settings(settings)
         kernels = lower_kernels(graph, load_runtime(self.engine))
         if inside := kernels_inside(kernels, self.measure_layers("network", graph, settings, plan)):
             return inside
@@ -223,19 +233,10 @@ class EngineBackend:
         self, name: str, graph: nx.DiGraph, settings: Settings, plan: Plan
     ) -> tuple[LayerTiming, ...]:
         """Return the time of every layer inside the network, where the engine tells it."""
-        self._check(settings)
+        self.check_settings(settings)
         return self._campaign(settings, plan).layers(name, graph)
 
     def _campaign(self, settings: Settings, plan: Plan) -> EngineCampaign:
         return EngineCampaign(
             self._board, self.engine, self._there, settings, plan, self.name, self._stand_in
         )
-
-    def _check(self, settings: Settings) -> None:
-        """Refuse settings that are not honoured, each by its name."""
-        refused = settings.unlike(Settings(threads=settings.threads, cores=settings.cores))
-        if refused:
-            raise MeasuringError(
-                f"{self.name} cannot honour {', '.join(refused)}: {TITLES[self.engine]} runs "
-                "there on the processor, in float32, with warm caches"
-            )
