@@ -118,7 +118,7 @@ def test_an_engine_stands_in_the_same_tables_with_its_own_layers(board: Board) -
 def test_settings_that_are_not_honoured_are_refused_by_name(board: Board) -> None:
     backend = engine(board, "ncnn")
     for words in (("--cache", "cold"), ("--layout", "channels_last"), ("--mode", "compile")):
-        out = validate(board, backend, NET, *words, code=1).output
+        out = validate(board, backend, NET, *words, code=2).output
         assert f"cannot honour {' '.join(words)}: ncnn runs there" in out
 
 
