@@ -17,6 +17,7 @@ from costmodel.platforms import load_platform
 from costmodel_validation.backends import BACKENDS, Settings, load_backend
 from costmodel_validation.designed import measure_design, settings_of
 from costmodel_validation.errors import MeasuringError
+from costmodel_validation.measuring.options import confirmed_platform
 
 ASKS = "--platform"
 TARGETS = ("arm:native", "arm:simulated", "arm:emulated", "arm:ssh://me@board", "arm:adb://1")
@@ -105,6 +106,7 @@ def test_every_gpu_has_a_name_of_its_own() -> None:
         (["--backend", "torch", "-p", "host/ncnn"], "predicts ncnn, and torch runs torch-eager"),
         (["--backend", "torch", "-p", "host/torch-compile"], "give host/torch-eager, or another"),
         (["--backend", "torch", "-p", "host/torch-eager?amp=bfloat16"], "leave amp out"),
+        (["--backend", "torch", "-p", "host/torch-eager?transfers=yes"], "leave transfers out"),
         (["--backend", "ncnn", "--dtype", "float16"], "ncnn cannot honour --dtype float16"),
         (["--backend", "ncnn", "--mode", "compile"], "ncnn cannot honour --mode compile"),
         (["--backend", "onnxruntime", "--cache", "cold"], "cannot honour --cache cold"),
@@ -121,6 +123,81 @@ def test_what_is_not_measured_here_is_one_sentence(
     assert sentence in result.output
     assert result.output.count("\n") == 1
     assert not (tmp_path / "s.jsonl").exists()
+
+
+GPU = "NVIDIA GeForce RTX 3090"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["-p", "rtx-3090/cuda-graphs"], "predicts cuda-graphs, and torch runs torch-eager"),
+        (["-p", "rtx-3090/torch-eager", "--mode", "compile"], "torch runs torch-compile: give"),
+        (["-p", "rtx-3090/torch-eager?amp=float16"], "leave amp out"),
+        (["-p", "rtx-3090/torch-eager?transfers=yes"], "leave transfers out"),
+        (["-p", "rtx-4090/torch-eager"], "another GPU, and torch runs on rtx-3090: give rtx-3090/"),
+        (["-p", "rtx-3090/torch-eager?layout=nhwc"], "has layout nhwc, but the networks are run"),
+        (
+            ["-p", "rtx-3090/torch-eager?layout=nchw", "--layout", "channels_last"],
+            "has layout nchw, but the networks are run with layout nhwc: give --layout contiguous",
+        ),
+    ],
+)
+@pytest.mark.parametrize("command", ["validate", "measure"])
+def test_what_is_not_measured_on_a_gpu_is_one_sentence(
+    command: str,
+    options: list[str],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    put_in(monkeypatch, FakeCuda(GPU))
+    store = str(tmp_path / "s.jsonl")
+    result = run(command, "linear", "--device", "cuda", *options, "-o", store)
+    assert result.exit_code == 2
+    assert sentence in result.output
+    assert result.output.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "layout", "name"),
+    [
+        ("eager", "channels_last", "rtx-3090/torch-eager?layout=nhwc"),
+        ("graphs", "channels_last", "rtx-3090/cuda-graphs?layout=nhwc"),
+        ("compile", "channels_last", "rtx-3090/torch-compile"),
+        ("compile", "contiguous", "rtx-3090/torch-compile"),
+        ("eager", "contiguous", "rtx-3090/torch-eager"),
+    ],
+)
+def test_the_layout_of_a_run_on_a_gpu_is_that_of_the_prediction(
+    mode: Any, layout: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_in(monkeypatch, FakeCuda(GPU))
+    backend = load_backend("torch")
+    settings = Settings(device="cuda", mode=mode, layout=layout)
+    for given in (backend.platform(settings), name, name.partition("?")[0]):
+        assert load_platform(confirmed_platform(given, backend, settings)).name == name
+
+
+@pytest.mark.parametrize("words", [["linear"], ["g1"], ["linear", "--mode", "compile"]])
+def test_channels_last_images_are_not_compared_on_a_cpu(words: list[str], tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    store = tmp_path / "s.jsonl"
+    result = run("validate", *words, "--layout", "channels_last", "-o", str(store))
+    assert result.exit_code == 2
+    assert "is predicted for contiguous images only: leave out --layout" in result.output
+    assert result.output.count("\n") == 1
+    assert not store.exists()
+
+
+def test_cold_caches_are_told_beside_a_prediction(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    short = ["--no-kernels", "--budget", "0.02", "-o", str(tmp_path / "s.jsonl")]
+    for cache, told in (("cold", 1), ("warm", 0)):
+        for form in ([], ["--json"]):
+            result = run("validate", "linear", *short, "--cache", cache, *form)
+            assert result.exit_code == 0
+            assert result.output.count("Predictions are for warm caches, not for") == told
 
 
 def test_an_emulator_measures_nothing(tmp_path: Path) -> None:

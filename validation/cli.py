@@ -29,6 +29,7 @@ from .measuring.options import (
     chosen_cores,
     confirmed_platform,
     refuse_unhonoured,
+    refuse_unpredicted,
     runnable,
 )
 from .measuring.running import run_or_exit, say
@@ -209,6 +210,7 @@ def validate(
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         where = confirmed_platform(platform or runner.platform(settings), runner, settings)
+        refuse_unpredicted(where, settings)
         store = stack.enter_context(Store(output or Path(folder) / "results.jsonl"))
         if guidelines_only(networks):
             if table is not None or plot is not None:

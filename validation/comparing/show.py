@@ -27,6 +27,9 @@ from .tables import (
     to_dict,
 )
 
+COLD = "Predictions are for warm caches, not for --cache cold. "
+"""Note where the caches are flushed before every run, which no platform states."""
+
 
 def show_networks(
     compared: Sequence[Comparison], backend: Backend, settings: Settings, as_json: bool
@@ -36,7 +39,8 @@ def show_networks(
     if verdict := getattr(backend, "verdict", ""):
         host["throttling"] = verdict
     if as_json:
-        _print_json(to_dict(compared, host, label))
+        document = to_dict(compared, host, label)
+        _print_json({**document, "note": document["note"] + _cold(settings)})
         return
     console = Console()
     console.print(networks_table(console, compared, _where(backend, settings, host), label))
@@ -46,7 +50,7 @@ def show_networks(
             console.print(kernels_table(console, comparison, label, inside))
         if comparison.layers:
             console.print(layers_table(console, comparison))
-    _print_note(console, NOTES[label], host)
+    _print_note(console, NOTES[label], host, settings)
     _print_command(console, compared, backend)
 
 
@@ -56,7 +60,7 @@ def show_guidelines(
     """Print the paper's tables with what was measured (or simulated) here, and the verdicts."""
     host, label = backend.describe(settings), backend.label
     if as_json:
-        note = NOTES[label] + host.get("parameters", "")
+        note = NOTES[label] + host.get("parameters", "") + _cold(settings)
         experiments = [experiment_dict(experiment) for experiment in tried]
         _print_json({"label": label, "note": note, "host": host, "guidelines": experiments})
         return
@@ -65,7 +69,7 @@ def show_guidelines(
         console.print(experiment_table(experiment))
     where = _where(backend, settings, host)
     say(console, f"{label} on {where}; predicted for {tried[0].platform}")
-    _print_note(console, NOTES[label], host)
+    _print_note(console, NOTES[label], host, settings)
 
 
 def show_emulated(networks: list[str], as_json: bool) -> None:
@@ -102,9 +106,15 @@ def _print_json(document: Mapping[str, Any]) -> None:
     typer.echo(json.dumps(document, indent=1))
 
 
-def _print_note(console: Console, note: str, host: Mapping[str, str]) -> None:
+def _cold(settings: Settings) -> str:
+    return COLD if settings.cache == "cold" else ""
+
+
+def _print_note(console: Console, note: str, host: Mapping[str, str], settings: Settings) -> None:
     if note:
         say(console, note + host.get("parameters", ""))
+    if cold := _cold(settings):
+        say(console, cold.strip())
     if advice := host.get("advice"):
         say(console, advice)
 

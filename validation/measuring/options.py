@@ -10,8 +10,9 @@ import typer
 from rich.console import Console
 
 from costmodel.errors import CostModelError, DataError
-from costmodel.hardware import core_names
+from costmodel.hardware import core_names, hardware_names
 from costmodel.platforms import Platform, load_platform
+from costmodel.platforms.settings import yes
 from costmodel.runtimes import runtime_names
 
 from ..errors import MeasuringError
@@ -102,14 +103,14 @@ def refuse_unhonoured(backend: Backend, settings: Settings, options: Iterable[st
 
 
 def confirmed_platform(name: str, backend: Backend, settings: Settings) -> str:
-    """Return the platform with the threads and the dtype of the settings, if it is the device.
+    """Return the platform with the threads, dtype and layout of the settings, if it is the device.
 
     Raises
     ------
     MeasuringError
         If it contradicts where the networks are run, or the backend does not honour a setting.
     DataError
-        If there is no such platform, or it states other threads or another dtype.
+        If there is no such platform, or it states other threads, another dtype or layout.
     """
     found = platform_for(name, settings)
     kind = load_platform(found).hardware.kind
@@ -124,6 +125,8 @@ def confirmed_platform(name: str, backend: Backend, settings: Settings) -> str:
         )
     elif settings.device == "cpu":
         confirm_host(load_platform(found), backend, settings)
+    else:
+        confirm_gpu(load_platform(found), backend, settings)
     check: Any = getattr(backend, "check_settings", None)
     if check is not None:
         check(settings)
@@ -145,20 +148,10 @@ def confirm_host(where: Platform, backend: Backend, settings: Settings) -> None:
     Raises
     ------
     MeasuringError
-        If the runtime, mixed precision or the cores are others.
+        If the runtime, mixed precision, transfers or the cores are others.
     """
     own = load_platform(backend.platform(settings), calibrated=False)
-    rest = f"give {own.name}, or another backend"
-    if where.runtime.name in runtime_names() and where.runtime.name != own.runtime.name:
-        raise MeasuringError(
-            f"platform {where.name!r} predicts {where.runtime.name}, and {backend.name} runs "
-            f"{own.runtime.name}: {rest}"
-        )
-    if where.amp:
-        raise MeasuringError(
-            f"platform {where.name!r} has automatic mixed precision, with which {backend.name} "
-            "measures nothing: leave amp out"
-        )
+    _confirm_runtime(where, own, backend)
     if where.hardware.name == "host":
         return  # probed on this very machine, whatever its cores are called
     here, cores = own.hardware, [cluster.core for cluster in own.hardware.clusters]
@@ -169,6 +162,61 @@ def confirm_host(where: Platform, backend: Backend, settings: Settings) -> None:
             f"platform {where.name!r} has cores {where.hardware.core}, and {backend.name} runs on "
             f"those of this machine, {' and '.join(cores)}: give {own.name}, or measure on a board "
             "by ssh"
+        )
+
+
+def confirm_gpu(where: Platform, backend: Backend, settings: Settings) -> None:
+    """Refuse a platform that is not the GPU at hand with the runtime of a backend.
+
+    Hardware that its user described may be any GPU, and so may a GPU that no file describes.
+
+    Raises
+    ------
+    MeasuringError
+        If the runtime, mixed precision, transfers or the GPU are others.
+    """
+    try:
+        own = load_platform(backend.platform(settings), calibrated=False)
+    except MeasuringError:
+        return
+    _confirm_runtime(where, own, backend)
+    if where.hardware.name in hardware_names() and where.hardware.name != own.hardware.name:
+        raise MeasuringError(
+            f"platform {where.name!r} predicts another GPU, and {backend.name} runs on "
+            f"{own.hardware.name}: give {own.name}"
+        )
+
+
+def _confirm_runtime(where: Platform, own: Platform, backend: Backend) -> None:
+    """Refuse what is not ``own``, which runs here: runtime, mixed precision, transfers."""
+    if where.runtime.name in runtime_names() and where.runtime.name != own.runtime.name:
+        raise MeasuringError(
+            f"platform {where.name!r} predicts {where.runtime.name}, and {backend.name} runs "
+            f"{own.runtime.name}: give {own.name}, or another backend"
+        )
+    if where.amp:
+        raise MeasuringError(
+            f"platform {where.name!r} has automatic mixed precision, with which {backend.name} "
+            "measures nothing: leave amp out"
+        )
+    if where.transfers != own.transfers:
+        raise MeasuringError(
+            f"platform {where.name!r} has transfers={yes(where.transfers)}, and {backend.name} "
+            f"measures with transfers={yes(own.transfers)}: leave transfers out"
+        )
+
+
+def refuse_unpredicted(where: str, settings: Settings) -> None:
+    """Refuse to compare channels-last images on a CPU with what is predicted for contiguous ones.
+
+    Raises
+    ------
+    MeasuringError
+    """
+    if settings.layout != "contiguous" and settings.device == "cpu":
+        raise MeasuringError(
+            f"{where} is predicted for contiguous images only: leave out --layout "
+            f"{settings.layout}, or measure without a comparison by costmodel measure"
         )
 
 

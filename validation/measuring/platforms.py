@@ -7,9 +7,13 @@ from costmodel.platforms import load_platform
 
 from .backend import Settings
 
+_LAYOUTS = {"contiguous": "nchw", "channels_last": "nhwc"}
+"""Layouts of platforms by those of settings."""
+_OPTIONS = {layout: option for option, layout in _LAYOUTS.items()}
+
 
 def platform_name(hardware: str, runtime: str, settings: Settings) -> str:
-    """Return ``hardware/runtime`` with the threads and the dtype of ``settings``.
+    """Return ``hardware/runtime`` with the threads, dtype and (of GPUs) layout of ``settings``.
 
     Examples
     --------
@@ -23,11 +27,13 @@ def platform_name(hardware: str, runtime: str, settings: Settings) -> str:
         query.append(f"threads={settings.threads}")
     if settings.dtype != "float32":
         query.append(f"dtype={settings.dtype}")
+    if settings.layout != "contiguous" and settings.device == "cuda":
+        query.append(f"layout={_LAYOUTS[settings.layout]}")
     return f"{hardware}/{runtime}" + ("?" + "&".join(query) if query else "")
 
 
 def platform_for(name: str, settings: Settings) -> str:
-    """Return the platform ``name`` with the threads and the dtype that the networks are run with.
+    """Return the platform ``name`` with the threads, dtype and layout that networks are run with.
 
     Parameters
     ----------
@@ -39,7 +45,7 @@ def platform_for(name: str, settings: Settings) -> str:
     Raises
     ------
     DataError
-        If there is no such platform, or it states other threads or another dtype.
+        If there is no such platform, or it states other threads, another dtype or layout.
 
     Examples
     --------
@@ -54,13 +60,15 @@ def platform_for(name: str, settings: Settings) -> str:
     pairs: list[tuple[str, str, str]] = [("dtype", where.dtype or "float32", settings.dtype)]
     if where.hardware.kind == "cpu":
         pairs.append(("threads", str(where.threads), str(settings.threads)))
+    if where.hardware.kind == "gpu" and len(where.runtime.layouts) > 1:  # else it chooses itself
+        pairs.append(("layout", where.rules.layout, _LAYOUTS[settings.layout]))
     for key, stated, wanted in pairs:
         if stated == wanted:
             continue
         if name.endswith(".toml") or f"{key}=" in name.partition("?")[2]:
             raise DataError(
                 f"platform {name!r} has {key} {stated}, but the networks are run with {key} "
-                f"{wanted}: give --{key} {stated}, or another platform"
+                f"{wanted}: give --{key} {_OPTIONS.get(stated, stated)}, or another platform"
             )
         name += f"{'&' if '?' in name else '?'}{key}={wanted}"
     load_platform(name)
