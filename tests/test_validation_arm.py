@@ -67,7 +67,7 @@ def test_simulated_times_are_never_called_measured() -> None:
     before = out.replace("not measured", "")
     assert "measured" not in before
     assert "range" in out
-    assert "95 %" not in out
+    assert "noise" not in out
 
 
 @needs_simulation
