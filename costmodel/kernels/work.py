@@ -36,8 +36,8 @@ def follower_names(op: Op) -> tuple[str, ...]:
     """Return the names of ``op`` in fusion rules, none if it cannot be fused.
 
     An element-wise operator has the name of its kind (``"scalar"`` where a number takes the place
-    of the second tensor) and is one of ``"unary"`` or ``"nary"``; a copy is ``"copy"``; what goes
-    over rows is ``"norm"``, ``"softmax"`` or ``"reduction"``.
+    of the second tensor) and is one of ``"unary"`` or ``"nary"``. A copy is ``"copy"``, and an
+    operator over rows is ``"norm"``, ``"softmax"`` or ``"reduction"``.
 
     Examples
     --------

@@ -11,19 +11,20 @@ exponentials, and loads of keys and values from shared memory, which overlap in 
 .. math::
 
     a = \frac{q \, k \, (d_k + d_v)}{\eta \, p} \qquad
-    b = \frac{q \, k}{e f} \qquad
+    b = \frac{q \, k}{e f} + \frac{4 \, q \, k}{v} \qquad
     c = \frac{r \, k \, (d_k + d_v) \, z}{g f}
 
 :math:`q` queries of a tile, :math:`n` blocks of :math:`k` keys that it visits, :math:`d` padded
 depths, :math:`p` the multiply-adds of a multiprocessor [multiply-add/s], :math:`e` its exponentials
-a cycle, :math:`f` its clock, :math:`g` the bytes a cycle of its shared memory, :math:`r` the groups
-of threads that each read a whole block of keys and values of :math:`z` bytes an element,
-:math:`s` the share that does not overlap, :math:`t_0` the start-up and end of a tile, :math:`w` the
-waves.
+a cycle, :math:`f` its clock, :math:`v` the operations of its lanes [operation/s], :math:`g` the
+bytes a cycle of its shared memory, :math:`r` the groups of threads that each read a whole block of
+keys and values of :math:`z` bytes an element, :math:`s` the share that does not overlap,
+:math:`t_0` the start-up and end of a tile, :math:`w` the waves.
 
 **Two libraries.** FlashAttention-2 has tiles of 128 queries, in four warps that each read all keys.
 Its kernel for keys in pages and for single queries has tiles of 64. FlashAttention-3 has tiles of
-up to 192, of which each 64 belong to a group of warps that reads the keys once.
+up to 192, of which each 64 belong to a group of warps that reads the keys once; :math:`c` overlaps
+with :math:`a` completely, because its products read shared memory themselves.
 
 **Masks.** Under a causal mask a tile visits the keys up to its last query. Where tiles run in the
 order of their queries, the last ones are the longest, and most multiprocessors wait for them;

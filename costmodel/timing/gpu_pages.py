@@ -5,18 +5,19 @@ writes new keys and values to their pages, a block of threads for each token:
 
 .. math::
 
-    t = \max\left(\frac{x}{N \lfloor h \rfloor} \, t_0,\; \frac{2 B}{\beta}\right)
+    t = \max\left(\frac{x}{N h} \, t_0,\; \frac{2 B}{\beta}\right)
 
-:math:`x` tokens, :math:`h` blocks that one of :math:`N` multiprocessors holds, :math:`t_0` the time
-of a block, :math:`B` the bytes of the keys and values.
+:math:`x` are the tokens, :math:`h` the blocks that one of :math:`N` multiprocessors holds (at most
+32), :math:`t_0` is the time of a block, :math:`B` the bytes of the keys and values, :math:`\beta`
+the bandwidth at which they are read and written.
 
 FlashAttention-3 first balances the work of sequences of different lengths, and has no heads longer
-than 256. Single queries of longer ones take as long as a kernel for every sequence and head of
-keys: on H100 and H200, heads of 512, 2.1 us each from 16 to 500 of them, whatever the number of
-keys up to 2048; not so for more sequences than one block of the scheduler sorts
-(github.com/ai-dynamo/aiconfigurator, vLLM 0.24; the reason is unknown). FlashAttention-2 copies
-the queries that it packs, and their result, unless they already lie side by side: with one head of
-keys, or in one sequence.
+than 256. Single queries of longer heads take as long as one kernel for every sequence and head of
+keys: on H100 and H200, 2.1 us each for 16 to 500 of them with heads of 512, for any number of keys
+up to 2048 (github.com/ai-dynamo/aiconfigurator, vLLM 0.24; the reason is unknown). They do not if
+there are more sequences than one block of the scheduler sorts. FlashAttention-2 copies the queries
+that it packs, and their result, unless they already lie side by side: with one head of keys, or in
+one sequence.
 
 Sources: vLLM, vllm/v1/attention/backends/flash_attn.py (``FlashAttentionImpl.forward``) and
 csrc/cache_kernels.cu (``reshape_and_cache_flash``: a grid of tokens, blocks of
