@@ -28,7 +28,7 @@ hopper/flash_prepare_scheduler.cu and csrc/flash_attn/flash_api.cpp (``mha_varle
 
 from __future__ import annotations
 
-from costmodel.algebra.symbols import Dim, maximum, minimum
+from costmodel.algebra.symbols import Dim, at_most, maximum, minimum
 from costmodel.kernels import Product
 from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.timing.machine import Machine
@@ -94,12 +94,12 @@ def cached(scores: Product) -> Dim:
 
 def single_query(queries: Dim) -> Dim:
     """Return 1 for a single query, else 0."""
-    return minimum(1, maximum(0, 2 - queries))
+    return at_most(queries, 1)
 
 
 def above(size: Dim, limit: int) -> Dim:
     """Return 1 if a whole number exceeds a limit, else 0."""
-    return minimum(1, maximum(0, size - limit))
+    return 1 - at_most(size, limit)
 
 
 def _sequences(scores: Product) -> Dim:
