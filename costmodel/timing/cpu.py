@@ -6,8 +6,10 @@ r"""Time of a kernel on a CPU.
 
 Products of matrices run in vector micro-kernels: vectors are padded, each result costs ``fill``
 steps in addition to its reduction, and every loaded or packed element of an operand costs as much
-as ``pack`` multiply-adds (:mod:`costmodel.timing.cpu_products`). Cores process whole vectors, slow
-each other down and wait for the last one (:mod:`costmodel.timing.cpu_threads`).
+as ``pack`` multiply-adds (:mod:`costmodel.timing.cpu_products`). Engines that hold channels in
+packs (:mod:`costmodel.timing.cpu_packs`) and libraries that get images in the caller's layout
+(:mod:`costmodel.timing.cpu_eager`) execute convolutions in their own ways. Cores process whole
+vectors, slow each other down and wait for the last one (:mod:`costmodel.timing.cpu_threads`).
 """
 
 from __future__ import annotations

@@ -80,6 +80,19 @@ def convolved(w: Workload, call: Dim, packs: Packs, machine: Machine, q: Theta) 
     return Way(call, spent + border, 0, far, _ALONE * (c.groups - 1), shared)
 
 
+def packed_at_the_ends(found: Way, w: Workload, machine: Machine, q: Theta) -> Way:
+    """Return ``found`` with the packing of plain inputs and the unpacking of a network's output.
+
+    Inside a network, images stay in packs.
+    """
+    c, lanes = w.channels, machine.lanes
+    plain = [1 - minimum(1, maker.groups) for maker in w.makers]
+    given = total(p * tensor.bytes for p, tensor in zip(plain, w.reads, strict=True))
+    given = given * (1 - at_most(pack_of(c.groups * c.inputs, lanes), 1))
+    result = w.last * w.writes.bytes * (1 - at_most(pack_of(c.groups * c.outputs, lanes), 1))
+    return replace(found, copied=found.copied + q["reorder"] * (given + result))
+
+
 def _takes_winograd(w: Workload, machine: Machine) -> Dim:
     """Return 1 for a 3x3 convolution of stride 1, in groups or not, of more than a few channels."""
     if not cpu_winograd.applies(w, machine):
@@ -144,16 +157,3 @@ def _one_of(taps: Dim, windows: tuple[int, ...]) -> Dim:
     if not windows:
         return 1
     return total(at_most(taps, n) * (1 - at_most(taps, n - 1)) for n in windows)
-
-
-def packed_at_the_ends(found: Way, w: Workload, machine: Machine, q: Theta) -> Way:
-    """Return ``found`` with the packing of plain inputs and the unpacking of a network's output.
-
-    Inside a network, images stay in packs.
-    """
-    c, lanes = w.channels, machine.lanes
-    plain = [1 - minimum(1, maker.groups) for maker in w.makers]
-    given = total(p * tensor.bytes for p, tensor in zip(plain, w.reads, strict=True))
-    given = given * (1 - at_most(pack_of(c.groups * c.inputs, lanes), 1))
-    result = w.last * w.writes.bytes * (1 - at_most(pack_of(c.groups * c.outputs, lanes), 1))
-    return replace(found, copied=found.copied + q["reorder"] * (given + result))
