@@ -369,7 +369,9 @@ def test_rewrites_are_checked_by_what_measures(monkeypatch):
     from costmodel.cli import advise as command
 
     monkeypatch.setattr(command, "entry_points", lambda **_: [Entry()])
-    assert "measured 50 %" in run("advise", "densenet", "-p", PI, "--check", "torch").stdout
+    out = run("advise", "densenet", "-p", f"{PI}?threads=4", "--check", "torch").stdout
+    assert "measured by torch, on one thread and in the dtype of the network: 20 ms" in out
+    assert "measured 50 %" in out
     document = json.loads(run("advise", "densenet", "-p", PI, "--check", "ncnn", "--json").stdout)
     jsonschema.validate(document, schema())
     assert document["findings"][0]["measured_share"] == 0.5

@@ -103,7 +103,7 @@ def advise(
     if json:
         print_json(_document(advice, coverage, measured))
     else:
-        _print(advice, shown, coverage, measured)
+        _print(advice, shown, coverage, measured, check)
         if better is not None:
             print(f"wrote {output}")
 
@@ -144,6 +144,7 @@ def _print(
     shown: Sequence[Finding],
     coverage: float,
     measured: list[tuple[float, float]] | None,
+    backend: str | None,
 ) -> None:
     from textwrap import fill
 
@@ -160,7 +161,9 @@ def _print(
         style="bold",
     )
     if measured is not None:
-        console.print(f"measured: {seconds(measured[0][0])}")
+        # Whatever the platform is: another machine, other threads or another dtype.
+        how = f"by {backend}, on one thread and in the dtype of the network"
+        console.print(f"measured {how}: {seconds(measured[0][0])}")
     for number, f in enumerate(shown, start=1):
         r = f.rewrite
         low, high = f.interval
