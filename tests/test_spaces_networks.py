@@ -206,6 +206,10 @@ def test_unknown_names_are_answered_with_those_that_are_free(tmp_path):
         with pytest.raises(DataError) as said:
             cm.find_space(spec, choices)
         assert "open sizes n; widths c1 (now 24: " in str(said.value)
+    for choices in ({"colour": (1,)}, {}):  # two lines, however many widths there are
+        with pytest.raises(DataError, match="widths c1 .*, c2 .* and 10 more$") as said:
+            cm.find_space("resnet18", choices)
+        assert len(str(said.value)) <= 160
     with pytest.raises(DataError, match=r"n of .* is open"):
         cm.find_space(spec, {"c1": (8, 16)})
     with pytest.raises(DataError, match="no 'n' to choose"):

@@ -10,7 +10,7 @@ from typing import Any
 import networkx as nx
 
 from costmodel.algebra.symbols import Dim, dim
-from costmodel.errors import CostModelError, DataError
+from costmodel.errors import CostModelError, DataError, listed
 from costmodel.graph import at, free_symbols
 from costmodel.guidelines.free import free_widths
 from costmodel.spaces.space import Space
@@ -21,6 +21,8 @@ from costmodel.zoo import NETWORKS
 from costmodel.zoo.parameters import accepted
 
 _BATCH = "batch"
+_WIDTHS_TOLD = 2
+"""Widths in a message, which has two lines."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def space_of(given: Given, choices: Mapping[str, Sequence[Any]]) -> Space:
 
 
 def choosable(given: Given) -> str:
-    """Return the names that may be chosen of a network, in words.
+    """Return the names that may be chosen of a network, in words; of many widths, the first ones.
 
     Examples
     --------
@@ -113,7 +115,7 @@ def choosable(given: Given) -> str:
     'parameters h, w, groups, batch; open sizes c1, c2'
     """
     named, _ = given.parameters()
-    found = [f"parameters {', '.join(named)}"] if named else []
+    found = [f"parameters {listed(named)}"] if named else []
     try:
         graph = given.graph({})
     except CostModelError:  # it needs parameters to be built
@@ -121,10 +123,10 @@ def choosable(given: Given) -> str:
     sizes = sorted(_open(graph))
     if not {*named, *sizes}.intersection(BATCH_NAMES) and _takes_batch(graph):
         sizes.append(_BATCH)
-    found += [f"open sizes {', '.join(sizes)}"] if sizes else []
+    found += [f"open sizes {listed(sizes)}"] if sizes else []
     _, now, layers = _freed(graph)
     widths = [f"{name} (now {now[name]}: {layers[name][0]})" for name in now if name not in named]
-    found += [f"widths {', '.join(widths)}"] if widths else []
+    found += [f"widths {listed(widths, _WIDTHS_TOLD)}"] if widths else []
     return "; ".join(found) or "nothing"
 
 
