@@ -99,6 +99,21 @@ def test_a_file_of_ones_own_with_its_defaults(tmp_path: Path) -> None:
         (GOOD + "[priors]\ngpu = 3\n", "priors.gpu must be a table, got 3"),
         (GOOD + "[priors.gpu]\ngemm = 0.5\n", "priors.gpu.gemm must be a table with a value"),
         (GOOD + "[priors.gpu]\ngemm = { value = 0.5 }\n", "priors.gpu.gemm has no source; give"),
+        *(
+            (
+                GOOD + f'[priors.{table}]\nsource = "seen"\nfixed = {{ {fields} }}\n',
+                f"priors.{table}.fixed must have a value, and at most a spread and a source",
+            )
+            for table in ("cpu", "x86", "gpu")
+            for fields in (
+                "",
+                "spread = 1.0",
+                'value = 1e-6, name = "call"',
+                'value = 1, unit = "ms"',
+                "value = 1e-6, upper = 1.0",
+                'value = 1e-6, meaning = "-"',
+            )
+        ),
         (
             GOOD + '[priors.cpu]\nsource = " "\ngemm = { value = 0.5 }\n',
             "priors.cpu.gemm has no source",
@@ -161,6 +176,29 @@ direct = { value = 0.5, spread = 0.1, source = "a guess" }
         "gemm": "a fit",
         "direct": "a guess",
     }
+
+
+@pytest.mark.parametrize("table", ["gpu", "cpu", "arm", "x86", "accelerator"])
+@pytest.mark.parametrize("device", ["raspberry-pi-4", "rtx-3090", "accelerator", "host"])
+@pytest.mark.parametrize(
+    ("prior", "said"),
+    [
+        ("fixd = { value = 1e-6 }", "unknown parameter 'fixd'; did you mean fixed?"),
+        ("fixed = { value = true }", "must be finite numbers"),
+        ("fixed = { value = -1e-6 }", "must lie between"),
+        ('fixed = { value = "1 us" }', "must be finite numbers"),
+        ("fixed = { value = 1e-6, spread = -1.0 }", "its spread -1 not be negative"),
+    ],
+)
+def test_a_wrong_prior_is_refused_on_any_hardware(
+    tmp_path: Path, table: str, device: str, prior: str, said: str
+) -> None:
+    kinds = "[algorithms]\ngpu = []\ncpu = []\naccelerator = []\n"
+    file = written(tmp_path, GOOD + kinds + f'[priors.{table}]\nsource = "seen"\n{prior}\n')
+    with pytest.raises(DataError) as error:
+        load_platform(f"{device}/{file}")
+    assert f"runtime mine: priors.{table}: " in str(error.value)
+    assert said in str(error.value)
 
 
 def test_a_prior_that_a_runtime_changes_has_the_source_of_the_runtime() -> None:

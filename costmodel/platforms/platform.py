@@ -35,9 +35,10 @@ from costmodel.platforms.settings import (
 )
 from costmodel.reading import MAX_TOML_BYTES, is_file, parse_toml, read_text
 from costmodel.runtimes import Runtime, load_runtime
+from costmodel.runtimes.runtime import INSTRUCTION_SETS
 from costmodel.timing.fitted import Fitted, from_toml
 from costmodel.timing.multipliers import multipliers
-from costmodel.timing.parameters import adjusted, priors
+from costmodel.timing.parameters import Parameter, adjusted, priors
 
 
 @dataclass(frozen=True)
@@ -254,6 +255,21 @@ def _set(platform: Platform, settings: Mapping[str, str]) -> Platform:
     return _bare(platform.hardware, platform.runtime, settings)
 
 
+def _parameters(hardware: Hardware, runtime: Runtime) -> tuple[Parameter, ...]:
+    """Return the parameters of a kind of hardware with the priors of a runtime.
+
+    The priors for other hardware are checked, too, so that a wrong one is found at once.
+    """
+    for name, table in runtime.priors.items():
+        kind = "cpu" if name in INSTRUCTION_SETS else name
+        adjusted((*priors(kind), *multipliers()), table, f"runtime {runtime.name}: priors.{name}")
+    return adjusted(
+        (*priors(hardware.kind), *multipliers()),
+        {**runtime.priors.get(hardware.kind, {}), **runtime.priors.get(hardware.isa, {})},
+        f"runtime {runtime.name}",
+    )
+
+
 def _bare(device: Hardware, runtime: Runtime, settings: Mapping[str, str]) -> Platform:
     hardware, cores = on_clusters(device, settings.get("cores", ""))
     if not runs_on(runtime, hardware.kind):
@@ -264,11 +280,7 @@ def _bare(device: Hardware, runtime: Runtime, settings: Mapping[str, str]) -> Pl
             f"another runtime: {listed(runtimes_for(hardware.kind), TOLD)}"
         )
     threads = threads_of(settings.get("threads", str(NO_THREADS)), hardware)
-    parameters = adjusted(
-        (*priors(hardware.kind), *multipliers()),
-        {**runtime.priors.get(hardware.kind, {}), **runtime.priors.get(hardware.isa, {})},
-        f"runtime {runtime.name}",
-    )
+    parameters = _parameters(hardware, runtime)
     return Platform(
         hardware,
         runtime,

@@ -33,6 +33,8 @@ SPLITS = ("dynamic", "static")
 """Ways of splitting a kernel among the cores of a CPU: work on demand, or equal shares."""
 LAYOUTS = ("nhwc", "nchw")
 """Layouts of images in GPU memory: channels last, as tensor cores need them, or not."""
+_PRIOR = {"value", "spread", "source"}
+"""Fields of a prior that a runtime may change; the unit and the physical range are the model's."""
 FOLLOWERS = (
     *("batch_norm", "copy", "unary", "nary", "prelu", "cast", "scalar"),
     *("norm", "softmax", "reduction"),
@@ -339,6 +341,11 @@ def _sourced(table: Any, where: str) -> dict[str, dict[str, Any]]:
             continue
         if not isinstance(entry, dict):
             raise DataError(f"{where}.{name} must be a table with a value, got {entry!r}")
+        if wrong := sorted(entry.keys() - _PRIOR) or ({"value"} - entry.keys()):
+            raise DataError(
+                f"{where}.{name} must have a value, and at most a spread and a source beside it; "
+                f"see {min(wrong)!r}"
+            )
         source = entry.get("source", table.get("source"))
         if not (isinstance(source, str) and source.strip()):
             raise DataError(f"{where}.{name} has no source; give one to it or to its table")
