@@ -253,3 +253,25 @@ def test_what_python_costs_is_no_constant_of_the_device(runtime: str) -> None:
     if runtime == "torch-eager":
         for spec in ("elementwise?kind=add&shape=64x128", "softmax?shape=64x128"):
             assert 2.5e-5 <= seconds(spec, runtime, "v100-pcie-32gb") <= 6e-5
+
+
+def test_a_file_like_another_has_its_rules_and_priors_and_changes_some(tmp_path: Path) -> None:
+    toco, tflite = load_runtime("tflite-toco"), load_runtime("tflite")
+    assert (toco.fusion, toco.priors, toco.packs) == (tflite.fusion, tflite.priors, tflite.packs)
+    assert (toco.fold_pools, tflite.fold_pools) == (False, True)
+    assert (toco.engine, tflite.engine) == ("tflite", "tflite")
+    mine = load_runtime(written(tmp_path, GOOD + 'like = "ncnn"\ndead_code = false\n'))
+    assert (mine.title, mine.engine, mine.dead_code) == ("Mine", "ncnn", False)
+    assert mine.algorithms == load_runtime("ncnn").algorithms
+
+
+@pytest.mark.parametrize(
+    ("like", "error"),
+    [
+        ('"tflit"', "like: unknown runtime 'tflit'; did you mean tflite"),
+        ("3", "like must be a str, got 3"),
+    ],
+)
+def test_a_file_like_none(like: str, error: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=error):
+        load_runtime(written(tmp_path, GOOD + f"like = {like}\n"))

@@ -9,28 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
 
-from costmodel.algebra.sizes import taken
-from costmodel.algebra.symbols import are_ints
 from costmodel.counting.subject import Subject, nodes_of
 from costmodel.graph import Node, Source
 from costmodel.kernels.autocast import autocast
+from costmodel.kernels.constants import fold_constants, renamed
 from costmodel.kernels.fusion import Fusion
 from costmodel.kernels.kernel import Kernel
 from costmodel.kernels.rewrites import merge_alike, widened, with_transposes
-from costmodel.kinds import KINDS
 from costmodel.ops import (
     Attention,
     AttentionMix,
     AttentionScores,
-    Constant,
     Contiguous,
     Elementwise,
-    Op,
     Output,
-    Parameter,
-    Pool,
     Softmax,
 )
 from costmodel.runtimes import FusionRule, Runtime
@@ -92,7 +85,7 @@ def lower_nodes(
     if runtime.generated:
         nodes = merge_alike(nodes)
     if runtime.fold_constants:
-        nodes = _fold_constants(nodes, runtime.fold_zero_products)
+        nodes = fold_constants(nodes, runtime)
     if runtime.dead_code:
         nodes = _drop_dead(nodes)
     return Fusion(nodes, runtime, hardware).kernels()
@@ -179,92 +172,12 @@ def _drop_second_copies(nodes: list[Node], copies: tuple[str, ...]) -> list[Node
     alias: dict[Source, Source] = {}
     kept = []
     for node in nodes:
-        renamed = _renamed(node, alias) if alias else node
-        if isinstance(node.op, Contiguous) and renamed.sources[0][0] in copied:
-            alias[node.name, 0] = renamed.sources[0]
+        read = renamed(node, alias) if alias else node
+        if isinstance(node.op, Contiguous) and read.sources[0][0] in copied:
+            alias[node.name, 0] = read.sources[0]
         else:
-            kept.append(renamed)
+            kept.append(read)
     return kept
-
-
-def _fold_constants(nodes: list[Node], zero_products: bool) -> list[Node]:
-    """Drop operators known before any input: arithmetic on constants, zeros, additions of zeros.
-
-    Convolutions and products of constants are kept, because no converter known to us folds them.
-    """
-    constant: set[str] = set()
-    zero: set[str] = set()
-    alias: dict[Source, Source] = {}
-    kept: list[Node] = []
-    for node in nodes:
-        if not alias.keys().isdisjoint(node.sources):
-            node = _renamed(node, alias)
-        op, feeds = node.op, node.sources
-        kind = type(op)
-        if kind is Constant or kind is Parameter:
-            constant.add(node.name)
-            kept.append(node)
-        elif constant and _is_known(node, constant):
-            constant.add(node.name)
-            if _keeps_zero(op) and all(source in zero for source, _ in feeds):
-                zero.add(node.name)
-            kept.append(_as_constant(node))
-        elif not isinstance(op, Elementwise):
-            kept.append(node)
-        elif zero_products and _is_times_zero(op):
-            constant.add(node.name)
-            zero.add(node.name)
-            kept.append(_as_constant(node))
-        elif _is_plus_zero(op):
-            alias[node.name, 0] = feeds[0]
-        elif zero and op.kind == "add" and sum(source in zero for source, _ in feeds) == 1:
-            (other,) = (feed for feed in feeds if feed[0] not in zero)
-            alias[node.name, 0] = other
-        else:
-            kept.append(node)
-    return kept
-
-
-def _is_known(node: Node, constant: set[str]) -> bool:
-    """Return whether a node makes something of constants alone that converters compute."""
-    for source, _ in node.sources:
-        if source not in constant:
-            return False
-    return bool(node.sources and node.outputs) and not _makes_products(node.op)
-
-
-def _renamed(node: Node, alias: Mapping[Source, Source]) -> Node:
-    """Return a node that reads what ``alias`` says instead of its sources."""
-    return node._replace(sources=tuple([alias.get(s, s) for s in node.sources]))
-
-
-def _makes_products(op: Op) -> bool:
-    return any(KINDS[kind].product for kind in op.kernel_kinds)
-
-
-def _is_times_zero(op: Elementwise) -> bool:
-    return op.kind == "mul" and op.value == 0.0
-
-
-def _is_plus_zero(op: Elementwise) -> bool:
-    return op.kind == "add" and op.value == 0.0
-
-
-def _keeps_zero(op: Op) -> bool:
-    """Return whether zeros map to zeros; False for an exponential or the shift of a norm."""
-    if isinstance(op, Elementwise):
-        return op.kind in ("mul", "relu", "relu6") or (op.kind in ("add", "sub") and not op.value)
-    return isinstance(op, Pool) or op.kernel_kinds == ("copy",)
-
-
-def _as_constant(node: Node) -> Node:
-    first = node.outputs[0]
-    sizes = are_ints(first.shape)
-    op = _constant(first.shape, first.dtype) if sizes else Constant(taken(first.shape), first.dtype)
-    return node._replace(op=op, inputs=(), sources=())
-
-
-_constant = lru_cache(maxsize=1 << 10)(Constant)
 
 
 def _drop_dead(nodes: list[Node]) -> list[Node]:

@@ -88,6 +88,11 @@ class Runtime:
         Whether values known before any input are computed in advance.
     fold_zero_products : bool
         Whether that includes products with zero (strictly, zero times infinity is not zero).
+    fold_pools : bool
+        Whether it includes pools of constants.
+    scaled_weights : bool
+        Whether a product with a number goes into the weights of the convolution or linear layer
+        before it, if nothing else reads that: so this runs even if the number is zero.
     fused_attention : bool
         Whether attention is one kernel.
     fusion : tuple of FusionRule
@@ -144,6 +149,8 @@ class Runtime:
         Kinds of hardware on which a separate kernel adds the bias of a library's convolution.
     autocast : tuple of str
         The dtypes of its automatic mixed precision; empty if it has none.
+    like : str
+        The runtime whose rules and priors it has where its file gives no others, ``""`` for none.
     """
 
     name: str
@@ -152,6 +159,8 @@ class Runtime:
     dead_code: bool
     fold_constants: bool
     fold_zero_products: bool
+    fold_pools: bool
+    scaled_weights: bool
     fused_attention: bool
     fusion: tuple[FusionRule, ...]
     copies: tuple[str, ...]
@@ -175,6 +184,18 @@ class Runtime:
     layouts: tuple[str, ...]
     bias_apart: tuple[str, ...]
     autocast: tuple[str, ...]
+    like: str
+
+    @property
+    def engine(self) -> str:
+        """Name of the runtime whose kernels it runs.
+
+        Examples
+        --------
+        >>> load_runtime("tflite-toco").engine
+        'tflite'
+        """
+        return self.like or self.name
 
     def taken_behind(self, *anchors: str) -> frozenset[str]:
         """Return the operators that fuse behind a kernel described by any name in ``anchors``."""
@@ -234,22 +255,35 @@ def _unknown(name: str) -> str:
 def _shipped(name: str) -> Runtime:
     if name not in runtime_names():
         raise DataError(_unknown(name))
-    return _read(name, Path(str(resources.files(__package__) / f"{name}.toml")))
+    return _read(name, _path(name))
+
+
+def _path(name: str) -> Path:
+    return Path(str(resources.files(__package__) / f"{name}.toml"))
 
 
 def _read(name: str, path: Path) -> Runtime:
-    text = read_text(path, MAX_TOML_BYTES)
-    try:
-        data = parse_toml(text)
-    except DataError as error:
-        raise DataError(f"{name}: {error}") from None
-    runtime = _runtime(data, name)
+    runtime = _runtime(_data(name, path), name)
     stem = Path(name).name.removesuffix(".toml")
     if runtime.name != stem:
         raise DataError(
             f"{name}: its name is {runtime.name!r} but must be {stem!r}, the name of the file"
         )
     return runtime
+
+
+def _data(name: str, path: Path) -> dict[str, Any]:
+    """Return the fields of a file, those that it leaves out from the runtime that it is like."""
+    try:
+        data = parse_toml(read_text(path, MAX_TOML_BYTES))
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
+    like = data.get("like")
+    if not (like and isinstance(like, str)):
+        return data
+    if like not in runtime_names():
+        raise DataError(f"{name}: like: {_unknown(like)}")
+    return {**_data(like, _path(like)), **data}
 
 
 def _runtime(data: dict[str, Any], file: str) -> Runtime:
@@ -262,6 +296,8 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
             ("dead_code", bool, False),
             ("fold_constants", bool, False),
             ("fold_zero_products", bool, True),
+            ("fold_pools", bool, True),
+            ("scaled_weights", bool, False),
             ("fused_attention", bool, True),
             ("fusion", list, []),
             ("copies", list, []),
@@ -285,6 +321,7 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
             ("layouts", list, []),
             ("bias_apart", list, []),
             ("autocast", list, []),
+            ("like", str, ""),
         )
     }
     unknown = set(data) - set(fields)
