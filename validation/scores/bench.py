@@ -53,7 +53,7 @@ class Score:
     figures : Figures
         Averages over the draws.
     runtime : str
-        Runtime of the platform.
+        Runtime of the platform, or the one that it is like.
     """
 
     data: str
@@ -172,7 +172,7 @@ def scores_of(
                     int(np.sum(groups[splits[0].fitted] == group)),
                     int(keeps[0].sum()),
                     average(figures),
-                    bench.platform.runtime.name,
+                    bench.platform.runtime.engine,
                 )
             )
     return scores

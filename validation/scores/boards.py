@@ -132,7 +132,7 @@ def _speedups(own: Mapping[str, Bench], lesson: Taught) -> dict[str, float]:
 
 def unseen(platform: Platform, lesson: Taught) -> Platform:
     """Return ``platform`` with priors from other boards."""
-    mean, spread = lesson.of(platform.runtime.name)
+    mean, spread = lesson.of(platform.runtime.engine)
     numbers = zip(before(), mean.tolist(), spread.tolist(), strict=True)
     learnt = {p.name: (m, s) for p, m, s in numbers}
     parameters = tuple(

@@ -112,7 +112,7 @@ def known(benches: Sequence[Bench], before: Sequence[Parameter]) -> list[Known]:
     """
     found: dict[tuple[str, str], list[Bench]] = {}
     for bench in benches:
-        key = bench.platform.hardware.name, bench.platform.runtime.name
+        key = bench.platform.hardware.name, bench.platform.runtime.engine
         found.setdefault(key, []).append(bench)
     return [Known(*key, *_likelihood(own, before)) for key, own in found.items()]
 
