@@ -132,6 +132,8 @@ def test_an_npu_of_ones_own(tmp_path: Path) -> None:
         ("raspberry-pi-4/accelerator", "accelerator runs on accelerators, and raspberry-pi-4 is a"),
         ("gtx-1080-ti/accelerator", "accelerator runs on accelerators, and gtx-1080-ti is a GPU"),
         ("eyeriss/cuda-graphs", "cuda-graphs runs on GPUs, and eyeriss is an accelerator"),
+        ("eyeriss/ncnn", "ncnn runs on CPUs, and eyeriss is an accelerator; use another runtime"),
+        ("gtx-1080-ti/neon", "neon runs on CPUs, and gtx-1080-ti is a GPU; use another runtime"),
         (f"{PLATFORM}?threads=2", "accelerator is an accelerator, which has no threads to set"),
     ],
 )

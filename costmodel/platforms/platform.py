@@ -274,7 +274,7 @@ def _bare(device: Hardware, runtime: Runtime, settings: Mapping[str, str]) -> Pl
     hardware, cores = on_clusters(device, settings.get("cores", ""))
     if not runs_on(runtime, hardware.kind):
         (only,) = runtime.algorithms
-        runs = KINDS[only].removeprefix("a ").removeprefix("an ")
+        runs = KINDS[only].partition(" ")[2]
         raise DataError(
             f"{runtime.name} runs on {runs}s, and {hardware.name} is {KINDS[hardware.kind]}; use "
             f"another runtime: {listed(runtimes_for(hardware.kind), TOLD)}"

@@ -11,9 +11,14 @@ TOLD = 6
 
 
 def runs_on(runtime: Runtime, kind: str) -> bool:
-    """Return whether a runtime runs on a kind of hardware."""
-    only = tuple(runtime.algorithms)
-    return only not in (("gpu",), ("accelerator",)) or only == (kind,)
+    """Return whether a runtime runs on a kind of hardware: one for a single kind on that alone.
+
+    Examples
+    --------
+    >>> runs_on(load_runtime("ncnn"), "cpu"), runs_on(load_runtime("ncnn"), "gpu")
+    (True, False)
+    """
+    return len(runtime.algorithms) != 1 or kind in runtime.algorithms
 
 
 def runtimes_for(kind: str) -> list[str]:

@@ -105,7 +105,7 @@ def _platforms() -> list[bytes]:
         "rtx-3090/torch-eager?dtype=float16&transfers=yes",
         "snapdragon-810/paper?threads=1",
         "rk3399/tflite?threads=2&dtype=int8",
-        "t4/onnxruntime",
+        "t4/cuda-graphs",
     )
     return [text.encode() for text in texts]
 
