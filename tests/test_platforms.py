@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import costmodel as cm
+from costmodel.cli.app import app
 from costmodel.errors import DataError
 from costmodel.hardware.load import load_hardware
 from costmodel.platforms import (
@@ -366,9 +368,39 @@ def test_a_calibration_that_is_no_text_is_refused(tmp_path: Path) -> None:
     assert "not UTF-8 text" in refusal(str(tmp_path / "mine.toml"))
 
 
-def test_a_description_of_hardware_lacks_a_runtime() -> None:
-    file = str(Path(__file__).parents[1] / "docs" / "data" / "my-board.toml")
-    assert f"{file} describes hardware: name the runtime behind it" in refusal(file)
+BOARD = (Path(__file__).parents[1] / "docs" / "data" / "my-board.toml").read_text("utf-8")
+SHIPPED_FILES = resources.files("costmodel")
+RTX = (SHIPPED_FILES / "hardware" / "devices" / "rtx-3090.toml").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "runtimes"),
+    [
+        (BOARD, "armnn (or ncnn, "),
+        (RTX, "cuda-graphs (or cuda-library, "),
+        (BOARD.replace('kind = "cpu"\n', ""), "ncnn (or torch-eager)"),
+        (BOARD.replace('"cpu"', '"tpu"'), "ncnn (or torch-eager)"),
+        ('kind = "gpu"', "cuda-graphs (or"),
+    ],
+)
+def test_a_description_of_hardware_lacks_a_runtime(
+    tmp_path: Path, text: str, runtimes: str
+) -> None:
+    file = tmp_path / "m.toml"
+    file.write_text(text, "utf-8")
+    for asked in (str(file), f"{file}?threads=2"):
+        assert f"describes hardware: name the runtime behind it, such as {file}/{runtimes}" in (
+            refusal(asked)
+        )
+
+
+@pytest.mark.parametrize("name", ["ncnn", "torch-eager", "paper", "cuda-graphs"])
+def test_a_description_of_a_runtime_lacks_hardware(name: str) -> None:
+    file = str(SHIPPED_FILES / "runtimes" / f"{name}.toml")
+    assert "describes a runtime: name the hardware before it, such as" in refusal(file)
+    shown = CliRunner().invoke(app, ["platforms", "show", file])
+    assert shown.exit_code == 0
+    assert shown.stdout.startswith(f"{name}: ")
 
 
 def test_a_calibration_found_by_name_is_of_that_platform(home: Path) -> None:

@@ -108,7 +108,7 @@ def show(
     from costmodel.runtimes import load_runtime, runtime_names
 
     found: Platform | Runtime | Hardware
-    if name in runtime_names():
+    if name in runtime_names() or _is_runtime(name):
         found = load_runtime(name)
     elif _is_platform(name):
         found = load_platform(name)
@@ -149,6 +149,16 @@ def check(
         print(f"{checked} checked, {number_of(len(findings), 'finding')}")
     if findings:
         raise typer.Exit(FINDINGS)
+
+
+def _is_runtime(name: str) -> bool:
+    """Return whether a name is of a file that describes a runtime."""
+    from costmodel.platforms.runs import described
+
+    try:
+        return name.endswith(".toml") and described(read_text(name, MAX_TOML_BYTES)) == "runtime"
+    except DataError:
+        return False
 
 
 def _is_platform(name: str) -> bool:

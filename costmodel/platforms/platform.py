@@ -22,7 +22,7 @@ from costmodel.platforms.calibrations import (
     distance,
     find_calibration,
 )
-from costmodel.platforms.runs import TOLD, no_runtime, runs_on, runtimes_for
+from costmodel.platforms.runs import TOLD, described, no_runtime, runs_on, runtimes_for
 from costmodel.platforms.settings import (
     KINDS,
     NO_THREADS,
@@ -33,7 +33,7 @@ from costmodel.platforms.settings import (
     threads_of,
     yes,
 )
-from costmodel.reading import MAX_TOML_BYTES, is_file, parse_toml, read_text
+from costmodel.reading import MAX_TOML_BYTES, is_file, read_text
 from costmodel.runtimes import Runtime, load_runtime
 from costmodel.runtimes.runtime import INSTRUCTION_SETS
 from costmodel.timing.fitted import Fitted, from_toml
@@ -190,21 +190,19 @@ def _parts(base: str) -> tuple[str, str]:
     return (first, runtime) if first == "host" or find_device(first) else ("", "")
 
 
-def _is_description(text: str) -> bool:
-    """Return whether TOML describes hardware; False for text that is no TOML."""
-    try:
-        data = parse_toml(text)
-    except DataError:
-        return False
-    return "format" not in data and data.get("kind") in ("cpu", "gpu", "accelerator")
-
-
 def _from_file(file: Path) -> Platform:
     text = read_text(file, MAX_TOML_BYTES)
-    if _is_description(text):
+    found = described(text)
+    if found == "runtime":
         raise DataError(
-            f"{file} describes hardware: name the runtime behind it, such as {file}/ncnn or "
-            f"{file}/torch-eager"
+            f"{file} describes a runtime: name the hardware before it, such as "
+            f"raspberry-pi-4/{file}"
+        )
+    if found:
+        own = (runtimes_for(found) if found in KINDS else []) or ["ncnn", "torch-eager"]
+        raise DataError(
+            f"{file} describes hardware: name the runtime behind it, such as {file}/{own[0]}"
+            + (f" (or {listed(own[1:], TOLD)})" if own[1:] else "")
         )
     platform, fitted = from_toml(text, str(file))
     if ".toml" in platform:  # which might be this file again

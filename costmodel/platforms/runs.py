@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
-from costmodel.errors import listed
+from costmodel.errors import DataError, listed
 from costmodel.hardware import find_device, load_hardware
+from costmodel.reading import parse_toml
 from costmodel.runtimes import Runtime, load_runtime, runtime_names
 
 TOLD = 6
 """Runtimes that a message names."""
+
+_OF_HARDWARE = {"kind", "core", "units", "clock", "memory", "level", "cluster"}
+_OF_RUNTIMES = {"algorithms", "fusion", "packs", "arithmetic", "priors", "dead_code", "copies"}
+
+
+def described(text: str) -> str:
+    """Return what TOML describes: ``"runtime"``, a kind of hardware, or ``""`` for neither.
+
+    Hardware that states no kind is ``"hardware"``.
+
+    Examples
+    --------
+    >>> described('kind = "gpu"'), described("[algorithms]"), described('format = "x"')
+    ('gpu', 'runtime', '')
+    """
+    try:
+        data = parse_toml(text)
+    except DataError:
+        return ""
+    if "format" in data:
+        return ""
+    if _OF_HARDWARE & data.keys():
+        return str(data.get("kind", "hardware"))
+    return "runtime" if _OF_RUNTIMES & data.keys() else ""
 
 
 def runs_on(runtime: Runtime, kind: str) -> bool:
