@@ -190,20 +190,26 @@ def _parts(base: str) -> tuple[str, str]:
     return (first, runtime) if first == "host" or find_device(first) else ("", "")
 
 
-def _from_file(file: Path) -> Platform:
-    text = read_text(file, MAX_TOML_BYTES)
-    found = described(text)
-    if found == "runtime":
+def _refuse_description(text: str, file: Path) -> None:
+    """Refuse a file that describes hardware or a runtime, which is half of a platform."""
+    kind = described(text)
+    if kind == "runtime":
         raise DataError(
             f"{file} describes a runtime: name the hardware before it, such as "
             f"raspberry-pi-4/{file}"
         )
-    if found:
-        own = (runtimes_for(found) if found in KINDS else []) or ["ncnn", "torch-eager"]
+    if kind:
+        own = runtimes_for(kind) or ["ncnn", "torch-eager"]
+        others = f" (or {listed(own[1:], TOLD)})" if own[1:] else ""
         raise DataError(
             f"{file} describes hardware: name the runtime behind it, such as {file}/{own[0]}"
-            + (f" (or {listed(own[1:], TOLD)})" if own[1:] else "")
+            f"{others}"
         )
+
+
+def _from_file(file: Path) -> Platform:
+    text = read_text(file, MAX_TOML_BYTES)
+    _refuse_description(text, file)
     platform, fitted = from_toml(text, str(file))
     if ".toml" in platform:  # which might be this file again
         raise DataError(f"{file}: platform must be HARDWARE/RUNTIME by name, got {platform!r}")

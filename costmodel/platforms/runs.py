@@ -15,7 +15,7 @@ _OF_RUNTIMES = {"algorithms", "fusion", "packs", "arithmetic", "priors", "dead_c
 
 
 def described(text: str) -> str:
-    """Return what TOML describes: ``"runtime"``, a kind of hardware, or ``""`` for neither.
+    """Return the kind of hardware that TOML describes, ``"runtime"``, or ``""`` for neither.
 
     Hardware that states no kind is ``"hardware"``.
 
