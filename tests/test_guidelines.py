@@ -315,6 +315,12 @@ def test_findings_are_applied_one_after_the_other():
         advice.apply([99])
     with pytest.raises(GraphError, match="cannot follow"):
         advice.apply([single[0], single[0]])
+    for wrong in ("1", 1, None):
+        with pytest.raises(GraphError, match="findings must be a list of their numbers, got"):
+            advice.apply(wrong)
+    for wrong in (["1"], [1.0], [None], [0]):
+        with pytest.raises(GraphError, match="there is no finding"):
+            advice.apply(wrong)
 
 
 def test_symbols_and_empty_networks():

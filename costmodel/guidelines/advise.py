@@ -137,8 +137,10 @@ class Advice:
         True
         """
         drafts = drafts_of(self.graph)
+        if not isinstance(numbers, Iterable) or isinstance(numbers, str):
+            raise GraphError(f"findings must be a list of their numbers, got {numbers!r}")
         for number in numbers:
-            if not 1 <= number <= len(self.findings):
+            if not isinstance(number, int) or not 1 <= number <= len(self.findings):
                 raise GraphError(
                     f"there is no finding {number}: they are numbered 1 to {len(self.findings)}"
                 )
