@@ -44,6 +44,11 @@ def sensitivities(graph: nx.DiGraph, platform: str | Platform) -> dict[str, floa
     """
     where = load_platform(platform)
     fitted = where.fitted
+    if names := sorted(map(str, free_symbols(graph))):
+        raise DataError(
+            f"sensitivities are numbers, but {', '.join(names)} of {graph.name} are free: give "
+            "them values by costmodel.at, or derive by one with costmodel.sensitivity"
+        )
     table = tabulate([graph], where)
     seconds = table.seconds(where, nudged(fitted.theta, fitted.free))[:, 0]
     slopes = (np.log(seconds[1:]) - np.log(seconds[0])) / STEP

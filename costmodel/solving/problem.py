@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral, Real
 
 import networkx as nx
 import numpy as np
@@ -29,6 +30,13 @@ QUANTITIES: Mapping[str, Callable[..., Dim]] = {
 """Quantities that may be limited, in multiply-adds and elements."""
 LATENCY = "latency"
 _RANGE = (1, 4096)
+
+
+def _is_range(ends: object) -> bool:
+    """Return whether limits of a symbol are two integers."""
+    if not isinstance(ends, Sequence):
+        return False
+    return len(ends) == 2 and all(isinstance(end, Integral) for end in ends)
 
 
 class Problem:
@@ -82,12 +90,16 @@ class Problem:
             )
         limits = [*self.at_least.items(), *self.at_most.items()]
         limits += list(keep.items())
-        if bad := [name for name, value in limits if not 0 < value < math.inf]:
+        if bad := [n for n, v in limits if not isinstance(v, Real) or not 0 < v < math.inf]:
             raise DataError(f"the value of {bad[0]} must be a positive number")
         if keep and sorted(keep) != self.names:
             raise DataError(f"to keep the layers, give a value for each of {', '.join(self.names)}")
         if wrong := set(ranges) - set(self.names):
             raise DataError(f"{sorted(wrong)[0]!r} is no free symbol; {', '.join(self.names)} are")
+        if odd := [name for name, ends in ranges.items() if not _is_range(ends)]:
+            raise DataError(f"the range of {odd[0]} must be two integers, got {ranges[odd[0]]!r}")
+        if not isinstance(self.multiple, Integral) or self.multiple < 1:
+            raise DataError(f"multiple must be a positive integer, got {self.multiple!r}")
 
     def _layers(self, keep: Mapping[str, int]) -> list[tuple[sympy.Expr, float]]:
         found: dict[sympy.Expr, float] = {}

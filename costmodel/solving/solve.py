@@ -94,6 +94,14 @@ def solve(
     >>> found.method
     'local search from 6 starts: a local optimum'
     """
+    for said, given in (
+        ("at_least", at_least),
+        ("at_most", at_most),
+        ("keep", keep),
+        ("ranges", ranges),
+    ):
+        if given is not None and not isinstance(given, Mapping):
+            raise DataError(f"{said} must be a mapping of names to values, got {given!r}")
     problem = Problem(
         graph,
         minimize,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -95,6 +95,9 @@ def space_of(given: Given, choices: Mapping[str, Sequence[Any]]) -> Space:
     >>> space.variant(5), space.alike
     ({'batch': '2', 'c1': 64}, 3)
     """
+    for name, chosen in choices.items():
+        if isinstance(chosen, str) or not isinstance(chosen, Sized):
+            raise DataError(f"the values of {name} must be a list, got {chosen!r}")
     empty = next((n for n, values in choices.items() if not len(values)), None)
     if empty is not None:
         raise DataError(f"space {given.name}: {empty} has no values to choose from")

@@ -132,6 +132,12 @@ def sweep(
             f"{type(space).__name__}"
         )
     place = load_platform(platform)
+    if not isinstance(where, str) or isinstance(front, str):
+        raise DataError(
+            f"where must be a text and front a list of columns, got {where!r} and {front!r}"
+        )
+    if best is not None and not isinstance(best, int):
+        raise DataError(f"best must be an integer, got {best!r}")
     tests = conditions(where, COLUMNS) if where.strip() else []
     if wrong := [c for c in front if c not in COLUMNS]:
         raise DataError(f"there is no column {wrong[0]!r}; {suggest(wrong[0], COLUMNS)}")
