@@ -34,6 +34,8 @@ SPACE = cm.find_space("mobilenet_v1", {"width": (0.5, 1.0)})
         (lambda: cm.sweep(SPACE, P, front="latency"), "where must be a text and front a list of"),
         (lambda: cm.find_space("mobilenet_v1", {"width": 0.5}), "width must be a list, got 0.5"),
         (lambda: cm.find_space("mobilenet_v1", {"width": "1"}), "width must be a list, got '1'"),
+        (lambda: cm.meet("resnet18", P, "batch", 1.0), "must be an Axis, as in Axis('batch'"),
+        (lambda: cm.crossovers("resnet18", "resnet50", P, ("batch", 1, 8)), "must be an Axis"),
         (lambda: cm.sensitivities(GRAPH, P), "but c1, c2 of pointwise are free: give them values"),
     ],
 )

@@ -84,6 +84,11 @@ def parse_axis(text: str) -> Axis:
     return Axis(name, *ends)
 
 
+def _check_axis(axis: Axis) -> None:
+    if not isinstance(axis, Axis):
+        raise DataError(f"the axis must be an Axis, as in Axis('batch', 1, 64), got {axis!r}")
+
+
 def crossovers(
     first: str | nx.DiGraph, second: str | nx.DiGraph, platform: str | Platform, axis: Axis
 ) -> list[float]:
@@ -114,6 +119,7 @@ def crossovers(
     >>> crossovers("resnet18", "resnet50", "gtx-1080-ti/paper", Axis("batch", 1, 8))
     []
     """
+    _check_axis(axis)
     where = load_platform(platform)
     subjects = [ready_to_vary(subject, axis.name) for subject in (first, second)]
 
@@ -157,6 +163,7 @@ def meet(
     >>> batch == int(batch)
     True
     """
+    _check_axis(axis)
     where = load_platform(platform)
     ready = ready_to_vary(subject, axis.name)
 
