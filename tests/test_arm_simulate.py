@@ -220,7 +220,7 @@ def test_every_assumed_number_says_so(name: str) -> None:
 
 
 def test_an_unknown_core_is_refused() -> None:
-    with pytest.raises(DataError, match=r"no ARM core 'm1' can be simulated; there are cortex-a53"):
+    with pytest.raises(DataError, match=r"no ARM core 'm1' can be simulated, nor is it a .toml file; known are cortex-a53"):
         load_core("m1")
 
 
@@ -258,7 +258,7 @@ def test_a_core_of_ones_own_is_a_file(tmp_path: Path) -> None:
     [
         ('title = "My core"', "", "a core needs title, device, l1_ways"),
         ("value = 2 }", "worth = 2 }", "a core needs title, device, l1_ways"),
-        ('"cortex-a72"', '"m1"', "instructions of 'm1'; there are cortex-a53"),
+        ('"cortex-a72"', '"m1"', "instructions of 'm1'; known are cortex-a53"),
         ("l1_ways", "streamed_line_ns = { value = 0 }\nl1_ways", "it must be positive"),
     ],
 )

@@ -168,7 +168,7 @@ def test_the_peak_of_the_dtype_bounds() -> None:
 def fitted_beyond_physics(where: cm.Platform) -> cm.Platform:
     """Return a platform whose products run far above the peak."""
     parameters = tuple(
-        replace(p, value=100.0, upper=100.0) if p.name == "gemm" else p
+        replace(p, value=100.0, upper=100.0) if p.name in ("gemm", "power") else p
         for p in where.fitted.parameters
     )
     return replace(where, fitted=replace(where.fitted, parameters=parameters))
@@ -300,7 +300,7 @@ def test_a_causal_mask_halves_the_products_of_a_long_attention() -> None:
             )
             for c in ("no", "yes")
         )
-        assert 0.5 <= half / full < 0.6
+        assert 0.5 <= half / full < 0.65
 
 
 def test_the_runtime_of_a_gpu_is_one_that_runs_there() -> None:

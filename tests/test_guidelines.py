@@ -191,11 +191,12 @@ def test_gates_do_not_decide_how_wide_what_they_gate_is():
 
 
 def test_places_that_are_alike_are_changed_together():
+    engine = "xeon-gold-6240/onnxruntime"
     graph = cm.network("mobilenet_v2")
-    advice = advise(graph, "host/onnxruntime")
+    advice = advise(graph, engine)
     (finding,) = [f for f in advice.findings if f.rewrite.guideline == "G1"]
     assert "more like it" in finding.rewrite.title
-    single = [len(r.layers) for r in equal_widths(case(graph, "host/onnxruntime"))]
+    single = [len(r.layers) for r in equal_widths(case(graph, engine))]
     assert len(finding.rewrite.layers) > max(single)
     assert finding.graph.nodes["block0.conv_2"]["op"].out_channels == 32
     assert finding.multiply_adds == pytest.approx(0, abs=0.05 * cm.multiply_adds(graph))

@@ -158,7 +158,7 @@ def test_a_long_list_of_unknown_operators_ends_in_a_count(tmp_path: Path) -> Non
     nodes = [node(f"Unknown{i}", ["x"], [f"u{i}"], name=f"place{i}") for i in range(500)]
     text = read(tmp_path, model([*nodes, node("Relu", ["x"])]))
     assert "500 operators" in text
-    assert "and 495 more" in text
+    assert "and 497 more" in text
     long = node("Quux" * 500, ["x"], name="a\n" * 500)
     assert "Quux" in read(tmp_path, model([long]))
 

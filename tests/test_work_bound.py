@@ -77,12 +77,12 @@ IMAGE = Tensor((2, 8, 14, 10))
         (
             ops.AttentionScores(),
             (Tensor((2, 5, 7)), Tensor((2, 3, 7))),
-            [Product(2, 5, 3, 7)],
+            [Product(2, 5, 3, 7, sets=2)],
         ),
         (
             ops.AttentionScores(causal=True),
             (Tensor((2, 5, 7)), Tensor((2, 3, 7))),
-            [Product(2, 5, 3, 7, needed=2 * 12 * 7)],
+            [Product(2, 5, 3, 7, needed=2 * 12 * 7, sets=2)],
         ),
         (
             ops.AttentionMix(causal=True),
@@ -92,7 +92,7 @@ IMAGE = Tensor((2, 8, 14, 10))
         (
             ops.Attention(causal=True),
             (Tensor((2, 5, 7)), Tensor((2, 3, 7)), Tensor((2, 3, 9))),
-            [Product(2, 5, 3, 7, needed=168), Product(2, 5, 9, 3, needed=216)],
+            [Product(2, 5, 3, 7, needed=168, sets=2), Product(2, 5, 9, 3, needed=216)],
         ),
         (ops.Elementwise("mul"), (IMAGE, IMAGE), []),
     ],
@@ -121,7 +121,7 @@ class Repeated(Op):
 def test_a_program_that_repeats_repeats_its_products_and_functions() -> None:
     inputs = Tensor((2, 4, 7)), Tensor((2, 4, 7))
     (found,) = Repeated().products(*inputs)
-    assert found == Product(2, 4, 4, 7, times=10, needed=10 * 2 * 10 * 7)
+    assert found == Product(2, 4, 4, 7, times=10, needed=10 * 2 * 10 * 7, sets=2)
     assert found.share == 10 / 16
     assert Repeated().functions(*inputs) == {"exp": 2 * 10 * 2 * 4 * 4}
 

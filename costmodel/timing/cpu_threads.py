@@ -77,7 +77,7 @@ def low_clock(machine: Machine, kernels: Dim, seconds: Dim, q: Theta) -> Dim:
 
     .. math::
 
-        \text{low\_clock} \cdot t \cdot \min(1, \max(0, 3 - t / (2 t_\text{idle}))), \qquad
+        \text{low clock} \cdot t \cdot \min(1, \max(0, 3 - t / (2 t_\text{idle}))), \qquad
         t_\text{idle} = \text{fixed} + n \cdot \text{sleep}
 
     80 % is the limit of Linux (``fits_capacity`` in ``kernel/sched/fair.c``).

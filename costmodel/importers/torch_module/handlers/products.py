@@ -25,7 +25,7 @@ def _dense(call: Call, *names: str) -> Operand:
         if call.optional(name) is not None:
             layout = str(getattr(call.meta_of(name), "layout", "torch.strided"))
             if layout != "torch.strided":
-                raise UnsupportedFormError(f"a factor in the layout {layout}")
+                raise UnsupportedFormError(f"factor in {layout}")
     return call.operand(*names)
 
 
