@@ -219,7 +219,7 @@ def test_narrow_products_reach_the_board(board: Board, dtype: str) -> None:
     (told,) = [command for command in board.commands if command.startswith("network")]
     assert told.count(f"dtype={dtype}") > 30
     assert f"dtype={dtype}" in json.dumps(found)
-    out = validate(SMALL, "--backend", "arm:simulated", "--dtype", dtype, code=1).output
+    out = validate(SMALL, "--backend", "arm:simulated", "--dtype", dtype, code=2).output
     assert f"arm:simulated cannot honour --dtype {dtype}" in out
 
 

@@ -92,7 +92,8 @@ def test_shared_errors_make_a_difference_surer_than_independent_ones_would():
 
 def test_errors_on_different_platforms_are_independent():
     c = cm.compare(["resnet18"], [GPU, PI])
-    assert abs(np.corrcoef(np.log(c.draws), rowvar=False)[0, 1]) < 0.2
+    # 128 mirrored pairs: a correlation of nothing has a standard error of 0.09.
+    assert abs(np.corrcoef(np.log(c.draws), rowvar=False)[0, 1]) < 0.3
     (d,) = c.differences
     assert (d.first, d.second) == (0, 1)
     c = cm.compare(["resnet18"], [PI, PI + "?threads=4"])

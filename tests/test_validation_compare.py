@@ -24,7 +24,7 @@ from costmodel_validation.comparing.tables import (
 from costmodel_validation.measuring.backend import Label
 from costmodel_validation.measuring.clock import summary
 
-PLATFORM = "xeon-gold-6240/torch-eager"
+PLATFORM = "host/torch-eager"
 
 
 def row(name: str, predicted: float, measured: float, **fields: object) -> Comparison:
