@@ -14,7 +14,7 @@ from costmodel.counting.needs import needs
 from costmodel.counting.needs.base import Part
 from costmodel.errors import DataError, ShapeError
 from costmodel.kernels import lower
-from costmodel.kernels.lowering import _keeps_zero
+from costmodel.kernels.constants import _keeps_zero
 from costmodel.kernels.work import work_of
 from costmodel.ops.tensor import Tensor
 from costmodel.platforms import load_platform
