@@ -6,6 +6,7 @@ import pytest
 
 import costmodel as cm
 from costmodel.errors import DataError
+from costmodel.hardware import hardware_names, load_hardware
 from costmodel.platforms import Platform
 from costmodel.platforms.machine import machine_for
 from costmodel.prediction.table import lowered
@@ -267,3 +268,11 @@ def test_a_wrong_rule_is_one_sentence(table: dict[str, object], message: str) ->
     with pytest.raises(DataError) as error:
         arithmetic_of(table, "mine")
     assert message in str(error.value)
+
+
+def test_every_shipped_cpu_states_its_instruction_set() -> None:
+    """Rules for Arm or x86 alone must find it: NEON also runs on Arm cores with wider vectors."""
+    cpus = [hardware for hardware in map(load_hardware, hardware_names()) if hardware.kind == "cpu"]
+    assert {hardware.isa for hardware in cpus} == {"arm", "x86"}
+    for name, kinds in (("graviton3", set()), ("xeon-silver-4114", {"elementwise"})):
+        assert machine_for(platform(f"{name}/tflite"), "uint8").one_by_one == kinds

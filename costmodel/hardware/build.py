@@ -72,8 +72,10 @@ def build(device: DeviceFile, load_core: Callable[[str], CoreFile]) -> Hardware:
 
 
 def _isa(core: CoreFile | None) -> str:
-    """Return the instruction set that the patterns begin with by which a core is recognized."""
-    return core.probe[0].partition(":")[0] if core and core.probe else ""
+    """Return the instruction set of a core, with which the patterns begin that identify it."""
+    if core is None:
+        return ""
+    return core.probe[0].partition(":")[0] if core.probe else core.isa
 
 
 def _vector_width(device: DeviceFile, core: CoreFile | None) -> float:

@@ -191,11 +191,15 @@ class DeviceFile(_Table):
 
 
 class CoreFile(_Table):
-    """A file of ``cores/``; ``probe`` holds the identification of the core for ``host``."""
+    """A file of ``cores/``; ``probe`` holds the identification of the core for ``host``.
+
+    ``isa`` is the instruction set of a core that cannot be identified; else ``probe`` tells it.
+    """
 
     name: str
     title: str
     probe: list[str] = Field(default_factory=list)
+    isa: Literal["arm", "x86", ""] = ""
     lanes: dict[Dtype, Count]
     boost_clock: Frequency | None = None
     vector_width: Bits

@@ -16,8 +16,6 @@ _PORT_BYTES_PER_CYCLE = 64
 """The widest path from the last-level cache into one multiprocessor on any generation: 64 bytes a
 cycle (NVIDIA A100 and H100 architecture white papers, L2 cache). [byte]"""
 
-_NEON = 16
-"""Bytes of a vector of Arm's NEON; cores with wider ones are those of x86, or have SVE. [byte]"""
 _AMPERE_OPERANDS = 2048
 """Multiply-adds of a multiprocessor of an A100 in a cycle, 1024, times 2 bytes. [byte]"""
 
@@ -75,7 +73,7 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         in_float32=frozenset(rules.float32 if cpu and dtype in HALVES else ()),
         per_channel=frozenset(rules.per_channel),
         scaled=frozenset(rules.scaled),
-        one_by_one=frozenset(rules.neon if cpu and hardware.vector_width > _NEON else ()),
+        one_by_one=frozenset(rules.neon if hardware.isa == "x86" else ()),
         float32=(running * _peak(platform, "float32"), hardware.lane_width("float32")),
         widens=widens,
     )

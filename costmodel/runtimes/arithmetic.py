@@ -32,8 +32,7 @@ class Arithmetic:
     scaled : tuple of str
         Kinds of kernel other than products that scale and round every 8-bit result.
     neon : tuple of str
-        Kinds of kernel with 8-bit code for Arm's vectors of 128 bits only; other cores run them
-        element by element.
+        Kinds of kernel with 8-bit code for Arm's NEON only; x86 cores run them element by element.
     source : str
         Source of the rules.
     """
