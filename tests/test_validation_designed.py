@@ -148,6 +148,9 @@ def test_a_platform_says_how_its_operators_are_run() -> None:
     assert settings_of(load_platform("raspberry-pi-4/torch-eager?threads=2")).threads == 2
     gpu = settings_of(load_platform("gtx-1080-ti/torch-compile?dtype=float16"))
     assert (gpu.device, gpu.mode, gpu.dtype) == ("cuda", "compile", "float16")
+    assert settings_of(load_platform("h100-sxm/cuda-graphs")).mode == "graphs"
+    with pytest.raises(MeasuringError, match="nothing here runs operators in mode library"):
+        settings_of(load_platform("h100-sxm/cuda-library"))
     with pytest.raises(MeasuringError, match="not in int8"):
         settings_of(load_platform("raspberry-pi-4/torch-eager?dtype=int8"))
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast, get_args
 
 from rich.console import Console
 
 from costmodel.calibration.candidates import candidates
+from costmodel.calibration.conditions import MODES
 from costmodel.calibration.design import design
 from costmodel.calibration.measurement import Measurement
 from costmodel.platforms import Platform, calibration_file, calibration_folder, load_platform
 
 from .backends import Backend, Settings, load_backend
 from .errors import MeasuringError, StoreError
+from .measuring.backend import Mode
 from .measuring.campaign import Campaign
 from .measuring.clock import Plan
 from .measuring.options import confirmed_platform
@@ -33,7 +36,6 @@ GROUP = 64
 BETWEEN = 32_000_000
 """Bytes touched by other operators when timing as if inside a network. [byte]"""
 _DTYPES = ("float32", "tf32", "float16", "bfloat16")
-_MODES = {"torch-compile": "compile"}
 
 
 def measure_design(
@@ -109,6 +111,8 @@ def settings_of(platform: Platform) -> Settings:
     --------
     >>> settings_of(load_platform("raspberry-pi-4/torch-compile?threads=2")).mode
     'compile'
+    >>> settings_of(load_platform("h100-sxm/cuda-graphs")).mode
+    'graphs'
     """
     dtype = platform.dtype or "float32"
     if dtype not in _DTYPES:
@@ -117,11 +121,19 @@ def settings_of(platform: Platform) -> Settings:
         )
     return Settings(
         device="cuda" if platform.hardware.kind == "gpu" else "cpu",
-        mode=_MODES.get(platform.runtime.name, "eager"),  # type: ignore[arg-type]
+        mode=_mode(platform),
         layout="channels_last" if platform.settings["layout"] == "nhwc" else "contiguous",
         dtype=dtype,  # type: ignore[arg-type]
         threads=platform.threads,
     )
+
+
+def _mode(platform: Platform) -> Mode:
+    """Return the mode that its runtime stands for; engines of their own have none but "eager"."""
+    (mode,) = MODES.get(platform.runtime.name, ("eager",))
+    if mode not in get_args(Mode):
+        raise MeasuringError(f"{platform.name}: nothing here runs operators in mode {mode}")
+    return cast("Mode", mode)
 
 
 def _store_path(platform: Platform) -> Path:

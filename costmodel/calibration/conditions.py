@@ -32,14 +32,14 @@ POOR = 3.0
 ENOUGH = 8
 """Fewest rows for judging a fit; fewer do not outweigh the prior knowledge."""
 _UNITS = {3: "milliseconds", 6: "microseconds", 9: "nanoseconds"}
-_MODES = {
+MODES = {
     "torch-eager": ("eager",),
     "torch-compile": ("compile",),
     "cuda-graphs": ("graphs",),
     "cuda-library": ("library",),
 }
 """Modes of running, by the runtime that predicts for them; each has another host, or none."""
-_RUNTIMES = {mode: runtime for runtime, modes in _MODES.items() for mode in modes}
+_RUNTIMES = {mode: runtime for runtime, modes in MODES.items() for mode in modes}
 _HOSTLESS = "cuda-graphs"
 """The GPU runtime without a host."""
 _NCHW, _NHWC = ("contiguous", "nchw"), ("channels_last", "nhwc")
@@ -159,7 +159,7 @@ def _reasons(m: Measurement, platform: Platform) -> Iterator[str]:
     for column, allowed in (
         ("layout", _layouts(platform)),
         ("cache", ("warm", "cold") if m.between else ("warm",)),
-        ("mode", _MODES.get(platform.runtime.name)),
+        ("mode", MODES.get(platform.runtime.name)),
         ("host", _hosts(platform)),
         ("device", _DEVICES.get(platform.hardware.kind)),
     ):

@@ -15,6 +15,8 @@ from .journal import NO_JOURNAL, Journal
 
 Label = Literal["measured", "simulated", "emulated"]
 """Kinds of times of a backend; only measured ones validate predictions."""
+Mode = Literal["eager", "compile", "graphs"]
+"""Modes of running: operator by operator, compiled, or replayed as a CUDA graph."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Settings:
     """
 
     device: Literal["cpu", "cuda"] = "cpu"
-    mode: Literal["eager", "compile", "graphs"] = "eager"
+    mode: Mode = "eager"
     layout: Literal["contiguous", "channels_last"] = "contiguous"
     dtype: Literal["float32", "tf32", "float16", "bfloat16", "int8"] = "float32"
     threads: int = 1
