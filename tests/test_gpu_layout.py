@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import networkx as nx
 import numpy as np
 import pytest
 import sympy
 
 import costmodel as cm
 from costmodel import zoo
-from costmodel.graph import converted
+from costmodel.errors import DataError
+from costmodel.graph import Builder, converted
 from costmodel.kernels import Product, lower
+from costmodel.kernels.layouts import in_one_layout
+from costmodel.ops import Conv
 from costmodel.platforms import load_platform
 from costmodel.platforms.machine import machine_for
+from costmodel.runtimes import load_runtime
+from costmodel.runtimes.layouts import layout_costs_of
 from costmodel.timing.gpu_layout import changes, in_steps
 from costmodel.timing.reuse import workloads
 from costmodel.timing.workload import Moved, Workload
@@ -118,6 +125,94 @@ def test_the_layout_is_a_fact_of_the_runtime_and_tensor_cores_alone_ask_for_anot
         assert not machine_for(where, "float32").transposes
     old = load_platform("gtx-1080-ti/torch-eager")
     assert not machine_for(old, "float16").transposes
+
+
+# A compiler chooses the layout of a whole network by where its multiply-adds are.
+
+COSTS = {"grouped": 1.5, "small": 0.8, "narrowing": 0.7, "other": 0.9}
+
+
+def bottleneck(width: Any, groups: int, between: int = 128) -> nx.DiGraph:
+    """Return two products of ``between`` to ``width`` channels around a convolution of groups."""
+    b = Builder("bottleneck")
+    x = b.input((1, between, 14, 14))
+    for op in (
+        Conv(width, (1, 1)),
+        Conv(width, (3, 3), padding=1, groups=groups),
+        Conv(between, (1, 1)),
+    ):
+        x = b.add(op, x)
+    return b.finish(x)
+
+
+@pytest.mark.parametrize(
+    ("width", "groups", "between", "kept"),
+    [
+        (128, 1, 128, 0),  # no groups
+        (128, 128, 128, 0),  # depthwise: one channel a group
+        # Groups of 64 channels: 9 x 64 multiply-adds a channel and pixel, which are 0.5 slower,
+        # against 2 x ``between`` that are 0.1 faster.
+        (128, 2, 128, 1),
+        (128, 2, 9 * 64 * 5 // 2 - 1, 1),
+        (128, 2, 9 * 64 * 5 // 2 + 1, 0),
+    ],
+)
+def test_a_network_stays_in_nchw_where_groups_have_most_of_its_work(
+    width: int, groups: int, between: int, kept: int
+) -> None:
+    kernels = lower(bottleneck(width, groups, between), load_runtime("torch-compile"))
+    assert {kernel.nchw for kernel in in_one_layout(kernels, COSTS)} == {kept}
+    w = sympy.Symbol("w", integer=True, positive=True)
+    wide = bottleneck(width * w, groups * w if groups == width else groups, between)
+    symbolic = lower(wide, load_runtime("torch-compile"))
+    formula = in_one_layout(symbolic, COSTS)[0].nchw
+    assert sympy.sympify(formula).subs(w, 1) == kept
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "k", "cost"),
+    [
+        (64, 64, 3, "small"),
+        (65, 64, 3, "other"),
+        (128, 64, 3, "narrowing"),
+        (128, 65, 3, "other"),
+        (128, 64, 1, "other"),
+        (64, 32, 3, "small"),
+    ],
+)
+def test_classes_of_convolutions_are_the_compilers(
+    inputs: int, outputs: int, k: int, cost: str
+) -> None:
+    kernels = lower(zoo.conv2d(1, inputs, 14, outputs, k), load_runtime("torch-compile"))
+    for name in COSTS:
+        slow = {**dict.fromkeys(COSTS, 0.5), name: 2.0}
+        assert {kernel.nchw for kernel in in_one_layout(kernels, slow)} == {int(name == cost)}
+
+
+def test_images_in_nchw_are_turned_over_by_compiled_networks_too() -> None:
+    compiled = load_platform("h100-sxm/torch-compile?dtype=float16")
+    rule = replace(compiled.runtime, layout_costs={})
+    always = replace(compiled, runtime=rule)
+    grouped, depthwise_ = bottleneck(256, 2), bottleneck(256, 256)
+    assert cm.latency(grouped, compiled).seconds > 1.2 * cm.latency(grouped, always).seconds
+    assert cm.latency(depthwise_, compiled).seconds == cm.latency(depthwise_, always).seconds
+    single = load_platform("h100-sxm/torch-compile")  # float32 runs without tensor cores
+    plain = replace(single, runtime=rule)
+    assert cm.latency(grouped, single).seconds == cm.latency(grouped, plain).seconds
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"grouped": 1.0}, "must have grouped, small, narrowing, other and a source"),
+        ({**COSTS, "source": " "}, "and a source"),
+        ({**COSTS, "small": 0, "source": "x"}, "layout_costs.small must be a positive number"),
+        ({**COSTS, "other": True, "source": "x"}, "layout_costs.other must be a positive number"),
+    ],
+)
+def test_costs_of_layouts_are_checked(table: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        layout_costs_of(table, "a.toml")
 
 
 # Depthwise convolutions.

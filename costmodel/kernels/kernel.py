@@ -59,6 +59,8 @@ class Kernel(NamedTuple):
         Rows whose mean and variance are computed together. [1]
     learned_from : str, optional
         The kernel that has just written its learned tensors; None where they lie as it reads them.
+    nchw : Dim
+        1 if a compiler keeps the images of its network in NCHW although the platform has NHWC. [1]
     """
 
     name: str
@@ -76,6 +78,7 @@ class Kernel(NamedTuple):
     pieces: Dim = 0
     merged: Dim = 0
     learned_from: str | None = None
+    nchw: Dim = 0
 
     @property
     def read_bytes(self) -> Dim:

@@ -16,6 +16,7 @@ from costmodel.kernels.autocast import autocast
 from costmodel.kernels.constants import fold_constants, renamed
 from costmodel.kernels.fusion import Fusion
 from costmodel.kernels.kernel import Kernel
+from costmodel.kernels.layouts import in_one_layout
 from costmodel.kernels.rewrites import merge_alike, widened, with_transposes
 from costmodel.ops import (
     Attention,
@@ -88,7 +89,10 @@ def lower_nodes(
         nodes = fold_constants(nodes, runtime)
     if runtime.dead_code:
         nodes = _drop_dead(nodes)
-    return Fusion(nodes, runtime, hardware).kernels()
+    kernels = Fusion(nodes, runtime, hardware).kernels()
+    if runtime.layout_costs and runtime.layout == "nhwc" and hardware == "gpu":
+        kernels = in_one_layout(kernels, runtime.layout_costs)
+    return kernels
 
 
 def _folding(rule: FusionRule) -> FusionRule:

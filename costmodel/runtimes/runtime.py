@@ -17,6 +17,7 @@ from costmodel.ops.elementwise import BINARY, TERNARY, UNARY
 from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.reading import MAX_TOML_BYTES, parse_toml, read_text
 from costmodel.runtimes.arithmetic import Arithmetic, arithmetic_of
+from costmodel.runtimes.layouts import layout_costs_of
 from costmodel.runtimes.packs import Packs, packs_of
 
 ALGORITHMS = {
@@ -145,6 +146,9 @@ class Runtime:
         Whether a softmax over an axis other than the last one transposes before and after it.
     layouts : tuple of str
         The layouts of images on a GPU that a platform may request.
+    layout_costs : mapping of str to float
+        For a compiler that chooses the layout of images on a GPU by network: the expected time of
+        convolutions in NHWC over that in NCHW, by class; empty if it does not choose. [1]
     bias_apart : tuple of str
         Kinds of hardware on which a separate kernel adds the bias of a library's convolution.
     autocast : tuple of str
@@ -182,6 +186,7 @@ class Runtime:
     widened: tuple[str, ...]
     last_axis_softmax: bool
     layouts: tuple[str, ...]
+    layout_costs: Mapping[str, float]
     bias_apart: tuple[str, ...]
     autocast: tuple[str, ...]
     like: str
@@ -319,6 +324,7 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
             ("widened", list, []),
             ("last_axis_softmax", bool, False),
             ("layouts", list, []),
+            ("layout_costs", dict, {}),
             ("bias_apart", list, []),
             ("autocast", list, []),
             ("like", str, ""),
@@ -337,6 +343,7 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
         if not isinstance(value, list):
             raise DataError(f"{file}: algorithms.{key} must be a list, got {value!r}")
     values["fusion"] = _fusion(values["fusion"], file)
+    values["layout_costs"] = layout_costs_of(values["layout_costs"], file)
     values["packs"] = packs_of(values["packs"], file)
     values["arithmetic"] = arithmetic_of(values["arithmetic"], file)
     _check_names(values, file)

@@ -54,16 +54,19 @@ def changes(w: Workload, machine: Machine, q: Theta) -> tuple[Dim, Dim]:
     0
     3
     """
-    if not machine.transposes or w.kind not in ("pointwise", "convolution", "grouped"):
+    if not machine.tensor or w.kind not in ("pointwise", "convolution", "grouped"):
+        return 0, 0
+    turned = 1 if machine.transposes else w.nchw
+    if isinstance(turned, int) and not turned:
         return 0, 0
     p, size = w.product, DTYPE_BYTES[w.dtype]
     both = machine.generation.writes_either_layout
     moved = w.read_bytes * (1 + _padding(w, p.k / p.taps)) + 2 * w.weights.bytes
     if not both:
         moved = moved + w.writes.bytes * (1 + _padding(w, p.m))
-    needed: Dim = 1
+    needed = turned
     if w.kind == "pointwise":
-        needed = minimum(1, _skipped(w) + (0 if both else _unaligned(p, size)))
+        needed = turned * minimum(1, _skipped(w) + (0 if both else _unaligned(p, size)))
     turning = machine.units * machine.clock * q["transpose"]
     rate = minimum(streaming(machine, q), turning)
     return (2 if both else 3) * needed, needed * moved / rate

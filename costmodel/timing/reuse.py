@@ -93,6 +93,7 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
                 makers=makers,
                 last=int(kernel.name not in read_later),
                 among=len(kernels),
+                nchw=kernel.nchw,
             )
         )
     return _in_floats(result) if isinstance(everything, np.ndarray) else result

@@ -12,7 +12,10 @@ from costmodel.algebra.symbols import Dim
 from costmodel.kernels import Product
 from costmodel.timing.workload import Channels, Moved, Workload
 
-_SIZES = ("multiply_adds", "elementwise", "special", "pieces", "merged", "since", "last", "among")
+_SIZES = (
+    *("multiply_adds", "elementwise", "special", "pieces", "merged"),
+    *("since", "last", "among", "nchw"),
+)
 _PRODUCT_SIZES = ("batch", "m", "n", "k", "height", "width", "taps", "times", "shared", "sets")
 
 

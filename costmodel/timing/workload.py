@@ -118,6 +118,8 @@ class Workload:
         1 if only the caller reads its output, else 0. [1]
     among : Dim
         Kernels of its network. [1]
+    nchw : Dim
+        1 if its network stays in NCHW although the platform has NHWC. [1]
     """
 
     kind: str
@@ -136,6 +138,7 @@ class Workload:
     makers: tuple[Channels, ...] = ()
     last: Dim = 0
     among: Dim = 1
+    nchw: Dim = 0
 
     @property
     def moved(self) -> tuple[Moved, ...]:
