@@ -30,6 +30,26 @@ def test_rows_are_run_as_they_were_measured() -> None:
 
 
 def test_rows_that_are_not_there_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(own_gpu, "FILE", Path("/nowhere/h200.csv"))
-    with pytest.raises(DataError, match="no measurements at /nowhere/h200.csv"):
-        own_gpu.device_sets()
+    monkeypatch.setattr(own_gpu, "FOLDER", Path("/nowhere"))
+    with pytest.raises(DataError, match="no measurements at /nowhere/h200_torch.csv"):
+        own_gpu.device_sets("h200")
+
+
+def test_designed_operators_were_measured_as_the_rows_that_they_predict() -> None:
+    sets = {rows.name: rows for rows in READERS["h100"]()}
+    assert {rows.platform for rows in sets.values()} == {
+        "h100-sxm/cuda-graphs",
+        "h100-sxm/torch-eager",
+    }
+    taught = {name for name in sets if own_gpu.designed(name) is not None}
+    assert taught == {"h100 graphs bfloat16 operators", "h100 graphs bfloat16 networks"}
+    lessons = own_gpu.designed("h100 graphs bfloat16 networks")
+    assert lessons is not None
+    assert len(lessons.rows) == 200
+    assert {row.group for row in lessons.rows} == {"products", "streams"}
+    assert lessons.platform == "h100-sxm/cuda-graphs"
+    (row,) = (r for r in lessons.rows if r.network == "linear?n=512&cin=1023&cout=1024")
+    assert (
+        cm.mac(lessons.graph(row), unit="bytes")
+        == cm.mac(cm.network(row.network), unit="bytes") // 2
+    )

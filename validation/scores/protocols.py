@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 
 import numpy as np
 
 from costmodel.errors import DataError
-from costmodel.platforms import load_platform
+from costmodel.platforms import Platform, load_platform
 
 from . import (
     boards,
@@ -44,7 +44,8 @@ READERS: Mapping[str, Callable[[], list[DeviceSet]]] = {
     "silicon": silicon.device_sets,
     "transformer_layers": transformer_layers.device_sets,
     "timm": timm.device_sets,
-    "h200": own_gpu.device_sets,
+    "h200": partial(own_gpu.device_sets, "h200"),
+    "h100": partial(own_gpu.device_sets, "h100"),
 }
 SETS = ("paper", *READERS, "boards")
 """The data sets that can be scored."""
@@ -57,7 +58,7 @@ PER_FAMILY = 200
 SITES = 1000
 """Operators per family with split sites, in a fixed draw."""
 THIRD = 30
-"""Number of fitted networks of timm."""
+"""Number of fitted networks of timm, at most half of them."""
 SMALL = 500
 """Maximum number of rows of a device whose families are split several times."""
 FEW_DRAWS = 10
@@ -147,6 +148,8 @@ def run(job: Job) -> Outcome:
     for how, splits in _PROTOCOLS.get(job.data, _families)(bench, job.draws):
         guesses = [bench.guesses(split) for split in splits]
         scores += scores_of(job.data, device, how, bench, splits, guesses)
+    if lessons := own_gpu.designed(job.device):
+        scores += _designed(job.data, device, bench, Bench.of(lessons))
     return Outcome(scores)
 
 
@@ -174,7 +177,8 @@ def _half(bench: Bench, count: int) -> Protocol:
 
 def _third(bench: Bench, count: int) -> Protocol:
     few = min(count, FEW_DRAWS)
-    yield f"{THIRD} networks, {few} draws", list(draws(len(bench.seconds), THIRD, few))
+    fitted = min(THIRD, len(bench.seconds) // 2)
+    yield f"{fitted} networks, {few} draws", list(draws(len(bench.seconds), fitted, few))
 
 
 def _families(bench: Bench, count: int) -> Protocol:
@@ -214,14 +218,31 @@ def _unknown(job: Job) -> list[Score]:
         learned.append(bench.fitted(per_group(bench.groups, PER_FAMILY).fitted))
     everything = np.arange(len(own.seconds))
     split = Split(np.array([], dtype=int), everything)
-    guesses = {
-        MODEL: own.predict(transferred(own.platform, learned), everything),
-        PRIORS: own.predict(own.platform, everything),
-        "roofline": Guess(BASELINES["roofline"](own.features, everything, own.seconds)),
-    }
+    guesses = _with_nothing_fitted(own, transferred(own.platform, learned))
     taught = " + ".join(where.hardware.name for where in learned)
     name = job.device.removeprefix(f"{job.data} ")
     return scores_of(job.data, name, f"GPU {NEVER}: {taught}", own, [split], [guesses])
+
+
+def _designed(data: str, device: str, own: Bench, lessons: Bench) -> list[Score]:
+    """Score all rows after the calibration with the operators that it chooses itself."""
+    fitted = len(lessons.seconds)
+    everything = np.arange(len(own.seconds))
+    split = Split(np.array([], dtype=int), everything)
+    guesses = _with_nothing_fitted(own, lessons.fitted(np.arange(fitted)))
+    how = f"{fitted} designed operators"
+    found = scores_of(data, device, how, own, [split], [guesses])
+    return [replace(score, fitted=fitted) for score in found]
+
+
+def _with_nothing_fitted(own: Bench, platform: Platform) -> dict[str, Guess]:
+    """Return what ``platform``, the priors and the roofline predict for all rows."""
+    everything = np.arange(len(own.seconds))
+    return {
+        MODEL: own.predict(platform, everything),
+        PRIORS: own.predict(own.platform, everything),
+        "roofline": Guess(BASELINES["roofline"](own.features, everything, own.seconds)),
+    }
 
 
 def _find(data: str, device: str) -> DeviceSet:

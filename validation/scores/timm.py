@@ -1,9 +1,12 @@
-"""Whole networks of timm, as its authors timed them: PyTorch 2.4 with autocast to float16.
+"""Whole networks of timm with autocast to float16.
 
-RTX 3090, eager, with images of either layout, and RTX 4090, compiled; images of the printed size
-and batch. Networks are imported through timm: where it is not installed, graphs that were imported
-before are read from the folder that ``$COSTMODEL_GRAPHS`` names. With both, networks that the
-folder lacks are added to it.
+RTX 3090, eager, with images of either layout, and RTX 4090, compiled, as timm's authors timed them
+with PyTorch 2.4; images of the printed size and batch. H100, eager and compiled, as this project
+timed them with PyTorch 2.11 (``docs/data/h100_timm.csv``), at batch 128.
+
+Networks are imported through timm: where it is not installed, graphs that were imported before are
+read from the folder that ``$COSTMODEL_GRAPHS`` names. With both, networks that the folder lacks are
+added to it.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from costmodel.errors import DataError
 from costmodel.graph.serialize import load, save
 
 from .dataset import DeviceSet, Row, read_csv
+from .own_gpu import lines
 from .splits import SEED
 
 GRAPHS_VARIABLE = "COSTMODEL_GRAPHS"
@@ -44,6 +48,11 @@ _AGAIN = {
     ),
 }
 """Duplicates of networks at the same sizes, which are excluded from the draw."""
+_OWN = {
+    "h100 eager": ("h100-sxm/torch-eager?amp=float16", "eager"),
+    "h100 compiled": ("h100-sxm/torch-compile?amp=float16", "compile"),
+}
+"""Sets that this project measured: platform, and mode of its rows."""
 
 Line = Mapping[str, str]
 
@@ -68,6 +77,13 @@ def device_sets() -> list[DeviceSet]:
             Row(_key(line), float(line["infer_step_time"]) / 1e3)
             for line in (tables[name][model] for model in chosen if model in tables[name])
             if _key(line) in known
+        )
+        sets.append(DeviceSet(f"timm {name}", platform, rows, graphs))
+    for name, (platform, mode) in _OWN.items():
+        rows = tuple(
+            Row(f"{line['model']}-{line['size']}-{line['batch']}", float(line["seconds"]))
+            for line in lines("h100_timm.csv")
+            if line["mode"] == mode
         )
         sets.append(DeviceSet(f"timm {name}", platform, rows, graphs))
     return sets
