@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +14,8 @@ from costmodel.algebra.symbols import Dim, is_symbolic, total
 from costmodel.counting.cost import Cost, sum_costs
 from costmodel.counting.subject import Prepared, Subject, prepare
 from costmodel.errors import DataError
+from costmodel.graph import Node
+from costmodel.graph.shared import sharing
 from costmodel.ops import Output
 from costmodel.ops.tensor import Tensor
 
@@ -127,7 +130,13 @@ def mac(subject: Subject, *inputs: Tensor, unit: Unit = "elements") -> Dim:
 def params(subject: Subject, *inputs: Tensor, unit: Unit = "elements") -> Dim:
     """Return the learned elements; shared weights count once.
 
-    Buffers do not count. :func:`trainable_params` counts those that get gradients.
+    Buffers do not count. :func:`trainable_params` counts those that get gradients. Of operators
+    that share weights, a bias that only one of them has counts too.
+
+    Raises
+    ------
+    GraphError
+        If operators share the name of their weights but need different ones.
 
     Examples
     --------
@@ -136,11 +145,34 @@ def params(subject: Subject, *inputs: Tensor, unit: Unit = "elements") -> Dim:
     8192
     """
     ready = prepare(subject, *inputs)
-    owners = _owners(ready)
     if _check_unit(unit) == "elements":
-        return tidy(total([ready.costs[i].params for i in owners]))
-    nodes = (ready.nodes[i] for i in owners)
-    return tidy(total(t.bytes for node in nodes for t in node.op.weights(*node.inputs)))
+        return tidy(total(stored_elements(ready)))
+    return tidy(total(t.bytes for _, tensors in _stored(ready) for t in tensors.values()))
+
+
+def stored_elements(ready: Prepared) -> list[Dim]:
+    """Return the learned elements of each node that no node before it stores [element].
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> stored_elements(cm.prepare(cm.zoo.pointwise(56, 56, 128, 64)))
+    [0, 8192, 0]
+    """
+    added = sharing(ready.nodes)
+    found = [costs.params for costs in ready.costs]
+    for i, numbers in added.items():
+        learned = ready.nodes[i].op.weights(*ready.nodes[i].inputs)
+        found[i] = total([learned[k].elements for k in numbers])
+    return found
+
+
+def _stored(ready: Prepared) -> Iterator[tuple[Node, dict[int, Tensor]]]:
+    """Yield each node with the learned tensors that no node before it stores, by number."""
+    added = sharing(ready.nodes)
+    for i, node in enumerate(ready.nodes):
+        learned = dict(enumerate(node.op.weights(*node.inputs)))
+        yield node, learned if i not in added else {k: learned[k] for k in added[i]}
 
 
 def trainable_params(subject: Subject, *inputs: Tensor) -> Dim:
@@ -168,25 +200,15 @@ def trainable_params(subject: Subject, *inputs: Tensor) -> Dim:
     """
     ready = prepare(subject, *inputs)
     counted: list[Dim] = []
-    for i in _owners(ready):
-        node = ready.nodes[i]
-        learned = node.op.weights(*node.inputs)
+    for node, learned in _stored(ready):
         flags = node.trainable or ()
-        if len(flags) < len(learned):
+        if learned and len(flags) <= max(learned):
             raise DataError(
                 f"nothing says which parameters of {node.name!r} are trainable: import the network "
                 "from torch, where requires_grad does"
             )
-        counted += [t.elements for t, flag in zip(learned, flags, strict=False) if flag]
+        counted += [tensor.elements for k, tensor in learned.items() if flags[k]]
     return tidy(total(counted))
-
-
-def _owners(ready: Prepared) -> list[int]:
-    """Return the numbers of the nodes that are the first with their weights."""
-    owners: dict[str, int] = {}
-    for i, node in enumerate(ready.nodes):
-        owners.setdefault(node.weights, i)
-    return list(owners.values())
 
 
 def work(subject: Subject, *inputs: Tensor) -> Dim:

@@ -24,6 +24,7 @@ from costmodel.graph.schema import (
     check_sizes_of,
     infer_node,
 )
+from costmodel.graph.shared import sharing
 from costmodel.ops import Input, Op, Output
 from costmodel.ops.tensor import Tensor
 
@@ -84,7 +85,8 @@ class Builder:
         name : str, optional
             Name of the node; by default the kind of operator and a number.
         weights : str, optional
-            Name of the learned tensors, to share them with another node.
+            Name of the learned tensors, to share them with another node that needs as many
+            elements: the same shape, or transposed as in tied embeddings.
 
         Raises
         ------
@@ -171,10 +173,18 @@ class Builder:
         return x
 
     def finish(self, *outputs: Value) -> nx.DiGraph:
-        """Mark ``outputs`` and return the graph."""
+        """Mark ``outputs`` and return the graph.
+
+        Raises
+        ------
+        GraphError
+            If an output is not a tensor of this builder, or nodes that share weights cannot.
+        """
         for value in outputs:
             self.add(Output(), value, name="output")
         check_sizes_of(node.outputs for node in self._nodes.values())
+        if self._shares:
+            sharing(self._nodes.values())
         if _UNLINKED.get():
             return Unlinked(self._network, self._nodes.values())
         graph = OpGraph(name=self._network, schema=SCHEMA)

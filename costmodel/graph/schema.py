@@ -8,7 +8,8 @@ Node
     Key: its name, a string. Attributes: ``op``, a frozen operator of :mod:`costmodel.ops`;
     ``outputs``, the tuple of its output :class:`~costmodel.ops.tensor.Tensor`; ``module``, the
     dotted path of its module (``""`` at the top); ``weights``, the name under which its learned
-    tensors are stored: nodes with the same name share them, and they count once; optionally
+    tensors are stored: nodes with the same name share them, and they count once
+    (:mod:`costmodel.graph.shared`); optionally
     ``trainable``, a tuple that says for each learned tensor whether it gets gradients.
 Edge
     From the producer of a tensor to a consumer. Attribute ``links``: a tuple of :class:`Link`, one
@@ -24,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -34,6 +35,12 @@ from costmodel.algebra.expressions import substitute
 from costmodel.algebra.sizes import check_dim, taken
 from costmodel.algebra.symbols import Dim, is_symbolic, same
 from costmodel.errors import CostModelError, GraphError, ShapeError, listed
+from costmodel.graph.node import Link as Link
+from costmodel.graph.node import Node as Node
+from costmodel.graph.node import OpGraph as OpGraph
+from costmodel.graph.node import Source as Source
+from costmodel.graph.node import Unlinked as Unlinked
+from costmodel.graph.shared import sharing
 from costmodel.ops import Op
 from costmodel.ops.tensor import Tensor
 from costmodel.reading import Deadline
@@ -44,71 +51,6 @@ MAX_NODES = 1_000_000
 """Maximum number of operators in a graph."""
 MAX_ELEMENTS = 2**48
 """Maximum size of a tensor. [element]"""
-
-
-class OpGraph(nx.DiGraph):  # type: ignore[misc]
-    """A networkx directed graph that notebooks display with its totals.
-
-    The library builds this class; its functions accept any ``networkx.DiGraph`` of the schema.
-
-    Examples
-    --------
-    >>> from costmodel import zoo
-    >>> isinstance(zoo.pointwise(56, 56, 24, 48), nx.DiGraph)
-    True
-    >>> zoo.pointwise(56, 56, 24, 48)
-    <OpGraph 'pointwise': 3 operators>
-    """
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name!r}: {len(self)} operators>"
-
-
-class Link(NamedTuple):
-    """One tensor on an edge: output number of the producer, input slot of the consumer."""
-
-    output: int
-    slot: int
-
-
-Source: TypeAlias = tuple[str, int]
-"""Source of a tensor: the name of a node and an output number."""
-
-
-class Node(NamedTuple):
-    """A node for the metrics: name, operator, input and output tensors, and their producers.
-
-    Where a runtime makes its learned tensors anew, their producers come after those of the inputs.
-    """
-
-    name: str
-    op: Op
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
-    module: str
-    weights: str
-    sources: tuple[Source, ...] = ()
-    trainable: tuple[bool, ...] | None = None
-
-
-class Unlinked(tuple[Node, ...]):
-    """The nodes of a network in order, without a graph (:func:`costmodel.graph.builder.unlinked`).
-
-    Parameters
-    ----------
-    name : str
-        Name of the network.
-    nodes : iterable of Node
-        Its nodes.
-    """
-
-    name: str
-
-    def __new__(cls, name: str, nodes: Iterable[Node]) -> Unlinked:
-        """Return the nodes under a name."""
-        found = super().__new__(cls, nodes)
-        found.name = name
-        return found
 
 
 def inputs_of(graph: nx.DiGraph, name: str) -> tuple[Tensor, ...]:
@@ -176,7 +118,8 @@ def validate(graph: nx.DiGraph) -> None:
     ------
     GraphError
         Names the node and the fault: a cycle, a missing attribute, an input slot with no or two
-        sources, an output number that does not exist, a shape that does not follow.
+        sources, an output number that does not exist, a shape that does not follow, shared weights
+        that do not fit.
 
     Examples
     --------
@@ -206,11 +149,13 @@ def validate_within(graph: nx.DiGraph, deadline: Deadline | None) -> None:
                 f"node {name!r}: input slots [{listed(slots)}] must be 0 to {len(slots) - 1}, "
                 "each fed once"
             )
-    for node in nodes_in_order(graph):
+    nodes = list(nodes_in_order(graph))
+    for node in nodes:
         _validate_shapes(node)
         if deadline is not None:
             deadline.check("the graph")
     check_arrays(graph)
+    sharing(nodes)
 
 
 def infer_node(name: str, op: Op, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import compress
 from typing import TYPE_CHECKING
 
 import networkx as nx
 
+from costmodel.algebra.symbols import Dim
 from costmodel.counting.bounds import mac_lower_bound
 from costmodel.counting.cache_bounds import cache_lower_bound, fast_elements
 from costmodel.counting.cost import OpCost
@@ -18,6 +19,7 @@ from costmodel.counting.metrics import (
     activation_memory,
     by_module,
     params,
+    stored_elements,
     trainable_params,
 )
 from costmodel.counting.parallelism import kernels_in_series, span
@@ -226,8 +228,8 @@ def collect(
     ready = prepare(graph)
     taking = [n.inputs and not isinstance(n.op, Output) for n in ready.nodes]
     nodes = list(compress(ready.nodes, taking))
-    owned = list(compress(_first_owners(ready.nodes), taking))
-    operators = tuple(map(_operator, nodes, compress(ready.costs, taking), owned))
+    stored = compress(stored_elements(ready), taking)
+    operators = tuple(map(_operator, nodes, compress(ready.costs, taking), stored))
     seconds = by_operator((o.name for o in operators), prediction) if prediction else {}
     return Report(
         network=name or graph.name or "network",
@@ -277,7 +279,7 @@ def _trainable(ready: Prepared) -> int | None:
         return None
 
 
-def _operator(node: Node, result: OpCost, owns: bool) -> OperatorCost:
+def _operator(node: Node, result: OpCost, stored: Dim) -> OperatorCost:
     return OperatorCost(
         name=node.name,
         operator=type(node.op).__name__,
@@ -287,13 +289,5 @@ def _operator(node: Node, result: OpCost, owns: bool) -> OperatorCost:
         elementwise=int(result.cost.elementwise),
         mac=int(result.cost.mac),
         mac_bytes=int(result.cost.bytes),
-        params=int(result.params) if owns else 0,
+        params=int(stored),
     )
-
-
-def _first_owners(nodes: Sequence[Node]) -> list[bool]:
-    """Say of each node whether it is the first that has its weights: shared ones count once."""
-    first: dict[str, int] = {}
-    for i, node in enumerate(nodes):
-        first.setdefault(node.weights, i)
-    return [first[node.weights] == i for i, node in enumerate(nodes)]
