@@ -33,7 +33,7 @@ from costmodel.calibration.starts import estimate
 from costmodel.calibration.surfaces import FEWEST, alike, learnt
 from costmodel.counting.subject import Prepared, Subject, nodes_of
 from costmodel.errors import CostModelError, DataError
-from costmodel.graph.serialize import write_atomically
+from costmodel.graph.writing import write_atomically
 from costmodel.kinds import KINDS
 from costmodel.platforms import (
     Platform,

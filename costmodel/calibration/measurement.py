@@ -39,7 +39,7 @@ import networkx as nx
 
 from costmodel.counting.subject import Prepared
 from costmodel.errors import DataError, listed, suggest
-from costmodel.graph.serialize import write_atomically
+from costmodel.graph.writing import write_atomically
 from costmodel.ops.tensor import DTYPE_BYTES
 from costmodel.reading import read_text
 

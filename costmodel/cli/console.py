@@ -58,7 +58,7 @@ def print_json(document: dict[str, Any]) -> None:
 
 def write_page(file: Path, text: str) -> None:
     """Write a page to ``file``, or print it if that is "-"."""
-    from costmodel.graph.serialize import write_atomically
+    from costmodel.graph.writing import write_atomically
 
     if str(file) == "-":
         print(text, end="")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import os
-import stat
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ from costmodel.graph.schema import (
     validate,
     validate_within,
 )
+from costmodel.graph.writing import write_atomically
 from costmodel.ops import OPERATORS, Op
 from costmodel.ops.tensor import Tensor
 from costmodel.reading import parse_json, read_text
@@ -147,62 +145,6 @@ def load(path: str | os.PathLike[str]) -> nx.DiGraph:
         return from_json(text)
     except (DataError, GraphError, UnknownOperatorError) as error:
         raise type(error)(f"{file}: {error}") from None
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` atomically: a reader never sees half of it.
-
-    Follows links and keeps the mode of a file; writes to devices and pipes in place.
-
-    Raises
-    ------
-    DataError
-        If the path cannot be written.
-    """
-    try:
-        mode = _mode_of(path)
-        if mode is None or stat.S_ISREG(mode):
-            _replace(Path(os.path.realpath(path)), text, mode)
-        else:  # a device or a pipe cannot be replaced
-            path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror}") from None
-    except ValueError as error:  # a NUL in the name
-        raise DataError(f"{str(path)!r}: cannot be written: {error}") from None
-
-
-def _mode_of(path: Path) -> int | None:
-    """Return the mode of the file to be overwritten, None if it does not exist."""
-    try:
-        mode = os.stat(path).st_mode
-    except FileNotFoundError:
-        return None
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, "it is a folder")
-    if not os.access(path, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    return mode
-
-
-def _replace(path: Path, text: str, mode: int | None) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, 0o666 & ~_umask() if mode is None else stat.S_IMODE(mode))
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _umask() -> int:
-    """Return the umask, which can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def _encode(value: Any, node: str) -> Any:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from costmodel.errors import DataError, missing
+from costmodel.graph.writing import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes as Axes
@@ -17,7 +18,7 @@ def check_file(file: Path) -> None:
     Raises
     ------
     DataError
-        If matplotlib writes no files of its suffix.
+        If matplotlib writes no files of its suffix, or its folder does not exist.
     MissingPackageError
         If matplotlib is not installed.
 
@@ -37,13 +38,22 @@ def check_file(file: Path) -> None:
         raise DataError(
             f"{file}: a figure's file must end in .png, .svg, .pdf or another suffix of matplotlib"
         )
+    if not file.parent.is_dir():
+        raise DataError(f"{file}: cannot be written: there is no folder {file.parent}")
 
 
 def write(ax: Axes, file: Path) -> None:
-    """Write the figure of some axes to a file, and close it."""
+    """Write the figure of some axes to a file, and close it.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written.
+    """
     from matplotlib import pyplot
 
     figure = ax.get_figure(root=True)
     if figure is not None:
-        figure.savefig(file)
+        with replacing(file) as half:
+            figure.savefig(half, format=file.suffix.lower().removeprefix("."))
         pyplot.close(figure)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from costmodel.errors import DataError
 from costmodel.graph import nodes_in_order
+from costmodel.graph.writing import replacing
 from costmodel.platforms import Platform
 from costmodel.spaces.select import Columns
 from costmodel.spaces.space import Space
@@ -118,10 +118,8 @@ class Store:
         path = self._path(number)
         if path.exists():
             return
-        half = path.with_suffix(".half")
-        with open(half, "wb") as stream:
+        with replacing(path) as half, open(half, "wb") as stream:
             np.savez(stream, **dict(columns))  # type: ignore[arg-type]
-        os.replace(half, path)
 
     def _path(self, number: int) -> Path:
         return self._folder / f"chunk-{number:06}.npz"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -12,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from costmodel.errors import DataError
+from costmodel.graph.writing import replacing
 from costmodel.spaces.select import Columns
 
-_HALF = ".half"
-"""Suffix of a file that is not whole yet."""
 Write = Callable[[Columns], None]
 """Append rows to a file; all calls have the same columns."""
 
@@ -29,7 +27,8 @@ def rows_to(file: Path) -> AbstractContextManager[Write]:
     Raises
     ------
     DataError
-        If the file is neither ``.csv`` nor ``.parquet``, or pyarrow is not installed.
+        If the file is neither ``.csv`` nor ``.parquet``, cannot be written, or pyarrow is not
+        installed.
 
     Examples
     --------
@@ -53,20 +52,8 @@ def rows_to(file: Path) -> AbstractContextManager[Write]:
 
 
 @contextmanager
-def _whole(file: Path) -> Iterator[Path]:
-    """Yield a file beside ``file`` that takes its place at the end, unless something fails."""
-    half = file.with_name(file.name + _HALF)
-    half.touch()  # a folder that is missing is found out at once
-    try:
-        yield half
-        os.replace(half, file)
-    finally:
-        half.unlink(missing_ok=True)
-
-
-@contextmanager
 def _csv(file: Path) -> Iterator[Write]:
-    with _whole(file) as half, open(half, "w", newline="", encoding="utf-8") as stream:
+    with replacing(file) as half, open(half, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         begun = False
 
@@ -106,7 +93,7 @@ def _parquet(file: Path) -> Iterator[Write]:
             writer = parquet.ParquetWriter(half, table.schema)
         writer.write_table(table)
 
-    with _whole(file) as half:
+    with replacing(file) as half:
         try:
             yield write
         finally:

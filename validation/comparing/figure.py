@@ -48,6 +48,7 @@ def write_figure(path: Path, compared: Sequence[Comparison], campaign: Campaign)
         What ran them.
     """
     from costmodel.plots import agreement  # slow to import
+    from costmodel.plots.files import write
 
     backend = campaign.backend
     here = [c.measured.quiet for c in compared]
@@ -59,9 +60,7 @@ def write_figure(path: Path, compared: Sequence[Comparison], campaign: Campaign)
         simulated = _simulated(compared, campaign) if isinstance(backend, ArmBackend) else None
         ax = agreement(predicted, simulated, here, intervals)
         said = f"predicted{' and simulated' if simulated else ''} against measured"
-    figure = ax.get_figure(root=True)
-    assert figure is not None, "axes of a figure of their own"
-    figure.savefig(path)
+    write(ax, path)
     return f"{path}: {said} times of {len(compared)} networks"
 
 

@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from costmodel.graph.serialize import write_atomically
+from costmodel.graph.writing import write_atomically
 
 from ..errors import MeasuringError
 from .points import PACKAGES, Mutant, all_mutants

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from costmodel.graph.serialize import write_atomically
+from costmodel.graph.writing import write_atomically
 
 from ..errors import MeasuringError
 

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from costmodel.errors import DataError, suggest
-from costmodel.graph.serialize import write_atomically
+from costmodel.graph.writing import write_atomically
 
 from .bench import MODEL, Score
 from .dataset import data_folder

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import costmodel
-from costmodel.graph.serialize import write_atomically
+from costmodel.graph.writing import write_atomically
 
 from .bench import Score
 from .figures import Figures

@@ -11,7 +11,7 @@ import tomlkit
 import typer
 from rich.table import Table
 
-from costmodel.graph.serialize import write_atomically
+from costmodel.graph.writing import write_atomically
 
 from .boards import before, benches, teaching
 from .command import wide_console

@@ -9,7 +9,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from costmodel.graph.serialize import write_atomically
+from costmodel.graph.writing import write_atomically
 from costmodel.platforms import calibration_file
 from costmodel.timing.fitted import to_toml
 
