@@ -108,7 +108,8 @@ def test_every_command_takes_every_kind_of_network(
     command: str, kind: str, networks: dict[str, str], tmp_path: Path
 ) -> None:
     name, *arguments = COMMANDS[command]
-    asked = [name, networks[kind], *arguments, "-p", PI, *GIVEN.get(kind, ())]
+    where = [] if command == "solve" else ["-p", PI]  # it minimizes MAC, which no platform has
+    asked = [name, networks[kind], *arguments, *where, *GIVEN.get(kind, ())]
     if command == "rebatched" and kind == "open":
         asked = asked[:-2]  # the size that varies is the one that is open
     picture = tmp_path / "figure.png"

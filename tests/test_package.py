@@ -120,7 +120,7 @@ def test_the_wheel_measures_under_torch_in_a_process_of_its_own(
     commands: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("torch")
-    words = ("validate", "linear", "--backend", "torch", "--no-kernels", "--precision", "1")
+    words = ("validate", "linear", "--backend", "torch", "--no-kernels", "--precision", "100%")
     assert "linear" in run(commands, tmp_path, *words)
 
 

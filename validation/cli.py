@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 
 from costmodel.calibration.measurement import write_measurements
+from costmodel.cli.limits import share_limit
+from costmodel.cli.unused import refuse_unused
 from costmodel.errors import DataError
 
 from .backends import Backend, Settings, load_backend
@@ -37,6 +39,9 @@ from .measuring.store import Store
 
 _KERNEL_BUDGET = 0.03
 """Time budget of one kernel alone, as a share of that of a network, which has dozens. [1]"""
+
+_LEAST_PRECISION = 1e-4
+"""Smallest half width of an interval that can be asked for, as a share of the median. [1]"""
 
 Networks = Annotated[
     list[str], typer.Argument(help="Networks, such as 'shufflenet_v2?width=1.0' or model.onnx.")
@@ -79,9 +84,10 @@ Cores = Annotated[
     typer.Option(help="Cores that the threads are bound to: 4-7 or 0,2; on a board also big."),
 ]
 Precision = Annotated[
-    float,
+    str,
     typer.Option(
-        min=1e-4, max=1.0, help="Sufficient half width of the median's interval, as a share."
+        metavar="SHARE",
+        help="Sufficient half width of the median's interval: 1% or 0.01 of the median.",
     ),
 ]
 Budget = Annotated[float, typer.Option(min=0.01, help="Maximum time per network. [s]")]
@@ -114,7 +120,7 @@ def measure(
     threads: Threads = 1,
     cache: Cache = "warm",
     cores: Cores = None,
-    precision: Precision = 0.01,
+    precision: Precision = "1%",
     budget: Budget = 10.0,
     limit: Limit = LIMIT,
 ) -> None:
@@ -130,7 +136,7 @@ def measure(
     costmodel measure "conv2d?cin=64&size=56&cout=64&k=1" --threads 2 --table host.csv
     """
     console = Console(stderr=True)
-    plan = Plan(precision=precision, budget=budget)
+    plan = Plan(precision=_precision(precision), budget=budget)
     runner = load_backend(backend)
     bound = chosen_cores(cores, runner, threads)
     settings = Settings(device, mode, layout, dtype, threads, cache, cores=bound)
@@ -174,7 +180,7 @@ def validate(
     threads: Threads = 1,
     cache: Cache = "warm",
     cores: Cores = None,
-    precision: Precision = 0.01,
+    precision: Precision = "1%",
     budget: Budget = 10.0,
     limit: Limit = LIMIT,
 ) -> None:
@@ -192,11 +198,23 @@ def validate(
     costmodel validate g1 g2 g3 g4 --backend torch
     """
     console = Console(stderr=True)
-    plan = Plan(precision=precision, budget=budget)
+    plan = Plan(precision=_precision(precision), budget=budget)
     runner = load_backend(backend)
     bound = chosen_cores(cores, runner, threads)
     settings = Settings(device, mode, layout, dtype, threads, cache, cores=bound)
     if runner.label == "emulated":
+        refuse_unused(
+            {
+                "--platform": platform is not None,
+                "--no-kernels": not kernels,
+                "--table": table is not None,
+                "--plot": plot is not None,
+                "--repeat": repeat,
+                "--output": output is not None,
+                "--precision and --budget": bool(changed(plan)),
+            },
+            f"{runner.name} checks results, and predicts and times nothing",
+        )
         if settings != Settings():
             raise MeasuringError(
                 f"{runner.name} checks results and counts in float32 on one thread: leave out "
@@ -207,6 +225,8 @@ def validate(
     refuse_unhonoured(runner, settings, changed(plan))
     if plot is not None:
         check_figure(plot)
+    if not kernels:
+        refuse_unused({"--table": table is not None}, "--table is of the kernels")
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         where = confirmed_platform(platform or runner.platform(settings), runner, settings)
@@ -215,6 +235,8 @@ def validate(
         if guidelines_only(networks):
             if table is not None or plot is not None:
                 raise DataError("--table and --plot are of networks: guidelines print tables")
+            if repeat or not kernels:
+                raise DataError("--repeat and --no-kernels are of networks: leave them out")
             how = Campaign((), runner, settings, plan, platform=where, limit=limit)
             tried = [try_guideline(name, how, store, console) for name in networks]
             show_guidelines(tried, runner, settings, as_json)
@@ -243,6 +265,16 @@ def validate(
     show_networks(compared, runner, settings, as_json)
     if len(compared) < len(set(networks)):
         raise typer.Exit(1)
+
+
+def _precision(text: str) -> float:
+    """Return the share of the median that the option ``--precision`` gives [1]."""
+    found = share_limit(text)
+    if not _LEAST_PRECISION <= found <= 1:
+        raise DataError(
+            f"--precision must be between {100 * _LEAST_PRECISION:g}% and 100%, got {text!r}"
+        )
+    return found
 
 
 def _say_verdict(runner: Backend, console: Console) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from costmodel.cli.completion import complete_platform
+from costmodel.cli.unused import refuse_unused
 from costmodel.errors import DataError
 
 if TYPE_CHECKING:
@@ -92,7 +93,15 @@ def calibrate(
     tried = [name for given in platforms or [] for name in _with_runtimes(given)]
     if len(tried) > 1 and (backend is not None or design is not None):
         raise DataError("several platforms are tried on a table: give one beside this option")
+    unused = {"--keep-good": keep_good}
+    if design is not None:
+        form = "--json" if as_json else "--csv"
+        unused |= {"--as-is": as_is, "--output": output is not None, form: as_json or as_csv}
+        if measurements is not None:
+            unused["the table"] = True
+        refuse_unused(unused, "--design prints what to measure, and fits nothing")
     if backend is not None:
+        refuse_unused(unused, "--backend measures by itself")
         if measurements is not None or design is not None:
             raise DataError("--backend measures by itself: give no table and no --design beside it")
         name, rows, provenance = _measure(backend, tried[0] if tried else None)

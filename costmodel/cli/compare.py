@@ -10,6 +10,7 @@ import typer
 from costmodel.cli.given import DimOption, InputOption
 from costmodel.cli.limits import EXCEEDED, share_limit
 from costmodel.cli.networks import JsonOption, load_networks, need_numbers, subject_of
+from costmodel.cli.unused import refuse_unused
 from costmodel.errors import DataError
 
 if TYPE_CHECKING:
@@ -92,6 +93,13 @@ def compare(
     if json and html is not None:
         raise typer.BadParameter("give one of --json and --html")
     slack = None if fail_if_slower is None else share_limit(fail_if_slower)
+    if over is not None:
+        why = "--over varies the networks as they are given, such as 'resnet18?batch=8'"
+        refuse_unused({"--batch": bool(batches)}, why)
+    if len(networks) == 1:
+        alone = {"--over": over is not None and plot is None}
+        alone["--fail-if-slower"] = slack is not None and len(batches or ()) < 2
+        refuse_unused(alone, "one network is compared with no other")
     with working("comparing"):
         from costmodel.comparison import compare as weigh
 

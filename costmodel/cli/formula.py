@@ -20,6 +20,7 @@ from costmodel.cli.networks import (
     memory_size,
     symbolic_network,
 )
+from costmodel.cli.unused import refuse_unused
 from costmodel.errors import printable
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ def formula(
         raise typer.BadParameter("--platform goes with --of latency, and only with it")
     if fast_memory is not None and of not in (None, Quantity.TRAFFIC):
         raise typer.BadParameter("--fast-memory goes with --of traffic, or without --of")
+    if json:
+        refuse_unused({"--latex": latex}, "--json holds text and LaTeX")
     with working(f"deriving {network}"):
         if platform is not None:  # rejected before a network is built
             from costmodel.platforms import load_platform

@@ -39,14 +39,31 @@ def latency_limit(text: str) -> float:
 
 
 def share_limit(text: str) -> float:
-    """Return a share written by the user, with or without a per cent sign [1].
+    """Return a share written by the user: with a per cent sign, or as a number below 1 [1].
+
+    Raises
+    ------
+    DataError
+        If it is neither. A number without a sign that is not below 1 may be meant as per cent.
 
     Examples
     --------
-    >>> share_limit("5%"), share_limit("0.05")
-    (0.05, 0.05)
+    >>> share_limit("5%"), share_limit("0.05"), share_limit("150%")
+    (0.05, 0.05, 1.5)
+    >>> share_limit("5")
+    Traceback (most recent call last):
+    ...
+    costmodel.errors.DataError: a share of 5 is 500 %: write 5% if that is meant, or 500%
     """
     match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*(%?)\s*", text)
     if not match:
         raise DataError(f"a share must be written as in 5% or 0.05, got {text!r}")
-    return float(match[1]) / (100 if match[2] else 1)
+    value = float(match[1])
+    if match[2]:
+        return value / 100
+    if value >= 1:
+        raise DataError(
+            f"a share of {value:g} is {100 * value:g} %: write {value:g}% if that is meant, or "
+            f"{100 * value:g}%"
+        )
+    return value

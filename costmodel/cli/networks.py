@@ -109,13 +109,16 @@ def load_networks(
     Raises
     ------
     DataError
-        If no network leaves a given size open.
+        If no network leaves a given size open, or takes a given shape.
     CostModelError
         If there is no such network, or its batch cannot be changed.
     """
     from costmodel.cli.given import parse_dims
 
     values = parse_dims(dims)
+    if inputs and all(map(_in_zoo, specs)):
+        name = specs[0].partition("?")[0]
+        raise DataError(f"{name}: the zoo's networks take parameters, as in {name}?size=160")
     graphs = [load_network(spec, batch, inputs=_taken(spec, inputs)) for spec in specs]
     if wrong := sorted(set(values).difference(*map(_open, graphs))):
         raise DataError(f"--dim: no size {wrong[0]!r} is open in any of these networks")

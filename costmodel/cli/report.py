@@ -19,6 +19,7 @@ from costmodel.cli.networks import (
     memory_size,
     need_numbers,
 )
+from costmodel.cli.unused import refuse_unused
 
 if TYPE_CHECKING:
     from costmodel.platforms import Platform
@@ -82,8 +83,18 @@ def report(
 
     if json + csv + (html is not None) > 1:
         raise typer.BadParameter("give one of --json, --csv and --html")
-    if like is not None and (json or csv or html is not None or explain or platform is not None):
-        raise typer.BadParameter("--like explains a count: give it without formats and platforms")
+    form = "--json" if json else "--csv" if csv else "--html" if html is not None else ""
+    if like is not None:
+        unused = {form: bool(form), "--explain": explain, "--platform": platform is not None}
+        unused |= {"--fast-memory": fast_memory is not None, "--depth": depth is not None}
+        refuse_unused(unused, "--like explains a count")
+    if form:
+        refuse_unused({"--explain": explain}, f"{form} explains every kernel without it")
+    if csv or html is not None:
+        refuse_unused({"--depth": depth is not None}, f"{form} shows all modules or operators")
+    if csv:
+        unused = {"--fast-memory": fast_memory is not None}
+        refuse_unused(unused, "--csv prints rows of operators or kernels")
     if explain and platform is None:
         raise typer.BadParameter("--explain explains a latency: give --platform as well")
     if max_latency is not None and platform is None:

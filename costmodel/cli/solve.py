@@ -84,6 +84,11 @@ def solve(
     check_figure_file(plot)
 
     least, most = (_numbers(texts) for texts in (at_least, at_most))
+    if platforms and "latency" not in (minimize, *least, *most):
+        raise DataError(
+            f"a platform has no effect on {minimize}: minimize latency, limit it, or leave out "
+            "--platform"
+        )
     kept = {name: _whole(name, value) for name, value in _numbers(keep).items()}
     limits = {name: _range(name, text) for name, text in _pairs(ranges)}
     with working(f"solving {network}"):

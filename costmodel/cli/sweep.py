@@ -11,6 +11,7 @@ import typer
 
 from costmodel.cli.given import DimOption, InputOption
 from costmodel.cli.networks import JsonOption, ended_by
+from costmodel.cli.unused import refuse_unused
 from costmodel.errors import DataError
 
 if TYPE_CHECKING:
@@ -106,6 +107,8 @@ def sweep(
     from costmodel.spaces.writing import rows_to
 
     check_figure_file(plot)
+    if scheduler is not None:
+        refuse_unused({"--workers": workers > 1}, "--scheduler uses the workers of its cluster")
     with ended_by(space):
         place = find_space(space, _choices(choose), parse_inputs(inputs), parse_dims(dims))
     front = tuple(part.strip() for part in pareto.split(",")) if pareto else ()

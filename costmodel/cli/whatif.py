@@ -16,6 +16,7 @@ from costmodel.cli.networks import (
     need_numbers,
     subject_of,
 )
+from costmodel.cli.unused import refuse_unused
 from costmodel.errors import DataError
 
 if TYPE_CHECKING:
@@ -77,8 +78,9 @@ def whatif(
 
     if (max_latency is None) != (over is None):
         raise typer.BadParameter("--max-latency and --over go together: a limit, and what may vary")
-    if by is not None and plot is not None:
-        raise typer.BadParameter("--plot draws numbers: leave out --by")
+    if by is not None:
+        unused = {"--max-latency": max_latency is not None, "--over": over is not None}
+        refuse_unused(unused | {"--plot": plot is not None}, "--by prints a closed form")
     check_figure_file(plot)
     (graph,) = load_networks([network], None, inputs, dims)
     if by is not None:
