@@ -28,7 +28,6 @@ below 2**53, else one of float64 (:class:`~costmodel.algebra.arrays.Whole`: no p
 arithmetic mixes the three freely."""
 
 
-@cache
 def dim(name: str) -> sympy.Symbol:
     """Return the positive integer symbol ``name``, always the same object.
 
@@ -44,6 +43,11 @@ def dim(name: str) -> sympy.Symbol:
     """
     if not is_name(name):
         raise DataError(f"symbol name {name!r} is not an identifier such as 'c1' or 'h'")
+    return _symbol(name)
+
+
+@cache
+def _symbol(name: str) -> sympy.Symbol:
     return sympy.Symbol(name, integer=True, positive=True)
 
 

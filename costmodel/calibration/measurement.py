@@ -37,6 +37,7 @@ from typing import Any
 
 import networkx as nx
 
+from costmodel.arguments import path_of
 from costmodel.counting.subject import Prepared
 from costmodel.errors import DataError, listed, suggest
 from costmodel.graph.writing import write_atomically
@@ -135,7 +136,7 @@ def read_measurements(
         If the file cannot be read, lacks a column, or holds bad rows and ``keep_good`` is false;
         the message gives the first bad rows with the reasons.
     """
-    file = Path(path)
+    file = path_of(path, "path")
     rows = _parquet_rows(file) if file.suffix == ".parquet" else _csv_rows(file)
     try:
         good, bad = check_rows(rows)

@@ -10,6 +10,7 @@ from itertools import pairwise
 import networkx as nx
 import numpy as np
 
+from costmodel.arguments import number_of
 from costmodel.comparison.situations import is_whole, log_seconds, ready_to_vary
 from costmodel.errors import CostModelError, DataError
 from costmodel.platforms import Platform, load_platform
@@ -43,6 +44,10 @@ class Axis:
     high: float
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise DataError(f"the name of an axis must be a text, got {self.name!r}")
+        for end in ("low", "high"):
+            number_of(getattr(self, end), f"{end} of the axis {self.name}")
         if not 0 < self.low < self.high < math.inf:
             raise DataError(
                 f"{self.name} must be varied from a positive number to a larger one, got "
@@ -155,7 +160,7 @@ def meet(
     Raises
     ------
     DataError
-        If nothing of this name can be varied.
+        If nothing of this name can be varied, or the limit is not positive.
 
     Examples
     --------
@@ -164,6 +169,8 @@ def meet(
     True
     """
     _check_axis(axis)
+    if number_of(seconds, "seconds") <= 0:
+        raise DataError(f"seconds must be positive, got {seconds:g}")
     where = load_platform(platform)
     ready = ready_to_vary(subject, axis.name)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import networkx as nx
 import numpy as np
 
+from costmodel.arguments import values_of
 from costmodel.counting.metrics import mac, multiply_adds, params
 from costmodel.counting.subject import prepare
 from costmodel.errors import DataError, GraphError, listed
@@ -169,7 +170,10 @@ def compare(
     if wrong := [n for n in networks if not isinstance(n, str | nx.Graph)]:
         raise GraphError(f"expected networks by name or as graphs, got {wrong[0]!r}")
     named = [(n, network(n)) if isinstance(n, str) else (str(n.name), n) for n in networks]
-    places = [platforms] if isinstance(platforms, str | Platform) else list(platforms)
+    single = isinstance(platforms, str | Platform)
+    places = values_of([platforms] if single else platforms, "platforms", "platforms")
+    if type(depth) is not int:
+        raise DataError(f"depth must be an integer, got {depth!r}")
     if not named or not places:
         raise GraphError("a comparison needs at least one network and one platform")
     for name, graph in named:

@@ -79,9 +79,9 @@ def sensitivity(graph: nx.DiGraph, platform: str | Platform, symbol: str) -> Dim
     True
     """
     free = {s.name for s in free_symbols(graph)}
-    if symbol not in free:
+    if not isinstance(symbol, str) or symbol not in free:
         known = ", ".join(sorted(free)) or "none"
-        raise DataError(f"{symbol!r} is not free in {graph.name}; free are: {known}")
+        raise DataError(f"symbol {symbol!r} is not free in {graph.name}; free are: {known}")
     seconds = latency(graph, platform).seconds
     return _Slope(dim(symbol)).of(sympy.sympify(seconds))
 

@@ -59,6 +59,8 @@ class Builder:
     """
 
     def __init__(self, name: str = "network") -> None:
+        if not isinstance(name, str):
+            raise GraphError(f"the name of a network must be a text, got {name!r}")
         self._network = name
         self._nodes: dict[str, Node] = {}
         self._modules: list[str] = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-from pathlib import Path
 from typing import Any
 
 import networkx as nx
@@ -13,6 +12,7 @@ import networkx as nx
 from costmodel.algebra.certainty import is_certain
 from costmodel.algebra.later import is_expression
 from costmodel.algebra.written import parse_dim
+from costmodel.arguments import path_of
 from costmodel.errors import DataError, GraphError, UnknownOperatorError, listed, suggest
 from costmodel.graph.decoding import Decoder
 from costmodel.graph.schema import (
@@ -126,7 +126,7 @@ def from_json(text: str) -> nx.DiGraph:
 
 def save(graph: nx.DiGraph, path: str | os.PathLike[str]) -> None:
     """Write ``graph`` to a JSON file atomically."""
-    write_atomically(Path(path), to_json(graph) + "\n")
+    write_atomically(path_of(path, "path"), to_json(graph) + "\n")
 
 
 def load(path: str | os.PathLike[str]) -> nx.DiGraph:
@@ -139,7 +139,7 @@ def load(path: str | os.PathLike[str]) -> nx.DiGraph:
     GraphError, UnknownOperatorError
         As :func:`from_json`; names the file.
     """
-    file = Path(path)
+    file = path_of(path, "path")
     text = read_text(file, MAX_BYTES)
     try:
         return from_json(text)

@@ -44,8 +44,8 @@ def peak(device: str | Path, dtype: str = "float32") -> Fact:
     True
     """
     hardware = load_hardware(device)
-    if dtype not in WIDER:
-        raise DataError(f"data type {dtype!r} is unknown; {suggest(dtype, WIDER)}")
+    if not isinstance(dtype, str) or dtype not in WIDER:
+        raise DataError(f"data type {dtype!r} is unknown; {suggest(str(dtype), WIDER)}")
     facts = [hardware.facts[f"peak.{key}"] for key in WIDER[dtype] if key in hardware.peak]
     if not facts:
         raise DataError(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import networkx as nx
 import numpy as np
 
+from costmodel.arguments import values_of
 from costmodel.counting.subject import prepare
 from costmodel.errors import DataError
 from costmodel.graph import at
@@ -102,10 +103,12 @@ def solve(
     ):
         if given is not None and not isinstance(given, Mapping):
             raise DataError(f"{said} must be a mapping of names to values, got {given!r}")
+    single = isinstance(platforms, str | Platform)
+    places = values_of([platforms] if single else platforms, "platforms", "platforms")
     problem = Problem(
         graph,
         minimize,
-        [platforms] if isinstance(platforms, str | Platform) else list(platforms),
+        places,
         dict(at_least or {}),
         dict(at_most or {}),
         dict(keep or {}),

@@ -8,6 +8,7 @@ from typing import Any
 import networkx as nx
 
 from costmodel.algebra.symbols import Dim
+from costmodel.arguments import mapping_of, values_of
 from costmodel.errors import DataError, suggest
 from costmodel.spaces.builders import (
     FBNET_BLOCKS,
@@ -132,7 +133,8 @@ def find_space(
         raise DataError(f"a space must be a name or a graph, got {name!r}")
     if choices is not None and not isinstance(choices, Mapping):
         raise DataError(f"choices must be a mapping of parameters to values, got {choices!r}")
-    given = Given(name, inputs, dict(dims or {}))
+    shapes = values_of(inputs, "inputs", "InputShape")
+    given = Given(name, shapes, mapping_of(dims, "dims"))
     if isinstance(name, str) and name in SPACES:
         space = SPACES[name]()
         wrong = [n for n in choices or {} if n not in space.choices]

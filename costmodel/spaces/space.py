@@ -10,6 +10,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
+from costmodel.arguments import values_of
 from costmodel.errors import DataError, listed
 
 MAX_VARIANTS = 2**62
@@ -54,6 +55,14 @@ class Space:
     _order: tuple[str, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not callable(self.build):
+            raise DataError(
+                "name must be a text and build a function of the choices, got "
+                f"{self.name!r} and {self.build!r}"
+            )
+        if not isinstance(self.choices, Mapping):
+            raise DataError(f"choices must be a mapping of names to values, got {self.choices!r}")
+        values_of(self.sizes, "sizes", "parameters")
         empty = next((n for n, values in self.choices.items() if not len(values)), None)
         if empty is not None or not self.choices:
             raise DataError(f"space {self.name}: {empty or 'it'} has no values to choose from")

@@ -9,11 +9,12 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from pathlib import Path
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
+from costmodel.arguments import path_of, values_of
 from costmodel.errors import DataError, suggest
 from costmodel.platforms import Platform, load_platform
 from costmodel.spaces.chunks import Store, chunks
@@ -136,13 +137,20 @@ def sweep(
         raise DataError(
             f"where must be a text and front a list of columns, got {where!r} and {front!r}"
         )
-    if best is not None and not isinstance(best, int):
-        raise DataError(f"best must be an integer, got {best!r}")
+    for name, number in (("best", best), ("sample", sample)):
+        if number is not None and not isinstance(number, Integral):
+            raise DataError(f"{name} must be an integer, got {number!r}")
+    for name, function in (("progress", progress), ("each", each)):
+        if function is not None and not callable(function):
+            raise DataError(f"{name} must be a function, got {function!r}")
+    if executor is not None and not callable(getattr(executor, "submit", None)):
+        raise DataError(f"executor must be an Executor of concurrent.futures, got {executor!r}")
+    front_of = values_of(front, "front", "columns")
     tests = conditions(where, COLUMNS) if where.strip() else []
-    if wrong := [c for c in front if c not in COLUMNS]:
-        raise DataError(f"there is no column {wrong[0]!r}; {suggest(wrong[0], COLUMNS)}")
-    chosen = _Chosen(tests, best, tuple(front))
-    store = None if folder is None else Store(Path(folder), space, place, sample)
+    if wrong := [c for c in front_of if c not in COLUMNS]:
+        raise DataError(f"there is no column {wrong[0]!r}; {suggest(str(wrong[0]), COLUMNS)}")
+    chosen = _Chosen(tests, best, front_of)
+    store = None if folder is None else Store(path_of(folder, "folder"), space, place, sample)
     check_sizes(space, place, next(chunks(space, sample)))
     work = partial(_chunk, space, place)
     seen, whole = 0, space.count if sample is None else min(sample, space.count)

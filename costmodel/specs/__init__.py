@@ -21,6 +21,7 @@ from pathlib import Path
 import networkx as nx
 
 from costmodel.algebra.symbols import Dim, dim
+from costmodel.arguments import mapping_of, values_of
 from costmodel.errors import DataError
 from costmodel.graph import at, free_symbols
 from costmodel.reading import is_file
@@ -88,7 +89,10 @@ def network(
         raise DataError(f"a network must be a text, got {type(spec).__name__}: give {FORMS}")
     if len(spec) > MAX_LENGTH:
         raise DataError(f"a network of {len(spec)} characters is too long (at most {MAX_LENGTH})")
-    text, named = spec.strip(), dict(dims or {})
+    text, named = spec.strip(), mapping_of(dims, "dims")
+    inputs = values_of(inputs, "inputs", "InputShape")
+    if wrong := [given for given in inputs if not isinstance(given, InputShape)]:
+        raise DataError(f"inputs must be a list of InputShape, got {wrong[0]!r} in it")
     if text.startswith("python:"):
         return _at(from_python(text, strict, inputs), named, text)
     head, question, query = text.partition("?")

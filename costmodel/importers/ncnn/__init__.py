@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import networkx as nx
 
 from costmodel.algebra.symbols import Dim
+from costmodel.arguments import path_of, values_of
 
 
 def from_ncnn(param_path: str | os.PathLike[str], input_shape: Sequence[Dim]) -> nx.DiGraph:
@@ -56,4 +56,5 @@ def from_ncnn(param_path: str | os.PathLike[str], input_shape: Sequence[Dim]) ->
     """
     from costmodel.importers.ncnn.load import load  # its handlers are read when a file is
 
-    return load(Path(param_path), tuple(input_shape))
+    file = path_of(param_path, "param_path")
+    return load(file, values_of(input_shape, "input_shape", "sizes"))

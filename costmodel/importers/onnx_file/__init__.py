@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import networkx as nx
 
 from costmodel.algebra.symbols import Dim
+from costmodel.arguments import mapping_of, path_of
 
 
 def from_onnx(
@@ -64,4 +64,5 @@ def from_onnx(
     """
     from costmodel.importers.onnx_file.reader import read  # its handlers are read when a file is
 
-    return read(Path(path), strict, dict(inputs or {}), {**(dims or {}), **sizes})
+    shapes, named = mapping_of(inputs, "inputs"), mapping_of(dims, "dims")
+    return read(path_of(path, "path"), strict, shapes, named | sizes)

@@ -7,6 +7,7 @@ from typing import Any
 
 import networkx as nx
 
+from costmodel.arguments import mapping_of
 from costmodel.importers.registry import refuse_unknown
 from costmodel.importers.torch_module.sizes import Axes
 
@@ -79,7 +80,7 @@ def from_torch(
     """
     from costmodel.importers.torch_module.trace import trace
 
-    walk = trace(module, inputs, keywords, dynamic or {}, strict)
+    walk = trace(module, inputs, keywords, mapping_of(dynamic, "dynamic"), strict)
     if strict:
         refuse_unknown("from_torch", walk.emit.unknown)
     return walk.graph
