@@ -244,3 +244,27 @@ def test_a_core_without_vectors_is_refused(tmp_path: Path) -> None:
     block = "processor\t: 0\nmodel name\t: riscv\n"
     with pytest.raises(DataError, match="no vector instruction set"):
         probe_host(tree(tmp_path, [block]))
+
+
+@pytest.mark.parametrize("name", ["host", "Host", "HOST"])
+def test_no_file_may_have_the_name_of_the_machine_at_hand(name: str, tmp_path: Path) -> None:
+    from costmodel.hardware import lint_device
+    from costmodel.hardware.files import device_path
+    from costmodel.platforms import load_platform
+
+    file = tmp_path / f"{name}.toml"
+    text = device_path("raspberry-pi-4").read_text("utf-8")
+    file.write_text(text.replace('name = "raspberry-pi-4"', f'name = "{name}"'), "utf-8")
+    for load in (load_hardware, lambda path: load_platform(f"{path}/ncnn")):
+        with pytest.raises(DataError, match=rf"{name}\.toml: name: .* means the machine at hand"):
+            load(str(file))
+    (finding,) = lint_device(file)
+    assert str(file) in finding.message
+
+
+def test_a_calibration_of_this_machine_may_be_a_file_of_its_name(tmp_path: Path) -> None:
+    import costmodel as cm
+
+    rows = [cm.Measurement(f"linear?{s}", 1e-3) for s in ("cin=64&cout=64", "cin=128&cout=64")]
+    cm.calibrate(rows, "raspberry-pi-4/ncnn").save(tmp_path / "host.toml")
+    assert cm.load_platform(str(tmp_path / "host.toml")).name == "raspberry-pi-4/ncnn"

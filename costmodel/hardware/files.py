@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     FileT = TypeVar("FileT", bound=BaseModel)
 
 _HERE = Path(__file__).parent
+HOST = "host"
+"""Name of the machine at hand, which is probed: no file may have it."""
 
 
 def hardware_names() -> tuple[str, ...]:
@@ -171,6 +173,10 @@ def _check(path: Path, schema: type[FileT]) -> tuple[FileT | None, list[tuple[st
     name = data.get("name")
     if isinstance(name, str) and name != path.stem:
         wrong.append(("name", f"is {name!r}; it must be the file's, {path.stem!r}"))
+    if path.stem.lower() == HOST:
+        wrong.append(
+            ("name", f"{path.stem!r} means the machine at hand; rename {path} and its name")
+        )
     return checked, wrong
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from costmodel.errors import DataError
-from costmodel.hardware.files import device_path, faults
+from costmodel.hardware.files import HOST, device_path, faults
 from costmodel.hardware.load import load_hardware
 from costmodel.hardware.model import TENSOR_DTYPES, Hardware
 from costmodel.units import format_si
@@ -82,8 +82,8 @@ def lint_device(name_or_path: str | Path) -> list[Finding]:
     """
     from costmodel.hardware.schema import DeviceFile
 
-    if str(name_or_path) == "host":
-        return lint(load_hardware("host"))
+    if str(name_or_path) == HOST:
+        return lint(load_hardware(HOST))
     path = device_path(name_or_path)
     if wrong := faults(path, DeviceFile):
         return [Finding(path.stem, field, message) for field, message in wrong]

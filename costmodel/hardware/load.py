@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from costmodel.hardware.build import build
-from costmodel.hardware.files import device_path, load_core_of, read
+from costmodel.hardware.files import HOST, device_path, load_core_of, read
 from costmodel.hardware.host import probe_host
 from costmodel.hardware.model import Hardware
 
@@ -33,7 +33,7 @@ def load_hardware(name_or_path: str | Path) -> Hardware:
     (28, 484000000000.0)
     """
     text = str(name_or_path)
-    if text == "host":
+    if text == HOST:
         return probe_host()
     # A user's file may have changed since it was read.
     return _read(Path(text)) if text.endswith(".toml") else _shipped(text)
