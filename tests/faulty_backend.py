@@ -16,6 +16,7 @@ import networkx as nx
 
 from costmodel_validation.backends import KernelTiming, Settings
 from costmodel_validation.errors import MeasuringError
+from costmodel_validation.measuring.backend import PLAIN
 from costmodel_validation.measuring.clock import Plan, Subject, Timing, measure
 from costmodel_validation.measuring.journal import NO_JOURNAL, Journal
 
@@ -90,6 +91,12 @@ class Faulty:
 
     def platform(self, settings: Settings) -> str:
         return "host/torch-eager"
+
+    def confirm_platform(self, name: str, settings: Settings = PLAIN) -> None:
+        pass
+
+    def check_settings(self, settings: Settings) -> None:
+        pass
 
     def measure_networks(
         self,

@@ -18,7 +18,9 @@ from costmodel.specs import network
 from costmodel_validation.backends import BACKENDS, KernelTiming, Settings
 from costmodel_validation.designed import BETWEEN, MOST, PLAN, measure_design, settings_of
 from costmodel_validation.errors import MeasuringError
+from costmodel_validation.measuring.backend import PLAIN
 from costmodel_validation.measuring.clock import Plan, Timing, summary
+from costmodel_validation.measuring.confirming import confirm_here
 from costmodel_validation.measuring.store import Store
 
 PLATFORM = "raspberry-pi-4/torch-eager"
@@ -39,6 +41,12 @@ class Fake:
 
     def platform(self, settings: Settings) -> str:
         return PLATFORM
+
+    def confirm_platform(self, name: str, settings: Settings = PLAIN) -> None:
+        confirm_here(name, self, settings)
+
+    def check_settings(self, settings: Settings) -> None:
+        pass
 
     def measure_networks(
         self, graphs: Mapping[str, nx.DiGraph], settings: Settings, plan: Plan

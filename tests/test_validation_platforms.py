@@ -14,7 +14,7 @@ from costmodel.cli.app import app
 from costmodel.hardware import hardware_names, load_hardware
 from costmodel.hardware.gpus import find_gpu
 from costmodel.platforms import load_platform
-from costmodel_validation.backends import BACKENDS, Settings, load_backend
+from costmodel_validation.backends import BACKENDS, Backend, Settings, load_backend
 from costmodel_validation.designed import measure_design, settings_of
 from costmodel_validation.errors import MeasuringError
 from costmodel_validation.measuring.options import confirmed_platform
@@ -225,3 +225,18 @@ def test_a_design_is_measured_for_this_machine_only(
 def test_a_design_is_measured_in_the_layout_of_its_platform() -> None:
     assert settings_of(load_platform("rtx-3090/torch-eager?layout=nhwc")).layout == "channels_last"
     assert settings_of(load_platform("rtx-3090/torch-eager")).layout == "contiguous"
+
+
+@pytest.mark.parametrize("text", ["torch", "ncnn", "onnxruntime", "arm:simulated", "arm:emulated"])
+def test_every_backend_has_all_of_the_protocol(text: str) -> None:
+    """What a backend cannot do is refused by the backend, not left out where it lacks a method."""
+    if text in ("torch", "ncnn", "onnxruntime"):
+        pytest.importorskip(text)
+    backend = load_backend(text)
+    wanted = [name for name in vars(Backend) if not name.startswith("_")]
+    assert {"check_settings", "confirm_platform", "measure_networks"} <= {*wanted}
+    assert not [name for name in wanted if not hasattr(backend, name)]
+    with pytest.raises(MeasuringError):
+        backend.confirm_platform("gtx-1080-ti/paper")
+    with pytest.raises(MeasuringError):
+        backend.check_settings(Settings(layout="channels_last", threads=3, mode="graphs"))

@@ -20,7 +20,9 @@ from costmodel.graph import converted
 from costmodel.kernels.lowering import lower
 from costmodel_validation.backends import KernelTiming, Label, Settings
 from costmodel_validation.errors import MeasuringError
+from costmodel_validation.measuring.backend import PLAIN
 from costmodel_validation.measuring.clock import Plan, Timing, summary
+from costmodel_validation.measuring.confirming import confirm_here
 from costmodel_validation.measuring.networks import network_for
 from costmodel_validation.measuring.platforms import platform_for, platform_name
 
@@ -54,6 +56,12 @@ class Recorder:
 
     def platform(self, settings: Settings) -> str:
         return platform_name("raspberry-pi-4", "torch-eager", settings)
+
+    def confirm_platform(self, name: str, settings: Settings = PLAIN) -> None:
+        confirm_here(name, self, settings)
+
+    def check_settings(self, settings: Settings) -> None:
+        pass
 
     def measure_networks(
         self, graphs: Mapping[str, nx.DiGraph], settings: Settings, plan: Plan

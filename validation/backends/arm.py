@@ -30,7 +30,7 @@ from ..arm.simulator.simulate import DEFAULT_CORE, Simulated
 from ..arm.translate.lower import lower
 from ..arm.translate.reuse import reuse_memory
 from ..errors import MeasuringError
-from ..measuring.backend import KernelTiming, Label, Settings
+from ..measuring.backend import PLAIN, KernelTiming, Label, Settings
 from ..measuring.clock import Plan, Timing
 from ..measuring.host import describe_host, load
 from ..measuring.journal import NO_JOURNAL, Journal
@@ -135,7 +135,7 @@ class ArmBackend:
         except BackendError as error:
             raise type(error)(f"{error} (it could not be asked for its --platform)") from None
 
-    def confirm_platform(self, name: str) -> None:
+    def confirm_platform(self, name: str, settings: Settings = PLAIN) -> None:
         """Refuse a platform that is not the device.
 
         Raises

@@ -22,7 +22,7 @@ from ..arm.bench.answers import Host
 from ..arm.bench.board import Board
 from ..arm.identity import confirm, named_cores
 from ..errors import MeasuringError
-from ..measuring.backend import KernelTiming, Label, LayerTiming, Settings
+from ..measuring.backend import PLAIN, KernelTiming, Label, LayerTiming, Settings
 from ..measuring.clock import Plan, Timing, summary
 from ..measuring.journal import NO_JOURNAL, Journal
 from .alone import cut_out
@@ -135,7 +135,7 @@ class EngineBackend:
         """
         return board_platform(self._host, self.engine, settings, self.name)
 
-    def confirm_platform(self, name: str) -> None:
+    def confirm_platform(self, name: str, settings: Settings = PLAIN) -> None:
         """Refuse a platform that is not the device.
 
         Raises

@@ -15,8 +15,9 @@ from ..arm.bench.program import Shape
 from ..arm.checks.reference import WEIGHT, uniform
 from ..arm.translate.lower import lower
 from ..errors import MeasuringError
-from ..measuring.backend import KernelTiming, Label, Settings
+from ..measuring.backend import PLAIN, KernelTiming, Label, Settings
 from ..measuring.clock import Plan, Subject, Timing
+from ..measuring.confirming import confirm_here
 from ..measuring.host import describe_host
 from ..measuring.journal import NO_JOURNAL, Journal
 from ..measuring.platforms import platform_name
@@ -41,6 +42,15 @@ class NcnnBackend:
     def platform(self, settings: Settings) -> str:
         """Return this host with ncnn."""
         return platform_name("host", RUNTIME, settings)
+
+    def confirm_platform(self, name: str, settings: Settings = PLAIN) -> None:
+        """Refuse a platform that is not this machine with this runtime.
+
+        Raises
+        ------
+        MeasuringError
+        """
+        confirm_here(name, self, settings)
 
     def check_settings(self, settings: Settings) -> None:
         """Refuse settings that are not honoured, each by its name."""

@@ -12,8 +12,9 @@ import torch
 from costmodel.errors import CostModelError
 
 from ..errors import MeasuringError
-from ..measuring.backend import KernelTiming, Label, Settings
+from ..measuring.backend import PLAIN, KernelTiming, Label, Settings
 from ..measuring.clock import Plan, Subject, Timing
+from ..measuring.confirming import confirm_here
 from ..measuring.host import describe_host
 from ..measuring.journal import NO_JOURNAL, Journal
 from ..measuring.platforms import platform_name
@@ -41,6 +42,15 @@ class OnnxRuntimeBackend:
     def platform(self, settings: Settings) -> str:
         """Return this host with ONNX Runtime."""
         return platform_name("host", RUNTIME, settings)
+
+    def confirm_platform(self, name: str, settings: Settings = PLAIN) -> None:
+        """Refuse a platform that is not this machine with this runtime.
+
+        Raises
+        ------
+        MeasuringError
+        """
+        confirm_here(name, self, settings)
 
     def check_settings(self, settings: Settings) -> None:
         """Refuse settings that are not honoured, each by its name.

@@ -18,8 +18,9 @@ from costmodel.kernels.lowering import lower
 from costmodel.runtimes import load_runtime
 
 from ..errors import MeasuringError, OutOfMemoryError
-from ..measuring.backend import KernelTiming, Settings
+from ..measuring.backend import PLAIN, KernelTiming, Settings
 from ..measuring.clock import CpuTimer, Plan, Probe, Subject, Timer, Timing, measure
+from ..measuring.confirming import confirm_here
 from ..measuring.host import describe_host, lacks_memory, pinned
 from ..measuring.journal import NO_JOURNAL, Journal
 from ..measuring.platforms import platform_name
@@ -72,6 +73,15 @@ class TorchBackend:
             return platform_name("host", RUNTIMES[mode], settings)
         runtime = RUNTIMES[settings.mode]
         return platform_name(gpu_hardware(torch.cuda, runtime), runtime, settings)
+
+    def confirm_platform(self, name: str, settings: Settings = PLAIN) -> None:
+        """Refuse a platform that is not this machine with this runtime.
+
+        Raises
+        ------
+        MeasuringError
+        """
+        confirm_here(name, self, settings)
 
     def check_settings(self, settings: Settings) -> None:
         """Refuse settings that this machine or this build of torch does not have.

@@ -69,7 +69,7 @@ def _simulated(compared: Sequence[Comparison], campaign: Campaign) -> list[float
     core = load_platform(campaign.platform).hardware.core
     try:
         simulator: Backend = load_backend(f"arm:simulated={core}")
-        simulator.confirm_platform(campaign.platform)  # type: ignore[attr-defined]
+        simulator.confirm_platform(campaign.platform)
     except (DataError, MeasuringError):
         return None
     graphs = {c.network: campaign.graphs[c.network] for c in compared}

@@ -120,6 +120,10 @@ class LayerTiming:
         return statistics.median(self.samples)
 
 
+PLAIN = Settings()
+"""One thread of the processor, in float32, with warm caches."""
+
+
 class Backend(Protocol):
     """Runs op graphs on one kind of device."""
 
@@ -144,6 +148,22 @@ class Backend(Protocol):
         ------
         MeasuringError
             If it is not known: the message asks for one.
+        """
+
+    def confirm_platform(self, name: str, settings: Settings = PLAIN) -> None:
+        """Refuse a platform that contradicts where the networks are run.
+
+        Raises
+        ------
+        MeasuringError
+        """
+
+    def check_settings(self, settings: Settings) -> None:
+        """Refuse settings that are not honoured, each by its name.
+
+        Raises
+        ------
+        MeasuringError
         """
 
     def measure_networks(
