@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import costmodel as cm
+from costmodel import runtimes
 from costmodel.errors import DataError
 from costmodel.platforms import load_platform
 from costmodel.runtimes import ALGORITHMS, ANCHORS, FOLLOWERS, load_runtime, runtime_names
@@ -264,6 +266,38 @@ def test_a_file_like_another_has_its_rules_and_priors_and_changes_some(tmp_path:
     mine = load_runtime(written(tmp_path, GOOD + 'like = "ncnn"\ndead_code = false\n'))
     assert (mine.title, mine.engine, mine.dead_code) == ("Mine", "ncnn", False)
     assert mine.algorithms == load_runtime("ncnn").algorithms
+
+
+def test_a_table_may_be_like_that_of_another_runtime(tmp_path: Path) -> None:
+    xnnpack, tflite = load_runtime("xnnpack"), load_runtime("tflite")
+    assert tflite.packs == xnnpack.packs
+    assert tflite.arithmetic == replace(
+        xnnpack.arithmetic, per_channel=("int8",), scaled=("elementwise",), neon=("elementwise",)
+    )
+    assert load_runtime("tflite-strict").arithmetic == tflite.arithmetic
+    assert (tflite.engine, load_runtime("tflite-strict").engine) == ("tflite", "tflite-strict")
+    mine = '[packs]\nlike = "ncnn"\n[arithmetic]\nlike = "tflite"\nint8 = []\n'
+    found = load_runtime(written(tmp_path, GOOD + mine))
+    assert found.packs == load_runtime("ncnn").packs
+    assert found.arithmetic == replace(tflite.arithmetic, int8=())
+
+
+@pytest.mark.parametrize(
+    ("like", "error"),
+    [
+        ('"tflit"', "packs.like: unknown runtime 'tflit'; did you mean tflite"),
+        ("3", "packs.like must be the name of a runtime, got 3"),
+        ('"torch-eager"', "packs.like: runtime 'torch-eager' has no table packs"),
+    ],
+)
+def test_a_table_like_none(like: str, error: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=error):
+        load_runtime(written(tmp_path, GOOD + f"[packs]\nlike = {like}\n"))
+
+
+def test_a_long_source_stands_in_one_file() -> None:
+    texts = [p.read_text("utf-8") for p in Path(runtimes.__file__).parent.glob("*.toml")]
+    assert sum("neoni8mm" in text for text in texts) == 1
 
 
 @pytest.mark.parametrize(

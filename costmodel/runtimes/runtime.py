@@ -138,7 +138,8 @@ class Runtime:
     packs : Packs, optional
         How a CPU engine packs channels; None if images stay in the layout of its kernels.
     arithmetic : Arithmetic
-        Narrow arithmetic that a CPU engine has kernels for.
+        Narrow arithmetic that a CPU engine has kernels for. This table and ``packs`` may be
+        ``like`` that of another runtime, and give only the fields that differ.
     widened : tuple of str
         Dtypes without kernels: such tensors are computed in float32, and cast at the beginning and
         the end of a network.
@@ -283,12 +284,31 @@ def _data(name: str, path: Path) -> dict[str, Any]:
         data = parse_toml(read_text(path, MAX_TOML_BYTES))
     except DataError as error:
         raise DataError(f"{name}: {error}") from None
+    for field in ("packs", "arithmetic"):
+        if isinstance(data.get(field), dict) and "like" in data[field]:
+            data[field] = _table(data[field], field, name)
     like = data.get("like")
-    if not (like and isinstance(like, str)):
-        return data
-    if like not in runtime_names():
-        raise DataError(f"{name}: like: {_unknown(like)}")
-    return {**_data(like, _path(like)), **data}
+    return {**_other(like, f"{name}: like"), **data} if like and isinstance(like, str) else data
+
+
+def _table(table: dict[str, Any], field: str, file: str) -> dict[str, Any]:
+    """Return the fields of a table; those that it leaves out are of the runtime it is like."""
+    own = dict(table)
+    where = f"{file}: {field}.like"
+    like = own.pop("like")
+    other = _other(like, where)
+    if field not in other:
+        raise DataError(f"{where}: runtime {like!r} has no table {field}")
+    return {**other[field], **own}
+
+
+def _other(name: Any, where: str) -> dict[str, Any]:
+    """Return the fields of a runtime that a file or one of its tables is like."""
+    if not isinstance(name, str):
+        raise DataError(f"{where} must be the name of a runtime, got {name!r}")
+    if name not in runtime_names():
+        raise DataError(f"{where}: {_unknown(name)}")
+    return _data(name, _path(name))
 
 
 def _runtime(data: dict[str, Any], file: str) -> Runtime:
