@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from typer.testing import CliRunner
 
 from costmodel.cli.app import app
@@ -87,3 +88,11 @@ class Board:
 
     def detail(self, number: str, *_: str) -> dict[str, Any]:
         return {"operators": [[1e-3] * 20] * self.networks[int(number)]}
+
+
+@pytest.fixture(name="board")
+def board_at_hand(monkeypatch: pytest.MonkeyPatch) -> Board:
+    """Put a fake board in the place of every board that a backend is given."""
+    board = Board()
+    monkeypatch.setattr("costmodel_validation.backends.arm.parse_target", lambda name: board)
+    return board

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from fake_board import A72, Board, validate
+from fake_board import board_at_hand as board_at_hand
 from typer.testing import CliRunner
 
 from costmodel import zoo
@@ -27,13 +28,6 @@ from costmodel_validation.measuring.clock import Plan
 from costmodel_validation.measuring.options import chosen_cores
 
 SMALL = "shufflenet_v2?width=0.5&size=64"
-
-
-@pytest.fixture
-def board(monkeypatch: pytest.MonkeyPatch) -> Board:
-    board = Board()
-    monkeypatch.setattr("costmodel_validation.backends.arm.parse_target", lambda name: board)
-    return board
 
 
 def test_what_a_board_measures_has_percentiles_rounds_and_drift(board: Board) -> None:

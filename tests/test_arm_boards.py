@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fake_board import A72, Board, validate
+from fake_board import board_at_hand as board_at_hand
 from typer.testing import CliRunner
 
 from costmodel import zoo
@@ -23,13 +24,6 @@ from costmodel_validation.measuring.store import Store
 SMALL = "shufflenet_v2?width=0.5&size=64"
 PI = "raspberry-pi-4/neon"
 ODD = "elementwise?kind=log&shape=1x4x4x4"
-
-
-@pytest.fixture
-def board(monkeypatch: pytest.MonkeyPatch) -> Board:
-    board = Board()
-    monkeypatch.setattr("costmodel_validation.backends.arm.parse_target", lambda name: board)
-    return board
 
 
 def test_a_board_is_measured_kernel_by_kernel(board: Board) -> None:
