@@ -288,6 +288,30 @@ def test_no_two_pages_of_the_api_have_one_file_where_case_is_ignored() -> None:
     assert [file for file in set(files) if files.count(file) > 1] == []
 
 
+def _pages() -> set[str]:
+    return set(re.findall(r"^   ([A-Za-z_][\w.]*)$", (DOCS / "api/index.rst").read_text(), re.M))
+
+
+def test_every_public_name_has_a_page() -> None:
+    from costmodel import public
+
+    assert {name for name in vars(public) if not name.startswith("_")} - {"zoo"} <= _pages()
+
+
+@pytest.mark.parametrize("package", ["counting", "timing"])
+def test_every_module_that_states_formulas_has_a_page(package: str) -> None:
+    files = sorted((DOCS.parent / "costmodel" / package).glob("*.py"))
+    pages = {module for module in _pages() if module.startswith(f"{package}.")}
+    stating = {
+        f"{package}.{file.stem}"
+        for file in files
+        if re.search(r":math:|\.\. math::", ast.get_docstring(ast.parse(file.read_text())) or "")
+    }
+    assert stating
+    assert stating <= pages
+    assert all((DOCS.parent / "costmodel" / f"{p.replace('.', '/')}.py").exists() for p in pages)
+
+
 def test_the_reference_holds_every_command(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("sphinx")
     monkeypatch.syspath_prepend(DOCS / "_ext")

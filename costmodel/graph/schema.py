@@ -9,11 +9,12 @@ Node
     ``outputs``, the tuple of its output :class:`~costmodel.ops.tensor.Tensor`; ``module``, the
     dotted path of its module (``""`` at the top); ``weights``, the name under which its learned
     tensors are stored: nodes with the same name share them, and they count once
-    (:mod:`costmodel.graph.shared`); optionally
-    ``trainable``, a tuple that says for each learned tensor whether it gets gradients.
+    (:mod:`costmodel.graph.shared`); optionally ``trainable``, a tuple that says for each learned
+    tensor whether it gets gradients.
 Edge
-    From the producer of a tensor to a consumer. Attribute ``links``: a tuple of :class:`Link`, one
-    for each tensor on the edge, from an output of the producer to an input slot of the consumer.
+    From the producer of a tensor to a consumer. Attribute ``links``: a tuple of
+    :class:`~costmodel.graph.node.Link`, one for each tensor on the edge, from an output of the
+    producer to an input slot of the consumer.
     There is at most one edge between two nodes, so all networkx functions for directed graphs work,
     including those that reject multigraphs.
 
