@@ -26,6 +26,8 @@ from costmodel.ops import (
 
 Size: TypeAlias = Any
 """A size of an image or a window: one dimension for both axes, or (height, width)."""
+Margin: TypeAlias = Any
+"""A padding: a size, or ``"same"`` for outputs of ``ceil(size / stride)``."""
 Width: TypeAlias = Any
 """A multiplier of channels: a positive number, an array of them, or a symbol (not rounded)."""
 Shape: TypeAlias = tuple[Dim, ...]
@@ -56,6 +58,17 @@ def half_up(k: Size) -> tuple[Dim, Dim]:
     """Return the padding of an odd window that keeps the size: ``k // 2`` per axis."""
     height, width = pair(k)
     return height // 2, width // 2
+
+
+def margin(padding: Margin | None, k: Size) -> tuple[Dim, Dim] | str:
+    """Return the padding of a window of ``k`` taps, by default :func:`half_up`.
+
+    >>> margin(None, 3), margin(2, 3), margin("same", 3)
+    ((1, 1), (2, 2), 'same')
+    """
+    if isinstance(padding, str):
+        return padding
+    return half_up(k) if padding is None else pair(padding)
 
 
 def conv(

@@ -95,7 +95,7 @@ def check_values(name: str, network: Network, given: dict[str, Any]) -> None:
                 f"{name}: {key!r} must be {kind.words}, got {value!r}; it takes "
                 f"{', '.join(accepted(network))}"
             )
-        if kind.sizes:
+        if kind.sizes and not isinstance(value, str):
             _check_sizes(f"{name}: {key!r}", value)
         elif _is_number(value):
             most = MAX_COUNT if kind is KINDS["int"] else MAX_NUMBER
@@ -219,6 +219,10 @@ def _is_size(value: Any) -> bool:
     return _is_dim(value) or (_is_dims(value) and len(value) == 2)
 
 
+def _is_margin(value: Any) -> bool:
+    return _is_size(value) or (isinstance(value, str) and value == "same")
+
+
 def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -256,6 +260,10 @@ def _parse_size(text: str) -> Any:
     return sizes[0] if len(sizes) == 1 else sizes
 
 
+def _parse_margin(text: str) -> Any:
+    return text if text == "same" else _parse_size(text)
+
+
 def _parse_bool(text: str) -> bool:
     """Read true or false.
 
@@ -281,12 +289,15 @@ def _parse_width(text: str) -> Any:
         return parse_dim(text)
 
 
-_PARSERS_OF_SYMBOLS = (parse_dim, _parse_size, _parse_width, _parse_dims)
+_PARSERS_OF_SYMBOLS = (parse_dim, _parse_size, _parse_margin, _parse_width, _parse_dims)
 _DIMS = "sizes such as 64,128 (integers or symbols)"
 KINDS: dict[str, Kind] = {
     "Dim": Kind("an integer or a symbol", _is_dim, parse_dim, sizes=True),
     "Size": Kind(
         "an integer or a symbol, or two as in 800x1200", _is_size, _parse_size, sizes=True
+    ),
+    "Margin": Kind(
+        "an integer or a symbol, two as in 1x2, or 'same'", _is_margin, _parse_margin, sizes=True
     ),
     "Width": Kind("a number or a symbol", _is_width, _parse_width),
     "Shape": Kind(_DIMS, _is_dims, _parse_dims, sizes=True),

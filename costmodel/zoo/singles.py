@@ -21,7 +21,7 @@ from costmodel.ops import (
     Pool,
     Softmax,
 )
-from costmodel.zoo.layers import Shape, Size, half_up, pair
+from costmodel.zoo.layers import Margin, Shape, Size, margin, pair
 
 
 def conv2d(
@@ -31,7 +31,7 @@ def conv2d(
     cout: Dim = 64,
     k: Size = 3,
     stride: Size = 1,
-    padding: Size | None = None,
+    padding: Margin | None = None,
     groups: Dim = 1,
     dilation: Size = 1,
     bias: bool = False,
@@ -49,8 +49,9 @@ def conv2d(
         Input height and width; ``h`` and ``w`` go before it. [pixel]
     k, stride, dilation : Size
         Window. [1]
-    padding : Size, optional
-        Zeros on each side, by default ``k // 2``. [1]
+    padding : Margin, optional
+        Zeros on each side, by default ``k // 2``; ``"same"`` as TensorFlow and torch name it, for
+        outputs of ``ceil(size / stride)``, with one zero more behind where their number is odd. [1]
     bias : bool
         Whether a bias is added.
     h, w : Dim, optional
@@ -63,18 +64,25 @@ def conv2d(
     >>> import costmodel as cm
     >>> cm.multiply_adds(conv2d(cin=64, size=56, cout=64, k=1))
     12845056
+    >>> cm.multiply_adds(conv2d(size=cm.dim("h"), w=5, k=2, stride=2, padding="same"))
+    49152*ceiling(h/2)
     """
     height, width = pair(size)
-    padding = half_up(k) if padding is None else pair(padding)
-    op = Conv(cout, pair(k), pair(stride), padding, pair(dilation), groups, bias)
+    op = Conv(cout, pair(k), pair(stride), margin(padding, k), pair(dilation), groups, bias)
     shape = (n, cin, height if h is None else h, width if w is None else w)
     return _single("conv2d", op, shape, dtype=dtype)
 
 
 def depthwise(
-    n: Dim = 1, c: Dim = 64, size: Size = 56, k: Size = 3, stride: Size = 1, dtype: str = "float32"
+    n: Dim = 1,
+    c: Dim = 64,
+    size: Size = 56,
+    k: Size = 3,
+    stride: Size = 1,
+    dtype: str = "float32",
+    padding: Margin | None = None,
 ) -> nx.DiGraph:
-    """Return one depthwise convolution of ``c`` channels, padded by ``k // 2``.
+    """Return one depthwise convolution of ``c`` channels, padded as :func:`conv2d` is.
 
     Examples
     --------
@@ -82,7 +90,7 @@ def depthwise(
     >>> cm.multiply_adds(depthwise(c=64, size=56))
     1806336
     """
-    op = Conv(c, pair(k), pair(stride), half_up(k), groups=c)
+    op = Conv(c, pair(k), pair(stride), margin(padding, k), groups=c)
     return _single("depthwise", op, (n, c, *pair(size)), dtype=dtype)
 
 
@@ -204,10 +212,10 @@ def pool(
     size: Size = 112,
     k: Size = 3,
     stride: Size = 2,
-    padding: Size | None = None,
+    padding: Margin | None = None,
     dtype: str = "float32",
 ) -> nx.DiGraph:
-    """Return a pooling, padded by ``k // 2`` unless ``padding`` is given.
+    """Return a pooling, padded as :func:`conv2d` is.
 
     Examples
     --------
@@ -215,9 +223,11 @@ def pool(
     >>> cm.mac(pool("max", c=64, size=112))
     1003520
     """
-    padding = half_up(k) if padding is None else pair(padding)
     return _single(
-        "pool", Pool(kind, pair(k), pair(stride), padding), (n, c, *pair(size)), dtype=dtype
+        "pool",
+        Pool(kind, pair(k), pair(stride), margin(padding, k)),
+        (n, c, *pair(size)),
+        dtype=dtype,
     )
 
 
