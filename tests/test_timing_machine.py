@@ -78,7 +78,7 @@ def test_the_levels_of_memory_of_four_cores_by_hand() -> None:
     platform = load_platform("xeon-gold-6240/torch-eager?threads=4", calibrated=False)
     machine = machine_for(platform, "float32")
     boost = 3.9 / 2.6
-    assert machine.ceiling == pytest.approx(boost * machine.multiply_adds)
+    assert machine.ceiling == pytest.approx(4 * 32 * boost * 2.6e9)
     assert machine.units == 4
     assert (machine.cache, machine.private_cache) == (24.75 * 2**20, 4 * 2**20)
     # One level of four of the 18 cores each; what is nearer is the level before.
@@ -108,6 +108,25 @@ def test_a_cache_of_each_core_grows_with_the_cores_and_a_clock_never_falls() -> 
     assert (machine.cache, machine.private_cache) == (4 * 2**20, 0)
     assert machine.interfaces[-1] == (4 * 2**20, 140.8e9)
     assert machine.ceiling == machine.multiply_adds
+
+
+@pytest.mark.parametrize(
+    ("threads", "clock"), [(1, 3.9e9), (18, 2.6e9), (9, 2.6e9 + 1.3e9 * 9 / 17)]
+)
+def test_one_busy_core_has_the_highest_clock_and_all_have_the_stated_one(
+    threads: int, clock: float
+) -> None:
+    name = f"xeon-gold-6240/torch-eager?threads={threads}"
+    machine = machine_for(load_platform(name, calibrated=False), "float32")
+    assert machine.clock == pytest.approx(clock)
+    assert machine.multiply_adds == pytest.approx(threads * 32 * clock)
+    assert machine.vector == machine.multiply_adds <= machine.ceiling
+
+
+@pytest.mark.parametrize("name", ["raspberry-pi-4/ncnn", "rk3588/ncnn?threads=4"])
+def test_a_clock_without_boost_is_the_stated_one(name: str) -> None:
+    platform = load_platform(name, calibrated=False)
+    assert machine_for(platform, "float32").clock == platform.hardware.clock
 
 
 def test_a_small_shared_cache_hides_no_more_than_the_private_ones() -> None:

@@ -34,7 +34,7 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
     cpu, gpu = hardware.kind == "cpu", hardware.kind == "gpu"
     element = _element(hardware, dtype) if cpu else DTYPE_BYTES[dtype]
     rules = platform.runtime.arithmetic
-    running = _running(hardware)
+    running = _running(hardware, platform.threads)
     peak, most = _peak(platform, dtype), _peak(platform, dtype, together=True)
     widens = cpu and _widens(hardware, rules)
     kind = generation(hardware.architecture or "") if gpu else NO_GENERATION
@@ -168,13 +168,22 @@ def _operands(hardware: Hardware, peak: float, dtype: str) -> float:
 def _overclock(hardware: Hardware) -> float:
     """Return the ratio of the highest known clock to the clock of the stated peaks [1]."""
     fastest = hardware.facts.get("max_clock")
-    return max(_running(hardware), fastest.value / hardware.clock if fastest else 1.0)
+    return max(
+        _running(hardware, hardware.units), fastest.value / hardware.clock if fastest else 1.0
+    )
 
 
-def _running(hardware: Hardware) -> float:
-    """Return the clock that boards run at under load over the one that peaks are given for [1]."""
-    runs = hardware.facts.get("running_clock")
-    return runs.value / hardware.clock if runs else 1.0
+def _running(hardware: Hardware, threads: int) -> float:
+    """Return the clock that boards run at under load over the one that peaks are given for [1].
+
+    The highest clock of a CPU holds for one busy core and the stated one for all of them; with some
+    of them busy, its power leaves a clock in between.
+    """
+    facts = hardware.facts
+    if hardware.kind != "cpu" or "max_clock" not in facts:
+        return facts["running_clock"].value / hardware.clock if "running_clock" in facts else 1.0
+    idle = max(0.0, 1 - (threads - 1) / max(1, hardware.units - 1))
+    return 1 + idle * max(0.0, facts["max_clock"].value / hardware.clock - 1)
 
 
 def _interfaces(platform: Platform) -> tuple[tuple[float, float], ...]:
