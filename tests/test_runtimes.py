@@ -259,10 +259,10 @@ def test_what_python_costs_is_no_constant_of_the_device(runtime: str) -> None:
 
 
 def test_a_file_like_another_has_its_rules_and_priors_and_changes_some(tmp_path: Path) -> None:
-    toco, tflite = load_runtime("tflite-toco"), load_runtime("tflite")
-    assert (toco.fusion, toco.priors, toco.packs) == (tflite.fusion, tflite.priors, tflite.packs)
-    assert (toco.fold_pools, tflite.fold_pools) == (False, True)
-    assert (toco.engine, tflite.engine) == ("tflite", "tflite")
+    toco, ruy = load_runtime("tflite-toco"), load_runtime("tflite-ruy")
+    assert (toco.fusion, toco.priors, toco.packs) == (ruy.fusion, ruy.priors, ruy.packs)
+    assert (toco.fold_pools, ruy.fold_pools) == (False, True)
+    assert (toco.engine, ruy.engine) == ("tflite-ruy", "tflite-ruy")
     mine = load_runtime(written(tmp_path, GOOD + 'like = "ncnn"\ndead_code = false\n'))
     assert (mine.title, mine.engine, mine.dead_code) == ("Mine", "ncnn", False)
     assert mine.algorithms == load_runtime("ncnn").algorithms
@@ -274,8 +274,6 @@ def test_a_table_may_be_like_that_of_another_runtime(tmp_path: Path) -> None:
     assert tflite.arithmetic == replace(
         xnnpack.arithmetic, per_channel=("int8",), scaled=("elementwise",), neon=("elementwise",)
     )
-    assert load_runtime("tflite-strict").arithmetic == tflite.arithmetic
-    assert (tflite.engine, load_runtime("tflite-strict").engine) == ("tflite", "tflite-strict")
     mine = '[packs]\nlike = "ncnn"\n[arithmetic]\nlike = "tflite"\nint8 = []\n'
     found = load_runtime(written(tmp_path, GOOD + mine))
     assert found.packs == load_runtime("ncnn").packs
@@ -298,6 +296,19 @@ def test_a_table_like_none(like: str, error: str, tmp_path: Path) -> None:
 def test_a_long_source_stands_in_one_file() -> None:
     texts = [p.read_text("utf-8") for p in Path(runtimes.__file__).parent.glob("*.toml")]
     assert sum("neoni8mm" in text for text in texts) == 1
+
+
+def test_converters_older_than_xnnpack_feed_the_kernels_without_it() -> None:
+    ruy = load_runtime("tflite-ruy")
+    for name in ("tflite-toco", "tflite-strict"):
+        older = load_runtime(name)
+        assert (older.engine, older.priors, older.one_core) == (
+            "tflite-ruy",
+            ruy.priors,
+            ruy.one_core,
+        )
+    assert not load_runtime("tflite-strict").fold_zero_products
+    assert load_runtime("tflite").engine == "tflite"
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,7 @@ class Runtime:
         Examples
         --------
         >>> load_runtime("tflite-toco").engine
-        'tflite'
+        'tflite-ruy'
         """
         return self.like or self.name
 
