@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +13,13 @@ import costmodel as cm
 from costmodel.platforms import load_platform
 from costmodel.prediction.table import tabulate
 from costmodel.timing.fitted import Fitted
+from costmodel.timing.multipliers import DEVICE, DEVICE_SPREAD
 from costmodel.timing.parameters import Parameter
 from costmodel_validation.scores import boards, hierarchy
 from costmodel_validation.scores import priors as command
 from costmodel_validation.scores.bench import MODEL, Bench
 from costmodel_validation.scores.hierarchy import Known, known, taught
+from costmodel_validation.scores.levels import Level, leaving_out, level_spread, with_level
 from costmodel_validation.scores.moderation import moderated
 
 BEFORE = [Parameter(n, 1.0, 0.5, 0.01, 100.0, "1", "") for n in ("first", "second")]
@@ -32,7 +35,56 @@ def test_the_mean_lies_between_boards_and_what_was_there_before() -> None:
     found = taught([board(str(i), "e", x) for i, x in enumerate((0.9, 1.0, 1.1))], BEFORE)
     assert 0.5 < found.engines["e"][0] < 1.0
     assert found.engines["e"][1] == 0  # no board says anything
-    assert found.seen[""].tolist() == pytest.approx([3, 0], abs=0.1)
+    assert found.seen[""].tolist() == pytest.approx([3, 0], abs=0.2)
+
+
+def test_one_odd_board_moves_the_mean_less_than_a_usual_one() -> None:
+    usual = [board(str(i), "e", x) for i, x in enumerate((-0.1, -0.05, 0.0, 0.05, 0.1, 0.0))]
+    means = [
+        taught([*usual, board("odd", "e", x)], BEFORE).engines["e"][0] for x in (0.0, 0.3, 3.0)
+    ]
+    assert means[0] < means[2] < means[1] + 0.1
+    assert means[2] < 0.5 * 3.0 / 7  # of seven boards, one alone is that far away
+
+
+def test_one_odd_engine_moves_those_that_were_never_seen_little() -> None:
+    usual = [board(f"{e}{i}", e, 0.2) for e in "abcd" for i in range(4)]
+    odd = [board(f"odd{i}", "odd", -4.0) for i in range(4)]
+    found = taught(usual + odd, BEFORE)
+    assert found.engines["odd"][0] < -3.5
+    assert found.of("never seen")[0][0] > -0.3  # the mean of the five is -0.64
+
+
+def test_a_scatter_of_which_all_boards_are_part_is_known_and_one_of_two_boards_is_not() -> None:
+    spread = np.array([0.15, 0.2, 1.0, 1.2, 0.2, 0.2])
+    found = moderated(spread, np.array([15.0, 10.0, 15.0, 10.0, 1.2, 0.5]))
+    assert found[:4] == pytest.approx(spread[:4], rel=0.2)  # these scatter each in its own way
+    assert found[1] < 0.22 < found[4]  # one board may agree with another by chance
+    assert found[5] == spread[5]
+
+
+def test_the_level_of_a_new_board_scatters_as_those_that_were_left_out_did() -> None:
+    def told(error: float, variance: float) -> list[Level]:
+        return [Level(sign * error, variance, 1.0) for sign in (1, -1) * 20]
+
+    assert level_spread([]) == pytest.approx(DEVICE_SPREAD, abs=0.01)
+    assert level_spread(told(0.3, 0.0)) == pytest.approx(0.3, abs=0.02)
+    # What the spreads of other parameters explain is not explained twice.
+    assert level_spread(told(0.3, 0.05)) == pytest.approx(0.2, abs=0.05)
+    assert level_spread(told(0.3, 0.2)) < level_spread(told(0.3, 0.05))
+
+
+def test_the_level_of_a_board_is_learnt_from_the_others() -> None:
+    names = ("raspberry-pi-4", "rk3399", "snapdragon-835", "snapdragon-810")
+    speeds = dict(zip(names, (8.0, 1.0, 1.0, 1.0), strict=True))
+    sets = [_bench(name, speed) for name, speed in speeds.items()]
+    boards_known = known(sets, boards.before())
+    found = leaving_out(sets, boards_known, boards.before())
+    assert set(found) == set(names)
+    # Only where the odd board is among the others do they scatter.
+    assert found["raspberry-pi-4"].level < 0.5 * found["rk3399"].level
+    both = with_level(sets, boards_known, boards.before())
+    assert found["raspberry-pi-4"].level < both.level
 
 
 def test_boards_that_disagree_widen_the_spread() -> None:
@@ -131,7 +183,9 @@ def test_what_was_found_is_written_where_it_is_read(
         dict.fromkeys(("", "ncnn", "tflite"), seen),
     )
     command._write_general(found, 7)
+    assert "matmul" in tomllib.loads((tmp_path / "ncnn.toml").read_text("utf-8"))["priors"]["cpu"]
     command.write_engine("ncnn", found, 7, command._SOURCE)
+    command._write_level("ncnn", replace(found, level=0.271), 7)
     from costmodel.runtimes import load_runtime
     from costmodel.timing.parameters import read_priors
 
@@ -144,6 +198,9 @@ def test_what_was_found_is_written_where_it_is_read(
     # Few boards have this effect: a mean and a spread around it do not describe that.
     assert general["low_clock"].value == 0.1
     assert "low_clock" not in own
+    assert "matmul" not in own  # boards determined it before and do not now
+    assert (own[DEVICE]["value"], own[DEVICE]["spread"]) == (1.0, 0.27)
+    assert "7 boards" in own[DEVICE]["source"]
 
 
 def test_few_boards_that_agree_may_do_so_by_chance() -> None:

@@ -15,16 +15,16 @@ import numpy as np
 
 from costmodel.calibration.fit import fit
 from costmodel.errors import DataError
-from costmodel.platforms import Platform, load_platform
+from costmodel.platforms import load_platform
 from costmodel.reading import parse_toml
-from costmodel.timing.fitted import Fitted
 from costmodel.timing.parameters import Parameter, priors
 
 from . import mlperf, nasbench201, ncnn, paddle_lite
 from .baselines import BASELINES
 from .bench import MODEL, PRIORS, Bench, Guess, Score, scores_of
 from .dataset import DeviceSet
-from .hierarchy import Taught, known, taught
+from .hierarchy import Taught, known
+from .levels import leaving_out, unseen, with_level
 from .splits import Split
 
 READERS: Mapping[str, Callable[[], list[DeviceSet]]] = {
@@ -88,16 +88,20 @@ def score_boards(sets: Mapping[str, Bench]) -> tuple[list[Score], dict[str, floa
     scored separately for small and large kernels: networks whose mean kernel is shorter, or longer,
     than the median one.
     """
-    everything = known(teaching(sets), before())
+    teachers = teaching(sets)
+    everything = known(teachers, before())
+    lessons = leaving_out(teachers, everything, before())
     scores: list[Score] = []
     facts: dict[str, float] = {}
     for board in dict.fromkeys(b.platform.hardware.name for b in sets.values()):
-        lesson = taught([k for k in everything if k.board != board], before())
+        if board not in lessons:
+            lessons[board] = with_level(teachers, everything, before())
+        lesson = lessons[board]
         own = {n: b for n, b in sets.items() if b.platform.hardware.name == board}
         for name, bench in own.items():
             rows = np.arange(len(bench.seconds))
             guesses = {
-                MODEL: bench.predict(unseen(bench.platform, lesson), rows),
+                MODEL: bench.predict(unseen(bench.platform, lesson, before()), rows),
                 PRIORS: bench.predict(bench.platform, rows),
                 "roofline": Guess(BASELINES["roofline"](bench.features, rows, bench.seconds)),
             }
@@ -114,7 +118,9 @@ def _speedups(own: Mapping[str, Bench], lesson: Taught) -> dict[str, float]:
         one = own.get(f"{name.rpartition(' x')[0]} x1")
         if many.platform.threads == 1 or one is None:
             continue
-        fitted = fit(one.table, one.seconds, unseen(one.platform, lesson), {}).platform.fitted
+        fitted = fit(
+            one.table, one.seconds, unseen(one.platform, lesson, before()), {}
+        ).platform.fitted
         threads = replace(many.platform, fitted=fitted)
         mine = [one.names.index(n) for n in many.names if n in one.names]
         other = [i for i, n in enumerate(many.names) if n in one.names]
@@ -128,18 +134,3 @@ def _speedups(own: Mapping[str, Bench], lesson: Taught) -> dict[str, float]:
         facts |= {f"{label} small": float(error[small].mean())}
         facts |= {f"{label} large": float(error[~small].mean())}
     return facts
-
-
-def unseen(platform: Platform, lesson: Taught) -> Platform:
-    """Return ``platform`` with priors from other boards."""
-    mean, spread = lesson.of(platform.runtime.engine)
-    numbers = zip(before(), mean.tolist(), spread.tolist(), strict=True)
-    learnt = {p.name: (m, s) for p, m, s in numbers}
-    parameters = tuple(
-        _moved(p, *learnt[p.name]) if p.name in learnt else p for p in platform.fitted.parameters
-    )
-    return replace(platform, fitted=Fitted.prior(parameters))
-
-
-def _moved(p: Parameter, mean: float, spread: float) -> Parameter:
-    return replace(p, value=float(np.clip(np.exp(mean), p.lower, p.upper)), spread=spread)

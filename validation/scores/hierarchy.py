@@ -1,16 +1,21 @@
 r"""Hierarchical priors: means and spreads of parameters over boards and engines.
 
-The logarithms of the parameters of a board under an engine are normal about those of the engine,
-which are normal about those of all engines:
+The logarithms of the parameters of a board under an engine scatter about those of the engine,
+which scatter about those of all engines:
 
 .. math::
 
-    x_{be} \sim N(\mu_e, \operatorname{diag} \tau^2), \qquad
-    \mu_e \sim N(\mu, \operatorname{diag} \omega^2)
+    x_{be} \sim t_\nu(\mu_e, \operatorname{diag} \tau^2), \qquad
+    \mu_e \sim t_\nu(\mu, \operatorname{diag} \omega^2)
+
+Both are Student's t, because some boards are odd in one parameter (another maker's core, another
+clock than the stated one) and some engines are (a pool that is not vectorized). Each counts with
+the weight :math:`(\nu + 1) / (\nu + z^2)`, :math:`z` its distance in spreads.
 
 The rows of a board are known by the parameters that fit them alone, :math:`\hat x`, and by how
 sharply they do, :math:`\Lambda`, the curvature of the robust likelihood there. Means and spreads
-are found by expectation and maximization (Dempster, Laird and Rubin 1977), the prior that was
+are found by expectation and maximization (Dempster, Laird and Rubin 1977; for Student's t: Lange,
+Little and Taylor 1989), the prior that was
 there before being worth :data:`BEFORE` boards. So few boards do not know a spread well; it is
 drawn to what is common (:mod:`validation.scores.moderation`). No board is fitted again when another
 is left out.
@@ -18,14 +23,15 @@ is left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from costmodel.calibration.robust import Problem, student_weights
+from costmodel.calibration.robust import FREEDOM, Problem, student_weights
 from costmodel.calibration.starts import estimate
+from costmodel.timing.multipliers import DEVICE_SPREAD
 from costmodel.timing.parameters import Parameter
 
 from .bench import Bench
@@ -84,6 +90,8 @@ class Taught:
         Standard error of the mean of each engine; ``""`` of the mean of all. [1]
     seen : mapping of str to ndarray
         How many boards determine each parameter, by engine; ``""`` in all. [1]
+    level : float
+        Spread of the multiplier of all kernels (:mod:`validation.scores.levels`). [1]
     """
 
     mean: np.ndarray
@@ -92,6 +100,7 @@ class Taught:
     apart: np.ndarray
     errors: Mapping[str, np.ndarray]
     seen: Mapping[str, np.ndarray]
+    level: float = DEVICE_SPREAD
 
     def of(self, engine: str) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and spread for a new board [1]."""
@@ -167,48 +176,70 @@ def taught(boards: Sequence[Known], before: Sequence[Parameter]) -> Taught:
     >>> boards = [Known(b, "e", sharp, sharp @ [0.7, 0.0]) for b in ("a", "b", "c")]
     >>> found = taught(boards, before)
     >>> found.engines["e"].round(1).tolist(), bool(found.between[0] < found.between[1])
-    ([0.6, 0.0], True)
+    ([0.7, 0.0], True)
     """
     engines = sorted({b.engine for b in boards})
     assumed = mean = np.log([p.value for p in before])
     spread = np.array([p.spread for p in before])
     means = dict.fromkeys(engines, mean)
     between, apart = spread.copy(), spread / 2
+    weights, odds = [np.ones_like(mean)] * len(boards), [np.ones_like(mean)] * len(engines)
     for _ in range(_ROUNDS):
-        posts = [b.posterior(means[b.engine], between) for b in boards]
+        posts = _posteriors(boards, means, between, weights)
         errors = {}
-        for e in engines:
-            own = [m for b, (m, _) in zip(boards, posts, strict=True) if b.engine == e]
-            precision = len(own) / between**2 + 1 / apart**2
-            means[e] = (sum(own) / between**2 + mean / apart**2) / precision
-            errors[e] = 1 / np.sqrt(precision)
-        precision = len(engines) / apart**2 + BEFORE / spread**2
-        last, mean = (
-            mean,
-            (sum(means.values()) / apart**2 + BEFORE * assumed / spread**2) / precision,
-        )
-        errors[""] = 1 / np.sqrt(precision)
-        squares = sum(
-            (m - means[b.engine]) ** 2 + v for b, (m, v) in zip(boards, posts, strict=True)
-        )
-        between = np.sqrt((squares + BEFORE * spread**2) / (len(boards) + BEFORE))
-        squares = sum((means[e] - mean) ** 2 + errors[e] ** 2 for e in engines)
-        apart = np.sqrt((squares + BEFORE * (spread / 2) ** 2) / (len(engines) + BEFORE))
+        for e, odd in zip(engines, odds, strict=True):
+            own = [
+                (m, w) for b, (m, _), w in zip(boards, posts, weights, strict=True) if b.engine == e
+            ]
+            means[e], errors[e] = _centre(own, between, mean, apart / np.sqrt(odd))
+        last = mean
+        own = list(zip(means.values(), odds, strict=True))
+        mean, errors[""] = _centre(own, apart, assumed, spread / np.sqrt(BEFORE))
+        squares = [(m - means[b.engine]) ** 2 + v for b, (m, v) in zip(boards, posts, strict=True)]
+        between, weights = _scatter(squares, weights, spread)
+        squares = [(means[e] - mean) ** 2 + errors[e] ** 2 for e in engines]
+        apart, odds = _scatter(squares, odds, spread / 2)
         if np.max(np.abs(mean - last)) < _SETTLED:
             break
-    seen = {e: _seen(boards, posts, between, e) for e in ("", *engines)}
+    posts = _posteriors(boards, means, between, weights)
+    told = [1 - w * v / between**2 for (_, v), w in zip(posts, weights, strict=True)]
+    seen = {
+        e: _sum(t for b, t in zip(boards, told, strict=True) if e in ("", b.engine))
+        for e in ("", *engines)
+    }
     return Taught(mean, means, moderated(between, seen[""]), apart, errors, seen)
 
 
-def _seen(
+def _posteriors(
     boards: Sequence[Known],
-    posts: Sequence[tuple[np.ndarray, np.ndarray]],
+    means: Mapping[str, np.ndarray],
     between: np.ndarray,
-    engine: str,
-) -> np.ndarray:
-    shares = [
-        1 - v / between**2
-        for b, (_, v) in zip(boards, posts, strict=True)
-        if engine in ("", b.engine)
-    ]
-    return np.asarray(np.clip(sum(shares), 0, None))
+    weights: Sequence[np.ndarray],
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    pairs = zip(boards, weights, strict=True)
+    return [b.posterior(means[b.engine], between / np.sqrt(w)) for b, w in pairs]
+
+
+def _centre(
+    own: Sequence[tuple[np.ndarray, np.ndarray]],
+    spread: np.ndarray,
+    prior: np.ndarray,
+    prior_spread: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean of values with weights about it, under a normal prior, and its error [1]."""
+    precision = _sum(w for _, w in own) / spread**2 + 1 / prior_spread**2
+    total = _sum(w * m for m, w in own) / spread**2 + prior / prior_spread**2
+    return total / precision, 1 / np.sqrt(precision)
+
+
+def _scatter(
+    squares: Sequence[np.ndarray], weights: Sequence[np.ndarray], before: np.ndarray
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return the spread that squared distances tell, and the weights of those under it [1]."""
+    weighted = _sum(w * s for w, s in zip(weights, squares, strict=True))
+    spread = np.sqrt((weighted + BEFORE * before**2) / (len(squares) + BEFORE))
+    return spread, [(FREEDOM + 1) / (FREEDOM + s / spread**2) for s in squares]
+
+
+def _sum(arrays: Iterable[np.ndarray]) -> np.ndarray:
+    return np.asarray(np.sum(list(arrays), axis=0))

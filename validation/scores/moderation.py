@@ -3,15 +3,14 @@ r"""Spreads between boards that a dozen boards cannot know, held against those o
 A spread :math:`s` that :math:`d` boards determine is itself uncertain by :math:`1 / \sqrt{2 d}`:
 five boards of 16 that happen to agree look as if all boards did. The squares of the spreads of all
 parameters are therefore taken as draws from one scaled inverse chi-square, with scale
-:math:`s_0^2` and :math:`d_0` degrees of freedom, which the parameters tell:
+:math:`s_0^2` and :math:`d_0` degrees of freedom, so that
 
-.. math::
+.. math:: s^2 / s_0^2 \sim F_{d, d_0}
 
-    e = \log s^2 - \psi(d / 2) + \log(d / 2), \quad
-    \psi'(d_0 / 2) = \operatorname{var} e - \overline{\psi'(d / 2)}, \quad
-    \log s_0^2 = \bar e + \psi(d_0 / 2) - \log(d_0 / 2)
+which gives both by maximum likelihood. Spreads that one or two boards determine count little in it;
+their moments would not, and would make all spreads look alike.
 
-and each is replaced by the mean under that prior, between its own and the common one:
+Each spread is replaced by the mean under that prior, between its own and the common one:
 
 .. math:: \tilde s^2 = \frac{d_0 s_0^2 + d s^2}{d_0 + d}
 
@@ -27,8 +26,9 @@ DETERMINED = 1.0
 """Boards that must determine a parameter, together, before its prior is theirs."""
 _FEWEST = 3
 """Fewest parameters that tell how spreads scatter."""
-_FIRMEST = 100.0
-"""Most degrees of freedom of the common spread: parameters that all scatter alike."""
+_LOOSEST, _FIRMEST = 0.5, 100.0
+"""Range of the degrees of freedom of the common spread: parameters that scatter each in its own
+way, and all alike."""
 
 
 def moderated(spread: np.ndarray, seen: np.ndarray) -> np.ndarray:
@@ -47,33 +47,26 @@ def moderated(spread: np.ndarray, seen: np.ndarray) -> np.ndarray:
 
     >>> spread = np.array([0.2, 0.6, 0.5, 0.8, 0.4, 0.2])
     >>> moderated(spread, np.array([3.0, 3.0, 3.0, 3.0, 3.0, 20.0])).round(2).tolist()
-    [0.33, 0.5, 0.45, 0.61, 0.4, 0.24]
+    [0.27, 0.49, 0.43, 0.62, 0.37, 0.22]
     """
     known = seen >= DETERMINED
     if known.sum() < _FEWEST:
         return spread
-    freedom, common = _common(np.log(spread[known] ** 2), seen[known])
+    freedom, common = _common(spread[known] ** 2, seen[known])
     squares = (freedom * common + seen * spread**2) / (freedom + seen)
     return np.where(known, np.sqrt(squares), spread)
 
 
-def _common(logs: np.ndarray, seen: np.ndarray) -> tuple[float, float]:
+def _common(squares: np.ndarray, seen: np.ndarray) -> tuple[float, float]:
     """Return degrees of freedom and square of the spread that parameters have in common."""
-    from scipy.special import digamma, polygamma
+    from scipy.optimize import minimize
+    from scipy.stats import f
 
-    expected = logs - digamma(seen / 2) + np.log(seen / 2)
-    scatter = expected.var(ddof=1) - np.mean(polygamma(1, seen / 2))
-    freedom = 2 * _inverse_trigamma(float(scatter))
-    shift = digamma(freedom / 2) - np.log(freedom / 2)
-    return freedom, float(np.exp(expected.mean() + shift))
+    def unlikely(x: np.ndarray) -> float:
+        square, freedom = np.exp(x)
+        return -float(np.sum(f.logpdf(squares / square, seen, freedom) - np.log(square)))
 
-
-def _inverse_trigamma(value: float) -> float:
-    """Return ``x`` with ``trigamma(x) == value``, at most what :data:`_FIRMEST` allows."""
-    from scipy.optimize import brentq
-    from scipy.special import polygamma
-
-    most = _FIRMEST / 2
-    if value <= polygamma(1, most):
-        return most
-    return float(brentq(lambda x: polygamma(1, x) - value, 1e-3, most))
+    start = np.log([np.median(squares), 4.0])
+    limits = [(start[0] - 5, start[0] + 5), (np.log(_LOOSEST), np.log(_FIRMEST))]
+    square, freedom = np.exp(minimize(unlikely, start, method="Nelder-Mead", bounds=limits).x)
+    return float(freedom), float(square)

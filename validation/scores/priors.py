@@ -12,10 +12,12 @@ import typer
 from rich.table import Table
 
 from costmodel.graph.writing import write_atomically
+from costmodel.timing.multipliers import DEVICE
 
 from .boards import before, benches, teaching
 from .command import wide_console
-from .hierarchy import Known, Taught, known, taught
+from .hierarchy import Known, Taught, known
+from .levels import with_level
 from .moderation import DETERMINED
 
 _PACKAGE = Path(__file__).resolve().parents[2] / "costmodel"
@@ -34,6 +36,11 @@ _SOURCE = (
     "NAS-Bench-201), of which {seen:.1f} determine it; spread between boards{more}, moderated"
 )
 
+_LEVEL_SOURCE = (
+    "python -m validation priors: most likely spread of the level of each of {boards} boards when "
+    "the others predict it"
+)
+
 
 def priors(
     write: Annotated[
@@ -49,15 +56,18 @@ def priors(
 
     python -m validation priors --write
     """
-    boards = known(teaching(benches()), before())
-    found = taught(boards, before())
+    sets = teaching(benches())
+    boards = known(sets, before())
+    found = with_level(sets, boards, before())
     console = wide_console()
     console.print(_table(boards, found))
+    console.print(f"spread of the level of a board never measured: {found.level:.2f}")
     if write:
         _write_general(found, len({b.board for b in boards}))
         for engine in found.engines:
             count = len({b.board for b in boards if b.engine == engine})
             write_engine(engine, found, count, _SOURCE)
+            _write_level(engine, found, len({b.board for b in boards}))
         console.print(f"written to {_GENERAL} and {_RUNTIMES}", highlight=False)
 
 
@@ -121,8 +131,7 @@ def write_engine(engine: str, found: Taught, boards: int, source: str) -> None:
     source : str
         Template of the source of each number: ``what``, ``boards``, ``seen``, ``more``.
     """
-    file = _RUNTIMES / f"{engine}.toml"
-    document: Any = tomlkit.parse(file.read_text(encoding="utf-8"))
+    document = _runtime(engine)
     limits: Any = tomlkit.parse(_GENERAL.read_text(encoding="utf-8"))
     chosen = [
         j
@@ -131,9 +140,9 @@ def write_engine(engine: str, found: Taught, boards: int, source: str) -> None:
     ]
     if not chosen:
         return
-    own = document.setdefault("priors", tomlkit.table(is_super_table=True)).setdefault(
-        "cpu", tomlkit.table()
-    )
+    own = _cpu_priors(document)
+    for name in [n for n, entry in own.items() if _is_of(source, entry)]:
+        del own[name]  # boards of before determined it, those of now need not
     mean, spread = found.of(engine)
     for j in chosen:
         name = before()[j].name
@@ -144,7 +153,32 @@ def write_engine(engine: str, found: Taught, boards: int, source: str) -> None:
             what=f"mean under {engine}", boards=boards, seen=found.seen[engine][j], more=""
         )
         own[name] = entry
-    write_atomically(file, tomlkit.dumps(document))
+    write_atomically(_RUNTIMES / f"{engine}.toml", tomlkit.dumps(document))
+
+
+def _write_level(engine: str, found: Taught, boards: int) -> None:
+    """Write the spread of the level of a board that was never measured under an engine."""
+    document = _runtime(engine)
+    entry = tomlkit.inline_table()
+    entry["value"], entry["spread"] = 1.0, round(found.level, 2)
+    entry["source"] = _LEVEL_SOURCE.format(boards=boards)
+    _cpu_priors(document)[DEVICE] = entry
+    write_atomically(_RUNTIMES / f"{engine}.toml", tomlkit.dumps(document))
+
+
+def _runtime(engine: str) -> Any:
+    return tomlkit.parse((_RUNTIMES / f"{engine}.toml").read_text(encoding="utf-8"))
+
+
+def _cpu_priors(document: Any) -> Any:
+    table = document.setdefault("priors", tomlkit.table(is_super_table=True))
+    return table.setdefault("cpu", tomlkit.table())
+
+
+def _is_of(source: str, entry: Any) -> bool:
+    """Return whether the command of the template ``source`` wrote a prior."""
+    command = source.partition(":")[0]
+    return isinstance(entry, dict) and str(entry.get("source", "")).startswith(command)
 
 
 def _spread(entry: Any, log: float) -> float:

@@ -22,10 +22,11 @@ from ..arm.translate.lower import lower
 from ..arm.translate.reuse import reuse_memory
 from . import ncnn
 from .bench import Bench
-from .boards import before, unseen
+from .boards import before
 from .command import wide_console
 from .dataset import DeviceSet, Row
 from .hierarchy import Taught, known, taught
+from .levels import unseen
 from .paper_tables import TABLES, cells
 from .priors import write_engine
 
@@ -128,4 +129,4 @@ def _compared(lesson: Taught) -> Table:
 
 
 def _two(platform: Platform, lesson: Taught) -> Sequence[Platform]:
-    return platform, unseen(platform, lesson)
+    return platform, unseen(platform, lesson, before())
