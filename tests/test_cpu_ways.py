@@ -9,7 +9,7 @@ import pytest
 
 from costmodel.ops.product import Product
 from costmodel.timing import cpu, cpu_eager, cpu_products
-from costmodel.timing.cpu_ways import Way
+from costmodel.timing.cpu_ways import Way, peak
 from costmodel.timing.machine import Machine
 from costmodel.timing.tiles import NO_GENERATION
 from costmodel.timing.workload import Moved, Workload
@@ -345,3 +345,13 @@ def test_traffic_goes_through_every_level() -> None:
     q["near_bandwidth"] = 10.0
     # The interface of the chip is the limit.
     assert cpu._memory(w, replace(machine, bandwidth=3.0), q, none) == 1010 / 1000 + 610 / 3
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_multiply_adds_beside_stalled_loads_run_at_a_share(dtype: str) -> None:
+    w = workload("pointwise", Product(1, 8, 8, 16), dtype=dtype)
+    stalled = replace(MACHINE, loads_stall=True)
+    q = theta(in_order=0.5, integer=0.3)
+    free, slow = (peak(w, machine, q) for machine in (MACHINE, stalled))
+    assert slow == 0.5 * free
+    assert free == (1e3 if dtype == "float32" else pytest.approx(300))

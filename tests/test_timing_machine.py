@@ -129,6 +129,23 @@ def test_a_clock_without_boost_is_the_stated_one(name: str) -> None:
     assert machine_for(platform, "float32").clock == platform.hardware.clock
 
 
+@pytest.mark.parametrize(
+    ("name", "stalls"),
+    [
+        ("raspberry-pi-3/ncnn", True),
+        ("rk3399/ncnn?cores=cortex-a53", True),
+        ("snapdragon-845/ncnn?cores=cortex-a55", True),
+        ("snapdragon-8-gen-2/ncnn?cores=cortex-a510", False),  # loads whole vectors
+        ("raspberry-pi-4/ncnn", False),
+        ("rk3399/ncnn", False),
+        ("ryzen-9-7950x/ncnn", False),
+        ("gtx-1080-ti/torch-eager", False),
+    ],
+)
+def test_loads_stall_cores_in_order_with_half_a_path(name: str, stalls: bool) -> None:
+    assert machine_for(load_platform(name, calibrated=False), "float32").loads_stall is stalls
+
+
 def test_a_small_shared_cache_hides_no_more_than_the_private_ones() -> None:
     platform = load_platform("xeon-gold-6240/torch-eager?threads=4", calibrated=False)
     chip = platform.hardware

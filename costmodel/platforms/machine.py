@@ -76,6 +76,7 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         one_by_one=frozenset(rules.neon if hardware.isa == "x86" else ()),
         float32=(running * _peak(platform, "float32"), hardware.lane_width("float32")),
         widens=widens,
+        loads_stall=cpu and _loads_stall(hardware),
     )
 
 
@@ -83,6 +84,17 @@ def _widens(hardware: Hardware, rules: Arithmetic) -> bool:
     """Return whether 8-bit products lack instructions (dot products, SMMLA, VNNI)."""
     fastest = max(hardware.lanes.get(key, 0) for key in WIDER[rules.int8_key()])
     return fastest <= hardware.lanes.get("int8_widening", fastest)
+
+
+def _loads_stall(hardware: Hardware) -> bool:
+    """Return whether a vector takes its core more than one cycle to load, and nothing overtakes."""
+    first = next((level for level in hardware.levels if level.name == "l1"), None)
+    if first is None or not first.bandwidth or not hardware.clusters:
+        return False
+    alike = [c for c in hardware.clusters if c.core == hardware.core]
+    cycles = sum(c.units * c.clock for c in alike)
+    in_order = not hardware.clusters[0].out_of_order
+    return in_order and first.bandwidth < cycles * hardware.vector_width
 
 
 def _algorithms(platform: Platform, dtype: str, widens: bool) -> frozenset[str]:

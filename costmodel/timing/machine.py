@@ -89,6 +89,8 @@ class Machine:
         Kinds of kernel that scale and round every 8-bit result.
     one_by_one : frozenset of str
         On a CPU: kinds of kernel without vectors for 8-bit elements.
+    loads_stall : bool
+        On a CPU: whether cores issue in order and load less than a vector in a cycle.
     float32 : (float, int)
         On a CPU: the float32 peak of its cores, and the elements of a vector. [multiply-add/s], [1]
     """
@@ -128,6 +130,7 @@ class Machine:
     per_channel: frozenset[str] = frozenset()
     scaled: frozenset[str] = frozenset()
     one_by_one: frozenset[str] = frozenset()
+    loads_stall: bool = False
     float32: tuple[float, int] = (0.0, 1)
 
     @property
