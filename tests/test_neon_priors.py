@@ -12,7 +12,7 @@ import pytest
 
 from costmodel.timing.parameters import priors
 from costmodel_validation.scores import simulated as module
-from costmodel_validation.scores.boards import before
+from costmodel_validation.scores.assumed import before
 from costmodel_validation.scores.hierarchy import Taught
 from costmodel_validation.scores.priors import write_engine
 

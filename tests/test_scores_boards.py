@@ -14,12 +14,18 @@ from costmodel.platforms import load_platform
 from costmodel.prediction.table import tabulate
 from costmodel.timing.fitted import Fitted
 from costmodel.timing.multipliers import DEVICE, DEVICE_SPREAD
-from costmodel.timing.parameters import Parameter
+from costmodel.timing.parameters import Parameter, priors
 from costmodel_validation.scores import boards, hierarchy
 from costmodel_validation.scores import priors as command
 from costmodel_validation.scores.bench import MODEL, Bench
 from costmodel_validation.scores.hierarchy import Known, known, taught
-from costmodel_validation.scores.levels import Level, leaving_out, level_spread, with_level
+from costmodel_validation.scores.levels import (
+    Level,
+    leaving_out,
+    level_spread,
+    unseen,
+    with_level,
+)
 from costmodel_validation.scores.moderation import moderated
 
 BEFORE = [Parameter(n, 1.0, 0.5, 0.01, 100.0, "1", "") for n in ("first", "second")]
@@ -28,7 +34,7 @@ NAMES = ["mobilenet_v1?size=128", "mobilenet_v2?size=128", "resnet18?size=64", "
 
 def board(name: str, engine: str, x: float, sharp: float = 400.0) -> Known:
     sharpness = np.diag([sharp, 0.0])
-    return Known(name, engine, sharpness, sharpness @ [x, 0.0])
+    return Known(name, engine, sharpness, sharpness @ [x, 0.0], np.zeros(2))
 
 
 def test_the_mean_lies_between_boards_and_what_was_there_before() -> None:
@@ -36,6 +42,27 @@ def test_the_mean_lies_between_boards_and_what_was_there_before() -> None:
     assert 0.5 < found.engines["e"][0] < 1.0
     assert found.engines["e"][1] == 0  # no board says anything
     assert found.seen[""].tolist() == pytest.approx([3, 0], abs=0.2)
+
+
+def test_an_engine_differs_by_what_its_source_says_until_boards_tell() -> None:
+    offset = np.array([0.0, 1.0])
+    one = replace(board("a", "own", 0.5), offset=offset)
+    found = taught([one, board("b", "other", 0.5)], BEFORE)
+    assert found.engines["own"] - found.engines["other"] == pytest.approx(offset, abs=0.02)
+    assert found.mean[1] == 0  # the source of one engine says nothing of the others
+
+
+def test_the_source_of_an_engine_counts_without_boards() -> None:
+    lesson = taught([board("a", "ncnn", 0.0)], BEFORE)
+    names = [p.name for p in boards.before()]
+    zeros = np.zeros(len(names))
+    lesson = replace(lesson, mean=zeros, errors={"": zeros}, engines={}, between=zeros, apart=zeros)
+    values = {}
+    for runtime in ("tflite", "tflite-ruy"):
+        platform = unseen(load_platform(f"raspberry-pi-4/{runtime}"), lesson, boards.before())
+        values[runtime] = platform.fitted.theta
+    assert values["tflite"]["pack"] == pytest.approx(0.25 * values["tflite-ruy"]["pack"])
+    assert values["tflite"]["gemm"] == values["tflite-ruy"]["gemm"]
 
 
 def test_one_odd_board_moves_the_mean_less_than_a_usual_one() -> None:
@@ -155,7 +182,7 @@ def test_before_is_what_no_board_has_taught() -> None:
     names = {p.name for p in boards.before()}
     direct = next(p for p in boards.before() if p.name == "direct")
     assert (direct.value, direct.spread) == (0.53, 0.3)
-    assert names == {p.name for p in boards.priors("cpu") if p.spread > 0}
+    assert names == {p.name for p in priors("cpu") if p.spread > 0}
 
 
 def test_what_was_found_is_written_where_it_is_read(

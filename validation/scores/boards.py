@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 
 from costmodel.calibration.fit import fit
 from costmodel.errors import DataError
 from costmodel.platforms import load_platform
-from costmodel.reading import parse_toml
-from costmodel.timing.parameters import Parameter, priors
 
 from . import mlperf, nasbench201, ncnn, paddle_lite
+from .assumed import before, offsets
 from .baselines import BASELINES
 from .bench import MODEL, PRIORS, Bench, Guess, Score, scores_of
 from .dataset import DeviceSet
@@ -68,19 +65,6 @@ def teaching(sets: Mapping[str, Bench]) -> list[Bench]:
     ]
 
 
-@cache
-def before() -> tuple[Parameter, ...]:
-    """Return the parameters determined by boards, with their priors before any board."""
-    file = Path(__file__).with_name("before.toml")
-    old = parse_toml(file.read_text(encoding="utf-8"))
-    found = []
-    for p in priors("cpu"):
-        value, spread = old.get(p.name, (p.value, p.spread))
-        if spread > 0:
-            found.append(replace(p, value=value, spread=spread))
-    return tuple(found)
-
-
 def score_boards(sets: Mapping[str, Bench]) -> tuple[list[Score], dict[str, float]]:
     """Return the scores of every set, and the errors of speed-ups by threads.
 
@@ -89,7 +73,7 @@ def score_boards(sets: Mapping[str, Bench]) -> tuple[list[Score], dict[str, floa
     than the median one.
     """
     teachers = teaching(sets)
-    everything = known(teachers, before())
+    everything = known(teachers, before(), offsets())
     lessons = leaving_out(teachers, everything, before())
     scores: list[Score] = []
     facts: dict[str, float] = {}

@@ -59,12 +59,15 @@ class Known:
         Curvature of the likelihood over the logarithms of the parameters. [1]
     pull : ndarray
         That, times where it is largest. [1]
+    offset : ndarray
+        How the engine differs from others by its source (:mod:`validation.scores.assumed`). [1]
     """
 
     board: str
     engine: str
     sharpness: np.ndarray
     pull: np.ndarray
+    offset: np.ndarray
 
     def posterior(self, mean: np.ndarray, between: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and variance of the parameters, given those of other boards [1]."""
@@ -109,7 +112,11 @@ class Taught:
         return self.mean, np.sqrt(self.between**2 + self.apart**2 + self.errors[""] ** 2)
 
 
-def known(benches: Sequence[Bench], before: Sequence[Parameter]) -> list[Known]:
+def known(
+    benches: Sequence[Bench],
+    before: Sequence[Parameter],
+    offsets: Mapping[str, np.ndarray] | None = None,
+) -> list[Known]:
     """Return the information of each board under each engine, over all its sets.
 
     Parameters
@@ -118,18 +125,27 @@ def known(benches: Sequence[Bench], before: Sequence[Parameter]) -> list[Known]:
         The sets.
     before : sequence of Parameter
         The parameters that boards teach, with the prior that was there before.
+    offsets : mapping of str to ndarray, optional
+        How engines differ from each other by their sources, in logarithms. [1]
     """
+    none = np.zeros(len(before))
     found: dict[tuple[str, str], list[Bench]] = {}
     for bench in benches:
         key = bench.platform.hardware.name, bench.platform.runtime.engine
         found.setdefault(key, []).append(bench)
-    return [Known(*key, *_likelihood(own, before)) for key, own in found.items()]
+    moved = [(offsets or {}).get(engine, none) for _, engine in found]
+    return [
+        Known(*key, *_likelihood(own, before, offset), offset)
+        for (key, own), offset in zip(found.items(), moved, strict=True)
+    ]
 
 
-def _likelihood(own: Sequence[Bench], before: Sequence[Parameter]) -> tuple[np.ndarray, np.ndarray]:
+def _likelihood(
+    own: Sequence[Bench], before: Sequence[Parameter], offset: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the curvature of the likelihood of some sets, and that times its maximum."""
     names = [p.name for p in before]
-    mean = np.log([p.value for p in before])
+    mean = np.log([p.value for p in before]) + offset
     wide = WIDER * np.array([p.spread for p in before])
 
     target = np.log(np.concatenate([b.seconds for b in own]))
@@ -173,7 +189,7 @@ def taught(boards: Sequence[Known], before: Sequence[Parameter]) -> Taught:
 
     >>> before = [Parameter(n, 1.0, 0.5, 0.1, 10.0, "1", "") for n in ("told", "untold")]
     >>> sharp = np.diag([400.0, 0.0])
-    >>> boards = [Known(b, "e", sharp, sharp @ [0.7, 0.0]) for b in ("a", "b", "c")]
+    >>> boards = [Known(b, "e", sharp, sharp @ [0.7, 0.0], np.zeros(2)) for b in ("a", "b", "c")]
     >>> found = taught(boards, before)
     >>> found.engines["e"].round(1).tolist(), bool(found.between[0] < found.between[1])
     ([0.7, 0.0], True)
@@ -207,7 +223,8 @@ def taught(boards: Sequence[Known], before: Sequence[Parameter]) -> Taught:
         e: _sum(t for b, t in zip(boards, told, strict=True) if e in ("", b.engine))
         for e in ("", *engines)
     }
-    return Taught(mean, means, moderated(between, seen[""]), apart, errors, seen)
+    own_means = {b.engine: means[b.engine] + b.offset for b in boards}
+    return Taught(mean, own_means, moderated(between, seen[""]), apart, errors, seen)
 
 
 def _posteriors(
@@ -216,8 +233,12 @@ def _posteriors(
     between: np.ndarray,
     weights: Sequence[np.ndarray],
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    pairs = zip(boards, weights, strict=True)
-    return [b.posterior(means[b.engine], between / np.sqrt(w)) for b, w in pairs]
+    """Return mean and variance of the parameters of each board, without engines' offsets [1]."""
+    found = []
+    for b, w in zip(boards, weights, strict=True):
+        mean, variance = b.posterior(means[b.engine] + b.offset, between / np.sqrt(w))
+        found.append((mean - b.offset, variance))
+    return found
 
 
 def _centre(

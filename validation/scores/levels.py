@@ -23,6 +23,7 @@ from costmodel.timing.fitted import PRIOR_NETWORK_SPREAD, Fitted
 from costmodel.timing.multipliers import DEVICE, DEVICE_SPREAD
 from costmodel.timing.parameters import Parameter
 
+from .assumed import offsets
 from .bench import Bench
 from .hierarchy import BEFORE, Known, Taught, taught
 
@@ -53,7 +54,10 @@ class Level:
 
 def unseen(platform: Platform, lesson: Taught, before: Sequence[Parameter]) -> Platform:
     """Return ``platform`` with priors from other boards, for the parameters in ``before``."""
-    mean, spread = lesson.of(platform.runtime.engine)
+    engine = platform.runtime.engine
+    mean, spread = lesson.of(engine)
+    if engine not in lesson.engines and engine in offsets():
+        mean = mean + offsets()[engine]
     numbers = zip(before, mean.tolist(), spread.tolist(), strict=True)
     learnt = {p.name: (m, s) for p, m, s in numbers} | {DEVICE: (0.0, lesson.level)}
     parameters = tuple(

@@ -14,7 +14,8 @@ from rich.table import Table
 from costmodel.graph.writing import write_atomically
 from costmodel.timing.multipliers import DEVICE
 
-from .boards import before, benches, teaching
+from .assumed import before, offsets
+from .boards import benches, teaching
 from .command import wide_console
 from .hierarchy import Known, Taught, known
 from .levels import with_level
@@ -57,7 +58,7 @@ def priors(
     python -m validation priors --write
     """
     sets = teaching(benches())
-    boards = known(sets, before())
+    boards = known(sets, before(), offsets())
     found = with_level(sets, boards, before())
     console = wide_console()
     console.print(_table(boards, found))

@@ -21,8 +21,8 @@ from ..arm.simulator.distinct import simulate_distinct
 from ..arm.translate.lower import lower
 from ..arm.translate.reuse import reuse_memory
 from . import ncnn
+from .assumed import before
 from .bench import Bench
-from .boards import before
 from .command import wide_console
 from .dataset import DeviceSet, Row
 from .hierarchy import Taught, known, taught
