@@ -230,6 +230,24 @@ def test_what_was_found_is_written_where_it_is_read(
     assert "7 boards" in own[DEVICE]["source"]
 
 
+def test_what_the_source_of_an_engine_says_is_written_without_boards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in (command._GENERAL, command._RUNTIMES / "tflite.toml"):
+        (tmp_path / file.name).write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setattr(command, "_GENERAL", tmp_path / "cpu.toml")
+    monkeypatch.setattr(command, "_RUNTIMES", tmp_path)
+    mean = np.log([p.value for p in boards.before()])
+    none = np.zeros_like(mean)
+    found = hierarchy.Taught(
+        mean, {"tflite": mean}, none + 0.1, none, {"tflite": none}, {"tflite": none}
+    )
+    command.write_engine("tflite", found, 3, command._SOURCE)
+    own = tomllib.loads((tmp_path / "tflite.toml").read_text("utf-8"))["priors"]["cpu"]
+    written = {name for name, entry in own.items() if "priors: mean" in entry["source"]}
+    assert written == {"pack", "direct", "pool"}
+
+
 def test_few_boards_that_agree_may_do_so_by_chance() -> None:
     spread = np.array([0.1, 0.5, 0.6, 0.7, 0.4, 0.15])
     few = moderated(spread, np.array([2.0, 4, 4, 4, 4, 0.2]))

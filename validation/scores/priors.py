@@ -134,10 +134,11 @@ def write_engine(engine: str, found: Taught, boards: int, source: str) -> None:
     """
     document = _runtime(engine)
     limits: Any = tomlkit.parse(_GENERAL.read_text(encoding="utf-8"))
+    own_source = offsets().get(engine, np.zeros(len(before())))
     chosen = [
         j
         for j, p in enumerate(before())
-        if found.seen[engine][j] >= DETERMINED and p.name not in OF_THE_SYSTEM
+        if (found.seen[engine][j] >= DETERMINED or own_source[j]) and p.name not in OF_THE_SYSTEM
     ]
     if not chosen:
         return
