@@ -154,3 +154,63 @@ def test_a_layer_normalization_returns_more_than_its_result() -> None:
     assert norm == pytest.approx(Q["norm_outputs"] * softmax)
     # Measured: 1.43 and 1.42 times as long on a V100 and a T4 (NeuSight), with what all take.
     assert 1.3 < norm / softmax < 1.6
+
+
+# What is left for arithmetic, and what it moves.
+
+
+def test_a_small_board_has_less_than_its_share_of_the_watts_for_arithmetic() -> None:
+    small, large = (machine_for(where, "float32").sustained for where in (T4, V100))
+    per_watt = {"t4": small / 70, "v100": large / 250}
+    assert per_watt["t4"] / per_watt["v100"] == pytest.approx(60 / 70 * 250 / 240)
+
+
+@pytest.mark.parametrize(("taps", "saved"), [(1, 1.0), (9, 1 / 64 / (1 / 128 + 1 / 1152))])
+def test_a_window_moves_fewer_operands_at_the_power_limit(taps: int, saved: float) -> None:
+    """Each tap reads its input from near, so that the intensity of its tile is higher."""
+    weak = machine(machine_for(T4, "float32").multiply_adds / 10)
+    free = {"burst": 1e-9, "ramp": 10.0}
+    time = spent(Product(1, 4096, 4096, 1152, taps=taps), (128, 128), weak, **free)
+    one = spent(Product(1, 4096, 4096, 1152), (128, 128), weak, **free)
+    u, half = 64.0, Q["power_tile"]
+    assert time / one == pytest.approx((1 + half / (u * saved)) / (1 + half / u))
+
+
+# The memory of a board.
+
+
+def test_streams_reach_what_was_seen_on_the_board() -> None:
+    """A Volta has a better memory controller than a Pascal, and a T4 wastes a quarter."""
+    w = work("elementwise?kind=add&shape=8192x8192")
+    free = {"launch": 1e-9, "fixed": 1e-9, "host": 1e-9}
+    share = {}
+    for name in ("v100-pcie-32gb", "p100-pcie-16gb", "t4"):
+        where = load_platform(f"{name}/torch-eager", calibrated=False)
+        seconds = float(terms(w, where, **free).memory)
+        share[name] = w.bytes / seconds / float(where.hardware.dram.bandwidth or 0)
+    middle = T4.fitted.theta["dram"] / 0.83
+    assert share["v100-pcie-32gb"] == pytest.approx(850 / 900 * middle)
+    assert share["p100-pcie-16gb"] == pytest.approx(570 / 732 * middle)
+    assert share["t4"] == pytest.approx(245 / 320 * middle)
+
+
+def test_a_board_without_a_measured_stream_has_that_of_its_generation() -> None:
+    where = machine_for(load_platform("a100-sxm-80gb/torch-eager", calibrated=False), "float32")
+    assert where.stream == where.generation.stream
+
+
+# cuBLAS and cuBLASLt.
+
+
+def test_linear_layers_of_pytorch_are_slower_on_pascal_than_those_of_cublas() -> None:
+    """NeuSight on a P100: 0.70 of the peak in linear layers, 0.91 in batched products."""
+    q = {**Q, "half_tile": 5.0, "power": 3.0}
+    rate = {}
+    for name in ("p100-pcie-16gb", "v100-pcie-32gb"):
+        for runtime in ("torch-eager", "cuda-library"):
+            where = load_platform(f"{name}/{runtime}", calibrated=False)
+            seconds = float(kernel_terms(linear(2048), machine_for(where, "float32"), q).compute)
+            rate[name, runtime] = 4096 * 4096 * 2048 / seconds
+    ratio = rate["p100-pcie-16gb", "torch-eager"] / rate["p100-pcie-16gb", "cuda-library"]
+    assert ratio == pytest.approx(0.70 / 0.91, abs=0.05)
+    assert rate["v100-pcie-32gb", "torch-eager"] == rate["v100-pcie-32gb", "cuda-library"]

@@ -194,3 +194,16 @@ def test_what_is_no_device_is_an_error_and_no_finding(tmp_path: Path) -> None:
     (tmp_path / "board.toml").write_text("name = ")
     with pytest.raises(DataError, match=r"board.toml: is not TOML"):
         lint_device(tmp_path / "board.toml")
+
+
+@pytest.mark.parametrize(("value", "share"), [("900 GB/s", "1.23"), ("70 GB/s", "0.0956")])
+def test_streams_reach_a_part_of_the_bandwidth(value: str, share: str) -> None:
+    board = load_hardware("p100-pcie-16gb")
+    seen = replace(board.facts["memory.streamed"], value=float(value.split()[0]) * 1e9)
+    wrong = replace(board, facts={**board.facts, "memory.streamed": seen})
+    assert [(f.field, f.message) for f in lint(wrong)] == [
+        (
+            "memory.streamed",
+            f"is {share} times memory.bandwidth; it must be a part of it",
+        )
+    ]

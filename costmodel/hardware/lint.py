@@ -36,6 +36,8 @@ _RANGES = {
     "memory.size": (2**28, 2**42),
     "link.bandwidth": (2e8, 3e11),
 }
+#: Bandwidth that streams reach, as a share of the bandwidth of the memory.
+_STREAMED = (0.4, 1.0)
 #: Speed that the power of a board sustains, as a share of the peak.
 _SUSTAINED = (0.2, 1.0)
 _PEAK_RANGE = (1e9, 2e16)
@@ -111,6 +113,7 @@ def lint(hardware: Hardware) -> list[Finding]:
             _peaks,
             _sustained,
             _bandwidth,
+            _streamed,
             _sizes,
             _levels,
             _link,
@@ -215,6 +218,16 @@ def _bandwidth(hardware: Hardware) -> _Found:
             f"{format_si(bandwidth, 'B/s')} is {ratio:.3g} times bus_width x data_rate / 8 = "
             f"{format_si(expected, 'B/s')}{hint}",
         )
+
+
+def _streamed(hardware: Hardware) -> _Found:
+    """Compare the bandwidth that streams reach with that of the memory: a large part of it."""
+    seen = hardware.facts.get("memory.streamed")
+    if seen is None or not hardware.dram.bandwidth:
+        return
+    share = seen.value / hardware.dram.bandwidth
+    if not _STREAMED[0] <= share <= _STREAMED[1]:
+        yield "memory.streamed", f"is {share:.3g} times memory.bandwidth; it must be a part of it"
 
 
 def _sizes(hardware: Hardware) -> _Found:

@@ -114,12 +114,16 @@ class LevelTable(_Table):
 
 
 class MemoryTable(_Table):
-    """Main or device memory; bandwidth is sufficient, bus width and data rate allow a check."""
+    """Main or device memory; bandwidth is sufficient, bus width and data rate allow a check.
+
+    ``streamed`` is the bandwidth that large streams were seen to reach.
+    """
 
     size: Bytes | None = None
     bus_width: Bits | None = None
     data_rate: BitRate | None = None
     bandwidth: Bandwidth
+    streamed: Bandwidth | None = None
 
 
 class LinkTable(_Table):

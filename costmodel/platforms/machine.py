@@ -16,6 +16,14 @@ _PORT_BYTES_PER_CYCLE = 64
 """The widest path from the last-level cache into one multiprocessor on any generation: 64 bytes a
 cycle (NVIDIA A100 and H100 architecture white papers, L2 cache). [byte]"""
 
+_STREAMED = 0.83
+"""Share of the datasheet bandwidth that Pascal, Volta and Turing reach on average: the middle of
+the fits to NeuSight, of which the parameter ``dram`` tells. [1]"""
+
+_IDLE = 10.0
+"""Power of a board without arithmetic, of memory and regulators: an idle Tesla T4 (nvidia-smi). [W]
+"""
+
 _AMPERE_OPERANDS = 2048
 """Multiply-adds of a multiprocessor of an A100 in a cycle, 1024, times 2 bytes. [byte]"""
 
@@ -53,12 +61,14 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         shared_memory=_shared_memory(hardware) if gpu else 0.0,
         private_cache=_private_cache(platform) if cpu else 0.0,
         bandwidth=float(hardware.dram.bandwidth or 0),
+        stream=_stream(hardware, kind),
         link=float(hardware.link or 0) if platform.transfers else 0.0,
         asynchronous=platform.runtime.asynchronous,
         algorithms=_algorithms(platform, dtype, widens),
         grouped_serially=platform.runtime.grouped == "serial",
         generated=platform.runtime.generated,
         own_depthwise=dtype in platform.rules.own_depthwise,
+        cublas_lt=platform.runtime.cublas_lt,
         paged_attention=platform.runtime.paged_attention and dtype in HALVES,
         transposes=tensor and platform.rules.layout == "nchw",
         generation=kind,
@@ -150,14 +160,23 @@ def _sustained(hardware: Hardware, dtype: str, kind: Generation) -> float:
     """Return the speed that the power limit of a GPU board sustains [FLOP/s].
 
     This is the measured value of the device file if there is one. Otherwise it follows from the
-    FLOP/s per watt of the generation's flagship in float32, with tensor cores in proportion to
-    their peak.
+    FLOP/s per watt of the generation's flagship in float32, for the watts that are left beside an
+    idle board, with tensor cores in proportion to their peak.
     """
     for key in WIDER[dtype]:
         if fact := hardware.facts.get(f"sustained.{key}"):
             return fact.value
-    share = (hardware.tdp or 0) * kind.flops_per_watt / hardware.peak_for("float32")
+    watts = max(0.0, (hardware.tdp or 0) - _IDLE)
+    share = watts * kind.flops_per_watt / hardware.peak_for("float32")
     return hardware.peak_for(dtype) * share
+
+
+def _stream(hardware: Hardware, kind: Generation) -> float:
+    """Return the share of the memory bandwidth that streams reach, over that of older GPUs [1]."""
+    seen = hardware.facts.get("memory.streamed")
+    if seen is None or not hardware.dram.bandwidth:
+        return kind.stream
+    return seen.value / float(hardware.dram.bandwidth) / _STREAMED
 
 
 def _on_tensor_cores(hardware: Hardware, dtype: str) -> bool:

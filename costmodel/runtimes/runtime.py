@@ -119,6 +119,8 @@ class Runtime:
         registers, also those that other kernels read, and short rows are read once.
     fused_masks : bool
         Whether attention is one kernel even if a mask or positions are added to the scores.
+    cublas_lt : bool
+        Whether linear layers on a GPU call cuBLASLt, which adds a bias, in place of cuBLAS.
     paged_attention : bool
         Whether causal attention and single queries read keys and values from a cache of pages, as
         engines that serve language models do.
@@ -176,6 +178,7 @@ class Runtime:
     layout: str
     generated: bool
     fused_masks: bool
+    cublas_lt: bool
     paged_attention: bool
     own_depthwise: tuple[str, ...]
     split: str
@@ -333,6 +336,7 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
             ("layout", str, "nhwc"),
             ("generated", bool, False),
             ("fused_masks", bool, False),
+            ("cublas_lt", bool, False),
             ("paged_attention", bool, False),
             ("own_depthwise", list, []),
             ("split", str, "dynamic"),

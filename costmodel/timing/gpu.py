@@ -178,7 +178,8 @@ def _convolution(w: Workload, machine: Machine, q: Theta) -> Dim:
     direct = repeats * tiled(one, machine, q, q["direct"], tiles, (1,))
     if w.kind == "convolution" and _has_winograd(p, machine):
         # F(2x2, 3x3) in one kernel: 16 products of channels for each block of 4 outputs, not 36.
-        small = Product(1, 4 * p.m, 4 * blocks(p, 2), p.k / p.taps)
+        # Blocks share their inputs: of the 16 that each needs, 4 are new.
+        small = Product(1, 4 * p.m, 4 * blocks(p, 2), p.k / p.taps, taps=4)
         fused = tiled(small, machine, q, q["winograd"], generation.winograd, (1,))
         direct = minimum(direct, fused)
     return direct + _lanes(w, machine, q)
@@ -186,12 +187,15 @@ def _convolution(w: Workload, machine: Machine, q: Theta) -> Dim:
 
 def _linear(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the time of single products, whose reduction may be split."""
-    return _products(w, machine, q, machine.generation.product, SPLITS)
+    generation = machine.generation
+    if machine.cublas_lt:
+        return _products(w, machine, q, generation.linear, SPLITS, generation.linear_feed)
+    return _products(w, machine, q, generation.product, SPLITS)
 
 
 def _steps(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the time of the steps of a recurrence, whose kernels add up their own parts."""
-    return _linear(w, machine, {**q, "split_call": 0})
+    return _products(w, machine, {**q, "split_call": 0}, machine.generation.product, SPLITS)
 
 
 def _batched(w: Workload, machine: Machine, q: Theta) -> Dim:
@@ -200,13 +204,18 @@ def _batched(w: Workload, machine: Machine, q: Theta) -> Dim:
 
 
 def _products(
-    w: Workload, machine: Machine, q: Theta, tiles: tuple[Tile, ...], splits: tuple[int, ...]
+    w: Workload,
+    machine: Machine,
+    q: Theta,
+    tiles: tuple[Tile, ...],
+    splits: tuple[int, ...],
+    feed: Dim = 1,
 ) -> Dim:
     """Return the time of all products, one after the other, and of the other operations."""
     tiles = machine.generation.tensor if machine.tensor else tiles
     speeds = [alignment(w.dtype, machine, q, _rows(w.kind, p)) for p in w.products]
     spent = [
-        p.times * tiled(p, machine, q, speed, tiles, splits)
+        p.times * tiled(p, machine, q, speed, tiles, splits, feed)
         for p, speed in zip(w.products, speeds, strict=True)
     ]
     # A causal mask skips tiles that it hides completely.

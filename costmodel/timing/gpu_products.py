@@ -53,6 +53,7 @@ def tiled(
     speed: Dim,
     tiles: tuple[Tile, ...],
     splits: tuple[int, ...],
+    feed: Dim = 1,
 ) -> Dim:
     """Return the time of one run of the products with the fastest tile and split [s].
 
@@ -70,15 +71,18 @@ def tiled(
         The tiles of the library.
     splits : tuple of int
         Numbers of parts into which it may split the reduction.
+    feed : Dim
+        Multiply-adds on the lanes that share the path from shared memory, relative to the
+        generation. [1]
     """
     generation = machine.generation
     if machine.tensor:
-        feed = generation.tensor_feed * machine.operands
+        half = q["half_tile"] * generation.tensor_feed * machine.operands
         ramp = q["tensor_ramp"]
         fill = q["tensor_fill"] * (1 - _EPILOGUE + _EPILOGUE * machine.operands)
     else:
-        feed, fill, ramp = generation.feed, q["fill"], q["ramp"]
-    half = q["half_tile"] * feed
+        half = q["half_tile"] * generation.feed * feed
+        fill, ramp = q["fill"], q["ramp"]
     cores = machine.multiply_adds / machine.units
     limit = machine.sustained * q["power"]
     largest = max(rows * columns / (rows + columns) for rows, columns in tiles)
@@ -96,7 +100,9 @@ def tiled(
         if machine.tensor:
             busy = maximum(busy, cut * steps / limit)
         else:
-            busy = maximum(busy, cut * tile * _moving(intensity, largest, q) / limit - ahead)
+            # A window is read once for all its taps, so that it moves fewer operands.
+            fetched = 1 / (1 / columns + 1 / (rows * p.taps))
+            busy = maximum(busy, cut * tile * _moving(fetched, largest, q) / limit - ahead)
         if splits == (1,):
             return busy
         busy = maximum(busy, _fetched_again(p, machine, q, rows + columns, cut / split))
@@ -130,7 +136,7 @@ def _fetched_again(p: Product, machine: Machine, q: Theta, rows: Dim, tiles: Dim
 
 def streaming(machine: Machine, q: Theta) -> Dim:
     """Return the bandwidth of memory that element-wise kernels reach [B/s]."""
-    return machine.bandwidth * minimum(1, q["dram"] * machine.generation.stream)
+    return machine.bandwidth * minimum(1, q["dram"] * machine.stream)
 
 
 def alignment(dtype: str, machine: Machine, q: Theta, lengths: tuple[Dim, ...]) -> Dim:

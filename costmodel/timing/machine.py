@@ -43,6 +43,8 @@ class Machine:
         cores used; else 0. [byte]
     bandwidth : float
         Of the memory, by the datasheet. [B/s]
+    stream : float
+        Share of the bandwidth of a GPU's memory that streams reach, relative to other GPUs. [1]
     link : float
         Host to device; 0 if memory is shared, or if moving inputs does not count. [B/s]
     asynchronous : bool
@@ -57,6 +59,8 @@ class Machine:
         Whether a compiler writes the kernels of norms and softmax.
     own_depthwise : bool
         Whether depthwise convolutions on a GPU use the framework's own kernel.
+    cublas_lt : bool
+        Whether linear layers on a GPU call cuBLASLt in place of cuBLAS.
     paged_attention : bool
         Whether fused attention reads keys and values from a cache of pages.
     generation : Generation
@@ -108,6 +112,7 @@ class Machine:
     shared_memory: float
     private_cache: float
     bandwidth: float
+    stream: float
     link: float
     asynchronous: bool
     algorithms: frozenset[str]
@@ -115,6 +120,7 @@ class Machine:
     transposes: bool
     generated: bool
     own_depthwise: bool
+    cublas_lt: bool
     paged_attention: bool
     generation: Generation
     sustained: float

@@ -14,10 +14,11 @@ from costmodel.hardware.model import ARCHITECTURES
 Tile = tuple[int, int]
 
 _FILE = "tiles.toml"
-_TILES = ("product", "batched", "convolution", "winograd", "tensor", "tensor_convolution")
+_TILES = ("product", "linear", "batched", "convolution", "winograd", "tensor", "tensor_convolution")
 _NUMBERS = (
     "flops_per_watt",
     "feed",
+    "linear_feed",
     "tensor_feed",
     "refetch",
     "misaligned",
@@ -42,6 +43,8 @@ class Generation:
     ----------
     product, batched : tuple of Tile
         Output tiles of single and of batched matrix products. [element]
+    linear : tuple of Tile
+        Output tiles of single products by cuBLASLt. [element]
     convolution : tuple of Tile
         Output tiles of convolutions, channels by pixels. [element]
     winograd : tuple of Tile
@@ -51,9 +54,12 @@ class Generation:
     tensor_convolution : tuple of Tile
         The same for convolutions, channels by pixels. [element]
     flops_per_watt : float
-        Float32 peak over board power of the generation's flagship. [FLOP/s/W]
+        Float32 peak over board power of the generation's flagship, less that of an idle board.
+        [FLOP/s/W]
     feed : float
         Float32 multiply-adds that share the path from shared memory, relative to Volta. [1]
+    linear_feed : float
+        The same for the kernels of cuBLASLt, relative to others. [1]
     tensor_feed : float
         Bytes that a multiply-add of tensor cores loads from shared memory, relative to Ampere. [1]
     refetch : float
@@ -85,6 +91,7 @@ class Generation:
     """
 
     product: tuple[Tile, ...]
+    linear: tuple[Tile, ...]
     batched: tuple[Tile, ...]
     convolution: tuple[Tile, ...]
     winograd: tuple[Tile, ...]
@@ -92,6 +99,7 @@ class Generation:
     tensor_convolution: tuple[Tile, ...]
     flops_per_watt: float
     feed: float
+    linear_feed: float
     tensor_feed: float
     refetch: float
     misaligned: float
@@ -108,7 +116,7 @@ class Generation:
     writes_either_layout: bool
 
 
-NO_GENERATION = Generation((), (), (), (), (), (), *(0.0,) * 13, False, False, False)
+NO_GENERATION = Generation((), (), (), (), (), (), (), *(0.0,) * 14, False, False, False)
 """Placeholder for a CPU, which has no generation."""
 
 
