@@ -16,7 +16,7 @@ import pytest
 
 from costmodel_validation.backends import KernelTiming, Settings
 from costmodel_validation.errors import ClockError, MeasuringError
-from costmodel_validation.measuring.campaign import Campaign, run_campaign
+from costmodel_validation.measuring.campaign import Campaign, _in_groups, run_campaign
 from costmodel_validation.measuring.clock import Plan, Timing, summary
 from costmodel_validation.measuring.store import Store
 
@@ -66,6 +66,18 @@ def test_everything_is_measured_once(tmp_path: Path) -> None:
     assert again == []
     assert backend.asked == list(NETWORKS)
     assert all(r.timing and r.host == {"cpu": "none"} and r.batch >= 1 for r in done)
+
+
+def test_more_operators_than_networks_are_timed_in_turns() -> None:
+    operators = [f"linear?n={n}" for n in range(1, 14)]
+    networks = ["resnet18", "pointwise", "model.onnx"]
+    assert [len(group) for group in _in_groups(operators, 2)] == [10, 3]
+    assert list(_in_groups(networks, 2)) == [networks[:2], networks[2:]]
+    mixed = [operators[0], *networks, *operators[1:]]
+    groups = list(_in_groups(mixed, 2))
+    assert groups[0] == [operators[0], "resnet18"]  # a second network does not fit beside them
+    assert [spec for group in groups for spec in group] == mixed
+    assert list(_in_groups([], 2)) == []
 
 
 def test_another_run_or_setting_measures_again(tmp_path: Path) -> None:

@@ -31,8 +31,6 @@ MOST = 200
 """Operators measured at most."""
 PLAN = Plan(precision=0.02, budget=0.75, warm_up=0.2, turn=0.05, rounds=10)
 """How each is timed; 200 take less than 10 minutes even where none gets precise."""
-GROUP = 64
-"""Operators that are timed in turns: one turn of each takes seconds."""
 BETWEEN = 32_000_000
 """Bytes touched by other operators when timing as if inside a network. [byte]"""
 _DTYPES = ("float32", "tf32", "float16", "bfloat16")
@@ -93,10 +91,10 @@ def _campaigns(
 ) -> Iterator[Campaign]:
     """Yield how the operators are measured: repeated, and among others where that can be done."""
     settings = settings_of(where)
-    yield Campaign(specs, runner, settings, plan, platform=where.name, group=GROUP)
+    yield Campaign(specs, runner, settings, plan, platform=where.name)
     if runner.among_others and settings.device == "cpu":
         among = replace(settings, between=BETWEEN)
-        yield Campaign(specs, runner, among, plan, platform=where.name, group=GROUP)
+        yield Campaign(specs, runner, among, plan, platform=where.name)
 
 
 def settings_of(platform: Platform) -> Settings:

@@ -110,7 +110,9 @@ class BadRow:
     Parameters
     ----------
     row : int
-        Its number in the file, where the header is row 1. reason : str The fault.
+        Its number in the file, where the header is row 1.
+    reason : str
+        The fault.
     """
 
     row: int

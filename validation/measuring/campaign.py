@@ -23,6 +23,8 @@ from rich.progress import (
 from costmodel.errors import CostModelError
 from costmodel.graph import nodes_in_order
 from costmodel.ops import Input
+from costmodel.zoo import NETWORKS as ZOO
+from costmodel.zoo import singles
 
 from ..errors import ClockError, MeasuringError
 from .apart import measure_apart
@@ -36,6 +38,9 @@ from .worker import Job
 
 GROUP = 12
 """Networks that are timed in turns, hence in memory, at once."""
+OPERATORS = 5
+"""Single operators in the place of one network: they are small, and the start of a worker takes
+seconds."""
 LIMIT = 600.0
 """Time without a sign of life, beyond its budget, after which a network hangs. [s]"""
 
@@ -133,12 +138,28 @@ def run_campaign(
     done = []
     with _progress(console) as progress:
         task = progress.add_task("measuring", total=len(todo))
-        for start in range(0, len(todo), campaign.group):
-            for result in _measure_group(campaign, todo[start : start + campaign.group], store):
+        for together in _in_groups(todo, campaign.group):
+            for result in _measure_group(campaign, together, store):
                 store.append(result)
                 done.append(result)
                 progress.advance(task)
     return done
+
+
+def _in_groups(specs: Sequence[str], most: int) -> Iterator[list[str]]:
+    """Yield ``specs`` in groups of ``most`` networks, or of more single operators."""
+    group: list[str] = []
+    taken = 0
+    for spec in specs:
+        found = ZOO.get(spec.partition("?")[0])
+        place = 1 if found and found.__module__ == singles.__name__ else OPERATORS
+        if taken + place > most * OPERATORS:
+            yield group
+            group, taken = [], 0
+        group.append(spec)
+        taken += place
+    if group:
+        yield group
 
 
 def _measure_group(campaign: Campaign, specs: Sequence[str], store: Store) -> Iterator[Result]:
