@@ -22,8 +22,11 @@ class Residual:
     Parameters
     ----------
     row : int
-        Its number in the file, where the header is row 1. network : str The measured network.
-        measured, predicted : float [s]
+        Its number in the file, where the header is row 1.
+    network : str
+        The measured network.
+    measured, predicted : float
+        [s]
     ratio : float
         Predicted over measured. [1]
     sigmas : float, optional
