@@ -116,11 +116,11 @@ def test_residual_spreads_are_of_operators_and_of_networks() -> None:
 
 def test_residuals_that_spreads_are_made_of_are_of_rows_left_out() -> None:
     # Each parameter is told by two rows that disagree: left out, a row is off twice as far.
-    rows = Rows([name for name in "abcdefghij" for _ in range(2)])
-    seconds = [np.exp(0.1 * (-1) ** i) for i in range(20)]
+    rows = Rows([name for name in "abcdefghij" for _ in range(2)], [2] * 20)
+    seconds = [np.exp(1 + 0.1 * (-1) ** i) for i in range(20)]
     found = fitted(rows, seconds, *(parameter(name, 3.0) for name in "abcdefghij"))
-    expected = ((20 * (0.2 / 1.645) ** 2 + PRIOR_OPERATOR_SPREAD**2 / 2) / 20.5) ** 0.5
-    assert found.platform.fitted.operator_spread == pytest.approx(expected, rel=0.1)
+    expected = ((20 * (0.2 / 1.645) ** 2 + PRIOR_NETWORK_SPREAD**2 / 2) / 20.5) ** 0.5
+    assert found.platform.fitted.network_spread == pytest.approx(expected, rel=0.1)
 
 
 def test_a_row_far_out_hardly_moves_a_fit() -> None:

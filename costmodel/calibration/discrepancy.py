@@ -77,11 +77,12 @@ def correlated(p: Problem, e: Estimate, kinds: Sequence[Alike]) -> Estimate:
     """
     x, r = e.x, e.residual
     weights = student_weights(r, e.noise)
-    alone = np.sqrt(weights) / e.noise
+    scale = np.sqrt(p.weight)
+    alone = scale * np.sqrt(weights) / e.noise
     covariance = e.covariance
     roots: list[np.ndarray] = []
     for _ in range(_ROUNDS):
-        roots = [_root(kind, r, weights) for kind in kinds]
+        roots = [scale * _root(kind, r, weights) for kind in kinds]
         whitened = partial(_whitened, alone=alone, kinds=kinds, roots=roots)
         x, r, covariance = moved(p, x, whitened, p.spread_at(x))
     return replace(

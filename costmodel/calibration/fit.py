@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime
 import inspect
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -26,22 +26,18 @@ from costmodel.calibration.conditions import (
     check_possible,
     check_units,
 )
-from costmodel.calibration.discrepancy import correlated
 from costmodel.calibration.measurement import Measurement, check_numbers, named
-from costmodel.calibration.robust import Estimate, Problem, student_weights
-from costmodel.calibration.starts import estimate
-from costmodel.calibration.surfaces import FEWEST, alike, learnt
+from costmodel.calibration.posed import Posed
+from costmodel.calibration.weights import weighed
 from costmodel.counting.subject import Prepared, Subject, nodes_of
 from costmodel.errors import CostModelError, DataError
 from costmodel.graph.writing import write_atomically
-from costmodel.kinds import KINDS
 from costmodel.platforms import (
     Platform,
     calibration_file,
     calibration_folder,
     load_platform,
 )
-from costmodel.platforms.machine import machine_for
 from costmodel.prediction.table import NetworkTable, tabulate
 from costmodel.specs import network
 from costmodel.timing.fitted import (
@@ -50,21 +46,11 @@ from costmodel.timing.fitted import (
     Fitted,
     to_toml,
 )
-from costmodel.timing.multipliers import DEVICE, multiplier
 from costmodel.timing.parameters import Parameter
-from costmodel.timing.surface import Surface
 from costmodel.zoo import NETWORKS
 
 UNDETERMINED = 0.7
 """A parameter whose posterior spread is above this share of its prior spread is not determined."""
-UNKNOWN_SCALE = 1.2
-"""Least spread of the multiplier of all kernels while it is fitted: a factor of three. [1]
-
-Most devices are as fast as their datasheets say within a twentieth, and a few differ by a factor of
-two or three. The prior of this multiplier therefore has heavy tails. A normal prior of this spread
-would let launches that are a tenth too long make all kernels of a device faster; the largest
-kernels, which hardly depend on launches, would then be too fast.
-"""
 _PRIOR_ROWS = 0.5
 """Weight of the prior residual spreads, in rows."""
 
@@ -105,6 +91,9 @@ class Calibration:
         file.
     tried : tuple of Tried
         The accuracy of each tried platform on rows left out, the best first.
+    weight : float
+        Weight of the rows relative to the priors, by which rows that are left out are predicted
+        best; with 0 the rows taught nothing and the priors stay. [1]
     """
 
     platform: Platform
@@ -112,6 +101,7 @@ class Calibration:
     undetermined: tuple[str, ...]
     at_bounds: tuple[str, ...]
     tried: tuple[Tried, ...] = ()
+    weight: float = 1.0
 
     def __repr__(self) -> str:
         error = f"{100 * self.median_error:.2g} %"
@@ -223,49 +213,22 @@ def fit(
     provenance: Mapping[str, str],
 ) -> Calibration:
     """Fit the parameters of ``platform`` to lowered networks."""
-    start = platform.fitted
-    platform = replace(platform, fitted=replace(start, surfaces=()))  # formulas first
-    free = [p for p in start.parameters if p.spread > 0]
-    names = [p.name for p in free]
-    target = np.log(seconds)
-    single = table.kernels <= 1
-
-    def residuals(x: np.ndarray) -> np.ndarray:
-        columns = {**start.theta, **dict(zip(names, np.exp(x).T[:, :, None], strict=True))}
-        return np.asarray(np.log(table.seconds(platform, columns, bounded=False)) - target)
-
-    def theta_at(x: np.ndarray) -> dict[str, float]:
-        return {**start.theta, **dict(zip(names, np.exp(x).tolist(), strict=True))}
-
-    problem = Problem(
-        residuals=residuals,
-        mean=np.log([p.value for p in free]),
-        spread=np.array([_fitted_spread(p) for p in free]),
-        lower=np.log([p.lower for p in free]),
-        upper=np.log([p.upper for p in free]),
-        groups=[np.flatnonzero(rows) for rows in (single, ~single) if rows.any()],
-        heavy=_named(names, [DEVICE]),
-    )
-    found = estimate(problem)
-    if np.sum(table.kernels == 1) >= FEWEST:
-        kinds = alike(table, _share(table, platform, theta_at(found.x)))
-        if kinds and single.all():  # surfaces take the place of multipliers, except in networks
-            problem = replace(problem, heavy=_named(names, [DEVICE, *map(multiplier, KINDS)]))
-        found = correlated(problem, found, kinds) if kinds else found
-    x = found.x
-    theta = theta_at(x)
+    posed = Posed(table, seconds, platform)
+    weight, found = weighed(posed)
+    x, theta = found.x, posed.theta(found.x)
     errors = np.sqrt(np.diag(found.covariance))
-    formula = np.log(table.seconds(platform, theta)) - target  # bounded, like predictions
-    surfaces = _surfaces(table, platform, theta, found)
-    platform = replace(platform, fitted=replace(start, surfaces=surfaces))
-    rest = np.log(table.seconds(platform, theta)) - target
+    target, single = np.log(seconds), posed.single
+    formula = np.log(table.seconds(posed.formulas, theta)) - target  # bounded, like predictions
+    surfaces = posed.surfaces(found)
+    rest = np.log(table.seconds(posed.with_surfaces(surfaces), theta)) - target
     off = np.where(single, formula, rest)  # a surface has its own spread of operators
     operator_spread, network_spread = _spreads(off / (1 - found.leverage), single)
+    wide = posed.problem.spread_at(x)
     return Calibration(
         replace(
             platform,
             fitted=Fitted(
-                _with_values(start.parameters, free, x, errors),
+                _with_values(platform.fitted.parameters, posed.free, x, errors),
                 found.covariance,
                 operator_spread,
                 network_spread,
@@ -277,42 +240,16 @@ def fit(
         rest,
         tuple(
             name
-            for name, error, wide in zip(names, errors, problem.spread_at(x), strict=True)
-            if error > UNDETERMINED * wide
+            for name, error, most in zip(posed.names, errors, wide, strict=True)
+            if error > UNDETERMINED * most
         ),
         tuple(
             p.name
-            for p, v in zip(free, x, strict=True)
+            for p, v in zip(posed.free, x, strict=True)
             if min(v - np.log(p.lower), np.log(p.upper) - v) < 1e-3
         ),
+        weight=weight,
     )
-
-
-def _fitted_spread(p: Parameter) -> float:
-    return max(p.spread, UNKNOWN_SCALE) if p.name == DEVICE else p.spread
-
-
-def _named(names: Sequence[str], wanted: Collection[str]) -> list[int]:
-    return [i for i, name in enumerate(names) if name in wanted]
-
-
-def _surfaces(
-    table: NetworkTable, platform: Platform, theta: Mapping[str, float], found: Estimate
-) -> tuple[Surface, ...]:
-    """Return the surfaces of the model errors, for kinds with enough single operators."""
-    if np.sum(table.kernels == 1) < FEWEST:
-        return ()
-    share = _share(table, platform, theta)
-    return learnt(table, -found.residual, share, student_weights(found.residual, found.noise))
-
-
-def _share(table: NetworkTable, platform: Platform, theta: Mapping[str, float]) -> np.ndarray:
-    """Return the share of the device in each predicted time [1]."""
-    terms = table.terms(platform, theta)
-    host, device = table.sums(terms.host), table.sums(terms.model)
-    total = table.network_seconds(platform, terms, theta, bounded=False)
-    waits = machine_for(platform, "float32").asynchronous & (host > device)
-    return np.where(waits, 0.0, device / total)
 
 
 def _spreads(residual: np.ndarray, single: np.ndarray) -> tuple[float, float]:
@@ -330,7 +267,10 @@ def _spreads(residual: np.ndarray, single: np.ndarray) -> tuple[float, float]:
 
 
 def _with_values(
-    parameters: tuple[Parameter, ...], free: list[Parameter], x: np.ndarray, errors: np.ndarray
+    parameters: tuple[Parameter, ...],
+    free: tuple[Parameter, ...],
+    x: np.ndarray,
+    errors: np.ndarray,
 ) -> tuple[Parameter, ...]:
     found = {
         p.name: (float(np.clip(np.exp(v), p.lower, p.upper)), float(e))

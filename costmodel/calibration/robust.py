@@ -81,6 +81,9 @@ class Problem:
         Rows that share a noise; each row is in one of them.
     heavy : sequence of int
         Parameters whose prior has heavy tails.
+    weight : float
+        Weight of the rows relative to the priors; 0 leaves the priors
+        (:mod:`costmodel.calibration.weights`). [1]
     """
 
     residuals: Callable[[np.ndarray], np.ndarray]
@@ -90,6 +93,7 @@ class Problem:
     upper: np.ndarray
     groups: Sequence[np.ndarray]
     heavy: Sequence[int] = ()
+    weight: float = 1.0
 
     @property
     def scale(self) -> np.ndarray:
@@ -171,7 +175,9 @@ def climbed(p: Problem, start: np.ndarray) -> Estimate:
     noise = _first_noise(p, r)
     weights, widened, spread = np.ones(len(r)), 1.0, p.spread
     for _ in range(_ROUNDS):
-        x, r, covariance = moved(p, x, _scaled(np.sqrt(weights) / noise), widened * spread)
+        x, r, covariance = moved(
+            p, x, _scaled(np.sqrt(p.weight * weights) / noise), widened * spread
+        )
         before = [*noise, widened]
         used = determined(covariance, widened * spread)
         noise = _noise(p, r, student_weights(r, noise), used)
@@ -180,7 +186,7 @@ def climbed(p: Problem, start: np.ndarray) -> Estimate:
         weights = student_weights(r, noise)
         if np.all(np.abs(np.log([*noise, widened]) - np.log(before)) < _SETTLED):
             break
-    leverage = _leverage(p, x, weights / noise**2, covariance)
+    leverage = _leverage(p, x, p.weight * weights / noise**2, covariance)
     cost = float(costs(p, x, r, noise, widened))
     return Estimate(x, r, covariance, noise, widened, leverage, cost)
 
@@ -207,7 +213,7 @@ def costs(
     own = list(p.heavy)
     squares[..., own] = (PRIOR_FREEDOM + 1) * np.log1p(squares[..., own] / PRIOR_FREEDOM)
     wide = (WIDE_PRIORS + len(p.mean)) * np.log(widened) + WIDE_PRIORS / (2 * widened**2)
-    return np.asarray(rows.sum(axis=-1) + expected + squares.sum(axis=-1) / 2 + wide)
+    return np.asarray(p.weight * (rows.sum(axis=-1) + expected) + squares.sum(axis=-1) / 2 + wide)
 
 
 def _inside(p: Problem, x: np.ndarray) -> np.ndarray:

@@ -64,7 +64,8 @@ def elsewhere(p: Problem, e: Estimate) -> np.ndarray | None:
     moved = np.clip(e.x + moves, p.lower, p.upper)
     slopes = p.jacobian(e.x)
     r = p.residuals(moved)
-    weighed = slopes * (student_weights(e.residual, e.noise) / e.noise**2)[:, None]
+    precision = p.weight * student_weights(e.residual, e.noise) / e.noise**2
+    weighed = slopes * precision[:, None]
     curvature = slopes.T @ weighed + np.diag(1 / width**2)
     pull = r @ weighed + (moved - p.mean) / width**2
     follow = np.zeros_like(moved)

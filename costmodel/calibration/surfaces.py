@@ -36,7 +36,7 @@ from costmodel.timing.surface import Surface, closeness, shape_of
 
 FEWEST = 50
 """Fewest single operators of a kind and dtype for a surface."""
-INDUCING = 64
+INDUCING = 128
 """Maximum number of rows kept in a surface."""
 LENGTH = 3.0
 """Correlation length of residuals. [doubling of a size]"""
@@ -48,7 +48,11 @@ _SEED = 2018
 
 
 def learnt(
-    table: NetworkTable, off: np.ndarray, share: np.ndarray, weights: np.ndarray
+    table: NetworkTable,
+    off: np.ndarray,
+    share: np.ndarray,
+    weights: np.ndarray,
+    variance: np.ndarray,
 ) -> tuple[Surface, ...]:
     """Return the surfaces fitted to the single operators of a table.
 
@@ -62,6 +66,8 @@ def learnt(
         Share of the device in each predicted time. [1]
     weights : ndarray
         Weights of the rows in the fit of the parameters. [1]
+    variance : ndarray
+        Variance of each predicted log time by the errors of the parameters. [1]
     """
     found: list[Surface] = []
     for (kind, dtype), (rows, shapes) in _by_kind(table).items():
@@ -69,7 +75,8 @@ def learnt(
             keep = np.sort(np.random.default_rng(_SEED).permutation(len(rows))[:_MOST])
             rows, shapes = rows[keep], shapes[keep]
         if len(rows) >= FEWEST:
-            found += _surface(kind, dtype, shapes, off[rows], share[rows], weights[rows])
+            own = (off[rows], share[rows], weights[rows], variance[rows])
+            found += _surface(kind, dtype, shapes, *own)
     return tuple(found)
 
 
@@ -112,7 +119,13 @@ def _by_kind(table: NetworkTable) -> dict[tuple[str, str], tuple[np.ndarray, np.
 
 
 def _surface(
-    kind: str, dtype: str, x: np.ndarray, y: np.ndarray, share: np.ndarray, weights: np.ndarray
+    kind: str,
+    dtype: str,
+    x: np.ndarray,
+    y: np.ndarray,
+    share: np.ndarray,
+    weights: np.ndarray,
+    by_parameters: np.ndarray,
 ) -> Iterator[Surface]:
     """Yield the surface of one kind, or nothing if it is of no use."""
     signal = max(FLOOR, 1.4826 * float(np.median(np.abs(y))))
@@ -127,10 +140,12 @@ def _surface(
     seen = near[kept] * share * np.sqrt(weights) / noise
     information = seen @ seen.T + near[np.ix_(kept, kept)] / signal**2
     found = np.linalg.solve(information, seen @ (y * np.sqrt(weights) / noise))
-    # The width matches the leave-one-out residuals, so that intervals have their nominal coverage.
+    # The width matches the leave-one-out residuals, so that intervals, to which the parameters
+    # contribute, too, have their nominal coverage.
     left, variance = inverse @ y / np.diag(inverse), 1 / np.diag(inverse) - noise**2 / weights
-    known = np.sqrt(np.maximum(0, variance) + noise**2)
-    wide = float(np.quantile(np.abs(left) / known, 0.9)) / 1.645
+    known = np.maximum(0, variance) + noise**2
+    asked = np.quantile(((left / 1.645) ** 2 - by_parameters) / known, 0.9)
+    wide = np.sqrt(max(float(asked), (FLOOR / signal) ** 2))
     yield Surface(kind, dtype, LENGTH, wide * signal, wide * noise, x[kept], found)
 
 

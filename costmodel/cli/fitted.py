@@ -22,6 +22,7 @@ from costmodel.units import format_si
 
 WORST = 8
 """Number of rows in the text output."""
+_NEXT_TO_NOTHING = 0.05  # weight of rows that taught as little
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,8 @@ def _print_text(result: Calibration, residuals: Sequence[Residual], file: Path) 
         f"{result.platform.name}: {number_of(len(residuals), 'row')} fitted, "
         f"median error {share(result.median_error)}"
     )
+    if result.weight < 1:
+        console.print(_said_of(result.weight))
     if result.undetermined:
         console.print(f"not determined by these rows: {', '.join(result.undetermined)}")
     if result.at_bounds:
@@ -119,6 +122,12 @@ def _print_text(result: Calibration, residuals: Sequence[Residual], file: Path) 
     console.print(f"wrote {file}")
 
 
+def _said_of(weight: float) -> str:
+    """Return the sentence about a weight below 1."""
+    said = f"weight of the rows against the priors: {weight:.2g}, which predicts rows left out best"
+    return said + (": the rows taught next to nothing" if weight < _NEXT_TO_NOTHING else "")
+
+
 def _name(r: Residual) -> str:
     return r.network + (" (among others)" if r.between else "")
 
@@ -136,6 +145,7 @@ def _document(result: Calibration, residuals: Sequence[Residual], file: Path) ->
         file=str(file),
         rows=len(residuals),
         median_error=result.median_error,
+        weight=result.weight,
         undetermined=list(result.undetermined),
         at_bounds=list(result.at_bounds),
         tried=[asdict(tried) for tried in result.tried],
