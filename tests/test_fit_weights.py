@@ -16,6 +16,8 @@ from costmodel.prediction.table import NetworkTable, tabulate
 GPU = "h100-sxm/cuda-graphs"
 ATTENTION = "attention?n={}&heads=16&kv_heads=16&length={}&keys={}&depth=64&causal=false"
 LINEAR = "linear?n={}&cin={}&cout={}&bias=false"
+CELL = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"
+EDGES = ("skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 SEEDS = 6
 
 
@@ -120,3 +122,18 @@ def test_rows_of_networks_keep_their_weight() -> None:
     result = fit(table, seconds, platform, {})
     assert result.weight == 1.0
     assert result.median_error < 0.1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_one_network_that_computes_nothing_determines_the_fixed_cost(seed: int) -> None:
+    """Beside nine others it has no noise of its own, by which it would explain itself."""
+    platform = cm.load_platform("snapdragon-845/tflite-toco", calibrated=False)
+    cells = np.random.default_rng(3).choice(EDGES, (9, 6))
+    graphs = [cm.network(f"nasbench201?arch_str={CELL.format(*cell)}") for cell in cells]
+    graphs.append(cm.network(f"nasbench201?arch_str={CELL.format(*EDGES[1:], *['none'] * 3)}"))
+    table = tabulate(graphs, platform)
+    assert table.kernels[-1] == 1
+    noisy = np.exp(0.15 * np.random.default_rng(seed).standard_normal(10))
+    true = table.seconds(platform, {**platform.fitted.theta, "fixed": 4e-6})
+    result = fit(table, noisy * true, platform, {})
+    assert 3e-6 < result.platform.fitted.theta["fixed"] < 8e-6

@@ -28,6 +28,11 @@ two or three. The prior of this multiplier therefore has heavy tails. A normal p
 would let launches that are a tenth too long make all kernels of a device faster; the largest
 kernels, which hardly depend on launches, would then be too fast.
 """
+NOISE_OF_ITS_OWN = 5
+"""Fewest single operators, and networks, whose errors have a scale of their own.
+
+A scale that is estimated from one row is as large as its residual, and the row counts for nothing.
+"""
 
 
 @dataclass(frozen=True)
@@ -128,16 +133,21 @@ class Posed:
             times = self.table.seconds(self.formulas, columns, bounded=False)
             return np.asarray(np.log(times) - target)
 
-        groups = [np.flatnonzero(rows) for rows in (self.single, ~self.single) if rows.any()]
         return Problem(
             residuals=residuals,
             mean=np.log([p.value for p in self.free]),
             spread=np.array([_spread(p) for p in self.free]),
             lower=np.log([p.lower for p in self.free]),
             upper=np.log([p.upper for p in self.free]),
-            groups=groups,
+            groups=self._groups(),
             heavy=_named(self.names, [DEVICE, *heavy]),
         )
+
+    def _groups(self) -> list[np.ndarray]:
+        """Return the rows of single operators and those of networks, unless either are few."""
+        groups = [np.flatnonzero(rows) for rows in (self.single, ~self.single) if rows.any()]
+        few = min(len(rows) for rows in groups) < NOISE_OF_ITS_OWN
+        return [np.arange(len(self.seconds))] if few else groups
 
     def _share(self, theta: Mapping[str, float]) -> np.ndarray:
         """Return the share of the device in each predicted time [1]."""
