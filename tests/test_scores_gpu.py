@@ -12,7 +12,8 @@ from costmodel.errors import DataError
 from costmodel.graph.serialize import save
 from costmodel.platforms import load_platform
 from costmodel.prediction.table import tabulate
-from costmodel_validation.scores import protocols, silicon, timm, transformer_layers
+from costmodel.reading import parse_toml
+from costmodel_validation.scores import left_out, protocols, silicon, timm, transformer_layers
 from costmodel_validation.scores.bench import MODEL, PRIORS, Bench, Score
 from costmodel_validation.scores.dataset import DATA_VARIABLE, DeviceSet
 from costmodel_validation.scores.figures import Figures, judge
@@ -250,3 +251,33 @@ def test_a_calibration_that_harms_is_named() -> None:
     assert found["calibrated is not worse than roofline x scalar"].reached
     covered = found["90 % intervals cover 85-95 % of the rows of a runtime"]
     assert covered.figure == "engine, operators: 90.0 % of 1000, median width 30 %"
+
+
+def test_a_scored_gpu_has_not_taught_its_priors() -> None:
+    for gpu in left_out.fits()["attention"]:
+        shipped = load_platform(f"{gpu}/cuda-graphs", calibrated=False)
+        fair = left_out.without_own(shipped)
+        moved = {
+            p.name
+            for p, q in zip(shipped.fitted.parameters, fair.fitted.parameters, strict=True)
+            if p.value != q.value
+        }
+        assert moved == set(left_out.fits())
+        assert [p.spread for p in shipped.fitted.parameters] == [
+            p.spread for p in fair.fitted.parameters
+        ]
+    for other in ("t4/torch-eager", "raspberry-pi-4/ncnn"):
+        platform = load_platform(other, calibrated=False)
+        assert left_out.without_own(platform) is platform
+
+
+def test_fits_that_are_left_out_are_those_that_the_priors_name() -> None:
+    """The source of each prior repeats the numbers of the file."""
+    shipped = load_platform("h100-sxm/cuda-graphs", calibrated=False).fitted.parameters
+    sources = {p.name: p.source for p in shipped}
+    text = Path(left_out.__file__).with_name("silicon-fits.toml").read_text(encoding="utf-8")
+    for name, by_gpu in parse_toml(text).items():
+        for fit in (fit for fits in by_gpu.values() for fit in fits):
+            spelled = (f"{fit:g}", f"{fit:.1e}".replace("e-0", "e-").replace("e+0", "e"))
+            spelled += (f"{fit:.0e}".replace("e+0", "e"), f"{fit:.2f}")
+            assert any(text in sources[name] for text in spelled), (name, fit)

@@ -16,12 +16,15 @@ from costmodel.timing.workload import Moved
 from .baselines import BASELINES, Features, features, other_boards
 from .dataset import DeviceSet
 from .figures import Figures, average, judge
+from .left_out import without_own
 from .splits import Split, sample
 
 MODEL = "costmodel"
 """Name of our own predictions among the methods."""
 PRIORS = "costmodel, priors"
 """Their name if nothing was fitted."""
+SHIPPED = "costmodel, shipped priors"
+"""Their name with the priors that come with the package, if the scored device taught some."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class Bench:
     Parameters
     ----------
     platform : Platform
-        With its priors.
+        With its priors, without what its own rows taught them.
     table : NetworkTable
         The networks.
     seconds : ndarray
@@ -86,6 +89,8 @@ class Bench:
         Network of each row.
     elsewhere : ndarray
         Times of the networks on other boards, one row a board; NaN where unknown. [s]
+    shipped : Platform, optional
+        With the priors that come with the package, if the scored device taught some of them.
     """
 
     platform: Platform
@@ -95,11 +100,13 @@ class Bench:
     sites: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     elsewhere: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    shipped: Platform | None = None
 
     @staticmethod
     def of(rows: DeviceSet, most: int | None = None) -> Bench:
         """Return the bench of ``rows``, or of ``most`` of them in a fixed draw."""
-        platform = load_platform(rows.platform, calibrated=False)
+        shipped = load_platform(rows.platform, calibrated=False)
+        platform = without_own(shipped)
         index = sample(len(rows.rows), most or len(rows.rows))
         chosen = [rows.rows[i] for i in index]
         graphs, between = [rows.graph(row) for row in chosen], [row.between for row in chosen]
@@ -112,6 +119,7 @@ class Bench:
             tuple(row.site for row in chosen),
             tuple(row.network for row in chosen),
             np.array([[t.get(r.network, np.nan) for r in chosen] for t in rows.elsewhere]),
+            shipped=None if platform is shipped else shipped,
         )
 
     @cached_property
@@ -135,6 +143,8 @@ class Bench:
             MODEL: self.predict(self.fitted(split.fitted), split.scored),
             PRIORS: self.predict(self.platform, split.scored),
         }
+        if self.shipped is not None:
+            found[SHIPPED] = self.predict(self.shipped, split.scored)
         for name, method in BASELINES.items():
             everything = method(self.features, split.fitted, self.seconds)
             found[name] = Guess(everything[split.scored])
