@@ -47,15 +47,20 @@ class Posed:
         Their times. [s]
     platform : Platform
         With its priors.
+    start : ndarray, optional
+        Logarithms of the parameters where the fit starts; the default are the priors, and further
+        starts. [1]
     """
 
     table: NetworkTable
     seconds: np.ndarray
     platform: Platform
+    start: np.ndarray | None = None
 
     def rows(self, index: np.ndarray) -> Posed:
-        """Return the fit to some of the rows."""
-        return Posed(self.table.rows(index), self.seconds[index], self.platform)
+        """Return the fit to some of the rows, which starts at the estimate with all of them."""
+        start = self.independent.x
+        return Posed(self.table.rows(index), self.seconds[index], self.platform, start)
 
     @cached_property
     def free(self) -> tuple[Parameter, ...]:
@@ -80,7 +85,8 @@ class Posed:
     @cached_property
     def independent(self) -> Estimate:
         """The estimate with independent rows of full weight."""
-        return estimate(self._problem(()))
+        problem = self._problem(())
+        return estimate(problem) if self.start is None else climbed(problem, self.start)
 
     @cached_property
     def kinds(self) -> list[Alike]:

@@ -83,20 +83,26 @@ def likely(weights: Sequence[float], errors: Sequence[float], rows: int) -> floa
 
 def _left_out(posed: Posed, weights: Sequence[float]) -> list[float]:
     """Return the mean error of rows that are left out one by one, for each weight [1]."""
-    tried = [posed.estimate(weight) for weight in weights]
-    return [_error(e.residual / (1 - e.leverage)) for e in tried]
+    return [_error(_residual(posed, weight)) for weight in weights]
+
+
+def _residual(posed: Posed, weight: float) -> np.ndarray:
+    if weight == 0:
+        return posed.problem.residual(posed.problem.mean)
+    found = posed.estimate(weight)
+    return np.asarray(found.residual / (1 - found.leverage))
 
 
 def _extrapolating(posed: Posed) -> float:
     """Return the weight that predicts the largest operators of every kind from the others best."""
     inside, outside = _by_size(posed)
-    few, others = posed.rows(inside), posed.rows(outside)
+    few, others = posed.rows(inside), posed.table.rows(outside)
     errors = []
     for weight in ALIKE:
         found = few.estimate(weight)
         platform = few.with_surfaces(few.surfaces(found))
-        times = others.table.seconds(platform, few.theta(found.x))
-        errors.append(_error(np.log(times / others.seconds)))
+        times = others.seconds(platform, few.theta(found.x))
+        errors.append(_error(np.log(times / posed.seconds[outside])))
     return ALIKE[_best(errors)]
 
 
