@@ -260,7 +260,9 @@ def test_what_python_costs_is_no_constant_of_the_device(runtime: str) -> None:
 
 def test_a_file_like_another_has_its_rules_and_priors_and_changes_some(tmp_path: Path) -> None:
     toco, ruy = load_runtime("tflite-toco"), load_runtime("tflite-ruy")
-    assert (toco.fusion, toco.priors, toco.packs) == (ruy.fusion, ruy.priors, ruy.packs)
+    assert (toco.fusion, toco.packs) == (ruy.fusion, ruy.packs)
+    assert toco.priors["cpu"]["fixed"]["value"] < 2e-5 < ruy.priors["cpu"]["fixed"]["value"]
+    assert toco.priors == {"cpu": {**ruy.priors["cpu"], "fixed": toco.priors["cpu"]["fixed"]}}
     assert (toco.fold_pools, ruy.fold_pools) == (False, True)
     assert (toco.engine, ruy.engine) == ("tflite-ruy", "tflite-ruy")
     mine = load_runtime(written(tmp_path, GOOD + 'like = "ncnn"\ndead_code = false\n'))
@@ -298,15 +300,25 @@ def test_a_long_source_stands_in_one_file() -> None:
     assert sum("neoni8mm" in text for text in texts) == 1
 
 
+def test_priors_of_a_file_like_another_have_their_own_sources(tmp_path: Path) -> None:
+    own = '[priors.x86]\nsource = "my own"\ngemm = { value = 0.5 }\n'
+    mine, ncnn = (
+        load_runtime(written(tmp_path, GOOD + 'like = "ncnn"\n' + own)),
+        load_runtime("ncnn"),
+    )
+    assert mine.priors["x86"]["gemm"] == {"value": 0.5, "source": "my own"}
+    assert mine.priors["x86"]["pack"] == ncnn.priors["x86"]["pack"]
+    assert mine.priors["cpu"] == ncnn.priors["cpu"]
+    with pytest.raises(DataError, match="priors must be a dict, got 3"):
+        load_runtime(written(tmp_path, GOOD + 'like = "ncnn"\npriors = 3\n'))
+
+
 def test_converters_older_than_xnnpack_feed_the_kernels_without_it() -> None:
     ruy = load_runtime("tflite-ruy")
     for name in ("tflite-toco", "tflite-strict"):
         older = load_runtime(name)
-        assert (older.engine, older.priors, older.one_core) == (
-            "tflite-ruy",
-            ruy.priors,
-            ruy.one_core,
-        )
+        assert (older.engine, older.one_core) == ("tflite-ruy", ruy.one_core)
+        assert older.priors["cpu"]["gemm"] == ruy.priors["cpu"]["gemm"]
     assert not load_runtime("tflite-strict").fold_zero_products
     assert load_runtime("tflite").engine == "tflite"
 

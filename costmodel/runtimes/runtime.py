@@ -282,7 +282,10 @@ def _read(name: str, path: Path) -> Runtime:
 
 
 def _data(name: str, path: Path) -> dict[str, Any]:
-    """Return the fields of a file, those that it leaves out from the runtime that it is like."""
+    """Return the fields of a file, those that it leaves out from the runtime that it is like.
+
+    Its priors change single ones of that runtime.
+    """
     try:
         data = parse_toml(read_text(path, MAX_TOML_BYTES))
     except DataError as error:
@@ -291,7 +294,18 @@ def _data(name: str, path: Path) -> dict[str, Any]:
         if isinstance(data.get(field), dict) and "like" in data[field]:
             data[field] = _table(data[field], field, name)
     like = data.get("like")
-    return {**_other(like, f"{name}: like"), **data} if like and isinstance(like, str) else data
+    if not (like and isinstance(like, str)):
+        return data
+    other, own = _other(like, f"{name}: like"), data.get("priors", {})
+    if not isinstance(own, dict):
+        return data  # it is refused as what it is
+    priors = {
+        kind: _sourced(table, f"{like}: priors.{kind}")
+        for kind, table in other.get("priors", {}).items()
+    }
+    for kind, table in own.items():
+        priors[kind] = priors.get(kind, {}) | _sourced(table, f"{name}: priors.{kind}")
+    return {**other, **data, "priors": priors}
 
 
 def _table(table: dict[str, Any], field: str, file: str) -> dict[str, Any]:
