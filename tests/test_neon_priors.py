@@ -13,7 +13,7 @@ import pytest
 from costmodel.timing.parameters import priors
 from costmodel_validation.scores import simulated as module
 from costmodel_validation.scores.assumed import before
-from costmodel_validation.scores.hierarchy import Taught
+from costmodel_validation.scores.hierarchy import NORMAL, Taught
 from costmodel_validation.scores.priors import write_engine
 
 
@@ -43,7 +43,9 @@ def test_what_is_written_says_that_it_is_simulated(
     ones = np.ones(len(names))
     seen = np.where([name in ("gemm", "winograd") for name in names], 3.5, 0.2)
     logs = np.log([p.value for p in before()])
-    lesson = Taught(logs, {"neon": logs}, 0.3 * ones, ones, {"neon": 0.0 * ones}, {"neon": seen})
+    lesson = Taught(
+        logs, {"neon": logs}, 0.3 / NORMAL * ones, ones, {"neon": 0.0 * ones}, {"neon": seen}
+    )
     write_engine("neon", lesson, 5, module._SOURCE)
     written = tomllib.loads((tmp_path / "neon.toml").read_text())["priors"]["cpu"]
     assert set(written) == {"gemm", "winograd"}

@@ -18,7 +18,7 @@ from costmodel.timing.parameters import Parameter, priors
 from costmodel_validation.scores import boards, hierarchy
 from costmodel_validation.scores import priors as command
 from costmodel_validation.scores.bench import MODEL, Bench
-from costmodel_validation.scores.hierarchy import Known, known, taught
+from costmodel_validation.scores.hierarchy import NORMAL, Known, known, taught
 from costmodel_validation.scores.levels import (
     Level,
     leaving_out,
@@ -204,7 +204,7 @@ def test_what_was_found_is_written_where_it_is_read(
     found = hierarchy.Taught(
         mean,
         {"ncnn": mean, "tflite": mean},
-        np.full(size, 0.1),
+        np.full(size, 0.1 / NORMAL),
         np.full(size, 0.0),
         dict.fromkeys(("", "ncnn", "tflite"), np.zeros(size)),
         dict.fromkeys(("", "ncnn", "tflite"), seen),

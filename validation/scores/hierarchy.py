@@ -41,6 +41,8 @@ BEFORE = 1.0
 """Weight of the previous prior, in boards and in engines."""
 WORTH = 24.0
 """Maximum number of rows that a board counts for, because its rows share errors of the formulas."""
+NORMAL = 2.353 / 1.645
+"""Spread of a normal distribution of which as much as of Student's t lies in its 90 % interval."""
 WIDER = 3.0
 """Factor by which priors are widened when one board is fitted alone. [1]"""
 _ROUNDS = 200
@@ -106,10 +108,11 @@ class Taught:
     level: float = DEVICE_SPREAD
 
     def of(self, engine: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and spread for a new board [1]."""
+        """Return mean and spread for a new board, as of a normal distribution [1]."""
         if engine in self.engines:
-            return self.engines[engine], np.hypot(self.between, self.errors[engine])
-        return self.mean, np.sqrt(self.between**2 + self.apart**2 + self.errors[""] ** 2)
+            return self.engines[engine], np.hypot(NORMAL * self.between, self.errors[engine])
+        apart = NORMAL * np.hypot(self.between, self.apart)
+        return self.mean, np.hypot(apart, self.errors[""])
 
 
 def known(

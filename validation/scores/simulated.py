@@ -25,7 +25,7 @@ from .assumed import before
 from .bench import Bench
 from .command import wide_console
 from .dataset import DeviceSet, Row
-from .hierarchy import Taught, known, taught
+from .hierarchy import NORMAL, Taught, known, taught
 from .levels import unseen
 from .paper_tables import TABLES, cells
 from .priors import write_engine
@@ -66,7 +66,7 @@ def neon_priors(
     console.print(_table(lesson))
     console.print(_compared(lesson))
     if write:
-        apart = np.hypot(lesson.between, UNLIKE)
+        apart = np.hypot(lesson.between, UNLIKE / NORMAL)
         write_engine(ENGINE, replace(lesson, between=apart), len(CORES), _SOURCE)
         console.print(f"written to the runtime {ENGINE}", highlight=False)
 
