@@ -40,6 +40,7 @@ class _Group:
     weight_bytes: Dim
     functions: Mapping[str, Dim]
     passes: int = 0
+    only_norms: bool = True
     also_written: Dim = 0
     read: bool = False
     reads: dict[Source, tuple[str | None, Dim, Dim]] = field(default_factory=dict)
@@ -61,6 +62,7 @@ class Fusion:
     def __init__(self, nodes: Sequence[Node], runtime: Runtime, hardware: str = "") -> None:
         self._nodes = nodes
         self._runtime = runtime
+        self._hardware = hardware
         self._bias_apart = hardware in runtime.bias_apart
         self._groups: list[_Group] = []
         # The value at the start of a chain of views.
@@ -141,9 +143,9 @@ class Fusion:
     ) -> bool:
         """Return whether ``node`` is fused into a kernel that makes one of its inputs."""
         taken = latest.takes
-        if names[0] == "batch_norm" and latest.passes and _folds(latest):
+        if names[0] == "batch_norm" and not latest.only_norms and _folds(latest):
             # After an activation or addition it cannot be folded: it is ordinary arithmetic.
-            taken = self._runtime.taken_behind("elementwise")
+            taken = self._runtime.taken_behind("elementwise", hardware=self._hardware)
         return bool(
             not taken.isdisjoint(names)
             and latest.last in feeds
@@ -172,14 +174,15 @@ class Fusion:
             elementwise=work.cost.elementwise,
             weight_bytes=work.weight_bytes,
             functions=work.functions,
-            passes=int(self._bias_apart and self._adds_bias_apart(node, work)),
+            passes=int(getattr(node.op, "bias", False) and self._adds_bias_apart(node, work)),
         )
         self._read(group, node, work)
         self._groups.append(group)
         self._group_of[node.name] = group
 
     def _taken_behind(self, work: Work) -> frozenset[str]:
-        return self._runtime.taken_behind(KINDS[work.kind].group, work.kind, *work.names)
+        anchors = (KINDS[work.kind].group, work.kind, *work.names)
+        return self._runtime.taken_behind(*anchors, hardware=self._hardware)
 
     def _is_later(self, source: Source, group: _Group) -> bool:
         """Return whether a value is made after a kernel has started."""
@@ -187,9 +190,9 @@ class Fusion:
         return maker is not None and maker.position > group.position
 
     def _adds_bias_apart(self, node: Node, work: Work) -> bool:
-        """Return whether a library's convolution leaves its bias to a pass over the result."""
+        """Return whether a library's convolution leaves a bias to a pass over the result."""
         own = work.kind == "depthwise" and _arithmetic(node) in self._runtime.own_depthwise
-        return isinstance(node.op, Conv | ConvTranspose) and node.op.bias and not own
+        return self._bias_apart and isinstance(node.op, Conv | ConvTranspose) and not own
 
     def _join(self, group: _Group, node: Node, work: Work) -> None:
         if self._runtime.generated and any(self._is_later(s, group) for s in node.sources):
@@ -199,13 +202,18 @@ class Fusion:
         group.members.append(node.name)
         group.last = (node.name, 0)
         self._group_of[node.name] = group
-        if isinstance(node.op, BatchNorm) and _folds(group) and not group.passes:
+        if isinstance(node.op, BatchNorm) and _folds(group) and group.only_norms:
             _fold(group, node)
+            if self._adds_bias_apart(group.anchor, group.work):
+                group.passes = 1
             return
+        group.only_norms = False
         if work.kind in _ROWS:
             group.work = replace(work, weight_bytes=group.work.weight_bytes)
             group.takes = self._taken_behind(work)
-        group.passes += 1
+        # A pass that adds the bias also does the functions of one tensor behind it.
+        if not (self._bias_apart and group.passes and work.names[-1] != "nary"):
+            group.passes += 1
         group.multiply_adds = group.multiply_adds + work.cost.multiply_adds
         group.elementwise = group.elementwise + work.cost.elementwise
         group.weight_bytes = group.weight_bytes + work.weight_bytes

@@ -69,6 +69,7 @@ def machine_for(platform: Platform, dtype: str) -> Machine:
         generated=platform.runtime.generated,
         own_depthwise=dtype in platform.rules.own_depthwise,
         cublas_lt=platform.runtime.cublas_lt,
+        bias_apart=platform.hardware.kind in platform.runtime.bias_apart,
         paged_attention=platform.runtime.paged_attention and dtype in HALVES,
         transposes=tensor and platform.rules.layout == "nchw",
         generation=kind,

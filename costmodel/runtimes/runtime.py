@@ -66,11 +66,22 @@ class FusionRule:
         The operators that join them, names of :data:`FOLLOWERS`.
     source : str
         Source of the rule.
+    hardware : tuple of str
+        The kinds of hardware that it holds on, names of :data:`ALGORITHMS`; empty for all.
     """
 
     behind: tuple[str, ...]
     takes: tuple[str, ...]
     source: str
+    hardware: tuple[str, ...] = ()
+
+    def holds(self, anchors: Iterable[str], hardware: str) -> bool:
+        """Return whether it is for a kernel of any name in ``anchors``, on ``hardware``.
+
+        Where the hardware is not known (``""``), the rules of all hardware hold.
+        """
+        somewhere = not (hardware and self.hardware) or hardware in self.hardware
+        return somewhere and not set(anchors).isdisjoint(self.behind)
 
 
 @dataclass(frozen=True)
@@ -153,7 +164,8 @@ class Runtime:
         For a compiler that chooses the layout of images on a GPU by network: the expected time of
         convolutions in NHWC over that in NCHW, by class; empty if it does not choose. [1]
     bias_apart : tuple of str
-        Kinds of hardware on which a separate kernel adds the bias of a library's convolution.
+        Kinds of hardware on which a separate kernel adds the bias of a library's convolution, and
+        does what joins the convolution.
     autocast : tuple of str
         The dtypes of its automatic mixed precision; empty if it has none.
     like : str
@@ -206,16 +218,16 @@ class Runtime:
         """
         return self.like or self.name
 
-    def taken_behind(self, *anchors: str) -> frozenset[str]:
+    def taken_behind(self, *anchors: str, hardware: str = "") -> frozenset[str]:
         """Return the operators that fuse behind a kernel described by any name in ``anchors``."""
-        found = self._taken.get(anchors)
+        found = self._taken.get((hardware, anchors))
         if found is None:
-            rules = (r.takes for r in self.fusion if not set(anchors).isdisjoint(r.behind))
-            found = self._taken[anchors] = frozenset().union(*rules)
+            rules = (r.takes for r in self.fusion if r.holds(anchors, hardware))
+            found = self._taken[hardware, anchors] = frozenset().union(*rules)
         return found
 
     @cached_property
-    def _taken(self) -> dict[tuple[str, ...], frozenset[str]]:
+    def _taken(self) -> dict[tuple[str, tuple[str, ...]], frozenset[str]]:
         return {}
 
 
@@ -399,17 +411,23 @@ def _fusion(rules: list[Any], file: str) -> tuple[FusionRule, ...]:
     checked = []
     for number, rule in enumerate(rules, 1):
         where = f"{file}: fusion rule {number}"
-        if not isinstance(rule, dict) or set(rule) != {"behind", "takes", "source"}:
-            raise DataError(f"{where} must have the fields behind, takes, source, got {rule!r}")
-        for field in ("behind", "takes"):
+        if not isinstance(rule, dict) or set(rule) - {"hardware"} != {"behind", "takes", "source"}:
+            raise DataError(
+                f"{where} must have the fields behind, takes, source and at most hardware beside "
+                f"them, got {rule!r}"
+            )
+        for field in rule.keys() - {"source"}:
             if not isinstance(rule[field], list) or not rule[field]:
                 raise DataError(f"{where}: {field} must be a list of names, got {rule[field]!r}")
         if not isinstance(rule["source"], str) or not rule["source"].strip():
             raise DataError(f"{where}: source must say where the rule is known from")
         _check(rule["behind"], ANCHORS, f"{where}: behind")
         _check(rule["takes"], FOLLOWERS, f"{where}: takes")
+        hardware = rule.get("hardware", [])
+        _check(hardware, tuple(ALGORITHMS), f"{where}: hardware")
         source = " ".join(rule["source"].split())
-        checked.append(FusionRule(tuple(rule["behind"]), tuple(rule["takes"]), source))
+        behind, takes = tuple(rule["behind"]), tuple(rule["takes"])
+        checked.append(FusionRule(behind, takes, source, tuple(hardware)))
     return tuple(checked)
 
 

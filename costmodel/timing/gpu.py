@@ -60,13 +60,23 @@ def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
         # A block waits for its own row; this time does not overlap with the traffic of others.
         rows = merging(w, machine, q)
         compute, busy = compute + rows, busy + rows
-    stream = streaming(machine, q)
-    # A pass after a product reads the output that the kernel, or the previous pass, has just
-    # written; in other kernels its values are in registers.
-    again = Moved(w.writes.bytes, w.writes.bytes).missed(machine.cache * q["reach"])
-    passed = w.passes if w.products else 0
-    passes = passed * (q["pass_launch"] + 2 * again / stream)
+    passes = _passes(w, machine, q)
     return Terms(host, launch, compute, memory, passes, launch + busy + passes)
+
+
+def _passes(w: Workload, machine: Machine, q: Theta) -> Dim:
+    """Return the time of the operators behind a product; elsewhere their values are in registers.
+
+    A pass reads and writes the output that the kernel, or the previous pass, has just written. A
+    kernel of its own gets all of it from the cache or memory.
+    """
+    if not w.products:
+        return 0
+    both_ways = Moved(2 * w.writes.bytes, w.writes.bytes)
+    if machine.bias_apart:
+        return w.passes * (q["pass_launch"] + _memory((both_ways,), machine, q, 1))
+    again = both_ways.missed(machine.cache * q["reach"])
+    return w.passes * (q["pass_launch"] + again / streaming(machine, q))
 
 
 @dataclass(frozen=True, slots=True)

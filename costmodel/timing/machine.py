@@ -61,6 +61,8 @@ class Machine:
         Whether depthwise convolutions on a GPU use the framework's own kernel.
     cublas_lt : bool
         Whether linear layers on a GPU call cuBLASLt in place of cuBLAS.
+    bias_apart : bool
+        Whether kernels of their own do what joins a library's convolution.
     paged_attention : bool
         Whether fused attention reads keys and values from a cache of pages.
     generation : Generation
@@ -121,6 +123,7 @@ class Machine:
     generated: bool
     own_depthwise: bool
     cublas_lt: bool
+    bias_apart: bool
     paged_attention: bool
     generation: Generation
     sustained: float

@@ -53,7 +53,13 @@ def pointwise(h: Dim, w: Dim, c1: Dim, c2: Dim, groups: Dim = 1, batch: Dim = 1)
 
 
 def g1_stack(
-    c1: Dim, c2: Dim, size: Size = 56, batch: Dim = 1, blocks: int = 10, dtype: str = "float32"
+    c1: Dim,
+    c2: Dim,
+    size: Size = 56,
+    batch: Dim = 1,
+    blocks: int = 10,
+    dtype: str = "float32",
+    bias: bool = False,
 ) -> nx.DiGraph:
     """Return the network of Table 1: blocks of two 1x1 convolutions, c1 to c2 and back.
 
@@ -63,6 +69,8 @@ def g1_stack(
         Channels of the block's input and between its convolutions. [1]
     size, batch, blocks, dtype
         Input, images, blocks, element type.
+    bias : bool
+        Whether the convolutions add a bias.
 
     Notes
     -----
@@ -78,12 +86,18 @@ def g1_stack(
     x = b.input((batch, c1, *pair(size)), dtype)
     for i in range(blocks):
         with b.module(f"block{i}"):
-            x = conv(b, conv(b, x, c2), c1)
+            x = conv(b, conv(b, x, c2, bias=bias), c1, bias=bias)
     return b.finish(x)
 
 
 def g2_stack(
-    c: Dim, groups: Dim, size: Size = 56, batch: Dim = 1, layers: int = 10, dtype: str = "float32"
+    c: Dim,
+    groups: Dim,
+    size: Size = 56,
+    batch: Dim = 1,
+    layers: int = 10,
+    dtype: str = "float32",
+    bias: bool = False,
 ) -> nx.DiGraph:
     """Return the network of Table 2: 1x1 group convolutions of equal width.
 
@@ -95,6 +109,8 @@ def g2_stack(
         Groups. [1]
     size, batch, layers, dtype
         Input, images, convolutions, element type.
+    bias : bool
+        Whether the convolutions add a bias.
 
     Examples
     --------
@@ -106,7 +122,7 @@ def g2_stack(
     x = b.input((batch, c, *pair(size)), dtype)
     for i in range(layers):
         with b.module(f"layer{i}"):
-            x = conv(b, x, c, groups=groups)
+            x = conv(b, x, c, groups=groups, bias=bias)
     return b.finish(x)
 
 
@@ -117,6 +133,7 @@ def g3_stack(
     batch: Dim = 1,
     blocks: int = 10,
     dtype: str = "float32",
+    bias: bool = False,
 ) -> nx.DiGraph:
     """Return the network of Table 3: blocks of one, two or four 1x1 convolutions (Appendix Fig. 1).
 
@@ -128,6 +145,8 @@ def g3_stack(
         Channels of the 1-fragment structure, as in the table. [1]
     size, batch, blocks, dtype
         Input, images, blocks, element type.
+    bias : bool
+        Whether the convolutions add a bias.
 
     Notes
     -----
@@ -151,7 +170,7 @@ def g3_stack(
     x = b.input((batch, width, *pair(size)), dtype)
     for i in range(blocks):
         with b.module(f"block{i}"):
-            x = _series(b, x, fragments) if kind == "series" else _parallel(b, x, fragments)
+            x = (_series if kind == "series" else _parallel)(b, x, fragments, bias)
     return b.finish(x)
 
 
@@ -175,6 +194,7 @@ def g4_stack(
     blocks: int = 10,
     inner: Dim | None = None,
     dtype: str = "float32",
+    bias: bool = False,
 ) -> nx.DiGraph:
     """Return the network of Table 4: ResNet bottleneck units with and without ReLU and shortcut.
 
@@ -188,6 +208,8 @@ def g4_stack(
         Input, images, units, element type.
     inner : Dim, optional
         Channels inside the unit, by default a quarter of ``c`` as in ResNet. [1]
+    bias : bool
+        Whether the convolutions add a bias.
 
     Notes
     -----
@@ -205,9 +227,9 @@ def g4_stack(
     x = b.input((batch, c, *pair(size)), dtype)
     for i in range(blocks):
         with b.module(f"unit{i}"):
-            y = _act(b, conv(b, x, inner), relu)
-            y = _act(b, conv(b, y, inner, 3), relu)
-            y = conv(b, y, c)
+            y = _act(b, conv(b, x, inner, bias=bias), relu)
+            y = _act(b, conv(b, y, inner, 3, bias=bias), relu)
+            y = conv(b, y, c, bias=bias)
             x = _act(b, add(b, x, y) if shortcut else y, relu)
     return b.finish(x)
 
@@ -216,14 +238,14 @@ def _act(b: Builder, x: Value, relu: bool) -> Value:
     return activation(b, x) if relu else x
 
 
-def _series(b: Builder, x: Value, fragments: int) -> Value:
+def _series(b: Builder, x: Value, fragments: int, bias: bool) -> Value:
     for _ in range(fragments):
-        x = conv(b, x, taken(x.shape[1]))
+        x = conv(b, x, taken(x.shape[1]), bias=bias)
     return x
 
 
-def _parallel(b: Builder, x: Value, fragments: int) -> Value:
-    first, *others = [conv(b, x, taken(x.shape[1])) for _ in range(fragments)]
+def _parallel(b: Builder, x: Value, fragments: int, bias: bool) -> Value:
+    first, *others = [conv(b, x, taken(x.shape[1]), bias=bias) for _ in range(fragments)]
     for other in others:
         first = add(b, first, other)
     return first
