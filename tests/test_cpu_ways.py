@@ -172,7 +172,12 @@ def test_blocks_divide_the_channels_of_a_group_and_take_whole_vectors() -> None:
     for lanes, channels in ((16, 6), (8, 4), (8, 12)):
         few = replace(machine, lanes=lanes)
         w = workload("grouped", Product(2, channels, 8, 9 * channels, taps=9))
-        assert cpu_eager._blocked(w, few, q) == replace(cpu_eager._plain(w, few, q), repeats=0)
+        plain = replace(cpu_eager._plain(w, few, q), repeats=0)
+        elements = 2 * 8 * 9 * channels
+        assert cpu_eager._blocked(w, few, q) == replace(plain, compute=plain.compute + elements)
+        one_tap = workload("grouped", Product(2, channels, 8, channels))
+        same = replace(cpu_eager._plain(one_tap, few, q), repeats=0)
+        assert cpu_eager._blocked(one_tap, few, q) == same
 
 
 def test_copies_of_groups_fill_their_blocks() -> None:
@@ -309,6 +314,9 @@ def test_a_cold_call_costs_its_code_and_its_data() -> None:
     found = [cpu.cold(machine, q, d, s) for d in (near, far) for s in (near, far)]
     assert found == [1.0, 2.0, 2.0, 3.0]
     assert cpu.cold(replace(machine, private_cache=0), q, near, 100.0) == 1 + 2 * 0.5 / 2
+    # Eager PyTorch runs more code at a call, and calls it cold in networks that fit a core's cache.
+    eager = replace(machine, algorithms=frozenset(["plain"]))
+    assert [cpu.cold(m, q, near, 2.5) for m in (machine, eager)] == [1.0, 1.5]
 
 
 def test_lanes_take_operations_exponentials_and_pieces() -> None:

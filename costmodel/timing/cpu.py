@@ -93,10 +93,14 @@ def cold(machine: Machine, q: Theta, distance: Dim, since: Dim) -> Dim:
 
     Half of the difference is due to its own small data, which leave the last-level cache as weights
     do, ``distance`` bytes after its last run. The other half is due to its code, which leaves a
-    core's own caches ``since`` bytes after the last run of a kernel of its kind.
+    core's own caches ``since`` bytes after the last run of a kernel of its kind, and sooner if each
+    call runs much code (:data:`costmodel.timing.cpu_eager.CODE`).
     """
     own = Moved(1, distance).missed(last_cache(machine, q))
-    code = Moved(1, since).missed(machine.private_cache or machine.cache)
+    held = machine.private_cache or machine.cache
+    if cpu_eager.takes_plain_layout(machine):
+        held = held / cpu_eager.CODE
+    code = Moved(1, since).missed(held)
     return 1 + (q["cold_call"] - 1) * (own + code) / 2
 
 
@@ -122,7 +126,8 @@ def _windows(w: Workload, machine: Machine, q: Theta, rate: str = "pool") -> Dim
 
 def _largest(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the time of the maxima of windows, whose branches depend on the values."""
-    return _windows(w, machine, q, "max_pool")
+    spent = _windows(w, machine, q, "max_pool")
+    return spent * cpu_eager.predicted(w) if cpu_eager.takes_plain_layout(machine) else spent
 
 
 def _memory(w: Workload, machine: Machine, q: Theta, found: Way) -> Dim:
