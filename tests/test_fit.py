@@ -26,6 +26,7 @@ class Rows:
     def __init__(self, names: list[str], kernels: list[int] | None = None) -> None:
         self.names = names
         self.kernels = np.array(kernels or [1] * len(names))
+        self.since = np.zeros(len(names))
 
     def seconds(self, platform: Any, theta: Mapping[str, Any], bounded: bool = True) -> np.ndarray:
         times = [np.asarray(theta[name], dtype=float) for name in self.names]
@@ -112,6 +113,21 @@ def test_residual_spreads_are_of_operators_and_of_networks() -> None:
     ):
         expected = ((20 * (wide / 1.645) ** 2 + prior**2 / 2) / 20.5) ** 0.5
         assert found == pytest.approx(expected, rel=0.05)
+
+
+def test_operators_among_others_tell_the_spread_of_networks() -> None:
+    """Errors of operators average out in a network, except for the part that they share."""
+    rows = Rows(["a"] * 40)
+    seconds = [np.exp(0.2 * (-1) ** i) for i in range(40)]
+    alone = fitted(rows, seconds, parameter("a", 0.5)).platform.fitted
+    rows.since = np.array([0.0, 1e7] * 20)
+    among = fitted(rows, seconds, parameter("a", 0.5)).platform.fitted
+    assert among.operator_spread == alone.operator_spread
+    assert alone.network_spread == PRIOR_NETWORK_SPREAD
+    told = (0.4 * alone.operator_spread) ** 2 + 0.05**2
+    expected = ((20 * told + 4 * PRIOR_NETWORK_SPREAD**2) / 24) ** 0.5
+    assert among.network_spread == pytest.approx(expected)
+    assert 0.09 < among.network_spread < 0.12
 
 
 def test_residuals_that_spreads_are_made_of_are_of_rows_left_out() -> None:

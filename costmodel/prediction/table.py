@@ -131,6 +131,17 @@ class NetworkTable:
         """Kernels of each network."""
         return self.sums(np.ones(self.distinct))
 
+    @property
+    def since(self) -> np.ndarray:
+        """Bytes touched before the kernels of each network since others of their kind [byte].
+
+        0 for a single kernel that runs again and again.
+        """
+        distinct = np.empty(self.distinct)
+        for part in self.stacks:
+            distinct[part.index] = part.workload.since
+        return self.sums(distinct)
+
     def sums(self, values: np.ndarray) -> np.ndarray:
         """Return the sum of ``values`` (..., distinct kernels) over the kernels of each network."""
         runs = values[..., self.column] * self.count
