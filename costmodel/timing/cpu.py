@@ -109,7 +109,7 @@ def _lanes(w: Workload, machine: Machine, q: Theta) -> Dim:
 
     8-bit results are scaled, rounded and clipped where the engine computes in 8 bits.
     """
-    operations = w.elementwise + w.special * q["special"]
+    operations = w.elementwise + w.special * q["special"] + cpu_eager.conversions(w, machine)
     rate = machine.vector * machine.narrow * q["vector"]
     if w.kind in machine.scaled and w.dtype in INTEGERS:
         operations = operations + q["requantize"] * w.writes.bytes

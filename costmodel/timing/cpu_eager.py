@@ -47,6 +47,14 @@ a Zen 5 core, depthwise, grouped and dense)."""
 _OVERLAPPING = 0.33
 """Share of the time of maxima of windows that is saved if they overlap almost entirely (measured on
 a Zen 5 core: 3x3 with strides 1 and 3 17 and 23 ns a window, 2x2 with 1 and 2 12 and 15 ns)."""
+_CONVERTING = ("elementwise", "batch_norm", "norm", "softmax")
+_DOTS = 3.0
+"""The same in linear layers, whose rows and columns are both contiguous, so that whole vectors are
+converted (measured on a Zen 5 core, float16: 3.2, for one row and for 64)."""
+_WIDENED = {"bfloat16": 3.0, "float16": 2.0}
+"""Operations of converting an element to float32 or back, in kernels without a library. Rounding to
+bfloat16 takes several (``aten/src/ATen/cpu/vec``, measured on a Zen 5 core: 200704 activations take
+27 us in bfloat16, 19 in float16, 17 in float32). [operation]"""
 _PAGE, _KEPT = 4096, 2**25
 """Bytes of a page; glibc returns blocks from this size on to the system when they are freed
 (``DEFAULT_MMAP_THRESHOLD_MAX``), so each new block causes page faults. [byte]"""
@@ -78,6 +86,16 @@ def caller_layout(w: Workload, machine: Machine, q: Theta) -> Way | None:
     return None
 
 
+def conversions(w: Workload, machine: Machine) -> Dim:
+    """Return the operations that convert half-precision elements to float32 and back [operation].
+
+    Products convert in their library; copies and gathers do not convert.
+    """
+    if not takes_plain_layout(machine) or w.kind not in _CONVERTING:
+        return 0
+    return _WIDENED.get(w.dtype, 0) * (w.read_bytes + w.writes.bytes) / DTYPE_BYTES[w.dtype]
+
+
 def _has_half_kernels(w: Workload, machine: Machine) -> bool:
     """Return whether oneDNN runs half precision: natively, and bfloat16 also with AVX-512.
 
@@ -101,7 +119,7 @@ def predicted(w: Workload) -> Dim:
 
 def _one_by_one(w: Workload, machine: Machine, q: Theta) -> Way:
     """Return half-precision products without instructions for them, group by group."""
-    rate = machine.units * machine.clock * _CONVERTED
+    rate = machine.units * machine.clock * (_DOTS if w.kind == "linear" else _CONVERTED)
     return replace(_plain(w, machine, q), compute=w.multiply_adds / rate)
 
 
