@@ -172,11 +172,11 @@ def test_blocks_divide_the_channels_of_a_group_and_take_whole_vectors() -> None:
     for lanes, channels in ((16, 6), (8, 4), (8, 12)):
         few = replace(machine, lanes=lanes)
         w = workload("grouped", Product(2, channels, 8, 9 * channels, taps=9))
-        plain = replace(cpu_eager._plain(w, few, q), repeats=0)
+        plain = replace(cpu_eager.plain(w, few, q), repeats=0)
         elements = 2 * 8 * 9 * channels
         assert cpu_eager._blocked(w, few, q) == replace(plain, compute=plain.compute + elements)
         one_tap = workload("grouped", Product(2, channels, 8, channels))
-        same = replace(cpu_eager._plain(one_tap, few, q), repeats=0)
+        same = replace(cpu_eager.plain(one_tap, few, q), repeats=0)
         assert cpu_eager._blocked(one_tap, few, q) == same
 
 
@@ -223,7 +223,7 @@ def test_which_convolutions_stay_in_the_callers_layout(
 ) -> None:
     p = Product(1, 8, images * 100, 8 * taps, height=10, width=10, taps=taps)
     w = workload("convolution", p, reads=(Moved(4 * elements, 1),))
-    assert cpu_eager._stays(w, replace(MACHINE, units=units), theta(unrolled=20)) == stays
+    assert cpu_eager.stays(w, replace(MACHINE, units=units), theta(unrolled=20)) == stays
 
 
 def test_a_stride_takes_a_1x1_convolution_out_of_the_callers_layout() -> None:
@@ -231,7 +231,7 @@ def test_a_stride_takes_a_1x1_convolution_out_of_the_callers_layout() -> None:
     machine = replace(MACHINE, units=1)
     dense, strided = (workload("pointwise", p, reads=(Moved(4 * 800 * n, 1),)) for n in (1, 4))
     q = theta(unrolled=20)
-    assert (cpu_eager._stays(dense, machine, q), cpu_eager._stays(strided, machine, q)) == (1, 0)
+    assert (cpu_eager.stays(dense, machine, q), cpu_eager.stays(strided, machine, q)) == (1, 0)
 
 
 def test_windows_are_unrolled_and_groups_joined() -> None:
@@ -239,7 +239,7 @@ def test_windows_are_unrolled_and_groups_joined() -> None:
     machine = replace(MACHINE, units=1)
     tensors = {"reads": (Moved(100, 1),), "writes": Moved(60, 1)}
     p = Product(2, 4, 20, 18, height=4, width=5, taps=9)
-    found = cpu_eager._plain(workload("grouped", p, **tensors), machine, q)
+    found = cpu_eager.plain(workload("grouped", p, **tensors), machine, q)
     unrolled = 2 * 20 * 18
     assert found.calls == 3.0
     assert found.repeats == 3.0
@@ -247,7 +247,7 @@ def test_windows_are_unrolled_and_groups_joined() -> None:
     # Twenty pixels are five vectors, the second tile of which is whole: six.
     work = 2 * 20 * 4 * 18
     assert found.compute == pytest.approx(work / 500 + unrolled / 5 * 7.0)
-    plain = cpu_eager._plain(
+    plain = cpu_eager.plain(
         workload("pointwise", replace(p, batch=1, taps=1), **tensors), machine, q
     )
     assert (plain.copied, plain.repeats) == (0, 0)
@@ -255,7 +255,7 @@ def test_windows_are_unrolled_and_groups_joined() -> None:
 
 def test_a_batch_of_products_is_one_call() -> None:
     q = theta(product_call=3.0, pack=0.0, fill=0.0, gemm=0.5, matmul=0.25)
-    found = cpu_eager._plain(workload("matmul", Product(6, 4, 8, 10)), replace(MACHINE, units=1), q)
+    found = cpu_eager.plain(workload("matmul", Product(6, 4, 8, 10)), replace(MACHINE, units=1), q)
     assert (found.calls, found.repeats, found.copied) == (1, 0, 0)
     assert found.compute == 6 * 4 * 8 * 10 / (1e3 * 0.5 * 0.25)
 
@@ -263,9 +263,9 @@ def test_a_batch_of_products_is_one_call() -> None:
 def test_a_single_column_is_computed_by_outputs_row_by_row() -> None:
     q = theta(pack=0.0, fill=0.0, row=1.0)
     machine = replace(MACHINE, units=1)
-    found = cpu_eager._plain(workload("matmul", Product(1, 12, 1, 10)), machine, q)
+    found = cpu_eager.plain(workload("matmul", Product(1, 12, 1, 10)), machine, q)
     assert found.compute == 120 / 1e3 + 12
-    found = cpu_eager._plain(workload("linear", Product(1, 12, 4, 10)), machine, q)
+    found = cpu_eager.plain(workload("linear", Product(1, 12, 4, 10)), machine, q)
     assert found.compute == 480 / 1e3
 
 

@@ -58,7 +58,7 @@ def test_the_choice_of_a_library(
 ) -> None:
     w = workload(shape, cout, k, stride, groups)
     machine = machine_for(X86, "float32")
-    assert cpu_eager._stays(w, machine, X86.fitted.theta) == plain
+    assert cpu_eager.stays(w, machine, X86.fitted.theta) == plain
 
 
 @pytest.mark.parametrize(("shape", "cout", "k", "stride", "groups", "plain"), CASES)

@@ -188,7 +188,7 @@ def test_copies_in_blocks_that_the_cache_does_not_hold_come_from_memory() -> Non
 )
 def test_one_library_is_taken_whole(spec: str, plain: bool) -> None:
     w, machine = kernel(spec), machine_for(ONE, "float32")
-    ways = [cpu_eager._plain(w, machine, Q), cpu_eager._blocked(w, machine, Q)]
+    ways = [cpu_eager.plain(w, machine, Q), cpu_eager._blocked(w, machine, Q)]
     assert carried(spec) == ways[not plain]
     assert ways[0] != ways[1]
     assert (ways[0].spilled, ways[1].spilled > 0) == (0, "size=448" in spec)

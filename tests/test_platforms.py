@@ -71,6 +71,7 @@ def refusal(name: str) -> str:
         "gtx-1080-ti/paper?transfers=yes",
         "rtx-3090/torch-eager?dtype=tf32&transfers=yes",
         "rtx-3090/torch-eager?dtype=tf32&layout=nhwc&transfers=yes",
+        "xeon-gold-6240/torch-eager?threads=2&layout=nhwc",
         "raspberry-pi-4/tflite?threads=2&dtype=int8&transfers=yes",
     ],
 )
@@ -303,7 +304,11 @@ def test_hardware_of_ones_own_lies_beside_the_calibration(tmp_path: Path) -> Non
             f"{PI}?thread=2",
             "unknown setting 'thread'; did you mean threads?",
         ),
-        (f"{PI}?layout=nhwc", "raspberry-pi-4 is a CPU, and layout is a setting of GPUs"),
+        (f"{PI}?layout=nhwc", "ncnn has no layout to choose; leave layout out"),
+        (
+            "xeon-gold-6240/torch-compile?layout=nhwc",
+            "xeon-gold-6240 is a CPU, on which torch-compile has no layout to choose; leave",
+        ),
         ("rtx-3090/paper?layout=nhwc", "paper has no layout to choose; leave layout out"),
         ("rtx-3090/torch-compile?layout=nchw", "layout must be nhwc with torch-compile"),
         ("rtx-3090/torch-eager?layout=chwn", "layout must be nchw or nhwc with torch-eager"),

@@ -61,6 +61,11 @@ class Kernel(NamedTuple):
         The kernel that has just written its learned tensors; None where they lie as it reads them.
     nchw : Dim
         1 if a compiler keeps the images of its network in NCHW although the platform has NHWC. [1]
+    channels_last : bool
+        Whether it has vectors along the channels of images with the channels last
+        (:mod:`costmodel.kernels.images`).
+    turned : Dim
+        Elements of its inputs that it copies into another layout one by one. [1]
     """
 
     name: str
@@ -79,6 +84,8 @@ class Kernel(NamedTuple):
     merged: Dim = 0
     learned_from: str | None = None
     nchw: Dim = 0
+    channels_last: bool = False
+    turned: Dim = 0
 
     @property
     def read_bytes(self) -> Dim:

@@ -15,6 +15,7 @@ from costmodel.graph import Node, Source
 from costmodel.kernels.autocast import autocast
 from costmodel.kernels.constants import fold_constants, renamed
 from costmodel.kernels.fusion import Fusion
+from costmodel.kernels.images import with_images
 from costmodel.kernels.kernel import Kernel
 from costmodel.kernels.layouts import in_one_layout
 from costmodel.kernels.rewrites import merge_alike, widened, with_transposes
@@ -92,7 +93,7 @@ def lower_nodes(
     kernels = Fusion(nodes, runtime, hardware).kernels()
     if runtime.layout_costs and runtime.layout == "nhwc" and hardware == "gpu":
         kernels = in_one_layout(kernels, runtime.layout_costs)
-    return kernels
+    return with_images(kernels, nodes) if runtime.takes_channels_last(hardware) else kernels
 
 
 def _folding(rule: FusionRule) -> FusionRule:

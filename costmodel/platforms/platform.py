@@ -62,7 +62,7 @@ class Platform:
     amp : str
         Dtype of automatic mixed precision (:mod:`costmodel.kernels.autocast`); ``""`` for none.
     layout : {"", "nchw", "nhwc"}
-        How images lie in the memory of a GPU; ``""`` for the way of the runtime.
+        The layout of images between kernels; ``""`` for that of the runtime.
     cores : str
         The clusters of a CPU that threads are kept on (:mod:`costmodel.hardware.clusters`), ``""``
         for all; ``hardware`` holds these alone.

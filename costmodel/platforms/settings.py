@@ -105,23 +105,23 @@ def amp_of(settings: Mapping[str, str], runtime: Runtime, hardware: Hardware) ->
 
 
 def layout_of(settings: Mapping[str, str], runtime: Runtime, hardware: Hardware) -> str:
-    """Return the layout of images that is asked for on a GPU, ``""`` for that of the runtime.
+    """Return the layout of images that is asked for, ``""`` for that of the runtime.
 
     Raises
     ------
     DataError
-        If the runtime has no such layout, or the hardware is no GPU.
+        If the runtime has no such layout, or chooses it itself on this hardware.
     """
     layout = settings.get("layout", "")
     if not layout:
         return ""
-    if hardware.kind != "gpu":
-        raise DataError(
-            f"{hardware.name} is {KINDS[hardware.kind]}, and layout is a setting of GPUs; leave "
-            "layout out"
-        )
     if not runtime.layouts:
         raise DataError(f"{runtime.name} has no layout to choose; leave layout out")
+    if not runtime.chooses_layout(hardware.kind):
+        raise DataError(
+            f"{hardware.name} is {KINDS[hardware.kind]}, on which {runtime.name} has no layout to "
+            "choose; leave layout out"
+        )
     if layout not in runtime.layouts:
         raise DataError(
             f"layout must be {' or '.join(runtime.layouts)} with {runtime.name}, got {layout!r}"

@@ -124,7 +124,8 @@ class Runtime:
     grouped : {"batched", "serial"}
         Whether the groups of a convolution on a GPU run in one kernel or one after the other.
     layout : {"nhwc", "nchw"}
-        Default layout of images in GPU memory between kernels.
+        Default layout of images between kernels, on a GPU and where the library of a CPU gets
+        images in the caller's layout.
     generated : bool
         Whether a compiler generates all kernels except products: values of a kernel stay in
         registers, also those that other kernels read, and short rows are read once.
@@ -159,7 +160,7 @@ class Runtime:
     last_axis_softmax : bool
         Whether a softmax over an axis other than the last one transposes before and after it.
     layouts : tuple of str
-        The layouts of images on a GPU that a platform may request.
+        The layouts of images that a platform may request, where ``layout`` applies.
     layout_costs : mapping of str to float
         For a compiler that chooses the layout of images on a GPU by network: the expected time of
         convolutions in NHWC over that in NCHW, by class; empty if it does not choose. [1]
@@ -217,6 +218,31 @@ class Runtime:
         'tflite-ruy'
         """
         return self.like or self.name
+
+    def chooses_layout(self, hardware: str) -> bool:
+        """Return whether images on a kind of hardware have the layout that the caller gives them.
+
+        On a CPU these are the runtimes whose library reads images without a copy.
+
+        Examples
+        --------
+        >>> eager, compiled = load_runtime("torch-eager"), load_runtime("torch-compile")
+        >>> eager.chooses_layout("cpu"), compiled.chooses_layout("cpu")
+        (True, False)
+        """
+        if hardware == "cpu" and "plain" not in self.algorithms.get("cpu", ()):
+            return False
+        return hardware != "accelerator" and bool(self.layouts)
+
+    def takes_channels_last(self, hardware: str) -> bool:
+        """Return whether the caller gives images with the channels last to a library of a CPU.
+
+        Examples
+        --------
+        >>> load_runtime("torch-eager").takes_channels_last("cpu")
+        False
+        """
+        return hardware == "cpu" and self.layout == "nhwc" and self.chooses_layout(hardware)
 
     def taken_behind(self, *anchors: str, hardware: str = "") -> frozenset[str]:
         """Return the operators that fuse behind a kernel described by any name in ``anchors``."""

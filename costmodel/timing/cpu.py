@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from costmodel.algebra.symbols import Dim, maximum, total
 from costmodel.kinds import complete
 from costmodel.ops.tensor import DTYPE_BYTES, INTEGERS
-from costmodel.timing import cpu_eager, cpu_packs, cpu_products
+from costmodel.timing import cpu_channels_last, cpu_eager, cpu_packs, cpu_products
 from costmodel.timing.cpu_threads import barrier, cores_for, crowding, in_own_arithmetic
 from costmodel.timing.cpu_ways import Way, far_bandwidth, last_cache, shared_bandwidth
 from costmodel.timing.machine import Machine
@@ -34,14 +34,19 @@ def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
     machine = cores_for(w, in_own_arithmetic(w, machine))
     call = q[form.call] if form.call else 1
     found = cpu_packs.carried_out(w, call, machine, q)
+    other = form.other
+    if found is None and w.channels_last:
+        found = cpu_channels_last.channels_last(w, machine, q)
+        # Vectors along the channels do one operation per lane in windows, too.
+        other = other if found is None else _lanes
     if found is None and cpu_eager.takes_plain_layout(machine):
         found = cpu_eager.caller_layout(w, machine, q)
     if found is None:
         found = _own_layout(w, call, form, machine, q)
-    found = cpu_packs.with_changes(found, w, machine, q)
+    found = cpu_packs.with_changes(cpu_channels_last.turned(found, w, machine, q), w, machine, q)
     calls = found.calls * cold(machine, q, w.weights.distance, w.since) + found.repeats
     launch = q["call"] * calls + barrier(machine, q)
-    compute = (found.compute + form.other(w, machine, q)) * crowding(machine, q)
+    compute = (found.compute + other(w, machine, q)) * crowding(machine, q)
     memory = _memory(w, machine, q, found)
     moved = w.passes * q["pass_traffic"] * w.writes.bytes + found.copied
     passes = moved / _near_bandwidth(machine, q)

@@ -72,17 +72,17 @@ def caller_layout(w: Workload, machine: Machine, q: Theta) -> Way | None:
     the core are unrolled and multiplied one by one, for every kind.
     """
     half = w.dtype in HALVES
-    if half and w.kind in _CALLED and not _has_half_kernels(w, machine):
-        return _one_by_one(w, machine, q)
+    if half and w.kind in _CALLED and not has_half_kernels(w, machine):
+        return one_by_one(w, machine, q)
     match w.kind:
         case "pointwise" | "grouped" | "convolution" if half:
             return _blocked(w, machine, q)
         case "pointwise" | "grouped" | "convolution":
-            return either(_plain(w, machine, q), _blocked(w, machine, q), _stays(w, machine, q))
+            return either(plain(w, machine, q), _blocked(w, machine, q), stays(w, machine, q))
         case "depthwise":
             return _blocked(w, machine, q)
         case "linear" | "matmul":
-            return _plain(w, machine, q)
+            return plain(w, machine, q)
     return None
 
 
@@ -96,7 +96,7 @@ def conversions(w: Workload, machine: Machine) -> Dim:
     return _WIDENED.get(w.dtype, 0) * (w.read_bytes + w.writes.bytes) / DTYPE_BYTES[w.dtype]
 
 
-def _has_half_kernels(w: Workload, machine: Machine) -> bool:
+def has_half_kernels(w: Workload, machine: Machine) -> bool:
     """Return whether oneDNN runs half precision: natively, and bfloat16 also with AVX-512.
 
     PyTorch 2.13: ``mkldnn_bf16_device_check``, ``mkldnn_fp16_device_check``, which precede the
@@ -117,13 +117,13 @@ def predicted(w: Workload) -> Dim:
     return 1 - _OVERLAPPING * (1 - new) * (1 - new)
 
 
-def _one_by_one(w: Workload, machine: Machine, q: Theta) -> Way:
+def one_by_one(w: Workload, machine: Machine, q: Theta) -> Way:
     """Return half-precision products without instructions for them, group by group."""
     rate = machine.units * machine.clock * (_DOTS if w.kind == "linear" else _CONVERTED)
-    return replace(_plain(w, machine, q), compute=w.multiply_adds / rate)
+    return replace(plain(w, machine, q), compute=w.multiply_adds / rate)
 
 
-def _stays(w: Workload, machine: Machine, q: Theta) -> Dim:
+def stays(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return 1 for a convolution on the plain layout, 0 for one in a blocked layout.
 
     The plain layout is used for 1x1 windows of stride 1 on one thread in small batches, and for
@@ -143,8 +143,12 @@ def _stays(w: Workload, machine: Machine, q: Theta) -> Dim:
     return maximum(product, small)
 
 
-def _plain(w: Workload, machine: Machine, q: Theta) -> Way:
-    """Return one product per group: windows are unrolled first (im2col), groups joined last."""
+def plain(w: Workload, machine: Machine, q: Theta, by_outputs: bool = False) -> Way:
+    """Return one product per group: windows are unrolled first (im2col), groups joined last.
+
+    Vectors are along the pixels, or ``by_outputs`` where the channels are last: a pixel of a window
+    is then one run of all channels.
+    """
     p = w.product
     unrolled = (1 - at_most(p.taps, 1)) * p.batch * p.n * p.k
     joined = (1 - at_most(p.batch, 1)) * (w.read_bytes + w.writes.bytes)
@@ -155,8 +159,8 @@ def _plain(w: Workload, machine: Machine, q: Theta) -> Way:
         # A batch is one call, which costs the same as that of an element-wise kernel.
         calls, repeats, rate, joined = 1, 0, rate * q["matmul"], 0
     single = at_most(p.n, 1)
-    rows = single * p.m + unrolled / p.width
-    spent = plain_product(w, machine, q) / rate + rows * q["row"]
+    rows = single * p.m + unrolled / (p.k / p.taps if by_outputs else p.width)
+    spent = plain_product(w, machine, q, by_outputs) / rate + rows * q["row"]
     columns = unrolled * DTYPE_BYTES[w.dtype]
     copied = 2 * columns + joined
     spilled = 0
@@ -187,7 +191,7 @@ def _blocked(w: Workload, machine: Machine, q: Theta) -> Way:
         columns = Way(q["window_call"], elements * q["unroll"] / machine.units + elements / rate)
         return either(inside, columns, at_most(p.taps, (2 * border + 1) ** p.axes))
     grouped = w.kind == "grouped"
-    block = _group_block(p, machine) if grouped else machine.lanes
+    block = group_block(p, machine) if grouped else machine.lanes
     shared = ceil_div(ceil_div(p.m, block), machine.units) * machine.units
     rate = machine.multiply_adds * q["blocked"] * (q["grouped"] if grouped else 1)
     spent = p.batch * shared * machine.lanes * p.n * p.k / rate
@@ -197,14 +201,14 @@ def _blocked(w: Workload, machine: Machine, q: Theta) -> Way:
         return inside
     # Channels that no block divides stay on the plain layout: one call for all groups, and windows
     # are unrolled element by element, as oneDNN's own unrolling does.
-    plain = replace(_plain(w, machine, q), calls=q["window_call"], repeats=0)
+    apart = replace(plain(w, machine, q), calls=q["window_call"], repeats=0)
     if p.axes == 2:
         elements = (1 - at_most(p.taps, 1)) * p.batch * p.n * p.k
-        plain = replace(plain, compute=plain.compute + elements * q["unroll"] / machine.units)
-    return either(plain, inside, at_most(block, 1))
+        apart = replace(apart, compute=apart.compute + elements * q["unroll"] / machine.units)
+    return either(apart, inside, at_most(block, 1))
 
 
-def _group_block(p: Product, machine: Machine) -> Dim:
+def group_block(p: Product, machine: Machine) -> Dim:
     """Return the channels of a block of a grouped convolution, 1 if there is none.
 
     Examples
@@ -213,7 +217,7 @@ def _group_block(p: Product, machine: Machine) -> Dim:
     >>> from costmodel.platforms.machine import machine_for
     >>> avx512 = machine_for(load_platform("xeon-gold-6240/torch-eager"), "float32")
     >>> groups = ((32, 16), (32, 8), (24, 12), (48, 6))  # inputs and outputs of a group
-    >>> [_group_block(Product(4, m, 196, 9 * k, taps=9), avx512) for k, m in groups]
+    >>> [group_block(Product(4, m, 196, 9 * k, taps=9), avx512) for k, m in groups]
     [16, 8, 4, 1]
     """
     found: Dim = 1

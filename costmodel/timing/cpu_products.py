@@ -113,14 +113,17 @@ def _product(
     return p.batch * (rows + q["pack"]) * columns * (p.k + q["fill"])
 
 
-def plain_product(w: Workload, machine: Machine, q: Theta) -> Dim:
-    """Return the multiply-adds, vectors along the pixels (or outputs of a matrix by a vector)."""
+def plain_product(w: Workload, machine: Machine, q: Theta, by_outputs: bool = False) -> Dim:
+    """Return the multiply-adds, vectors along the pixels (or outputs of a matrix by a vector).
+
+    Vectors are always along the outputs for a linear layer, and where ``by_outputs`` says so.
+    """
     p = w.product
-    by_outputs = _packed_product(p, p.m, p.n, machine, q)
-    if w.kind == "linear":
-        return by_outputs
+    along_outputs = _packed_product(p, p.m, p.n, machine, q)
+    if by_outputs or w.kind == "linear":
+        return along_outputs
     single = at_most(p.n, 1)
-    return single * by_outputs + (1 - single) * _packed_product(p, p.n, p.m, machine, q)
+    return single * along_outputs + (1 - single) * _packed_product(p, p.n, p.m, machine, q)
 
 
 def _packed_product(p: Product, across: Dim, along: Dim, machine: Machine, q: Theta) -> Dim:

@@ -94,6 +94,8 @@ def workloads(kernels: Sequence[Kernel], between: Dim = 0) -> list[Workload]:
                 last=int(kernel.name not in read_later),
                 among=len(kernels),
                 nchw=kernel.nchw,
+                channels_last=kernel.channels_last,
+                turned=kernel.turned,
             )
         )
     return _in_floats(result) if isinstance(everything, np.ndarray) else result

@@ -13,8 +13,8 @@ from costmodel.kernels import Product
 from costmodel.timing.workload import Channels, Moved, Workload
 
 _SIZES = (
-    *("multiply_adds", "elementwise", "special", "pieces", "merged"),
-    *("since", "last", "among", "nchw"),
+    *("multiply_adds", "elementwise", "special", "pieces", "merged", "since", "last", "among"),
+    *("nchw", "turned"),
 )
 _PRODUCT_SIZES = ("batch", "m", "n", "k", "height", "width", "taps", "times", "shared", "sets")
 
@@ -81,8 +81,9 @@ def key_of(w: Workload) -> tuple[object, ...]:
 
 
 def _structure(w: Workload) -> tuple[object, ...]:
-    """Return the properties of the products that workloads of one stack share."""
-    return tuple((p.winograd, p.fourier, p.axes, p.needed is None) for p in w.products)
+    """Return the layout and the properties of the products that workloads of one stack share."""
+    products = [(p.winograd, p.fourier, p.axes, p.needed is None) for p in w.products]
+    return (w.channels_last, *products)
 
 
 def sizes_of(w: Workload) -> list[Dim]:

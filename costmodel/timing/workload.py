@@ -120,6 +120,10 @@ class Workload:
         Kernels of its network. [1]
     nchw : Dim
         1 if its network stays in NCHW although the platform has NHWC. [1]
+    channels_last : bool
+        Whether it has vectors along the channels of images with the channels last.
+    turned : Dim
+        Elements of its inputs that it copies into another layout one by one. [1]
     """
 
     kind: str
@@ -139,6 +143,8 @@ class Workload:
     last: Dim = 0
     among: Dim = 1
     nchw: Dim = 0
+    channels_last: bool = False
+    turned: Dim = 0
 
     @property
     def moved(self) -> tuple[Moved, ...]:

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from costmodel.errors import CostModelError, DataError
+from costmodel.platforms import load_platform
 
 from ..errors import MeasuringError
 from .backend import Backend, Settings
@@ -115,13 +116,14 @@ def confirmed_platform(name: str, backend: Backend, settings: Settings) -> str:
 
 
 def refuse_unpredicted(where: str, settings: Settings) -> None:
-    """Refuse to compare channels-last images on a CPU with what is predicted for contiguous ones.
+    """Refuse to compare channels-last images with a runtime that predicts for contiguous ones.
 
     Raises
     ------
     MeasuringError
     """
-    if settings.layout != "contiguous" and settings.device == "cpu":
+    contiguous = settings.layout == "contiguous" or settings.device != "cpu"
+    if not contiguous and not load_platform(where).runtime.chooses_layout("cpu"):
         raise MeasuringError(
             f"{where} is predicted for contiguous images only: leave out --layout "
             f"{settings.layout}, or measure without a comparison by costmodel measure"

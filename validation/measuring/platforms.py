@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from costmodel.errors import DataError
 from costmodel.platforms import load_platform
+from costmodel.runtimes import load_runtime
 
 from .backend import Settings
 
@@ -13,7 +14,7 @@ _OPTIONS = {layout: option for option, layout in _LAYOUTS.items()}
 
 
 def platform_name(hardware: str, runtime: str, settings: Settings) -> str:
-    """Return ``hardware/runtime`` with the threads, dtype and (of GPUs) layout of ``settings``.
+    """Return ``hardware/runtime`` with the threads, dtype and layout of ``settings``.
 
     Examples
     --------
@@ -27,7 +28,8 @@ def platform_name(hardware: str, runtime: str, settings: Settings) -> str:
         query.append(f"threads={settings.threads}")
     if settings.dtype != "float32":
         query.append(f"dtype={settings.dtype}")
-    if settings.layout != "contiguous" and settings.device == "cuda":
+    chosen = settings.device == "cuda" or load_runtime(runtime).chooses_layout("cpu")
+    if settings.layout != "contiguous" and chosen:
         query.append(f"layout={_LAYOUTS[settings.layout]}")
     return f"{hardware}/{runtime}" + ("?" + "&".join(query) if query else "")
 
@@ -60,7 +62,7 @@ def platform_for(name: str, settings: Settings) -> str:
     pairs: list[tuple[str, str, str]] = [("dtype", where.dtype or "float32", settings.dtype)]
     if where.hardware.kind == "cpu":
         pairs.append(("threads", str(where.threads), str(settings.threads)))
-    if where.hardware.kind == "gpu" and len(where.runtime.layouts) > 1:  # else it chooses itself
+    if where.runtime.chooses_layout(where.hardware.kind) and len(where.runtime.layouts) > 1:
         pairs.append(("layout", where.rules.layout, _LAYOUTS[settings.layout]))
     for key, stated, wanted in pairs:
         if stated == wanted:
