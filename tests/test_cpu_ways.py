@@ -37,6 +37,7 @@ MACHINE = Machine(
     generated=False,
     own_depthwise=False,
     cublas_lt=False,
+    bias_apart=False,
     paged_attention=False,
     generation=NO_GENERATION,
     sustained=0.0,

@@ -64,6 +64,7 @@ MACHINE = Machine(
     generated=False,
     own_depthwise=False,
     cublas_lt=False,
+    bias_apart=False,
     paged_attention=False,
     generation=GENERATION,
     sustained=1e9,
