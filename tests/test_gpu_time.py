@@ -75,6 +75,7 @@ MACHINE = Machine(
 Q = dict.fromkeys((p.name for p in priors("gpu")), 1.0) | dict.fromkeys(
     (
         "half_tile",
+        "tensor_half_tile",
         "fill",
         "tensor_fill",
         "tensor_ramp",
@@ -207,7 +208,7 @@ def test_tensor_cores_have_tiles_and_a_start_of_their_own() -> None:
     # One tile of 8 x 4, of which the other multiprocessor has nothing.
     assert time(layer, machine, **q).compute == pytest.approx(32 * 10 / 100)
     fed = replace(machine.generation, feed=9.0, tensor_feed=3.0)
-    slow = time(layer, replace(machine, generation=fed), half_tile=8 / 9, **q)
+    slow = time(layer, replace(machine, generation=fed), tensor_half_tile=8 / 9, **q)
     assert slow.compute == pytest.approx(2 * 32 * 10 / 100)
 
 

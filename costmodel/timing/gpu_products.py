@@ -77,7 +77,7 @@ def tiled(
     """
     generation = machine.generation
     if machine.tensor:
-        half = q["half_tile"] * generation.tensor_feed * machine.operands
+        half = q["tensor_half_tile"] * generation.tensor_feed * machine.operands
         ramp = q["tensor_ramp"]
         fill = q["tensor_fill"] * (1 - _EPILOGUE + _EPILOGUE * machine.operands)
     else:

@@ -2,11 +2,13 @@
 
 Convolutions have no bias, linear layers have one (neusight/Dataset/collect.py).
 
-Two things in these rows belong to the host that measured, and no model of a GPU can know them. The
-least time of a convolution grows with the number of rows measured before it, from 60 to 330 us on
-V100, 90 to 500 us on T4 and 100 to 830 us on P100: half of the rows of P100 take less than four
-times that. And P100 was measured on two hosts: layer normalizations and GELU take at least 46 and
-31 us there, additions and softmax 44 and 61 us, where V100 and T4 have one order of all of them.
+Three things in these rows belong to how they were measured, and no model of a GPU can know them.
+The least time of a convolution grows with the number of rows measured before it, from 60 to 330 us
+on V100, 90 to 500 us on T4 and 100 to 830 us on P100: half of the rows of P100 take less than four
+times that. P100 was measured on two hosts: layer normalizations and GELU take at least 46 and 31 us
+there, additions and softmax 44 and 61 us, where V100 and T4 have one order of all of them. And a T4
+that ran long products before still has a low clock: what a fit misses of a linear layer correlates
+with the logarithm of the time of the row before by -0.4, on V100 by 0.
 """
 
 from __future__ import annotations
