@@ -10,11 +10,15 @@ import pytest
 import costmodel as cm
 from costmodel.hardware import load_hardware
 from costmodel.hardware.model import IN_ORDER
+from costmodel.kernels import lower
 from costmodel.platforms import load_platform
 from costmodel.platforms.machine import machine_for
 from costmodel.runtimes import load_runtime
+from costmodel.timing import cpu
 from costmodel.timing import cpu_threads as threads
+from costmodel.timing.cpu_ways import near_bandwidth
 from costmodel.timing.fitted import with_values
+from costmodel.timing.reuse import workloads
 
 Q = {"contention": 0.3, "contention_own": 0.1, "barrier": 1e-5}
 
@@ -43,6 +47,31 @@ def test_cores_that_share_a_cache_crowd_each_other_in_any_dtype() -> None:
     # Eight cores are two clusters of four, each with a cache.
     eight = machine("graviton1/armnn?threads=8")
     assert threads.crowding(eight, Q) == pytest.approx(1.9)
+
+
+def test_cores_that_share_a_cache_share_its_bandwidth() -> None:
+    def speed(board: str, count: int) -> float:
+        q = {"near_bandwidth": 2.0}
+        return near_bandwidth(machine(f"{board}/ncnn?threads={count}"), q)
+
+    # A Cortex-A72 or A57 uses its cluster's cache up alone; a Cortex-A76 has one of its own.
+    for board in ("raspberry-pi-4", "snapdragon-810"):
+        assert speed(board, 4) == speed(board, 2) == speed(board, 1)
+    assert speed("raspberry-pi-5", 4) == pytest.approx(4 * speed("raspberry-pi-5", 1))
+    # Eight cores are two clusters of four, each with a cache.
+    assert speed("graviton1", 8) == pytest.approx(2 * speed("graviton1", 4))
+
+
+@pytest.mark.parametrize(("board", "gain"), [("raspberry-pi-4", 1), ("raspberry-pi-5", 4)])
+def test_traffic_within_a_shared_cache_is_no_faster_on_more_cores(board: str, gain: float) -> None:
+    (w,) = workloads(lower(cm.zoo.pointwise(14, 14, 64, 64), load_runtime("ncnn")))
+
+    def memory(count: int) -> float:
+        theta = dict(load_platform(f"{board}/ncnn", calibrated=False).fitted.theta)
+        theta |= {"contention": 0.0, "contention_own": 0.0}
+        return float(cpu.terms(w, machine(f"{board}/ncnn?threads={count}"), theta).memory)
+
+    assert memory(1) / memory(4) == pytest.approx(gain)
 
 
 def test_spinning_threads_meet_sooner_on_faster_cores() -> None:
@@ -90,9 +119,6 @@ def test_a_low_clock_is_predicted_alike_one_by_one_together_and_open() -> None:
 
 
 def _copy():
-    from costmodel.kernels import lower
-    from costmodel.timing.reuse import workloads
-
     (w,) = workloads(lower(cm.zoo.channel_shuffle(), load_runtime("ncnn")))
     assert w.kind == "copy"
     return w

@@ -22,7 +22,13 @@ from costmodel.kinds import complete
 from costmodel.ops.tensor import DTYPE_BYTES, INTEGERS
 from costmodel.timing import cpu_channels_last, cpu_eager, cpu_packs, cpu_products
 from costmodel.timing.cpu_threads import barrier, cores_for, crowding, in_own_arithmetic
-from costmodel.timing.cpu_ways import Way, far_bandwidth, last_cache, shared_bandwidth
+from costmodel.timing.cpu_ways import (
+    Way,
+    far_bandwidth,
+    last_cache,
+    near_bandwidth,
+    shared_bandwidth,
+)
 from costmodel.timing.machine import Machine
 from costmodel.timing.terms import Terms, Theta, overlap
 from costmodel.timing.workload import Moved, Workload
@@ -49,7 +55,7 @@ def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
     compute = (found.compute + other(w, machine, q)) * crowding(machine, q)
     memory = _memory(w, machine, q, found)
     moved = w.passes * q["pass_traffic"] * w.writes.bytes + found.copied
-    passes = moved / _near_bandwidth(machine, q)
+    passes = moved * crowding(machine, q) / near_bandwidth(machine, q)
     seconds = launch + overlap(compute, memory, q["serial"]) + passes
     return Terms(0, launch, compute, memory, passes, seconds)
 
@@ -142,7 +148,7 @@ def _memory(w: Workload, machine: Machine, q: Theta, found: Way) -> Dim:
     at the same time; its misses come from memory. A write that misses there reads the line first
     (write-allocate), so it counts twice.
     """
-    near = w.bytes / _near_bandwidth(machine, q)
+    near = w.bytes * crowding(machine, q) / near_bandwidth(machine, q)
     if machine.private_cache:
         missed = w.missed(machine.private_cache) + found.shared
         shared = missed / shared_bandwidth(machine, q)
@@ -150,11 +156,6 @@ def _memory(w: Workload, machine: Machine, q: Theta, found: Way) -> Dim:
     cache = last_cache(machine, q)
     far = w.missed(cache) + w.writes.missed(cache) + found.spilled
     return near + far / far_bandwidth(machine, q)
-
-
-def _near_bandwidth(machine: Machine, q: Theta) -> Dim:
-    """Return the cache bandwidth of the cores; wide vectors have wide paths [B/s]."""
-    return machine.vector * q["near_bandwidth"] / crowding(machine, q)
 
 
 FORMS: Mapping[str, _Form] = complete(

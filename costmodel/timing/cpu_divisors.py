@@ -12,7 +12,7 @@ from costmodel.algebra.symbols import Dim, at_most, ceil_div, minimum, total
 from costmodel.runtimes import Packs
 from costmodel.timing import cpu_blocks, cpu_winograd
 from costmodel.timing.cpu_products import channelwise, convolution, grouped, products
-from costmodel.timing.cpu_ways import Way, fits, shared_bandwidth
+from costmodel.timing.cpu_ways import Way, fits, near_bandwidth, shared_bandwidth
 from costmodel.timing.machine import Machine
 from costmodel.timing.terms import Theta
 from costmodel.timing.workload import Moved, Workload
@@ -139,7 +139,7 @@ def _vectors(outputs: Dim, lanes: int) -> Dim:
 def _bordered(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the time of a copy of the image with a border, which windows read [s]."""
     size = w.read_bytes * (1 - at_most(w.product.taps, 1))
-    near = 2 * size / (machine.vector * q["near_bandwidth"])
+    near = 2 * size / near_bandwidth(machine, q)
     if not machine.private_cache:
         return near
     # One read; a write that misses reads its line first.

@@ -6,9 +6,13 @@ from dataclasses import dataclass
 
 from costmodel.algebra.symbols import Dim, at_most, ceil_div, minimum
 from costmodel.ops.tensor import INTEGERS
+from costmodel.timing.cpu_threads import CLUSTER
 from costmodel.timing.machine import Machine
 from costmodel.timing.terms import Theta
 from costmodel.timing.workload import Workload
+
+_SERVED = 1
+"""Cores that use up the bandwidth of a second-level cache that a cluster shares. [1]"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,30 @@ def peak(w: Workload, machine: Machine, q: Theta) -> Dim:
 def last_cache(machine: Machine, q: Theta) -> Dim:
     """Return the part of the last-level cache that is available to this process [byte]."""
     return machine.cache * q["cache_share"]
+
+
+def near_bandwidth(machine: Machine, q: Theta) -> Dim:
+    """Return the bandwidth of the cores from their closest caches [B/s].
+
+    Wide vectors have wide paths. Where the cores of a cluster share the cache behind the first
+    level, one of them can use its bandwidth up, so that more of them get no more bytes: networks
+    under ncnn on four cores of a Cortex-A72 gain less the more bytes they move for a multiply-add.
+
+    Examples
+    --------
+    >>> from costmodel.platforms import load_platform
+    >>> from costmodel.platforms.machine import machine_for
+    >>> def speed(name):
+    ...     machine = machine_for(load_platform(name), "float32")
+    ...     return near_bandwidth(machine, {"near_bandwidth": 2.0}) / 1e9
+    >>> speed("raspberry-pi-4/ncnn?threads=1"), speed("raspberry-pi-4/ncnn?threads=4")
+    (12.0, 12.0)
+    >>> speed("raspberry-pi-5/ncnn?threads=1"), speed("raspberry-pi-5/ncnn?threads=4")
+    (38.4, 153.6)
+    """
+    clusters = ceil_div(machine.units, CLUSTER)
+    cores = machine.units if machine.private_cache else minimum(machine.units, _SERVED * clusters)
+    return machine.vector / machine.units * cores * q["near_bandwidth"]
 
 
 def shared_bandwidth(machine: Machine, q: Theta) -> Dim:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from costmodel.algebra.symbols import Dim, total
 from costmodel.ops.tensor import INTEGERS
-from costmodel.timing.cpu_ways import far_bandwidth, last_cache, peak
+from costmodel.timing.cpu_ways import far_bandwidth, last_cache, near_bandwidth, peak
 from costmodel.timing.machine import Machine
 from costmodel.timing.terms import Theta
 from costmodel.timing.workload import Moved, Workload, blocks
@@ -55,7 +55,7 @@ def seconds(w: Workload, machine: Machine, q: Theta, side: int = 4, rows: Dim | 
     if "whole_winograd" in machine.algorithms:
         missed = missed + _transformed_missed(w, elements, machine, q)
     moved = moved + more * w.weights.bytes
-    transforms = moved / (machine.vector * q["near_bandwidth"])
+    transforms = moved / near_bandwidth(machine, q)
     transforms = transforms + missed / far_bandwidth(machine, q)
     return products / rate + transforms
 
