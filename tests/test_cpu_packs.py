@@ -18,6 +18,7 @@ from costmodel.platforms.packs import channel_pack
 from costmodel.runtimes import load_runtime
 from costmodel.runtimes.packs import packs_of
 from costmodel.specs import network
+from costmodel.timing import cpu
 from costmodel.timing.cpu_divisors import _vectors, pack_of
 from costmodel.timing.cpu_nchwc import in_blocks
 from costmodel.timing.cpu_ways import fits
@@ -349,3 +350,18 @@ def test_ratios_of_widths_are_those_measured(engine: str) -> None:
     *others, worst = sorted(map(abs, off.values()))
     assert max(others) < 0.15, off
     assert worst < 0.17, off
+
+
+def test_rows_of_a_linear_layer_are_products_of_two_activations_under_ncnn() -> None:
+    def compute(spec: str, runtime: str) -> float:
+        where = cm.load_platform(f"raspberry-pi-4/{runtime}", calibrated=False)
+        (w,) = workloads(lower(network(spec), where.runtime))
+        theta = {**where.fitted.theta, "matmul": 0.25}
+        slow = cpu.terms(w, machine_for(where, w.dtype), theta).compute
+        fast = cpu.terms(w, machine_for(where, w.dtype), {**theta, "matmul": 1.0}).compute
+        return float(slow / fast)
+
+    many, one = "linear?cin=768&cout=3072&length=145", "linear?cin=768&cout=3072"
+    assert compute(many, "ncnn") == pytest.approx(4, rel=0.01)  # but the bias
+    assert compute(one, "ncnn") == 1
+    assert compute(many, "tflite") == 1

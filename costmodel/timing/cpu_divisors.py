@@ -80,6 +80,16 @@ def convolved(w: Workload, call: Dim, packs: Packs, machine: Machine, q: Theta) 
     return Way(call, spent + border, 0, far, _ALONE * (c.groups - 1), shared)
 
 
+def linear(w: Workload, machine: Machine, q: Theta) -> Dim:
+    """Return the time of the multiply-adds of a linear layer [s].
+
+    On several rows it is a product like those of two activations (ncnn: ``Gemm``, also within
+    ``MultiHeadAttention``), which packs the rows at every call. One row has a kernel of its own.
+    """
+    several = 1 - at_most(w.product.n, 1)
+    return products(w, machine, q) * (several / q["matmul"] + 1 - several)
+
+
 def packed_at_the_ends(found: Way, w: Workload, machine: Machine, q: Theta) -> Way:
     """Return ``found`` with the packing of plain inputs and the unpacking of a network's output.
 

@@ -37,6 +37,8 @@ def carried_out(w: Workload, call: Dim, machine: Machine, q: Theta) -> Way | Non
         Parameters.
     """
     packs = machine.packs
+    if packs is not None and packs.layout == "divisors" and w.kind == "linear":
+        return Way(call, cpu_divisors.linear(w, machine, q))
     if packs is None or not _is_convolution(w):
         return None
     if packs.layout == "blocks":
