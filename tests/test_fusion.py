@@ -135,3 +135,38 @@ def test_arithmetic_is_in_the_dtype_of_the_first_input() -> None:
         (("gather",), "float32"),
         (("cast",), "float32"),
     ]
+
+
+def test_what_a_kernel_of_its_own_adds_is_one_pass_of_each_sum() -> None:
+    """A folded norm leaves a bias to the paper's engine; functions of one tensor join its pass."""
+    norm, relu6 = BatchNorm(), Elementwise("relu6")
+    chains: dict[tuple[Op, ...], tuple[list[int], list[int]]] = {
+        (): ([0], [0]),
+        (norm,): ([1], [1]),
+        (norm, norm): ([1], [1]),
+        (norm, RELU): ([1], [1]),
+        (norm, relu6): ([1], [1, 0]),  # on ARM, no kernel adds a bias and applies ReLU6
+        (RELU,): ([1], [1]),
+    }
+    for ops_behind, (gpu, arm) in chains.items():
+        for bias in (False, True):
+            b = cm.Builder("chain")
+            x = b.add(Conv(8, (1, 1), bias=bias), b.input(SHAPE))
+            for op in ops_behind:
+                x = b.add(op, x)
+            graph = b.finish(x)
+            for platform, passes in (("gtx-1080-ti/paper", gpu), ("snapdragon-810/paper", arm)):
+                found = [k.kernel.passes for k in cm.latency(graph, platform).kernels]
+                assert found == ([1, *passes[1:]] if bias else passes)
+
+
+def test_a_sum_of_two_images_is_a_pass_on_a_gpu_and_a_kernel_on_arm() -> None:
+    b = cm.Builder("shortcut")
+    x = b.input(SHAPE)
+    y = b.add(BatchNorm(), b.add(Conv(8, (1, 1), bias=False), x))
+    graph = b.finish(b.add(RELU, b.add(ADD, y, x)))
+    passes = {
+        platform: [k.kernel.passes for k in cm.latency(graph, platform).kernels]
+        for platform in ("gtx-1080-ti/paper", "snapdragon-810/paper")
+    }
+    assert passes == {"gtx-1080-ti/paper": [2], "snapdragon-810/paper": [1, 1]}

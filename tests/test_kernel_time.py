@@ -228,8 +228,12 @@ def test_every_pass_costs_the_same(where: Platform) -> None:
         assert added == pytest.approx(moved / (machine.vector * q["near_bandwidth"]))
     else:
         again = Moved(w.writes.bytes, w.writes.bytes).missed(machine.cache * q["reach"])
-        moved = 2 * again / (machine.bandwidth * q["dram"])
-        assert added == pytest.approx(q["pass_launch"] + moved)
+        missed = 2 * again / (machine.bandwidth * q["dram"])
+        near = 2 * (w.writes.bytes - again) / (machine.cache_bandwidth * q["cache"])
+        assert near > 0
+        assert added == pytest.approx(q["pass_launch"] + missed + near)  # a kernel of its own
+        inside = gpu.terms(replace(w, passes=1), replace(machine, bias_apart=False), q)
+        assert inside.passes == pytest.approx(q["pass_launch"] + missed)
 
 
 def test_a_board_of_70_watts_does_not_sustain_its_peak() -> None:

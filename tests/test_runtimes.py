@@ -332,3 +332,16 @@ def test_converters_older_than_xnnpack_feed_the_kernels_without_it() -> None:
 def test_a_file_like_none(like: str, error: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=error):
         load_runtime(written(tmp_path, GOOD + f"like = {like}\n"))
+
+
+def test_a_fusion_rule_may_hold_on_some_hardware_only(tmp_path: Path) -> None:
+    text = GOOD + rule(hardware='["gpu"]') + rule(takes='["clamp"]', hardware='["cpu"]')
+    runtime = load_runtime(written(tmp_path, text))
+    assert runtime.taken_behind("linear", hardware="gpu") == {"relu"}
+    assert runtime.taken_behind("linear", hardware="cpu") == {"clamp"}
+    assert runtime.taken_behind("linear", hardware="accelerator") == frozenset()
+    assert runtime.taken_behind("linear") == {"relu", "clamp"}
+    with pytest.raises(DataError, match=r"fusion rule 1: hardware: 'gpus' is unknown"):
+        load_runtime(written(tmp_path, GOOD + rule(hardware='["gpus"]')))
+    with pytest.raises(DataError, match="hardware must be a list of names"):
+        load_runtime(written(tmp_path, GOOD + rule(hardware="[]")))

@@ -106,6 +106,9 @@ def test_a_wrong_order_is_seen() -> None:
     )
     assert columns_in_order(column, np.array([1.1, 1.0, 2.0])) == (1, 1)  # the first two are equal
     assert columns_in_order(column, np.array([1.0, 2.0, 1.5])) == (0, 1)
+    # Of 1.0 and 0.5 a second, each with half a tenth, the order is known; not with half of one.
+    assert columns_in_order(column, np.array([1.0, 2.0, 1.5]), 0.05) == (0, 1)
+    assert columns_in_order(column, np.array([1.0, 2.0, 1.5]), 0.5) == (1, 1)
 
 
 def _score(data: str, device: str, split: str, mape: float, method: str = MODEL) -> Score:
