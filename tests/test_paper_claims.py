@@ -105,11 +105,9 @@ def test_two_thirds_of_the_traffic_of_a_bottleneck_are_element_wise() -> None:
 def test_contradicted_cells_time_one_kernel_apart_from_table_2() -> None:
     found = {c.network: c.seconds for c in cells("gpu")}
     out = [c for c, o in zip(cells("gpu"), contradicted(tuple(cells("gpu"))), strict=True) if o]
-    assert [c.network for c in out] == [
-        f"g3_stack?structure={n}&c=128&bias=true" for n in FRAGMENTS
-    ]
+    assert [c.network for c in out] == [f"g3_stack?structure={n}&c=128" for n in FRAGMENTS]
     # Ten layers of four groups, and ten units of four fragments: 40 kernels from 64 to 64 channels.
-    again = found["g2_stack?c=256&groups=4&bias=true"]
+    again = found["g2_stack?c=256&groups=4"]
     assert again == pytest.approx(40 * 24e-6, rel=0.02)
     assert [c.seconds for c in out] == pytest.approx([40 * 33e-6, 40 * 36e-6], rel=0.02)
 

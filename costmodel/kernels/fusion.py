@@ -64,6 +64,7 @@ class Fusion:
         self._runtime = runtime
         self._hardware = hardware
         self._bias_apart = hardware in runtime.bias_apart
+        self._always_bias = hardware in runtime.bias_always
         self._groups: list[_Group] = []
         # The value at the start of a chain of views.
         self._root: dict[Source, Source] = {}
@@ -174,7 +175,7 @@ class Fusion:
             elementwise=work.cost.elementwise,
             weight_bytes=work.weight_bytes,
             functions=work.functions,
-            passes=int(getattr(node.op, "bias", False) and self._adds_bias_apart(node, work)),
+            passes=int(self._has_bias(node) and self._adds_bias_apart(node, work)),
         )
         self._read(group, node, work)
         self._groups.append(group)
@@ -188,6 +189,9 @@ class Fusion:
         """Return whether a value is made after a kernel has started."""
         maker = self._group_of.get(self._root[source][0])
         return maker is not None and maker.position > group.position
+
+    def _has_bias(self, node: Node) -> bool:
+        return self._always_bias or getattr(node.op, "bias", False)
 
     def _adds_bias_apart(self, node: Node, work: Work) -> bool:
         """Return whether a library's convolution leaves a bias to a pass over the result."""

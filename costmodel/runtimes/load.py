@@ -33,7 +33,7 @@ _PRIOR = {"value", "spread", "source"}
 """Fields of a prior that a runtime may change; the unit and the physical range are the model's."""
 _TUPLES = (
     *("copies", "widened", "own_depthwise", "one_core"),
-    *("layouts", "bias_apart", "autocast"),
+    *("layouts", "bias_apart", "bias_always", "autocast"),
 )
 
 
@@ -182,6 +182,7 @@ def _runtime(data: dict[str, Any], file: str) -> Runtime:
             ("layouts", list, []),
             ("layout_costs", dict, {}),
             ("bias_apart", list, []),
+            ("bias_always", list, []),
             ("autocast", list, []),
             ("like", str, ""),
         )
@@ -270,6 +271,7 @@ def _check_names(values: dict[str, Any], file: str) -> None:
     _check((values["grouped"],), GROUPED, f"{file}: grouped")
     _check((values["layout"],), LAYOUTS, f"{file}: layout")
     _check(values["bias_apart"], tuple(ALGORITHMS), f"{file}: bias_apart")
+    _check(values["bias_always"], tuple(values["bias_apart"]), f"{file}: bias_always")
     _check(values["layouts"], LAYOUTS, f"{file}: layouts")
     _check(values["widened"], tuple(DTYPE_BYTES), f"{file}: widened")
     _check(values["autocast"], tuple(DTYPE_BYTES), f"{file}: autocast")

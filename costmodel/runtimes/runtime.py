@@ -153,6 +153,8 @@ class Runtime:
     bias_apart : tuple of str
         Kinds of hardware on which a separate kernel adds the bias of a library's convolution, and
         does what joins the convolution.
+    bias_always : tuple of str
+        Those of them on which that kernel runs even if the convolution has no bias.
     autocast : tuple of str
         The dtypes of its automatic mixed precision; empty if it has none.
     like : str
@@ -191,6 +193,7 @@ class Runtime:
     layouts: tuple[str, ...]
     layout_costs: Mapping[str, float]
     bias_apart: tuple[str, ...]
+    bias_always: tuple[str, ...]
     autocast: tuple[str, ...]
     like: str
 

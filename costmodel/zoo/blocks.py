@@ -53,13 +53,7 @@ def pointwise(h: Dim, w: Dim, c1: Dim, c2: Dim, groups: Dim = 1, batch: Dim = 1)
 
 
 def g1_stack(
-    c1: Dim,
-    c2: Dim,
-    size: Size = 56,
-    batch: Dim = 1,
-    blocks: int = 10,
-    dtype: str = "float32",
-    bias: bool = False,
+    c1: Dim, c2: Dim, size: Size = 56, batch: Dim = 1, blocks: int = 10, dtype: str = "float32"
 ) -> nx.DiGraph:
     """Return the network of Table 1: blocks of two 1x1 convolutions, c1 to c2 and back.
 
@@ -69,8 +63,6 @@ def g1_stack(
         Channels of the block's input and between its convolutions. [1]
     size, batch, blocks, dtype
         Input, images, blocks, element type.
-    bias : bool
-        Whether the convolutions add a bias.
 
     Notes
     -----
@@ -86,18 +78,12 @@ def g1_stack(
     x = b.input((batch, c1, *pair(size)), dtype)
     for i in range(blocks):
         with b.module(f"block{i}"):
-            x = conv(b, conv(b, x, c2, bias=bias), c1, bias=bias)
+            x = conv(b, conv(b, x, c2), c1)
     return b.finish(x)
 
 
 def g2_stack(
-    c: Dim,
-    groups: Dim,
-    size: Size = 56,
-    batch: Dim = 1,
-    layers: int = 10,
-    dtype: str = "float32",
-    bias: bool = False,
+    c: Dim, groups: Dim, size: Size = 56, batch: Dim = 1, layers: int = 10, dtype: str = "float32"
 ) -> nx.DiGraph:
     """Return the network of Table 2: 1x1 group convolutions of equal width.
 
@@ -109,8 +95,6 @@ def g2_stack(
         Groups. [1]
     size, batch, layers, dtype
         Input, images, convolutions, element type.
-    bias : bool
-        Whether the convolutions add a bias.
 
     Examples
     --------
@@ -122,7 +106,7 @@ def g2_stack(
     x = b.input((batch, c, *pair(size)), dtype)
     for i in range(layers):
         with b.module(f"layer{i}"):
-            x = conv(b, x, c, groups=groups, bias=bias)
+            x = conv(b, x, c, groups=groups)
     return b.finish(x)
 
 
@@ -133,7 +117,6 @@ def g3_stack(
     batch: Dim = 1,
     blocks: int = 10,
     dtype: str = "float32",
-    bias: bool = False,
 ) -> nx.DiGraph:
     """Return the network of Table 3: blocks of one, two or four 1x1 convolutions (Appendix Fig. 1).
 
@@ -145,8 +128,6 @@ def g3_stack(
         Channels of the 1-fragment structure, as in the table. [1]
     size, batch, blocks, dtype
         Input, images, blocks, element type.
-    bias : bool
-        Whether the convolutions add a bias.
 
     Notes
     -----
@@ -170,7 +151,7 @@ def g3_stack(
     x = b.input((batch, width, *pair(size)), dtype)
     for i in range(blocks):
         with b.module(f"block{i}"):
-            x = (_series if kind == "series" else _parallel)(b, x, fragments, bias)
+            x = _series(b, x, fragments) if kind == "series" else _parallel(b, x, fragments)
     return b.finish(x)
 
 
@@ -194,7 +175,6 @@ def g4_stack(
     blocks: int = 10,
     inner: Dim | None = None,
     dtype: str = "float32",
-    bias: bool = False,
 ) -> nx.DiGraph:
     """Return the network of Table 4: ResNet bottleneck units with and without ReLU and shortcut.
 
@@ -208,8 +188,6 @@ def g4_stack(
         Input, images, units, element type.
     inner : Dim, optional
         Channels inside the unit, by default a quarter of ``c`` as in ResNet. [1]
-    bias : bool
-        Whether the convolutions add a bias.
 
     Notes
     -----
@@ -227,9 +205,9 @@ def g4_stack(
     x = b.input((batch, c, *pair(size)), dtype)
     for i in range(blocks):
         with b.module(f"unit{i}"):
-            y = _act(b, conv(b, x, inner, bias=bias), relu)
-            y = _act(b, conv(b, y, inner, 3, bias=bias), relu)
-            y = conv(b, y, c, bias=bias)
+            y = _act(b, conv(b, x, inner), relu)
+            y = _act(b, conv(b, y, inner, 3), relu)
+            y = conv(b, y, c)
             x = _act(b, add(b, x, y) if shortcut else y, relu)
     return b.finish(x)
 
@@ -238,14 +216,14 @@ def _act(b: Builder, x: Value, relu: bool) -> Value:
     return activation(b, x) if relu else x
 
 
-def _series(b: Builder, x: Value, fragments: int, bias: bool) -> Value:
+def _series(b: Builder, x: Value, fragments: int) -> Value:
     for _ in range(fragments):
-        x = conv(b, x, taken(x.shape[1]), bias=bias)
+        x = conv(b, x, taken(x.shape[1]))
     return x
 
 
-def _parallel(b: Builder, x: Value, fragments: int, bias: bool) -> Value:
-    first, *others = [conv(b, x, taken(x.shape[1]), bias=bias) for _ in range(fragments)]
+def _parallel(b: Builder, x: Value, fragments: int) -> Value:
+    first, *others = [conv(b, x, taken(x.shape[1])) for _ in range(fragments)]
     for other in others:
         first = add(b, first, other)
     return first

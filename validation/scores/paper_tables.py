@@ -11,10 +11,6 @@ from typing import Any
 PLATFORMS = {"gpu": "gtx-1080-ti/paper", "arm": "snapdragon-810/paper"}
 """Devices of the paper: a GTX 1080 Ti, and one Cortex-A57 of a Snapdragon 810."""
 TABLES = ("table1", "table2", "table3", "table4")
-BIAS = {"gpu": "&bias=true", "arm": ""}
-"""Whether convolutions of Tables 1-4 have a bias, which is not stated: section 2 (G4) has "AddBias"
-among the element-wise operators. In Table 4 a ReLU is nearly free on the GPU, as if a pass added a
-bias anyway; on ARM it takes the time of a pass."""
 
 # Table 8's networks whose structure is known, by the name that the table prints.
 TABLE8 = {
@@ -74,7 +70,7 @@ def cells(kind: str, tables: tuple[str, ...] = TABLES) -> list[Cell]:
     Examples
     --------
     >>> cells("gpu", ("table1",))[0]
-    Cell(table='table1', row='1:1', column='gpu_x1', network='g1_stack?c1=128&c2=128&bias=true', \
+    Cell(table='table1', row='1:1', column='gpu_x1', network='g1_stack?c1=128&c2=128', \
 seconds=0.0006756756756756757)
     """
     return [cell for table in tables for cell in _READERS[table](kind)]
@@ -97,7 +93,7 @@ def _table1(kind: str) -> list[Cell]:
         for i, column in _columns("table1", kind):
             times = int(column.rpartition("x")[2])
             c1, c2 = (times * c for c in row[channels])
-            spec = f"g1_stack?c1={c1}&c2={c2}{BIAS[kind]}"
+            spec = f"g1_stack?c1={c1}&c2={c2}"
             found.append(Cell("table1", row[0], column, spec, 1 / row[i]))
     return found
 
@@ -111,7 +107,7 @@ def _table2(kind: str) -> list[Cell]:
             c = int(column.rpartition("x")[2]) * row[channels]
             # 180 channels in 8 groups (ARM, x1) is not a whole number; the next that is.
             c = -(-c // row[0]) * row[0]
-            spec = f"g2_stack?c={c}&groups={row[0]}{BIAS[kind]}"
+            spec = f"g2_stack?c={c}&groups={row[0]}"
             found.append(Cell("table2", f"g={row[0]}", column, spec, 1 / row[i]))
     return found
 
@@ -121,7 +117,7 @@ def _table3(kind: str) -> list[Cell]:
     for row in printed()["tables"]["table3"]["rows"]:
         for i, column in _columns("table3", kind):
             c = int(column.rpartition("_c")[2])
-            spec = f"g3_stack?structure={row[0]}&c={c}{BIAS[kind]}"
+            spec = f"g3_stack?structure={row[0]}&c={c}"
             found.append(Cell("table3", row[0], column, spec, 1 / row[i]))
     return found
 
@@ -133,7 +129,7 @@ def _table4(kind: str) -> list[Cell]:
         label = f"ReLU {'yes' if row[0] else 'no'}, shortcut {'yes' if row[1] else 'no'}"
         for i, column in _columns("table4", kind):
             c = int(column.rpartition("_c")[2])
-            spec = f"g4_stack?c={c}&relu={relu}&shortcut={shortcut}{BIAS[kind]}"
+            spec = f"g4_stack?c={c}&relu={relu}&shortcut={shortcut}"
             found.append(Cell("table4", label, column, spec, 1 / row[i]))
     return found
 
