@@ -20,6 +20,7 @@ from costmodel_validation.comparing.tables import (
     milliseconds,
     networks_table,
     to_dict,
+    unsteady,
 )
 from costmodel_validation.measuring.backend import Label
 from costmodel_validation.measuring.clock import summary
@@ -53,6 +54,25 @@ def test_the_noise_is_the_difference_of_two_measurements() -> None:
     assert row("a", 1.0, 2.0, again=summary([2.2])).noise == pytest.approx(0.1)
     wide = Comparison("a", "p", 1.0, (0, 2), summary([1.0, 2.0, 3.0]))
     assert wide.noise == pytest.approx(0.5)
+
+
+def test_networks_that_do_not_repeat_are_named() -> None:
+    """A model is not judged within the noise, so networks that vary must not look precise."""
+    rows = [
+        row("a", 1.0, 2.0, again=summary([2.05])),
+        row("[b]", 2.0, 4.0, again=summary([3.0])),
+        row("c", 3.0, 6.0, again=summary([6.6])),
+    ]
+    assert [r.repeats for r in (*rows, row("d", 1.0, 2.0))] == [True, False, False, None]
+    shown = unsteady(rows)
+    assert "2 of 3 networks differ by more than 3.0 %: [b] (25 %), c (10 %)" in shown
+    assert unsteady(rows[:1]) == ". Measured again, all networks agree within 3.0 %"
+    assert unsteady([row("d", 1.0, 2.0)]) == ""
+    out = io.StringIO()
+    console = Console(file=out, width=200)
+    console.print(networks_table(console, rows, "p"))
+    assert "[b] (25 %)" in " ".join(out.getvalue().split())
+    assert [n["repeats"] for n in to_dict(rows, {})["networks"]] == [True, False, False]
 
 
 def test_the_parts_of_an_error_add_up_to_it() -> None:

@@ -18,6 +18,8 @@ from ..measuring.clock import Timing
 
 PARTS = {"compute": "compute", "memory": "traffic", "launch": "overhead", "passes": "fusion"}
 """What the error of a kernel is booked under, by the term that the model says it waits for."""
+REPEATS = 0.03
+"""Largest difference of two measurements that agree, as a share."""
 WITHIN = 0.10
 """The error up to which a prediction counts as right, as in nn-Meter and its successors."""
 
@@ -101,6 +103,11 @@ class Comparison:
         if self.again is not None:
             return abs(self.again.quiet / self.measured.quiet - 1)
         return (self.measured.high - self.measured.low) / 2 / self.measured.median
+
+    @property
+    def repeats(self) -> bool | None:
+        """Whether the two measurements agree within :data:`REPEATS`; None for a single one."""
+        return None if self.again is None else self.noise <= REPEATS
 
     def decomposition(self) -> dict[str, float]:
         """Return what the error is made of, as shares of the measured time; they add up to it.

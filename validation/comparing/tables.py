@@ -16,7 +16,7 @@ from costmodel.report.text import shorten, signed_share
 
 from ..measuring.backend import Label
 from ..measuring.clock import Timing
-from .compare import Comparison, Score, score
+from .compare import REPEATS, Comparison, Score, score
 
 NOTES: dict[Label, str] = {
     "measured": "",
@@ -53,8 +53,32 @@ def networks_table(
             signed_share(c.error),
             *([percent(c.noise)] if wide else []),
         )
-    result.caption = sentence(score(comparisons), label)
+    result.caption = sentence(score(comparisons), label) + escape(unsteady(comparisons))
     return result
+
+
+def unsteady(comparisons: Sequence[Comparison]) -> str:
+    """Return which networks do not repeat, in words; nothing without a second measurement.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> from costmodel_validation.measuring.clock import summary
+    >>> one = Comparison("a", "p", 1.0, (0.9, 1.1), summary([1.0]), summary([1.05]))
+    >>> unsteady([one, replace(one, network="b", again=summary([1.01]))])
+    '. Measured again, 1 of 2 networks differ by more than 3.0 %: a (5.0 %)'
+    """
+    again = [c for c in comparisons if c.repeats is not None]
+    far = sorted((c for c in again if not c.repeats), key=lambda c: -c.noise)
+    if not again:
+        return ""
+    if not far:
+        return f". Measured again, all networks agree within {percent(REPEATS)}"
+    named = ", ".join(f"{c.network} ({percent(c.noise)})" for c in far)
+    return (
+        f". Measured again, {len(far)} of {len(again)} networks differ by more than "
+        f"{percent(REPEATS)}: {named}"
+    )
 
 
 def _range(timing: Timing) -> str:
@@ -141,6 +165,7 @@ def _network(c: Comparison, label: Label) -> dict[str, Any]:
         "error": c.error,
         "covered": c.covered,
         "noise": c.noise,
+        "repeats": c.repeats,
         "decomposition": c.decomposition(),
     }
 
