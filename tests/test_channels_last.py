@@ -173,7 +173,7 @@ def test_no_image_is_copied_into_blocks(spec: str) -> None:
 def test_the_layout_does_not_choose_the_library() -> None:
     """Measured on a Zen 5 core: 933 and 935 us, 60 and 47 us, in either layout."""
     for spec in ("conv2d?cin=512&cout=128&size=28&k=1", "conv2d?cin=32&cout=32&size=14&k=3"):
-        assert seconds(spec) == pytest.approx(seconds(spec, PLAIN), rel=0.3)
+        assert seconds(spec) == pytest.approx(seconds(spec, PLAIN), rel=0.35)
 
 
 def test_vectors_of_products_hold_outputs() -> None:
