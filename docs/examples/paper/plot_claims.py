@@ -2,14 +2,16 @@
 Claims of the paper, each as a picture
 ======================================
 
-Multiply-adds are not speed: four claims of :cite:t:`ma2018shufflenet`, predicted for its two
+Multiply-adds are not speed: five claims of :cite:t:`ma2018shufflenet`, predicted for its two
 platforms with the calibrations that ship (fitted to Tables 1-4; Figure 1 was not).
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
+import sympy
 
 import costmodel as cm
+from costmodel import zoo
 from costmodel.graph import Builder
 from costmodel.ops import Conv
 
@@ -85,3 +87,15 @@ for c1, c2 in ((128, 128), (90, 180), (52, 312), (36, 432)):
     ax.plot(cm.mac(net) / 1e6, time, "ko")
     ax.annotate(f" {c1}:{c2}", (cm.mac(net) / 1e6, time))
 ax.set(xlabel="MAC [M elements]", ylabel="predicted time [us]")
+
+# %%
+# **G4 in closed form**: the share of a bottleneck's MAC that its ReLUs and its shortcut have, for
+# 4m channels and m within, at h x h pixels. On large images it goes to two thirds, although they
+# have no multiply-adds.
+m, h = sympy.symbols("m h", positive=True, integer=True)
+unit, bare = (
+    cm.mac(zoo.g4_stack(c=4 * m, inner=m, size=h, blocks=1, relu=kept, shortcut=kept))
+    for kept in (True, False)
+)
+share = sympy.simplify(1 - bare / unit)
+print(share, "->", sympy.limit(share, h, sympy.oo))
