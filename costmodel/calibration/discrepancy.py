@@ -78,7 +78,7 @@ def correlated(p: Problem, e: Estimate, kinds: Sequence[Alike]) -> Estimate:
     x, r = e.x, e.residual
     weights = student_weights(r, e.noise)
     scale = np.sqrt(p.weight)
-    alone = scale * np.sqrt(weights) / e.noise
+    alone = np.sqrt(weights) / e.noise
     covariance = e.covariance
     roots: list[np.ndarray] = []
     for _ in range(_ROUNDS):

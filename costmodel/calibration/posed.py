@@ -106,7 +106,7 @@ class Posed:
         weighed, first = replace(self.problem, weight=weight), self.independent
         if self.kinds:
             return correlated(weighed, first, self.kinds)
-        return first if weight == 1 else climbed(weighed, first.x)
+        return first if weight == 1 else climbed(weighed, first.x, first.noise)
 
     def surfaces(self, found: Estimate) -> tuple[Surface, ...]:
         """Return the surfaces of the model errors, for kinds with enough single operators."""

@@ -83,7 +83,8 @@ class Problem:
         Parameters whose prior has heavy tails.
     weight : float
         Weight of the rows relative to the priors; 0 leaves the priors
-        (:mod:`costmodel.calibration.weights`). [1]
+        (:mod:`costmodel.calibration.weights`). With a weight below 1, priors are not widened. If
+        some rows are correlated, it is their weight. [1]
     """
 
     residuals: Callable[[np.ndarray], np.ndarray]
@@ -150,8 +151,18 @@ class Estimate:
     cost: float
 
 
-def climbed(p: Problem, start: np.ndarray) -> Estimate:
+def climbed(p: Problem, start: np.ndarray, noise: np.ndarray | None = None) -> Estimate:
     """Return the estimate found from ``start``, the logarithms of the parameters.
+
+    Parameters
+    ----------
+    p : Problem
+        Residuals and priors.
+    start : ndarray
+        Logarithms of the parameters. [1]
+    noise : ndarray, optional
+        Noise of each row at the start, if that is an estimate with another weight: its wrong rows
+        stay wrong. The default is as wide as the residuals. [1]
 
     Examples
     --------
@@ -172,8 +183,11 @@ def climbed(p: Problem, start: np.ndarray) -> Estimate:
     """
     x = _inside(p, start)
     r = p.residual(x)
-    noise = _first_noise(p, r)
     weights, widened, spread = np.ones(len(r)), 1.0, p.spread
+    if noise is None:
+        noise = _first_noise(p, r)
+    else:
+        weights, spread = student_weights(r, noise), p.spread_at(x)
     for _ in range(_ROUNDS):
         x, r, covariance = moved(
             p, x, _scaled(np.sqrt(p.weight * weights) / noise), widened * spread
@@ -182,7 +196,7 @@ def climbed(p: Problem, start: np.ndarray) -> Estimate:
         used = determined(covariance, widened * spread)
         noise = _noise(p, r, student_weights(r, noise), used)
         spread = p.spread_at(x)
-        widened = width((x - p.mean) / spread, used)
+        widened = width((x - p.mean) / spread, used) if p.weight == 1 else 1.0
         weights = student_weights(r, noise)
         if np.all(np.abs(np.log([*noise, widened]) - np.log(before)) < _SETTLED):
             break
