@@ -274,7 +274,7 @@ def test_platforms_check_exits_1_on_a_wrong_file(tmp_path):
     renamed = tmp_path / "board.toml"
     renamed.write_text(shipped.read_text(encoding="utf-8"))
     result = run("platforms", "check", str(wrong), str(renamed), "t4", code=1)
-    assert "architecture: 'paskal' is unknown; did you mean pascal?" in result.stdout
+    assert "architecture: 'paskal-gaming' is unknown; did you mean pascal-gaming" in result.stdout
     assert "board: name: is 'gtx-1080-ti'; it must be the file's, 'board'" in result.stdout
     assert "3 devices checked" in result.stdout
 

@@ -159,7 +159,7 @@ def test_everything_wrong_with_a_file_is_said_in_a_sentence_each(tmp_path: Path)
     text = (SHIPPED / "gtx-1080-ti.toml").read_text()
     for old, new in (
         ('"484 GB/s", source = ', '"484 GB/s", note = '),
-        ('architecture = "pascal"', 'architecture = "paskal"'),
+        ('architecture = "pascal-gaming"', 'architecture = "paskal"'),
     ):
         assert text.count(old) == 1
         text = text.replace(old, new)

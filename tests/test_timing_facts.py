@@ -94,6 +94,7 @@ def test_facts_alone_make_no_platform_that_times() -> None:
 @pytest.mark.parametrize(
     ("name", "flagship"),
     [
+        ("pascal-gaming", "gtx-1080"),
         ("volta", "v100-pcie-16gb"),
         ("ampere", "a100-pcie-40gb"),
         ("ampere-gaming", "rtx-3090"),

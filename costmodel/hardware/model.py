@@ -49,6 +49,7 @@ BITS: Mapping[str, int] = {
 ARCHITECTURES = (
     "maxwell",
     "pascal",
+    "pascal-gaming",
     "volta",
     "turing",
     "ampere",
