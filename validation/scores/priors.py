@@ -29,6 +29,8 @@ ANOTHER = 0.3
 _SURE = 1.645  # standard deviations on each side that hold 90 %
 OF_THE_ENGINE = ("fixed",)
 """Parameters that engines do not share, because costs around an inference differ most."""
+OF_THE_HARDWARE = ("contention", "contention_own", "near_bandwidth", "shared_bandwidth")
+"""Parameters of cores and caches: what one engine tells of them holds under the others."""
 OF_THE_SYSTEM = ("low_clock", "sleep")
 """Parameters of an effect that some boards have and others lack: few boards with a spread around
 their mean do not describe that, so that the assumption stays."""
@@ -113,9 +115,10 @@ def _write_general(found: Taught, boards: int) -> None:
 
 
 def _common(found: Taught, j: int) -> bool:
-    """Return whether boards determine a parameter under more than one engine."""
+    """Return whether boards determine a parameter, under more than one engine if it is of them."""
     engines = [e for e in found.engines if found.seen[e][j] >= ANOTHER]
-    return bool(found.seen[""][j] >= DETERMINED and len(engines) > 1)
+    several = len(engines) > 1 or before()[j].name in OF_THE_HARDWARE
+    return bool(found.seen[""][j] >= DETERMINED and several)
 
 
 def write_engine(engine: str, found: Taught, boards: int, source: str) -> None:
