@@ -18,7 +18,8 @@ from costmodel.timing.fitted import with_values
 NOISE = 0.03
 OPERATORS, ENGINE = "raspberry-pi-4/ncnn", "raspberry-pi-4/neon"
 NETWORKS = "rtx-2080-ti/torch-eager"
-DRAWS = 2
+DRAWS, MANY_DRAWS = 2, 6
+SEEN = 3  # rows of a kind of operator, of which one may be wrong: of a single one nothing tells
 EDGES = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
 
@@ -34,11 +35,14 @@ class World:
         All rows.
     seconds : ndarray
         Their true times. [s]
+    kinds : tuple of str
+        Their kinds of operator; one of all networks.
     """
 
     platform: Platform
     table: NetworkTable
     seconds: np.ndarray
+    kinds: tuple[str, ...] = ()
 
 
 def architecture(rng: np.random.Generator) -> str:
@@ -47,12 +51,17 @@ def architecture(rng: np.random.Generator) -> str:
 
 
 @cache
-def table_of(name: str) -> NetworkTable:
+def specs_of(name: str) -> tuple[str, ...]:
+    if name != NETWORKS:
+        return tuple(candidates())
     rng = np.random.default_rng(3)
-    specs = candidates()
-    if name == NETWORKS:
-        specs = [f"nasbench201?arch_str={architecture(rng)}&batch=256" for _ in range(140)]
-    return tabulate([network(spec) for spec in specs], load_platform(name, calibrated=False))
+    return tuple(f"nasbench201?arch_str={architecture(rng)}&batch=256" for _ in range(140))
+
+
+@cache
+def table_of(name: str) -> NetworkTable:
+    where = load_platform(name, calibrated=False)
+    return tabulate([network(spec) for spec in specs_of(name)], where)
 
 
 def world(name: str, off: str, seed: int) -> World:
@@ -68,7 +77,8 @@ def world(name: str, off: str, seed: int) -> World:
             theta[p.name] *= np.exp(rng.uniform(-np.log(3), np.log(3)))
     true = with_values(platform.fitted, theta).theta
     slower = 3 if off == "everything" else 1
-    return World(platform, table, slower * table.seconds(platform, true, bounded=False))
+    seconds = slower * table.seconds(platform, true, bounded=False)
+    return World(platform, table, seconds, tuple(s.partition("?")[0] for s in specs_of(name)))
 
 
 def drawn(w: World, n: int, wrong: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -77,16 +87,18 @@ def drawn(w: World, n: int, wrong: int, seed: int) -> tuple[np.ndarray, np.ndarr
     order = rng.permutation(len(w.seconds))
     rows = np.sort(order[:n])
     measured = w.seconds[rows] * np.exp(NOISE * rng.standard_normal(n))
-    bad = rng.choice(n, wrong, replace=False)
+    kinds = [w.kinds[i] for i in rows if w.kinds]
+    seen = [i for i, kind in enumerate(kinds) if kinds.count(kind) >= SEEN]
+    bad = rng.choice(seen or n, wrong, replace=False)
     measured[bad] *= rng.uniform(3, 30, wrong) ** rng.choice([-1, 1], wrong)
     return rows, measured, np.sort(order[n : n + 40])
 
 
 @cache
-def errors(name: str, off: str, n: int, wrong: int) -> dict[str, float]:
+def errors(name: str, off: str, n: int, wrong: int, draws: int = DRAWS) -> dict[str, float]:
     """Return the mean absolute relative error on other rows, over draws, by method."""
     found: dict[str, list[float]] = {"fitted": [], "priors": [], "one scalar": []}
-    for seed in range(DRAWS):
+    for seed in range(draws):
         w = world(name, off, seed)
         rows, measured, others = drawn(w, n, wrong, seed)
         before = w.table.seconds(w.platform, w.platform.fitted.theta)
@@ -112,7 +124,8 @@ def errors(name: str, off: str, n: int, wrong: int) -> dict[str, float]:
         (NETWORKS, "every kind", {30: 0.02}),
         (OPERATORS, "everything", {5: 0.15, 100: 0.025}),
         (OPERATORS, "every parameter", {10: 0.28, 30: 0.13, 100: 0.045}),
-        (OPERATORS, "every kind", {100: 0.05}),
+        # Linear layers on several rows depend on `matmul`, which few of the rows tell.
+        (OPERATORS, "every kind", {100: 0.06}),
         (ENGINE, "everything", {10: 0.12, 30: 0.05}),
         (ENGINE, "every parameter", {100: 0.045}),
     ],
@@ -130,7 +143,7 @@ def test_other_rows_are_predicted(name: str, off: str, most: dict[int, float], w
     [(NETWORKS, 5), (NETWORKS, 10), (OPERATORS, 5), (OPERATORS, 10), (OPERATORS, 30), (ENGINE, 10)],
 )
 def test_a_fit_is_not_worse_than_priors_nor_than_one_scalar(name: str, n: int) -> None:
-    found = errors(name, "every parameter", n, n // 10)
+    found = errors(name, "every parameter", n, n // 10, MANY_DRAWS)
     assert found["fitted"] < min(found["priors"], found["one scalar"]) + 0.003
 
 
