@@ -1,4 +1,4 @@
-"""What a compiler expects convolutions in NHWC to cost, by their class, in a runtime file."""
+"""Expected costs of convolutions in NHWC, by their class, in a runtime file."""
 
 from __future__ import annotations
 
