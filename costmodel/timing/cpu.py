@@ -21,13 +21,18 @@ from costmodel.algebra.symbols import Dim, maximum, total
 from costmodel.kinds import complete
 from costmodel.ops.tensor import DTYPE_BYTES, INTEGERS
 from costmodel.timing import cpu_channels_last, cpu_eager, cpu_packs, cpu_products
-from costmodel.timing.cpu_threads import barrier, cores_for, crowding, in_own_arithmetic
+from costmodel.timing.cpu_threads import (
+    barrier,
+    cores_for,
+    crowding,
+    in_own_arithmetic,
+)
 from costmodel.timing.cpu_ways import (
     Way,
     far_bandwidth,
     last_cache,
-    near_bandwidth,
     shared_bandwidth,
+    through_caches,
 )
 from costmodel.timing.machine import Machine
 from costmodel.timing.terms import Terms, Theta, overlap
@@ -55,7 +60,7 @@ def terms(w: Workload, machine: Machine, q: Theta) -> Terms:
     compute = (found.compute + other(w, machine, q)) * crowding(machine, q)
     memory = _memory(w, machine, q, found)
     moved = w.passes * q["pass_traffic"] * w.writes.bytes + found.copied
-    passes = moved * crowding(machine, q) / near_bandwidth(machine, q)
+    passes = through_caches(moved, machine, q)
     seconds = launch + overlap(compute, memory, q["serial"]) + passes
     return Terms(0, launch, compute, memory, passes, seconds)
 
@@ -148,7 +153,7 @@ def _memory(w: Workload, machine: Machine, q: Theta, found: Way) -> Dim:
     at the same time; its misses come from memory. A write that misses there reads the line first
     (write-allocate), so it counts twice.
     """
-    near = w.bytes * crowding(machine, q) / near_bandwidth(machine, q)
+    near = through_caches(w.bytes, machine, q)
     if machine.private_cache:
         missed = w.missed(machine.private_cache) + found.shared
         shared = missed / shared_bandwidth(machine, q)

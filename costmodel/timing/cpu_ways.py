@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from costmodel.algebra.symbols import Dim, at_most, ceil_div, minimum
 from costmodel.ops.tensor import INTEGERS
-from costmodel.timing.cpu_threads import CLUSTER
+from costmodel.timing.cpu_threads import CLUSTER, crowding
 from costmodel.timing.machine import Machine
 from costmodel.timing.terms import Theta
 from costmodel.timing.workload import Workload
@@ -121,6 +121,15 @@ def near_bandwidth(machine: Machine, q: Theta) -> Dim:
     clusters = ceil_div(machine.units, CLUSTER)
     cores = machine.units if machine.private_cache else minimum(machine.units, _SERVED * clusters)
     return machine.vector / machine.units * cores * q["near_bandwidth"]
+
+
+def through_caches(size: Dim, machine: Machine, q: Theta) -> Dim:
+    """Return the time of bytes that all cores move through their closest caches [s].
+
+    Cores that share the cache share its bandwidth already; others crowd the one behind theirs.
+    """
+    slower = crowding(machine, q) if machine.private_cache else 1
+    return size * slower / near_bandwidth(machine, q)
 
 
 def shared_bandwidth(machine: Machine, q: Theta) -> Dim:
