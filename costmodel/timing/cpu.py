@@ -143,7 +143,7 @@ def _windows(w: Workload, machine: Machine, q: Theta, rate: str = "pool") -> Dim
 def _largest(w: Workload, machine: Machine, q: Theta) -> Dim:
     """Return the time of the maxima of windows, whose branches depend on the values."""
     spent = _windows(w, machine, q, "max_pool")
-    return spent * cpu_eager.predicted(w) if cpu_eager.takes_plain_layout(machine) else spent
+    return spent * cpu_eager.repeated_maxima(w) if cpu_eager.takes_plain_layout(machine) else spent
 
 
 def _memory(w: Workload, machine: Machine, q: Theta, found: Way) -> Dim:

@@ -44,17 +44,18 @@ _CONVERTED = 0.5
 """Multiply-adds per cycle if each operand is converted to float32 separately (PyTorch 2.13,
 ``aten/src/ATen/native/cpu/BlasKernel.cpp``; measured, float16: 0.2 to 0.4 on a Zen 4 core, 0.8 on
 a Zen 5 core, depthwise, grouped and dense)."""
-_OVERLAPPING = 0.33
-"""Share of the time of maxima of windows that is saved if they overlap almost entirely (measured on
-a Zen 5 core: 3x3 with strides 1 and 3 17 and 23 ns a window, 2x2 with 1 and 2 12 and 15 ns)."""
-_CONVERTING = ("elementwise", "batch_norm", "norm", "softmax")
 _DOTS = 3.0
 """The same in linear layers, whose rows and columns are both contiguous, so that whole vectors are
 converted (measured on a Zen 5 core, float16: 3.2, for one row and for 64)."""
+_CONVERTING = ("elementwise", "batch_norm", "norm", "softmax")
+"""Kinds of kernel that convert each element to float32 and back."""
 _WIDENED = {"bfloat16": 3.0, "float16": 2.0}
 """Operations of converting an element to float32 or back, in kernels without a library. Rounding to
 bfloat16 takes several (``aten/src/ATen/cpu/vec``, measured on a Zen 5 core: 200704 activations take
 27 us in bfloat16, 19 in float16, 17 in float32). [operation]"""
+_OVERLAPPING = 0.33
+"""Share of the time of maxima of windows that is saved if they overlap almost entirely (measured on
+a Zen 5 core: 3x3 with strides 1 and 3 17 and 23 ns a window, 2x2 with 1 and 2 12 and 15 ns)."""
 _PAGE, _KEPT = 4096, 2**25
 """Bytes of a page; glibc returns blocks from this size on to the system when they are freed
 (``DEFAULT_MMAP_THRESHOLD_MAX``), so each new block causes page faults. [byte]"""
@@ -106,7 +107,7 @@ def has_half_kernels(w: Workload, machine: Machine) -> bool:
     return machine.element == DTYPE_BYTES[w.dtype] or (w.dtype == "bfloat16" and wide)
 
 
-def predicted(w: Workload) -> Dim:
+def repeated_maxima(w: Workload) -> Dim:
     """Return the time of maxima of windows relative to windows that do not overlap [1].
 
     PyTorch takes them one by one, with a branch for each tap (2.13, ``aten/src/ATen/native/cpu/
