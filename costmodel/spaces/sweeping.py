@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass
 from functools import partial
@@ -127,24 +127,14 @@ def sweep(
     >>> len(found), bool(np.all(found.columns["flops"] < 150e6))
     (3, True)
     """
-    if not isinstance(space, Space):
-        raise DataError(
-            "expected a Space, as costmodel.find_space('nasbench201') returns it, got "
-            f"{type(space).__name__}"
-        )
-    place = load_platform(platform)
+    _check(space, {"best": best, "sample": sample}, {"progress": progress, "each": each})
     if not isinstance(where, str) or isinstance(front, str):
         raise DataError(
             f"where must be a text and front a list of columns, got {where!r} and {front!r}"
         )
-    for name, number in (("best", best), ("sample", sample)):
-        if number is not None and not isinstance(number, Integral):
-            raise DataError(f"{name} must be an integer, got {number!r}")
-    for name, function in (("progress", progress), ("each", each)):
-        if function is not None and not callable(function):
-            raise DataError(f"{name} must be a function, got {function!r}")
     if executor is not None and not callable(getattr(executor, "submit", None)):
         raise DataError(f"executor must be an Executor of concurrent.futures, got {executor!r}")
+    place = load_platform(platform)
     front_of = values_of(front, "front", "columns")
     tests = conditions(where, COLUMNS) if where.strip() else []
     if wrong := [c for c in front_of if c not in COLUMNS]:
@@ -164,6 +154,21 @@ def sweep(
         if progress is not None:
             progress(seen, whole)
     return Sweep(space, place.name, chosen.ranked(), seen)
+
+
+def _check(space: object, numbers: Mapping[str, object], functions: Mapping[str, object]) -> None:
+    """Refuse arguments of :func:`sweep` of a wrong kind, each by its name."""
+    if not isinstance(space, Space):
+        raise DataError(
+            "expected a Space, as costmodel.find_space('nasbench201') returns it, got "
+            f"{type(space).__name__}"
+        )
+    for name, number in numbers.items():
+        if number is not None and not isinstance(number, Integral):
+            raise DataError(f"{name} must be an integer, got {number!r}")
+    for name, function in functions.items():
+        if function is not None and not callable(function):
+            raise DataError(f"{name} must be a function, got {function!r}")
 
 
 class _Chosen:
