@@ -8,7 +8,7 @@ import typer
 
 
 def refuse_unused(given: Mapping[str, bool], why: str) -> None:
-    """Refuse the options of ``given`` that are there, because they would have no effect.
+    """Refuse the options that the user gave, because they would have no effect.
 
     Parameters
     ----------
@@ -24,10 +24,11 @@ def refuse_unused(given: Mapping[str, bool], why: str) -> None:
 
     Examples
     --------
-    >>> refuse_unused({"--depth": True, "--json": False}, "--csv prints rows of operators")
-    Traceback (most recent call last):
-    ...
-    click.exceptions.BadParameter: --csv prints rows of operators: leave out --depth
+    >>> try:
+    ...     refuse_unused({"--depth": True, "--json": False}, "--csv prints rows of operators")
+    ... except typer.BadParameter as error:
+    ...     print(error)
+    --csv prints rows of operators: leave out --depth
     """
     named = [option for option, is_given in given.items() if is_given]
     if named:
