@@ -247,7 +247,7 @@ def _layouts(platform: Platform) -> tuple[str, ...] | None:
     rules = platform.rules
     if not rules.layouts:
         return ("contiguous", "nchw", "nhwc")  # determined by the runtime, which has only one
-    if not rules.chooses_layout(platform.hardware.kind):
+    if not rules.layouts_apply(platform.hardware.kind):
         return _NCHW
     if len(rules.layouts) == 1:
         return None
@@ -256,7 +256,7 @@ def _layouts(platform: Platform) -> tuple[str, ...] | None:
 
 def _instead(column: str, stated: str, platform: Platform) -> str:
     """Return the platform that predicts for the conditions of a row, if there is one."""
-    chosen = platform.rules.chooses_layout(platform.hardware.kind)
+    chosen = platform.rules.layouts_apply(platform.hardware.kind)
     if column == "layout" and chosen and stated in (*_NCHW, *_NHWC):
         return f": take {platform.base}?layout={'nhwc' if stated in _NHWC else 'nchw'}"
     known = _RUNTIMES if column == "mode" else {"out": _HOSTLESS} if column == "host" else {}

@@ -110,14 +110,14 @@ def layout_of(settings: Mapping[str, str], runtime: Runtime, hardware: Hardware)
     Raises
     ------
     DataError
-        If the runtime has no such layout, or chooses it itself on this hardware.
+        If the runtime has no such layout, or none to choose on this hardware.
     """
     layout = settings.get("layout", "")
     if not layout:
         return ""
     if not runtime.layouts:
         raise DataError(f"{runtime.name} has no layout to choose; leave layout out")
-    if not runtime.chooses_layout(hardware.kind):
+    if not runtime.layouts_apply(hardware.kind):
         raise DataError(
             f"{hardware.name} is {KINDS[hardware.kind]}, on which {runtime.name} has no layout to "
             "choose; leave layout out"

@@ -100,9 +100,9 @@ def _read(name: str, path: Path) -> Runtime:
 
 
 def _data(name: str, path: Path) -> dict[str, Any]:
-    """Return the fields of a file, those that it leaves out from the runtime that it is like.
+    """Return the fields of a file; those that it leaves out are of the runtime that it is like.
 
-    Its priors change single ones of that runtime.
+    A prior of the file takes the place of that runtime's prior of the same name.
     """
     try:
         data = parse_toml(read_text(path, MAX_TOML_BYTES))
@@ -116,7 +116,7 @@ def _data(name: str, path: Path) -> dict[str, Any]:
         return data
     other, own = _other(like, f"{name}: like"), data.get("priors", {})
     if not isinstance(own, dict):
-        return data  # it is refused as what it is
+        return data  # _runtime refuses it
     priors = {
         kind: _sourced(table, f"{like}: priors.{kind}")
         for kind, table in other.get("priors", {}).items()
@@ -127,7 +127,7 @@ def _data(name: str, path: Path) -> dict[str, Any]:
 
 
 def _table(table: dict[str, Any], field: str, file: str) -> dict[str, Any]:
-    """Return the fields of a table; those that it leaves out are of the runtime it is like."""
+    """Return the fields of a table; those that it leaves out are of the runtime that it is like."""
     own = dict(table)
     where = f"{file}: {field}.like"
     like = own.pop("like")

@@ -25,7 +25,7 @@ INSTRUCTION_SETS = ("arm", "x86")
 SPLITS = ("dynamic", "static")
 """Ways of splitting a kernel among the cores of a CPU: work on demand, or equal shares."""
 LAYOUTS = ("nhwc", "nchw")
-"""Layouts of images in GPU memory: channels last, as tensor cores need them, or not."""
+"""Layouts of images: with the channels last, as tensor cores need them, or before the pixels."""
 FOLLOWERS = (
     *("batch_norm", "copy", "unary", "nary", "prelu", "cast", "scalar"),
     *("norm", "softmax", "reduction"),
@@ -146,7 +146,7 @@ class Runtime:
     last_axis_softmax : bool
         Whether a softmax over an axis other than the last one transposes before and after it.
     layouts : tuple of str
-        The layouts of images that a platform may request, where ``layout`` applies.
+        The layouts of images that a platform may request (:meth:`layouts_apply`).
     layout_costs : mapping of str to float
         For a compiler that chooses the layout of images on a GPU by network: the expected time of
         convolutions in NHWC over that in NCHW, by class; empty if it does not choose. [1]
@@ -209,16 +209,17 @@ class Runtime:
         """
         return self.like or self.name
 
-    def chooses_layout(self, hardware: str) -> bool:
-        """Return whether images on a kind of hardware have the layout that the caller gives them.
+    def layouts_apply(self, hardware: str) -> bool:
+        """Return whether :attr:`layouts` apply on a kind of hardware.
 
-        On a CPU these are the runtimes whose library reads images without a copy.
+        On a CPU they apply only if the library gets images in the caller's layout (``plain`` among
+        its algorithms).
 
         Examples
         --------
         >>> from costmodel.runtimes import load_runtime
         >>> eager, compiled = load_runtime("torch-eager"), load_runtime("torch-compile")
-        >>> eager.chooses_layout("cpu"), compiled.chooses_layout("cpu")
+        >>> eager.layouts_apply("cpu"), compiled.layouts_apply("cpu")
         (True, False)
         """
         if hardware == "cpu" and "plain" not in self.algorithms.get("cpu", ()):
@@ -226,7 +227,7 @@ class Runtime:
         return hardware != "accelerator" and bool(self.layouts)
 
     def takes_channels_last(self, hardware: str) -> bool:
-        """Return whether the caller gives images with the channels last to a library of a CPU.
+        """Return whether a library of a CPU gets images with the channels last from the caller.
 
         Examples
         --------
@@ -234,7 +235,7 @@ class Runtime:
         >>> load_runtime("torch-eager").takes_channels_last("cpu")
         False
         """
-        return hardware == "cpu" and self.layout == "nhwc" and self.chooses_layout(hardware)
+        return hardware == "cpu" and self.layout == "nhwc" and self.layouts_apply(hardware)
 
     def taken_behind(self, *anchors: str, hardware: str = "") -> frozenset[str]:
         """Return the operators that fuse behind a kernel described by any name in ``anchors``."""

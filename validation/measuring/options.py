@@ -123,7 +123,7 @@ def refuse_unpredicted(where: str, settings: Settings) -> None:
     MeasuringError
     """
     contiguous = settings.layout == "contiguous" or settings.device != "cpu"
-    if not contiguous and not load_platform(where).runtime.chooses_layout("cpu"):
+    if not contiguous and not load_platform(where).runtime.layouts_apply("cpu"):
         raise MeasuringError(
             f"{where} is predicted for contiguous images only: leave out --layout "
             f"{settings.layout}, or measure without a comparison by costmodel measure"

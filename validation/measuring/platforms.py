@@ -28,7 +28,7 @@ def platform_name(hardware: str, runtime: str, settings: Settings) -> str:
         query.append(f"threads={settings.threads}")
     if settings.dtype != "float32":
         query.append(f"dtype={settings.dtype}")
-    chosen = settings.device == "cuda" or load_runtime(runtime).chooses_layout("cpu")
+    chosen = settings.device == "cuda" or load_runtime(runtime).layouts_apply("cpu")
     if settings.layout != "contiguous" and chosen:
         query.append(f"layout={_LAYOUTS[settings.layout]}")
     return f"{hardware}/{runtime}" + ("?" + "&".join(query) if query else "")
@@ -62,7 +62,7 @@ def platform_for(name: str, settings: Settings) -> str:
     pairs: list[tuple[str, str, str]] = [("dtype", where.dtype or "float32", settings.dtype)]
     if where.hardware.kind == "cpu":
         pairs.append(("threads", str(where.threads), str(settings.threads)))
-    if where.runtime.chooses_layout(where.hardware.kind) and len(where.runtime.layouts) > 1:
+    if where.runtime.layouts_apply(where.hardware.kind) and len(where.runtime.layouts) > 1:
         pairs.append(("layout", where.rules.layout, _LAYOUTS[settings.layout]))
     for key, stated, wanted in pairs:
         if stated == wanted:
