@@ -24,7 +24,7 @@ def path_of(value: str | os.PathLike[str], name: str) -> Path:
     Raises
     ------
     DataError
-        If it is no path, or empty.
+        If it is neither a text nor a path, or empty.
 
     Examples
     --------
@@ -41,10 +41,17 @@ def path_of(value: str | os.PathLike[str], name: str) -> Path:
 def mapping_of(value: Mapping[str, Any] | None, name: str) -> dict[str, Any]:
     """Return the mapping that an argument holds, empty if it is left out.
 
+    Parameters
+    ----------
+    value : mapping, optional
+        The argument.
+    name : str
+        Its name, for the error.
+
     Raises
     ------
     DataError
-        If it is no mapping.
+        If it is not a mapping.
 
     Examples
     --------
@@ -86,10 +93,17 @@ def values_of(value: object, name: str, what: str) -> tuple[Any, ...]:
 def number_of(value: float, name: str) -> float:
     """Return the number that an argument holds.
 
+    Parameters
+    ----------
+    value : float
+        The argument.
+    name : str
+        Its name, for the error.
+
     Raises
     ------
     DataError
-        If it is no real number.
+        If it is not a real number.
 
     Examples
     --------

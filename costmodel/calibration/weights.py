@@ -10,9 +10,10 @@ likelihood is therefore raised to a power,
 and rows that are left out say which :math:`\lambda` predicts. With :math:`\lambda` = 0 the rows
 have taught nothing, and the priors stay.
 
-With few rows each of them is left out: :math:`e_i = r_i / (1 - l_i)` with its leverage
+With few single operators, each of them is left out: :math:`e_i = r_i / (1 - l_i)` with its leverage
 :math:`l_i`. A dozen errors do not tell similar weights apart, so that the geometric mean of all
-weights is taken, each as likely as it makes the rows. Where single operators of one kind and dtype
+weights is taken, each as likely as it makes the rows. Networks, which are left out in the same way,
+have the weight 1 or 0, whichever predicts better. Where single operators of one kind and dtype
 have a surface (:mod:`costmodel.calibration.surfaces`), which corrects between the fitted shapes and
 not beyond them, the largest fifth of the operators of every kind is predicted from the others.
 
@@ -42,8 +43,9 @@ FEWEST = 8
 FAR = 1.0
 """Errors of rows left out are clipped here: a wrong row must not choose. [1]"""
 SURE = 0.1
-"""Part by which an error may exceed the least one: the largest such weight is taken. [1]"""
+"""Share by which an error may exceed the least one: the largest such weight is taken. [1]"""
 _PART = 5
+"""The largest operators that are left out are one in so many."""
 
 
 def weighed(posed: Posed) -> tuple[float, Estimate]:
@@ -119,5 +121,5 @@ def _error(off: np.ndarray) -> float:
 
 
 def _best(errors: list[float]) -> int:
-    """Return the position of the first error that is about as small as the least."""
+    """Return the position of the first error that is about as small as the least (:data:`SURE`)."""
     return int(np.argmax(np.array(errors) <= (1 + SURE) * min(errors)))

@@ -22,7 +22,8 @@ from costmodel.units import format_si
 
 WORST = 8
 """Number of rows in the text output."""
-_NEXT_TO_NOTHING = 0.05  # weight of rows that taught as little
+_LITTLE = 0.05
+"""Weight below which the rows taught next to nothing. [1]"""
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def _print_text(result: Calibration, residuals: Sequence[Residual], file: Path) 
 def _said_of(weight: float) -> str:
     """Return the sentence about a weight below 1."""
     said = f"weight of the rows against the priors: {weight:.2g}, which predicts rows left out best"
-    return said + (": the rows taught next to nothing" if weight < _NEXT_TO_NOTHING else "")
+    return said + (": the rows taught next to nothing" if weight < _LITTLE else "")
 
 
 def _name(r: Residual) -> str:

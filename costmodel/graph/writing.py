@@ -18,6 +18,13 @@ def write_atomically(path: Path, text: str) -> None:
 
     Follows links and keeps the mode of a file; writes to devices and pipes in place.
 
+    Parameters
+    ----------
+    path : Path
+        The file.
+    text : str
+        Its new content.
+
     Raises
     ------
     DataError
@@ -33,6 +40,11 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Follows links and keeps the mode of a file. A device or a pipe is yielded itself. Whether the
     path can be written is found out at once.
+
+    Parameters
+    ----------
+    path : Path
+        The file to be replaced.
 
     Raises
     ------
@@ -58,7 +70,7 @@ def replacing(path: Path) -> Iterator[Path]:
         except OSError as error:
             if error.errno in _FULL or error.filename in (str(half), half):
                 raise _error(path, error) from None
-            raise  # of something else that is done within the ``with`` block
+            raise  # of other work in the ``with`` block
         if not in_place:
             with _said(path):
                 _synced(half)

@@ -63,6 +63,8 @@ def half_up(k: Size) -> tuple[Dim, Dim]:
 def margin(padding: Margin | None, k: Size) -> tuple[Dim, Dim] | str:
     """Return the padding of a window of ``k`` taps, by default :func:`half_up`.
 
+    Examples
+    --------
     >>> margin(None, 3), margin(2, 3), margin("same", 3)
     ((1, 1), (2, 2), 'same')
     """
