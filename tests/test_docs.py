@@ -298,7 +298,7 @@ def test_every_public_name_has_a_page() -> None:
     assert {name for name in vars(public) if not name.startswith("_")} - {"zoo"} <= _pages()
 
 
-@pytest.mark.parametrize("package", ["counting", "timing"])
+@pytest.mark.parametrize("package", ["calibration", "counting", "kernels", "timing"])
 def test_every_module_that_states_formulas_has_a_page(package: str) -> None:
     files = sorted((DOCS.parent / "costmodel" / package).glob("*.py"))
     pages = {module for module in _pages() if module.startswith(f"{package}.")}
@@ -310,6 +310,13 @@ def test_every_module_that_states_formulas_has_a_page(package: str) -> None:
     assert stating
     assert stating <= pages
     assert all((DOCS.parent / "costmodel" / f"{p.replace('.', '/')}.py").exists() for p in pages)
+
+
+def test_every_module_that_a_page_links_to_has_a_page() -> None:
+    text = "".join(page.read_text("utf-8") for page in PAGES)
+    linked = set(re.findall(r"\{py:mod\}`costmodel\.([\w.]+)`", text))
+    assert linked
+    assert linked <= _pages()
 
 
 def test_the_reference_holds_every_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ PACKAGES = (
     "timing",
     "zoo",
 )
-MODULES = ("errors.py", "kinds.py", "public.py", "reading.py", "units.py")
+MODULES = ("arguments.py", "errors.py", "kinds.py", "public.py", "reading.py", "units.py")
 PAGES = (
     "CHANGELOG.md",
     "CONTRIBUTING.md",
