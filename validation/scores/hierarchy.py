@@ -15,10 +15,9 @@ the weight :math:`(\nu + 1) / (\nu + z^2)`, :math:`z` its distance in spreads.
 The rows of a board are known by the parameters that fit them alone, :math:`\hat x`, and by how
 sharply they do, :math:`\Lambda`, the curvature of the robust likelihood there. Means and spreads
 are found by expectation and maximization (Dempster, Laird and Rubin 1977; for Student's t: Lange,
-Little and Taylor 1989), the prior that was
-there before being worth :data:`BEFORE` boards. So few boards do not know a spread well; it is
-drawn to what is common (:mod:`validation.scores.moderation`). No board is fitted again when another
-is left out.
+Little and Taylor 1989). The previous prior is worth :data:`BEFORE` boards. Few boards do not
+determine a spread well, so that it is drawn to the common one
+(:mod:`validation.scores.moderation`). No board is fitted again when another is left out.
 """
 
 from __future__ import annotations
@@ -150,7 +149,6 @@ def _likelihood(
     names = [p.name for p in before]
     mean = np.log([p.value for p in before]) + offset
     wide = WIDER * np.array([p.spread for p in before])
-
     target = np.log(np.concatenate([b.seconds for b in own]))
 
     def residuals(x: np.ndarray) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Measurements of this project on an H200 and an H100: operators and networks with PyTorch.
 
-The rows are in ``docs/data``. No prior was set with the networks, or with any row of the H100; the
-rules of alignment, layout and rows for which the GPU model cites the H200 come from its operators.
+The rows are in ``docs/data``. No prior was set with the networks, or with any row of the H100. The
+rules of alignment, layout and rows for which the GPU model cites the H200 come from its operators,
+and the prior ``half_tile`` was set with its products in view.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def device_sets(gpu: str) -> list[DeviceSet]:
         Which file.
     """
     found: dict[tuple[str, str, str], list[dict[str, str]]] = defaultdict(list)
-    for line in lines(f"{gpu}_torch.csv"):
+    for line in lines_of(f"{gpu}_torch.csv"):
         name = line["network"].partition("?")[0]
         kind = "operators" if name in _OPERATORS else "networks"
         found[line["mode"], line["dtype"], kind].append(line)
@@ -51,11 +52,16 @@ def designed(name: str) -> DeviceSet | None:
     """
     if not name.startswith("h100 graphs bfloat16"):
         return None
-    return _set("h100", "graphs", "bfloat16", "operators", lines("h100_design.csv"))
+    return _set("h100", "graphs", "bfloat16", "operators", lines_of("h100_design.csv"))
 
 
-def lines(name: str) -> list[dict[str, str]]:
+def lines_of(name: str) -> list[dict[str, str]]:
     """Return the lines of a file of ``docs/data``.
+
+    Parameters
+    ----------
+    name : str
+        Name of the file.
 
     Raises
     ------

@@ -115,7 +115,7 @@ def _write_general(found: Taught, boards: int) -> None:
 
 
 def _common(found: Taught, j: int) -> bool:
-    """Return whether boards determine a parameter, under more than one engine if it is of them."""
+    """Return whether boards determine a parameter, one of engines under more than one of them."""
     engines = [e for e in found.engines if found.seen[e][j] >= ANOTHER]
     several = len(engines) > 1 or before()[j].name in OF_THE_HARDWARE
     return bool(found.seen[""][j] >= DETERMINED and several)
@@ -147,7 +147,7 @@ def write_engine(engine: str, found: Taught, boards: int, source: str) -> None:
         return
     own = _cpu_priors(document)
     for name in [n for n, entry in own.items() if _is_of(source, entry)]:
-        del own[name]  # boards of before determined it, those of now need not
+        del own[name]  # the present boards may no longer determine it
     mean, spread = found.of(engine)
     for j in chosen:
         name = before()[j].name

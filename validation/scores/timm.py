@@ -24,7 +24,7 @@ from costmodel.errors import DataError
 from costmodel.graph.serialize import load, save
 
 from .dataset import DeviceSet, Row, read_csv
-from .own_gpu import lines
+from .own_gpu import lines_of
 from .splits import SEED
 
 GRAPHS_VARIABLE = "COSTMODEL_GRAPHS"
@@ -82,7 +82,7 @@ def device_sets() -> list[DeviceSet]:
     for name, (platform, mode) in _OWN.items():
         rows = tuple(
             Row(f"{line['model']}-{line['size']}-{line['batch']}", float(line["seconds"]))
-            for line in lines("h100_timm.csv")
+            for line in lines_of("h100_timm.csv")
             if line["mode"] == mode
         )
         sets.append(DeviceSet(f"timm {name}", platform, rows, graphs))
