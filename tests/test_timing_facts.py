@@ -71,6 +71,10 @@ def test_hardware_and_tiles_know_the_same_generations() -> None:
         ("[[64, 128]]", "[[64, 1.5]]", "tiles.toml: maxwell.batched: [[64, 1.5]] must be a list"),
         ("{ value = false,", "{ value = 0,", "maxwell.packs_queries: 0 must be true or false"),
         ("[[64, 128]]", "7", "tiles.toml: maxwell.batched: 7 must be a list of tiles"),
+        ('like = "pascal"', 'like = "kepler"', "pascal-gaming.like: 'kepler' must be the name of"),
+        ('like = "pascal"', "like = 3", "pascal-gaming.like: 3 must be the name of a generation"),
+        ('like = "pascal"', 'like = "pascal-gaming"', "must be the name of a generation with all"),
+        ('like = "pascal"', "", "tiles.toml: pascal-gaming: product is missing"),
     ],
 )
 def test_a_wrong_file_of_tiles_is_refused(old: str, new: str, said: str) -> None:

@@ -127,7 +127,8 @@ def read_generations(text: str) -> dict[str, Generation]:
     ----------
     text : str
         TOML: for every one of :data:`costmodel.hardware.model.ARCHITECTURES` a table of
-        ``{ value = ..., source = "..." }`` by field of :class:`Generation`.
+        ``{ value = ..., source = "..." }`` by field of :class:`Generation`. A table with ``like``,
+        the name of another one, leaves out the fields that it has in common with it.
 
     Raises
     ------
@@ -143,7 +144,7 @@ def read_generations(text: str) -> dict[str, Generation]:
     """
     tables = tomllib.loads(text)
     _same(tables, ARCHITECTURES, _FILE, "costmodel.hardware.model.ARCHITECTURES")
-    return {name: _generation(table, f"{_FILE}: {name}") for name, table in tables.items()}
+    return {name: _generation(_whole(tables, name), f"{_FILE}: {name}") for name in tables}
 
 
 def generation(name: str) -> Generation:
@@ -164,6 +165,19 @@ def generation(name: str) -> Generation:
             f"no time model has GPU architecture {name!r}; {suggest(name, GENERATIONS)}"
         )
     return GENERATIONS[name]
+
+
+def _whole(tables: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the table of a generation with the fields of the one that it is like."""
+    own = dict(tables[name])
+    if "like" not in own:
+        return own
+    like = own.pop("like")
+    if not isinstance(like, str) or "like" in tables.get(like, {"like": like}):
+        raise DataError(
+            f"{_FILE}: {name}.like: {like!r} must be the name of a generation with all fields"
+        )
+    return {**tables[like], **own}
 
 
 def _generation(table: Mapping[str, Any], where: str) -> Generation:
