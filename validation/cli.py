@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -203,23 +204,10 @@ def validate(
     bound = chosen_cores(cores, runner, threads)
     settings = Settings(device, mode, layout, dtype, threads, cache, cores=bound)
     if runner.label == "emulated":
-        refuse_unused(
-            {
-                "--platform": platform is not None,
-                "--no-kernels": not kernels,
-                "--table": table is not None,
-                "--plot": plot is not None,
-                "--repeat": repeat,
-                "--output": output is not None,
-                "--precision and --budget": bool(changed(plan)),
-            },
-            f"{runner.name} checks results, and predicts and times nothing",
-        )
-        if settings != Settings():
-            raise MeasuringError(
-                f"{runner.name} checks results and counts in float32 on one thread: leave out "
-                "--device, --mode, --layout, --dtype, --threads, --cache and --cores"
-            )
+        given = {"--platform": platform is not None, "--no-kernels": not kernels}
+        given |= {"--table": table is not None, "--plot": plot is not None, "--repeat": repeat}
+        given |= {"--output": output is not None, "--precision and --budget": bool(changed(plan))}
+        _refuse_timed(runner, settings, given)
         show_emulated(networks, as_json)
         return
     refuse_unhonoured(runner, settings, changed(plan))
@@ -265,6 +253,16 @@ def validate(
     show_networks(compared, runner, settings, as_json)
     if len(compared) < len(set(networks)):
         raise typer.Exit(1)
+
+
+def _refuse_timed(runner: Backend, settings: Settings, given: Mapping[str, bool]) -> None:
+    """Refuse options and settings that a backend without latencies does not use."""
+    refuse_unused(given, f"{runner.name} checks results, and predicts and times nothing")
+    if settings != Settings():
+        raise MeasuringError(
+            f"{runner.name} checks results and counts in float32 on one thread: leave out "
+            "--device, --mode, --layout, --dtype, --threads, --cache and --cores"
+        )
 
 
 def _precision(text: str) -> float:

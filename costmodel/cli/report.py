@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -84,17 +85,9 @@ def report(
     if json + csv + (html is not None) > 1:
         raise typer.BadParameter("give one of --json, --csv and --html")
     form = "--json" if json else "--csv" if csv else "--html" if html is not None else ""
-    if like is not None:
-        unused = {form: bool(form), "--explain": explain, "--platform": platform is not None}
-        unused |= {"--fast-memory": fast_memory is not None, "--depth": depth is not None}
-        refuse_unused(unused, "--like explains a count")
-    if form:
-        refuse_unused({"--explain": explain}, f"{form} explains every kernel without it")
-    if csv or html is not None:
-        refuse_unused({"--depth": depth is not None}, f"{form} shows all modules or operators")
-    if csv:
-        unused = {"--fast-memory": fast_memory is not None}
-        refuse_unused(unused, "--csv prints rows of operators or kernels")
+    given = {"--explain": explain, "--platform": platform is not None}
+    given |= {"--fast-memory": fast_memory is not None, "--depth": depth is not None}
+    _refuse_ignored(form, like is not None, given)
     if explain and platform is None:
         raise typer.BadParameter("--explain explains a latency: give --platform as well")
     if max_latency is not None and platform is None:
@@ -133,6 +126,22 @@ def report(
     if limit is not None and prediction is not None and float(prediction.seconds) > limit:
         typer.echo(f"costmodel: {network} is predicted to take longer than {max_latency}", err=True)
         raise typer.Exit(EXCEEDED)
+
+
+def _refuse_ignored(form: str, like: bool, given: Mapping[str, bool]) -> None:
+    """Refuse the given options that --like, or the form of the output, does not use."""
+    if like:
+        refuse_unused({form: bool(form), **given}, "--like explains a count")
+    if form:
+        refuse_unused(_only("--explain", given), f"{form} explains every kernel without it")
+    if form in ("--csv", "--html"):
+        refuse_unused(_only("--depth", given), f"{form} shows all modules or operators")
+    if form == "--csv":
+        refuse_unused(_only("--fast-memory", given), "--csv prints rows of operators or kernels")
+
+
+def _only(option: str, given: Mapping[str, bool]) -> dict[str, bool]:
+    return {option: given[option]}
 
 
 def _platform(name: str | None) -> Platform | None:

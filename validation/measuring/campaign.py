@@ -62,8 +62,9 @@ class Campaign:
     platform : str
         What the results are to be compared with; by default the backend's own platform.
     group : int
-        Networks that are timed in turns: more take more memory, but their turns are further apart,
-        so that a spell of disturbance spoils fewer of them.
+        Networks that are timed in turns, or :data:`OPERATORS` times as many single operators: more
+        take more memory, but their turns are further apart, so that a spell of disturbance spoils
+        fewer of them.
     graphs : mapping
         Networks that are built already, by spec; a stored result of another graph is not taken for
         theirs. The others are built when their turn comes.
