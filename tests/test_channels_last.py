@@ -214,6 +214,15 @@ def test_a_layout_is_a_setting_where_the_library_gets_the_layout_of_the_caller()
             load_platform(f"{name}?layout=nhwc")
 
 
+def test_runs_of_few_channels_are_short_copies() -> None:
+    """Measured on a Zen 5 core at 4.1 GHz: 236 and 172 us in windows of 3x3, nothing padded."""
+    host = f"{MEASURED.with_name('zen5-vm.toml')}/torch-eager?layout=nhwc"
+    for channels, size, measured in ((2, 100, 236e-6), (3, 80, 172e-6)):
+        graph = cm.zoo.conv2d(1, channels, size, 16, 3, padding=0)
+        seconds = float(cm.latency(graph, load_platform(host, calibrated=False)).seconds)
+        assert seconds == pytest.approx(measured, rel=0.5)
+
+
 def test_symbols_have_the_values_of_numbers() -> None:
     def timed(channels: cm.Dim) -> cm.Dim:
         chain = ops.Conv(channels, (3, 3), padding=1), ops.BatchNorm(), ops.Pool("max", (3, 3))

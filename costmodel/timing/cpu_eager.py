@@ -44,6 +44,10 @@ _CONVERTED = 0.5
 """Multiply-adds per cycle if each operand is converted to float32 separately (PyTorch 2.13,
 ``aten/src/ATen/native/cpu/BlasKernel.cpp``; measured, float16: 0.2 to 0.4 on a Zen 4 core, 0.8 on
 a Zen 5 core, depthwise, grouped and dense)."""
+_RUN, _LONG = 1 / 4, 32
+"""Cost of a short run of all channels of a pixel, relative to a row of an unrolled window, and
+channels of a run that costs as much as a row (PyTorch 2.13, ``Unfold2d.cpp``, one ``memcpy`` a run;
+measured on a Zen 5 core: 2.0 to 2.8 ns for 1 to 8 channels, 3.6 for 16, 6 to 10 for 32). [1]"""
 _DOTS = 3.0
 """The same in linear layers, whose rows and columns are both contiguous, so that whole vectors are
 converted (measured on a Zen 5 core, float16: 3.2, for one row and for 64)."""
@@ -160,7 +164,7 @@ def plain(w: Workload, machine: Machine, q: Theta, by_outputs: bool = False) -> 
         # A batch is one call, which costs the same as that of an element-wise kernel.
         calls, repeats, rate, joined = 1, 0, rate * q["matmul"], 0
     single = at_most(p.n, 1)
-    rows = single * p.m + unrolled / (p.k / p.taps if by_outputs else p.width)
+    rows = single * p.m + unrolled * (_runs(p.k / p.taps) if by_outputs else 1 / p.width)
     spent = plain_product(w, machine, q, by_outputs) / rate + rows * q["row"]
     columns = unrolled * DTYPE_BYTES[w.dtype]
     copied = 2 * columns + joined
@@ -171,6 +175,17 @@ def plain(w: Workload, machine: Machine, q: Theta, by_outputs: bool = False) -> 
         spent = spent + unrolled * q["unroll"] + _faults(columns) * q["fault"]
         spilled = 2 * Moved(columns, 2 * columns).missed(last_cache(machine, q))
     return Way(calls, spent, copied, spilled, repeats)
+
+
+def _runs(channels: Dim) -> Dim:
+    """Return the cost of the runs of an unrolled element, relative to that of a row [1].
+
+    Examples
+    --------
+    >>> _runs(1), _runs(16), _runs(64)
+    (0.25, 0.03125, 0.015625)
+    """
+    return minimum(1, maximum(_RUN, channels / _LONG)) / channels
 
 
 def _faults(size: Dim) -> Dim:
