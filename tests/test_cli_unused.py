@@ -108,7 +108,9 @@ def test_a_share_may_be_written_in_both_ways(text: str) -> None:
     assert run(*TWO, "--fail-if-slower", text)[0] == 1
 
 
-@pytest.mark.parametrize("text", ["5", "1", "1.0", "100", "-1%", "%", "", "a few"])
+@pytest.mark.parametrize(
+    "text", ["5", "1", "1.0", "100", "-1%", "%", "", "a few", "1e400%", "1e400"]
+)
 def test_a_share_that_may_be_meant_as_per_cent_is_refused(text: str) -> None:
     with pytest.raises(DataError, match="share"):
         share_limit(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import isfinite
 from typing import Annotated
 
 import typer
@@ -56,7 +57,7 @@ def share_limit(text: str) -> float:
     costmodel.errors.DataError: a share of 5 is 500 %: write 5% if that is meant, or 500%
     """
     match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*(%?)\s*", text)
-    if not match:
+    if not match or not isfinite(float(match[1])):
         raise DataError(f"a share must be written as in 5% or 0.05, got {text!r}")
     value = float(match[1])
     if match[2]:
