@@ -206,6 +206,9 @@ def test_images_in_nchw_are_turned_over_by_compiled_networks_too() -> None:
     [
         ({"grouped": 1.0}, "must have grouped, small, narrowing, other and a source"),
         ({**COSTS, "source": " "}, "and a source"),
+        ({**COSTS, "source": 3}, "and a source"),
+        ({**COSTS, "small": float("nan"), "source": "x"}, "layout_costs.small must be a positive"),
+        ({**COSTS, "other": float("inf"), "source": "x"}, "layout_costs.other must be a positive"),
         ({**COSTS, "small": 0, "source": "x"}, "layout_costs.small must be a positive number"),
         ({**COSTS, "other": True, "source": "x"}, "layout_costs.other must be a positive number"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from costmodel.errors import DataError
@@ -17,7 +18,7 @@ def layout_costs_of(table: Mapping[str, Any], file: str) -> dict[str, float]:
     Raises
     ------
     DataError
-        If a class or the source is missing, or a value is not positive.
+        If a class or the source is missing, or a value is not positive and finite.
 
     Examples
     --------
@@ -26,10 +27,11 @@ def layout_costs_of(table: Mapping[str, Any], file: str) -> dict[str, float]:
     """
     if not table:
         return {}
-    if set(table) != {*CLASSES, "source"} or not str(table["source"]).strip():
+    source = table.get("source")
+    if set(table) != {*CLASSES, "source"} or not (isinstance(source, str) and source.strip()):
         raise DataError(f"{file}: layout_costs must have {', '.join(CLASSES)} and a source")
     for name in CLASSES:
-        if type(table[name]) not in (int, float) or table[name] <= 0:
+        if type(table[name]) not in (int, float) or not 0 < table[name] < inf:
             raise DataError(
                 f"{file}: layout_costs.{name} must be a positive number, got {table[name]!r}"
             )
