@@ -203,6 +203,7 @@ def test_a_derivative_in_closed_form_is_the_slope_of_the_latency(platform):
     graph = cm.zoo.pointwise(56, 56, 64, cm.dim("c2"))
     slope = sympy.lambdify(cm.dim("c2"), cm.sensitivity(graph, platform, "c2"))
     low, high = (cm.latency(cm.at(graph, c2=c), platform).seconds for c in (1024, 2048))
+    assert cm.sensitivity(graph, platform, cm.dim("c2")) == cm.sensitivity(graph, platform, "c2")
     assert slope(1536.5) == pytest.approx((high - low) / 1024, rel=0.1)
     with pytest.raises(DataError, match="free are: c2"):
         cm.sensitivity(graph, platform, "c3")

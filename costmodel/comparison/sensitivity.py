@@ -60,7 +60,7 @@ def sensitivities(graph: nx.DiGraph, platform: str | Platform) -> dict[str, floa
     return dict(sorted(kept, key=lambda item: -abs(item[1])))
 
 
-def sensitivity(graph: nx.DiGraph, platform: str | Platform, symbol: str) -> Dim:
+def sensitivity(graph: nx.DiGraph, platform: str | Platform, symbol: str | sympy.Symbol) -> Dim:
     """Return the derivative of the latency with respect to a free symbol, in closed form [s].
 
     Roundings up are replaced by the quotients that they round.
@@ -79,11 +79,12 @@ def sensitivity(graph: nx.DiGraph, platform: str | Platform, symbol: str) -> Dim
     True
     """
     free = {s.name for s in free_symbols(graph)}
-    if not isinstance(symbol, str) or symbol not in free:
+    wanted = symbol.name if isinstance(symbol, sympy.Symbol) else symbol
+    if not isinstance(wanted, str) or wanted not in free:
         known = ", ".join(sorted(free)) or "none"
-        raise DataError(f"symbol {symbol!r} is not free in {graph.name}; free are: {known}")
+        raise DataError(f"symbol {wanted!r} is not free in {graph.name}; free are: {known}")
     seconds = latency(graph, platform).seconds
-    return _Slope(dim(symbol)).of(sympy.sympify(seconds))
+    return _Slope(dim(wanted)).of(sympy.sympify(seconds))
 
 
 class _Slope:
