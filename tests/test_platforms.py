@@ -408,6 +408,16 @@ def test_a_description_of_a_runtime_lacks_hardware(name: str) -> None:
     assert shown.stdout.startswith(f"{name}: ")
 
 
+@pytest.mark.parametrize("more", ["", "[layout_costs]\n"])
+def test_a_runtime_that_is_like_another_is_described_as_one(tmp_path: Path, more: str) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(f'name = "mine"\ntitle = "x"\nsource = "x"\nlike = "ncnn"\n{more}', "utf-8")
+    assert "describes a runtime: name the hardware before it, such as" in refusal(str(file))
+    shown = CliRunner().invoke(app, ["platforms", "show", str(file)])
+    assert shown.exit_code == 0
+    assert shown.stdout.startswith("mine: ")
+
+
 def test_a_calibration_found_by_name_is_of_that_platform(home: Path) -> None:
     file = home / calibration_file(PI)
     file.write_text(calibration(f"{PI}?threads=4"), encoding="utf-8")

@@ -11,7 +11,10 @@ TOLD = 6
 """Runtimes that a message names."""
 
 _OF_HARDWARE = {"kind", "core", "units", "clock", "memory", "level", "cluster"}
-_OF_RUNTIMES = {"algorithms", "fusion", "packs", "arithmetic", "priors", "dead_code", "copies"}
+_OF_RUNTIMES = {
+    *("algorithms", "fusion", "packs", "arithmetic", "priors", "dead_code", "copies"),
+    *("like", "layout_costs"),
+}
 
 
 def described(text: str) -> str:
@@ -21,7 +24,7 @@ def described(text: str) -> str:
 
     Examples
     --------
-    >>> described('kind = "gpu"'), described("[algorithms]"), described('format = "x"')
+    >>> described('kind = "gpu"'), described('like = "ncnn"'), described('format = "x"')
     ('gpu', 'runtime', '')
     """
     try:
