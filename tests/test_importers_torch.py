@@ -547,6 +547,13 @@ def test_no_module_and_no_trace_are_one_sentence() -> None:
         from_torch(3)
     with pytest.raises(DataError, match="Linear does not run on these inputs: RuntimeError: mat1"):
         from_torch(nn.Linear(8, 8), zeros(4, 9))
+    for shape in ((1, 3, 8, 8), [1, 3, 8, 8]):
+        with pytest.raises(
+            DataError, match=r"an input is a tensor, such as torch\.zeros\(1, 3, 8, 8\)$"
+        ):
+            from_torch(nn.Conv2d(3, 4, 3), shape)
+    with pytest.raises(DataError, match=r"got \(str, .*int\)$"):
+        from_torch(nn.Conv2d(3, 4, 3), "1x3x8x8")
 
 
 def test_graph_survives_json() -> None:

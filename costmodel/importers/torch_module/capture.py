@@ -45,7 +45,7 @@ def capture(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Progr
         if isinstance(reason, Program):
             reason.asked = reason.asked or [asked]
             return reason
-    raise _refused(module, reason, missing) from reason
+    raise _refused(module, args, reason, missing) from reason
 
 
 _SHAPELESS = "an operator that makes shapes of values"
@@ -61,7 +61,7 @@ def _tried(module: Any, args: Any, kwargs: Any, real: bool) -> Program | BaseExc
         return error
 
 
-def _refused(module: Any, reason: BaseException, missing: str | None) -> DataError:
+def _refused(module: Any, args: Any, reason: BaseException, missing: str | None) -> DataError:
     name = type(module).__name__
     if isinstance(reason, ValuesNeededError):
         return DataError(
@@ -69,7 +69,16 @@ def _refused(module: Any, reason: BaseException, missing: str | None) -> DataErr
             "values, so that the module can run along this input"
         )
     text = (str(reason).strip() or "no reason given").splitlines()[0]
+    text = text.removesuffix(", but expected one of:")  # the forms of a call follow
+    shape = next(filter(_is_shape, args), None)
+    if shape is not None:
+        text += f"; an input is a tensor, such as torch.zeros({', '.join(map(str, shape))})"
     return DataError(f"{name} does not run on these inputs: {type(reason).__name__}: {text}")
+
+
+def _is_shape(value: Any) -> bool:
+    """Return whether an input is a shape, which the user may have given for a tensor of it."""
+    return isinstance(value, tuple | list) and bool(value) and all(type(n) is int for n in value)
 
 
 def _run(module: Any, args: Any, kwargs: Any, real: bool) -> Program:
