@@ -114,13 +114,15 @@ def test_the_command_says_that_rows_taught_nothing() -> None:
     assert "nothing" not in _said_of(0.3)
 
 
-def test_rows_of_networks_keep_their_weight() -> None:
+@pytest.mark.parametrize("factor", [1, 2])
+def test_rows_of_networks_keep_their_weight(factor: int) -> None:
     platform = cm.load_platform("raspberry-pi-4/ncnn", calibrated=False)
     specs = [f"mobilenet_v2?width={w}&size={s}" for w in (0.5, 1.0) for s in (96, 128, 160, 192)]
     table = tabulate([cm.network(spec) for spec in specs], platform)
-    seconds = 2 * table.seconds(platform, platform.fitted.theta)
+    noise = np.exp(0.01 * np.random.default_rng(0).standard_normal(len(specs)))
+    seconds = factor * noise * table.seconds(platform, platform.fitted.theta)
     result = fit(table, seconds, platform, {})
-    assert result.weight == 1.0
+    assert result.weight == 1.0  # rows that the priors predict confirm them: intervals get short
     assert result.median_error < 0.1
 
 

@@ -61,7 +61,8 @@ def _weight(posed: Posed) -> float:
         return 1.0
     if posed.single.all():
         return likely(WEIGHTS, _left_out(posed, WEIGHTS), len(posed.seconds))
-    return OF_NETWORKS[int(np.argmin(_left_out(posed, OF_NETWORKS)))]
+    errors = _left_out(posed, OF_NETWORKS)
+    return OF_NETWORKS[0] if errors[0] <= FLOOR else OF_NETWORKS[int(np.argmin(errors))]
 
 
 def likely(weights: Sequence[float], errors: Sequence[float], rows: int) -> float:
