@@ -285,6 +285,18 @@ def test_hardware_of_ones_own_lies_beside_the_calibration(tmp_path: Path) -> Non
     assert load_platform(f"{tmp_path / 'board.toml'}/ncnn").name == "board/ncnn"
 
 
+def test_a_runtime_of_ones_own_lies_beside_the_calibration(tmp_path: Path) -> None:
+    file, runtime = tmp_path / "calibration.toml", tmp_path / "mine.toml"
+    own = f"raspberry-pi-4/{runtime}"
+    runtime.write_text('name = "mine"\ntitle = "x"\nsource = "x"\nlike = "ncnn"\n', "utf-8")
+    named = load_platform(f"{own}?threads=2", False)
+    file.write_text(to_toml(named.name, with_values(named.fitted, {"gemm": 0.5})), "utf-8")
+    found = load_platform(str(file))
+    assert (found.name, found.fitted.theta["gemm"]) == ("raspberry-pi-4/mine?threads=2", 0.5)
+    runtime.unlink()
+    assert "unknown runtime 'mine'" in refusal(str(file))
+
+
 # Refusals.
 
 

@@ -216,12 +216,19 @@ def _from_file(file: Path) -> Platform:
     try:
         found = load_platform(platform, calibrated=False)
     except DataError:
-        # The user's own hardware: its file is searched next to the calibration.
-        own = file.parent / f"{platform.partition('/')[0]}.toml"
-        if not is_file(own):
+        own = _beside(file, platform)
+        if own == platform:
             raise
-        found = load_platform(f"{own}/{platform.partition('/')[2]}", calibrated=False)
+        found = load_platform(own, calibrated=False)
     return _with_fitted(found, fitted, file)
+
+
+def _beside(file: Path, platform: str) -> str:
+    """Return a platform with the user's own files, which are searched next to its calibration."""
+    base, mark, query = platform.partition("?")
+    own = [file.parent / f"{part}.toml" for part in base.split("/")]
+    parts = zip(base.split("/"), own, strict=True)
+    return "/".join(str(path) if is_file(path) else part for part, path in parts) + mark + query
 
 
 def _with_fitted(platform: Platform, fitted: Fitted, file: Path) -> Platform:
