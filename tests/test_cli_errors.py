@@ -73,6 +73,7 @@ BAD_INPUT = [
     (["formula", "g3_stack?c=128"], "needs 'structure'"),
     (["advise", "pointwise", "--platform", GPU], "c1, c2, h, w of pointwise are free"),
     (["calibrate", "missing.csv", "-p", GPU, "-o", "x.toml"], "missing.csv"),
+    (["calibrate", "table.csv", "-p", GPU, "-o", "x.txt"], "--output must end in .toml"),
     (["calibrate", "-p", GPU], "give a table of measurements"),
     (["calibrate", "folder.json", "-p", GPU, "-o", "x.toml"], "folder.json"),
     (["calibrate", "garbage.json", "-p", GPU, "-o", "x.toml"], "not UTF-8 text"),

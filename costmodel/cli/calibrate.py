@@ -89,6 +89,10 @@ def calibrate(
 
     if as_json and as_csv:
         raise typer.BadParameter("give one of --json and --csv")
+    if output is not None and output.suffix != ".toml":
+        raise DataError(
+            f"--output must end in .toml, by which commands know a calibration, got {str(output)!r}"
+        )
     shown = Output(output, "json" if as_json else "csv" if as_csv else "text", as_is)
     tried = [name for given in platforms or [] for name in _with_runtimes(given)]
     if len(tried) > 1 and (backend is not None or design is not None):
