@@ -49,7 +49,7 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("networks")
     (folder / "module.py").write_text(MODULE)
     return {
-        "zoo": "mobilenet_v1?width=0.25&size=64",
+        "zoo": "mobilenet_v1?width=0.26&size=64",
         "torch": f"python:{folder}/module.py:net",
         "shaped": f"python:{folder}/module.py:alone",
         "onnx": str(written(folder / "net.onnx", 1)),

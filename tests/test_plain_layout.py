@@ -121,7 +121,7 @@ def test_an_unrolled_window_is_written_and_read_once_more() -> None:
 def test_what_is_used_once_is_not_packed() -> None:
     vector = carried("linear?n=1&cin=1024&cout=1024").compute
     matrix = carried("linear?n=16&cin=1024&cout=1024").compute
-    assert matrix > 10 * vector
+    assert matrix > 9 * vector
     # Packing the weights costs less and less for each row.
     many = carried("linear?n=512&cin=1024&cout=1024").compute
     assert many < 512 / 16 * matrix
