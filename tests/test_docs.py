@@ -345,4 +345,6 @@ def test_the_readme_shows_what_the_report_prints(
     arguments = ["report", "shufflenet_v2?width=1.0", "--platform", "gtx-1080-ti/paper"]
     printed = CliRunner().invoke(app, arguments, env={"COLUMNS": "80"}).stdout
     expected = [line.rstrip() for line in printed.splitlines()]
-    assert block.splitlines() == expected[: len(block.splitlines())]
+    shown = block.splitlines()
+    assert len(shown) > 20
+    assert shown == expected[: len(shown)]
