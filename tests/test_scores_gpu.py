@@ -157,7 +157,12 @@ def test_networks_of_timm_are_read_from_the_folder(
     monkeypatch.setenv(timm.GRAPHS_VARIABLE, str(networks / "graphs"))
     (networks / "graphs").mkdir()
     save(cm.zoo.pointwise(56, 56, 24, 48), networks / "graphs" / "a-224-1024.json")
-    eager, compiled, last = timm.device_sets()
+    eager, compiled, last, *own = timm.device_sets()
+    assert [(rows.name, len(rows.rows)) for rows in own] == [
+        ("timm h100 eager", 18),
+        ("timm h100 compiled", 9),
+    ]
+    assert own[1].rows[0].network == "regnetx_120-224-128"
     assert [(row.network, row.seconds) for row in last.rows] == [("a-224-1024", 2.5e-3)]
     assert [row.network for row in eager.rows] == ["a-224-1024", "b-224-1024"]
     assert compiled.rows[0].network == "a-224-256"
