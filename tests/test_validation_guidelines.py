@@ -43,6 +43,12 @@ class Machine:
     def platform(self, settings: Settings) -> str:
         return "snapdragon-810/paper"
 
+    def confirm_platform(self, name: str, settings: Settings) -> None:
+        pass
+
+    def check_settings(self, settings: Settings) -> None:
+        pass
+
     def measure_networks(
         self, graphs: Mapping[str, nx.DiGraph], settings: Settings, plan: Plan
     ) -> Iterator[tuple[str, Timing | MeasuringError]]:
