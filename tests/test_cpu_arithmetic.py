@@ -247,7 +247,8 @@ def test_eager_pytorch_converts_every_element(spec: str, brain: float, half: flo
     full = float(terms(spec, "xeon-gold-6240/torch-eager").seconds)
     for dtype, measured in ((BRAIN, brain), (HALF, half)):
         found = float(terms(spec, f"xeon-gold-6240/torch-eager{dtype}").seconds) / full
-        assert found == pytest.approx(measured, rel=0.4)
+        # Half-precision batch norm is predicted 38 % too slow.
+        assert found == pytest.approx(measured, rel=0.4 if "batch_norm" in spec else 0.35)
 
 
 def test_linear_layers_of_eager_pytorch_convert_whole_vectors() -> None:

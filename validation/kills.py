@@ -27,7 +27,8 @@ from .measuring.store import Result, Store
 
 PLAN = Plan(precision=1.0, budget=60.0, warm_up=0.02, turn=0.02, rounds=8, min_samples=3)
 """Eight rounds per network on any machine, so that lost or repeated ones are visible."""
-GROUP = 10
+GROUP = 2
+"""Places of networks in a group: ten of the single operators that are measured here."""
 _FIRST = "from {module} import killed; killed({path!r}, {count})"
 
 
